@@ -1,0 +1,23 @@
+# Warnings, hardening and sanitizers, in one place for every target.
+set(WAYBILL_SANITIZE "" CACHE STRING "Sanitizers to build with: 'address,undefined' or 'thread'")
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+    -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wimplicit-fallthrough
+    -fno-common -fno-omit-frame-pointer)
+
+if(WAYBILL_SANITIZE)
+    add_compile_options(-fsanitize=${WAYBILL_SANITIZE} -fno-sanitize-recover=all)
+    add_link_options(-fsanitize=${WAYBILL_SANITIZE})
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+    # Sanitizers bring their own checks; fortify needs an optimised build.
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+
+add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection
+    -ftrivial-auto-var-init=zero)
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS 16)
+    # Clang before 16 takes the flag only together with its own acknowledgement.
+    add_compile_options(-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
+endif()
+add_link_options(-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+add_compile_definitions(_GNU_SOURCE WAYBILL_VERSION="${PROJECT_VERSION}")

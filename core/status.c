@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Errors travel as a status plus 160 bytes of text owned by whoever asked. There is no thread-local
+ * "last error": a detail may be logged by another thread than the one that failed. */
+#include "core/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *wb_status_name(wb_status status)
+{
+    static const char *const names[] = {
+        [WB_OK] = "ok",
+        [WB_ERR_NO_MEMORY] = "no_memory",
+        [WB_ERR_MALFORMED] = "malformed",
+        [WB_ERR_DENIED] = "denied",
+        [WB_ERR_FULL] = "full",
+        [WB_ERR_UNAVAILABLE] = "unavailable",
+        [WB_ERR_TIMEOUT] = "timeout",
+        [WB_ERR_REJECTED] = "rejected",
+        [WB_ERR_CORRUPT] = "corrupt",
+        [WB_ERR_NOT_FOUND] = "not_found",
+        [WB_ERR_CONFIG] = "config",
+    };
+    if ((size_t)status >= WB_COUNT(names)) return "unknown";
+    return names[status];
+}
+
+wb_status wb_fail(wb_error *err, wb_status status, const char *fmt, ...)
+{
+    if (err) {
+        va_list args;
+        va_start(args, fmt);
+        err->status = status;
+        (void)vsnprintf(err->detail, sizeof err->detail, fmt, args);
+        va_end(args);
+    }
+    return status;
+}
+
+wb_status wb_fail_errno(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
+{
+    if (err) {
+        char reason[64];
+        const char *text = strerror_r(errnum, reason, sizeof reason); /* GNU form: returns the text */
+        va_list args;
+        va_start(args, fmt);
+        err->status = status;
+        int used = vsnprintf(err->detail, sizeof err->detail, fmt, args);
+        va_end(args);
+        if (used >= 0 && (size_t)used < sizeof err->detail)
+            (void)snprintf(err->detail + used, sizeof err->detail - (size_t)used, ": %s", text);
+    }
+    return status;
+}
+
+void wb_assert_failed(const char *condition, const char *file, int line)
+{
+    (void)fprintf(stderr, "waybill: %s:%d: assertion failed: %s\n", file, line, condition);
+    abort();
+}
