@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/utf8.h: is this text? */
+#ifndef WAYBILL_CORE_UTF8_H
+#define WAYBILL_CORE_UTF8_H
+
+#include "core/slice.h"
+
+/** Well-formed UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. The empty slice is.
+ *  Source  Unicode 15, table 3-7; RFC 3629 section 4 */
+bool wb_utf8_valid(wb_slice s);
+
+#endif

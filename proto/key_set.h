@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proto/key_set.h: the attribute keys that stages asked for, as one lookup the walk can afford. */
+#ifndef WAYBILL_PROTO_KEY_SET_H
+#define WAYBILL_PROTO_KEY_SET_H
+
+#include "core/slice.h"
+#include "core/status.h"
+
+typedef struct wb_key_set wb_key_set;
+
+enum { WB_KEY_SET_MAX = 4096, WB_KEY_PREFIX_MAX = 8 };
+
+/** Exact keys and prefixes ("waybill." takes every key that starts so). The slices are borrowed for
+ *  the life of the set. Immutable once made: any thread may look up.
+ *  Errors  NO_MEMORY | CONFIG more than WB_KEY_SET_MAX keys or WB_KEY_PREFIX_MAX prefixes, or an empty
+ *          one */
+WB_MUST_USE wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixes,
+                                     size_t n_prefixes, wb_key_set **out, wb_error *err);
+void wb_key_set_free(wb_key_set *set);
+WB_DEFINE_AUTO(wb_key_set)
+
+bool wb_key_set_has(const wb_key_set *set, wb_slice key);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/pipeline/stage.h: what a pipeline stage is. */
+#ifndef WAYBILL_SIDECAR_PIPELINE_STAGE_H
+#define WAYBILL_SIDECAR_PIPELINE_STAGE_H
+
+#include "core/batch.h"
+
+typedef struct wb_config_section wb_config_section;
+
+/** A stage (OpenTelemetry: processor). Stateless: it changes the batch in hand and keeps none of it, so
+ *  a crash can lose nothing here. What must be remembered goes into the commit that follows. Any
+ *  receiver thread may call apply. */
+typedef struct wb_stage_ops {
+    const char *name; /* config section and metric label */
+    /* Attributes of spans and resources that apply looks at; the walk indexes no others. */
+    const wb_slice *keys;
+    size_t key_count;
+    const wb_slice *prefixes;
+    size_t prefix_count;
+    /** `cfg` may be NULL: all defaults. NULL as a slot: the stage has no configuration. */
+    wb_status (*open)(const wb_config_section *cfg, void **self, wb_error *err);
+    /** Append or mask attributes. NO_MEMORY the batch's arena is at its limit. */
+    wb_status (*apply)(const void *self, wb_batch *batch, wb_error *err);
+    void (*close)(void *self); /* NULL is allowed */
+} wb_stage_ops;
+
+#endif
