@@ -9,4 +9,7 @@
  *  Source  Unicode 15, table 3-7; RFC 3629 section 4 */
 bool wb_utf8_valid(wb_slice s);
 
+/** Bytes of the well-formed character that `s` starts with, 1 to 4; 0 if it starts with none. */
+size_t wb_utf8_char(wb_slice s);
+
 #endif
