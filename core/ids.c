@@ -66,6 +66,6 @@ wb_status wb_unhex(wb_slice hex, void *out, size_t len)
         if (digit(hex.ptr[i]) < 0) return WB_ERR_MALFORMED;
     uint8_t *b = out;
     for (size_t i = 0; i < len; i++)
-        b[i] = (uint8_t)(digit(hex.ptr[2 * i]) << 4 | digit(hex.ptr[2 * i + 1]));
+        b[i] = (uint8_t)(digit(hex.ptr[2 * i]) * 16 + digit(hex.ptr[2 * i + 1]));
     return WB_OK;
 }
