@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table of rows by acceptance id. The client makes the id, so an Accept that is sent again after
+ * a lost reply finds its own row and is answered as the first time. */
+#include "sidecar/delegation/acceptances.h"
+
+#include "core/arena.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/delegation/delegations.h"
+#include "sidecar/delegation/purge.h"
+#include "sidecar/delegation/row_table.h"
+
+#include <stdlib.h>
+
+enum { UNPACK_LIMIT = 1024 * 1024 };
+
+typedef struct hot_part {
+    uint64_t version, deadline_ns, opened_ns, finished_ns;
+} hot_part;
+
+struct wb_acceptances {
+    wb_row_table *rows;
+    uint32_t open;
+    wb_arena *scratch;
+};
+
+wb_acceptances *wb_acceptances_new(uint32_t max_rows)
+{
+    wb_acceptances *a = calloc(1, sizeof *a);
+    if (!a) return NULL;
+    a->rows = wb_row_table_new(sizeof(wb_id), sizeof(hot_part), max_rows);
+    a->scratch = wb_arena_new(UNPACK_LIMIT);
+    if (a->rows && a->scratch) return a;
+    wb_acceptances_free(a);
+    return NULL;
+}
+
+void wb_acceptances_free(wb_acceptances *a)
+{
+    if (!a) return;
+    wb_row_table_free(a->rows);
+    wb_arena_free(a->scratch);
+    free(a);
+}
+
+static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
+{
+    wb_acceptances *a = self;
+    wb_arena_reset(a->scratch);
+    ProtobufCAllocator *allocator = wb_arena_allocator(a->scratch);
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(allocator, packed.len, packed.ptr);
+    if (!row || row->id.len != sizeof(wb_id))
+        return wb_fail(err, WB_ERR_CORRUPT, "acceptance row of %zu bytes does not unpack",
+                       packed.len);
+    void *found;
+    if (wb_row_get(a->rows, row->id.data, NULL, &found)) {
+        hot_part *old = found;
+        if (old->version >= row->version) return WB_OK;
+        if (old->finished_ns == 0) a->open--;
+    }
+    wb_status status = wb_row_put(a->rows, row->id.data, packed, &found);
+    if (status != WB_OK) return wb_fail(err, status, "no room for an acceptance row");
+    hot_part *hot = found;
+    hot->version = row->version;
+    hot->deadline_ns = row->deadline_ns;
+    hot->opened_ns = row->opened_ns;
+    hot->finished_ns = row->finished_ns;
+    if (hot->finished_ns == 0) a->open++;
+    return WB_OK;
+}
+
+static bool has_ended(const void *row_hot, void *arg)
+{
+    const hot_part *hot = row_hot;
+    return hot->finished_ns != 0 && hot->finished_ns + WB_CLOSED_KEPT_NS <= *(const wb_time_ns *)arg;
+}
+
+static wb_status apply_purge(wb_acceptances *a, wb_slice packed, wb_error *err)
+{
+    wb_purge purge;
+    WB_TRY(wb_purge_unpack(packed, &purge, err));
+    wb_time_ns now = purge.now_s * WB_NS_PER_S;
+    wb_row_purge(a->rows, has_ended, &now);
+    return WB_OK;
+}
+
+static wb_status apply(void *self, const wb_entry *entry, wb_error *err)
+{
+    if (entry->kind == WB_ENTRY_PURGE) return apply_purge(self, entry->payload, err);
+    return apply_row(self, entry->payload, err);
+}
+
+static wb_status snapshot(void *self, wb_buffer *out, size_t *resume_at)
+{
+    return wb_row_snapshot(((wb_acceptances *)self)->rows, out, resume_at);
+}
+
+static wb_status load(void *self, wb_slice slice, wb_error *err)
+{
+    return wb_row_load(slice, apply_row, self, err);
+}
+
+static void reset(void *self)
+{
+    wb_acceptances *a = self;
+    wb_row_table_reset(a->rows);
+    a->open = 0;
+}
+
+const wb_state_ops wb_acceptances_ops = {
+    .name = "acceptances",
+    .kinds = WB_KIND_BIT(WB_ENTRY_ACCEPTANCE) | WB_KIND_BIT(WB_ENTRY_PURGE),
+    .apply = apply,
+    .snapshot = snapshot,
+    .load = load,
+    .reset = reset,
+};
+
+bool wb_acceptances_get(const wb_acceptances *a, const wb_id *id, wb_slice *packed)
+{
+    return wb_row_get(a->rows, id->b, packed, NULL);
+}
+
+size_t wb_acceptances_due(const wb_acceptances *a, wb_time_ns now, uint64_t grace_ns, wb_id *out,
+                          size_t max)
+{
+    size_t n = 0;
+    for (uint32_t slot = 0; slot < wb_row_slots(a->rows) && n < max; slot++) {
+        const void *key;
+        void *row_hot;
+        if (!wb_row_at(a->rows, slot, &key, NULL, &row_hot)) continue;
+        const hot_part *hot = row_hot;
+        if (hot->finished_ns != 0) continue;
+        uint64_t end = hot->deadline_ns ? hot->deadline_ns + grace_ns
+                                        : hot->opened_ns + WB_UNGRANTED_ACCEPTANCE_NS;
+        if (end <= now) memcpy(out[n++].b, key, sizeof(wb_id));
+    }
+    return n;
+}
+
+uint32_t wb_acceptances_count(const wb_acceptances *a) { return wb_row_count(a->rows); }
+uint32_t wb_acceptances_open(const wb_acceptances *a) { return a->open; }
+uint32_t wb_acceptances_room(const wb_acceptances *a) { return wb_row_room(a->rows); }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/delegation/acceptances.h: what this sidecar's agent was asked to do, as durable state.
+ * A row is the packed waybill.v1.AcceptanceRow of the journal. Not thread-safe: the owner locks. */
+#ifndef WAYBILL_SIDECAR_DELEGATION_ACCEPTANCES_H
+#define WAYBILL_SIDECAR_DELEGATION_ACCEPTANCES_H
+
+#include "core/clock.h"
+#include "core/entry.h"
+#include "core/ids.h"
+
+/* An acceptance without a grant (no `dln`) that is never finished is given up after this. */
+#define WB_UNGRANTED_ACCEPTANCE_NS (24 * 3600 * WB_NS_PER_S)
+
+typedef struct wb_acceptances wb_acceptances;
+
+WB_MUST_USE wb_acceptances *wb_acceptances_new(uint32_t max_rows);
+void wb_acceptances_free(wb_acceptances *acceptances);
+/** Takes WB_ENTRY_ACCEPTANCE (insert or replace; an older version changes nothing) and
+ *  WB_ENTRY_PURGE (finished rows leave an hour later). */
+extern const wb_state_ops wb_acceptances_ops;
+
+/** The packed row, borrowed until the next apply; false if there is none. */
+bool wb_acceptances_get(const wb_acceptances *acceptances, const wb_id *id, wb_slice *packed);
+
+/** Up to `max` open acceptances that ended at or before `now` without a Finish: past their deadline
+ *  + grace, or past WB_UNGRANTED_ACCEPTANCE_NS without one. Returns how many. */
+size_t wb_acceptances_due(const wb_acceptances *acceptances, wb_time_ns now, uint64_t grace_ns,
+                          wb_id *out, size_t max);
+
+uint32_t wb_acceptances_count(const wb_acceptances *acceptances);
+uint32_t wb_acceptances_open(const wb_acceptances *acceptances);
+uint32_t wb_acceptances_room(const wb_acceptances *acceptances);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two tables: rows by id, and ids of open rows by facts, for a client that repeats a message under a
+ * new id. The second is derived from the first on apply, so the journal need not know of it. Purging
+ * is an entry too: it names the time, and every process that applies it removes the same rows. */
+#include "sidecar/delegation/delegations.h"
+
+#include "a2a/task_state.h"
+#include "core/arena.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/delegation/purge.h"
+#include "sidecar/delegation/row_table.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+enum { UNPACK_LIMIT = 1024 * 1024 };
+
+typedef struct hot_part {
+    uint64_t version, deadline_ns, closed_ns, updated_ns;
+    wb_delegation_state state;
+    uint8_t facts[WB_FACTS_BYTES];
+} hot_part;
+
+struct wb_delegations {
+    wb_row_table *rows;     /* id -> packed row */
+    wb_row_table *by_facts; /* facts -> id, open rows only */
+    uint32_t open;
+    wb_arena *scratch;
+};
+
+wb_delegations *wb_delegations_new(uint32_t max_rows)
+{
+    wb_delegations *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    d->rows = wb_row_table_new(sizeof(wb_id), sizeof(hot_part), max_rows);
+    d->by_facts = wb_row_table_new(WB_FACTS_BYTES, 0, max_rows);
+    d->scratch = wb_arena_new(UNPACK_LIMIT);
+    if (d->rows && d->by_facts && d->scratch) return d;
+    wb_delegations_free(d);
+    return NULL;
+}
+
+void wb_delegations_free(wb_delegations *d)
+{
+    if (!d) return;
+    wb_row_table_free(d->rows);
+    wb_row_table_free(d->by_facts);
+    wb_arena_free(d->scratch);
+    free(d);
+}
+
+static void hash_field(crypto_hash_sha256_state *hash, wb_slice field)
+{
+    uint8_t len[8];
+    for (int i = 0; i < 8; i++) len[i] = (uint8_t)((uint64_t)field.len >> (56 - 8 * i));
+    crypto_hash_sha256_update(hash, len, sizeof len);
+    crypto_hash_sha256_update(hash, field.ptr, field.len);
+}
+
+void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id, wb_slice digest,
+                         uint8_t facts[WB_FACTS_BYTES])
+{
+    static const wb_id none = {{0}};
+    crypto_hash_sha256_state hash;
+    crypto_hash_sha256_init(&hash);
+    crypto_hash_sha256_update(&hash, (parent ? parent : &none)->b, sizeof none.b);
+    hash_field(&hash, audience);
+    hash_field(&hash, message_id);
+    hash_field(&hash, digest);
+    crypto_hash_sha256_final(&hash, facts);
+}
+
+static void facts_of(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FACTS_BYTES])
+{
+    wb_id parent = {{0}};
+    if (row->parent_acceptance.len == sizeof parent.b)
+        memcpy(parent.b, row->parent_acceptance.data, sizeof parent.b);
+    /* An unsigned delegation has no audience; its target's URL stands in. */
+    wb_slice audience = wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
+    wb_delegation_facts(&parent, audience, wb_slice_str(row->message_id),
+                        wb_slice_of(row->body_digest.data, row->body_digest.len), facts);
+}
+
+static void forget_facts(wb_delegations *d, const wb_id *id, const uint8_t facts[WB_FACTS_BYTES])
+{
+    wb_slice holder;
+    if (wb_row_get(d->by_facts, facts, &holder, NULL) && memcmp(holder.ptr, id->b, sizeof id->b) == 0)
+        wb_row_remove(d->by_facts, facts);
+}
+
+static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, wb_slice packed)
+{
+    wb_id id;
+    hot_part *hot;
+    void *found;
+    memcpy(id.b, row->id.data, sizeof id.b);
+    if (wb_row_get(d->rows, id.b, NULL, &found)) {
+        hot_part *old = found;
+        if (old->version >= row->version) return WB_OK;
+        if (old->closed_ns == 0) d->open--;
+        forget_facts(d, &id, old->facts);
+    }
+    WB_TRY(wb_row_put(d->rows, id.b, packed, &found));
+    hot = found;
+    hot->version = row->version;
+    hot->deadline_ns = row->deadline_ns;
+    hot->closed_ns = row->closed_ns;
+    hot->updated_ns = row->updated_ns;
+    hot->state = (wb_delegation_state)row->state;
+    facts_of(row, hot->facts);
+    if (hot->closed_ns != 0) return WB_OK;
+    d->open++;
+    return wb_row_put(d->by_facts, hot->facts, wb_slice_of(id.b, sizeof id.b), NULL);
+}
+
+static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
+{
+    wb_delegations *d = self;
+    wb_arena_reset(d->scratch);
+    ProtobufCAllocator *allocator = wb_arena_allocator(d->scratch);
+    Waybill__V1__DelegationRow *row =
+        waybill__v1__delegation_row__unpack(allocator, packed.len, packed.ptr);
+    if (!row || row->id.len != sizeof(wb_id))
+        return wb_fail(err, WB_ERR_CORRUPT, "delegation row of %zu bytes does not unpack", packed.len);
+    wb_status status = put(d, row, packed);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no room for a delegation row");
+}
+
+static bool has_ended(const void *row_hot, void *arg)
+{
+    const hot_part *hot = row_hot;
+    wb_time_ns now = *(const wb_time_ns *)arg;
+    if (hot->closed_ns == 0) return false;
+    uint64_t kept = hot->state == WB_DELEGATION_LOST ? WB_LOST_KEPT_NS : WB_CLOSED_KEPT_NS;
+    return hot->updated_ns + kept <= now;
+}
+
+static wb_status apply_purge(wb_delegations *d, wb_slice packed, wb_error *err)
+{
+    wb_purge purge;
+    WB_TRY(wb_purge_unpack(packed, &purge, err));
+    wb_time_ns now = purge.now_s * WB_NS_PER_S;
+    wb_row_purge(d->rows, has_ended, &now);
+    return WB_OK;
+}
+
+static wb_status apply(void *self, const wb_entry *entry, wb_error *err)
+{
+    if (entry->kind == WB_ENTRY_PURGE) return apply_purge(self, entry->payload, err);
+    return apply_row(self, entry->payload, err);
+}
+
+static wb_status snapshot(void *self, wb_buffer *out, size_t *resume_at)
+{
+    return wb_row_snapshot(((wb_delegations *)self)->rows, out, resume_at);
+}
+
+static wb_status load(void *self, wb_slice slice, wb_error *err)
+{
+    return wb_row_load(slice, apply_row, self, err);
+}
+
+static void reset(void *self)
+{
+    wb_delegations *d = self;
+    wb_row_table_reset(d->rows);
+    wb_row_table_reset(d->by_facts);
+    d->open = 0;
+}
+
+const wb_state_ops wb_delegations_ops = {
+    .name = "delegations",
+    .kinds = WB_KIND_BIT(WB_ENTRY_DELEGATION) | WB_KIND_BIT(WB_ENTRY_PURGE),
+    .apply = apply,
+    .snapshot = snapshot,
+    .load = load,
+    .reset = reset,
+};
+
+bool wb_delegations_get(const wb_delegations *d, const wb_id *id, wb_slice *packed)
+{
+    return wb_row_get(d->rows, id->b, packed, NULL);
+}
+
+bool wb_delegations_find(const wb_delegations *d, const uint8_t facts[WB_FACTS_BYTES], wb_id *id)
+{
+    wb_slice holder;
+    if (!wb_row_get(d->by_facts, facts, &holder, NULL)) return false;
+    memcpy(id->b, holder.ptr, sizeof id->b);
+    return true;
+}
+
+size_t wb_delegations_due(const wb_delegations *d, wb_time_ns now, uint64_t grace_ns, wb_id *out,
+                          size_t max)
+{
+    size_t n = 0;
+    for (uint32_t slot = 0; slot < wb_row_slots(d->rows) && n < max; slot++) {
+        const void *key;
+        void *row_hot;
+        if (!wb_row_at(d->rows, slot, &key, NULL, &row_hot)) continue;
+        const hot_part *hot = row_hot;
+        if (hot->closed_ns == 0 && hot->deadline_ns + grace_ns <= now)
+            memcpy(out[n++].b, key, sizeof(wb_id));
+    }
+    return n;
+}
+
+uint32_t wb_delegations_count(const wb_delegations *d) { return wb_row_count(d->rows); }
+uint32_t wb_delegations_open(const wb_delegations *d) { return d->open; }
+uint32_t wb_delegations_room(const wb_delegations *d) { return wb_row_room(d->rows); }

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/delegation/delegations.h: the delegations that this sidecar opened, as durable state.
+ * A row is the packed waybill.v1.DelegationRow of the journal. Not thread-safe: the owner locks. */
+#ifndef WAYBILL_SIDECAR_DELEGATION_DELEGATIONS_H
+#define WAYBILL_SIDECAR_DELEGATION_DELEGATIONS_H
+
+#include "core/clock.h"
+#include "core/entry.h"
+#include "core/ids.h"
+
+enum { WB_FACTS_BYTES = 32 };
+/* Closed rows stay this long, so that a repeated Settle finds its answer. */
+#define WB_CLOSED_KEPT_NS (3600 * WB_NS_PER_S)
+/* Lost ones longer: their answer may yet come. */
+#define WB_LOST_KEPT_NS (24 * 3600 * WB_NS_PER_S)
+
+typedef struct wb_delegations wb_delegations;
+
+WB_MUST_USE wb_delegations *wb_delegations_new(uint32_t max_rows);
+void wb_delegations_free(wb_delegations *delegations);
+/** Takes WB_ENTRY_DELEGATION (insert or replace; an older version changes nothing) and
+ *  WB_ENTRY_PURGE (closed rows past their time leave). */
+extern const wb_state_ops wb_delegations_ops;
+
+/** The packed row, borrowed until the next apply; false if there is none. */
+bool wb_delegations_get(const wb_delegations *delegations, const wb_id *id, wb_slice *packed);
+
+/** What makes two Delegate calls the same one (TOKENS.md section 7, rule 5): a hash over parent
+ *  acceptance (NULL: none), audience, message id and body digest. */
+void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id, wb_slice digest,
+                         uint8_t facts[WB_FACTS_BYTES]);
+/** The open delegation with these facts; false if there is none. */
+bool wb_delegations_find(const wb_delegations *delegations, const uint8_t facts[WB_FACTS_BYTES],
+                         wb_id *id);
+
+/** Up to `max` open delegations whose deadline + grace lies at or before `now`. Returns how many. */
+size_t wb_delegations_due(const wb_delegations *delegations, wb_time_ns now, uint64_t grace_ns,
+                          wb_id *out, size_t max);
+
+uint32_t wb_delegations_count(const wb_delegations *delegations);
+/** Open ones, kept as a running count. */
+uint32_t wb_delegations_open(const wb_delegations *delegations);
+/** New delegations that still fit. */
+uint32_t wb_delegations_room(const wb_delegations *delegations);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/delegation/purge.h"
+
+#include "proto/waybill/v1/journal.pb-c.h"
+
+wb_status wb_purge_unpack(wb_slice packed, wb_purge *purge, wb_error *err)
+{
+    Waybill__V1__PurgeRow *row = waybill__v1__purge_row__unpack(NULL, packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_CORRUPT, "purge entry of %zu bytes does not unpack", packed.len);
+    purge->now_s = row->now_s;
+    purge->skew_s = row->skew_s;
+    waybill__v1__purge_row__free_unpacked(row, NULL);
+    return WB_OK;
+}
+
+size_t wb_purge_pack(const wb_purge *purge, uint8_t out[32])
+{
+    Waybill__V1__PurgeRow row = WAYBILL__V1__PURGE_ROW__INIT;
+    row.now_s = purge->now_s;
+    row.skew_s = purge->skew_s;
+    return waybill__v1__purge_row__pack(&row, out);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/request.h"
+
+#include "proto/waybill/v1/ipc.pb-c.h"
+
+void wb_request_reply(wb_request *r, wb_status status, const char *detail)
+{
+    static char nothing[] = "";
+    wb_slice packed;
+    wb_ipc_call *call = r->call;
+    r->reply->status = (Waybill__V1__Status)status;
+    r->reply->detail = detail ? wb_arena_printf(r->arena, "%s", detail) : NULL;
+    if (!r->reply->detail) r->reply->detail = nothing;
+    if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK) packed = WB_S("");
+    wb_ipc_reply(call, packed); /* the slot may serve the next request from here on */
+}
+
+static void done(wb_txn *txn, wb_status status, const wb_error *err)
+{
+    wb_request_reply(wb_request_of(txn), status, status == WB_OK ? NULL : err->detail);
+}
+
+void wb_request_submit(wb_request *r, wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *,
+                                                           wb_error *))
+{
+    r->txn.prepare = prepare;
+    r->txn.done = done;
+    wb_writer_submit(r->sidecar->writer, &r->txn);
+}
+
+bool wb_request_id(const ProtobufCBinaryData *field, wb_id *out)
+{
+    if (field->len != sizeof out->b) return false;
+    memcpy(out->b, field->data, sizeof out->b);
+    return !WB_ID_ABSENT(*out);
+}
+
+wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out, wb_error *err)
+{
+    const ProtobufCMessage *message = row;
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = wb_arena_alloc(arena, len);
+    if (!bytes) return wb_fail(err, WB_ERR_NO_MEMORY, "no room to pack a row of %zu bytes", len);
+    *out = wb_slice_of(bytes, protobuf_c_message_pack(message, bytes));
+    return WB_OK;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/sidecar.h: what the parts of one running sidecar share. Made and taken down by main.c. */
+#ifndef WAYBILL_SIDECAR_SIDECAR_H
+#define WAYBILL_SIDECAR_SIDECAR_H
+
+#include "core/clock.h"
+#include "propagation/keyring.h"
+#include "propagation/token.h"
+#include "propagation/trust.h"
+#include "sidecar/config.h"
+#include "sidecar/delegation/spans.h"
+#include "sidecar/delivery/runner.h"
+#include "sidecar/pipeline/pipeline.h"
+#include "sidecar/receivers/ipc.h"
+#include "sidecar/writer.h"
+
+#include <stdatomic.h>
+
+/* Since start; each grows only. */
+typedef struct wb_counters {
+    atomic_ullong requests, requests_malformed, requests_over_limit, foreign_peers;
+    atomic_ullong spans_accepted, spans_rejected, spans_dropped_by_clients;
+    atomic_ullong delegations_signed, delegations_unsigned, delegations_denied, delegations_lost;
+    atomic_ullong accepted_continue, accepted_link, accepted_unverified, duplicates, refused;
+    atomic_ullong refused_by_code[WB_TOKEN_CODES];
+} wb_counters;
+
+typedef struct wb_sidecar {
+    const wb_sidecar_config *config;
+    const wb_clock *clock;
+    wb_key_ring *ring;
+    wb_trust *trust;
+    wb_pipeline *pipeline;
+    wb_state state;
+    wb_journal *journal;
+    wb_writer *writer;
+    wb_ipc *ipc;
+    wb_runner *runner; /* of exporters/sqlite */
+    wb_counters counters;
+    uint64_t started_ns;
+    atomic_bool draining;
+} wb_sidecar;
+
+static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)
+{
+    return (wb_span_agent){.name = wb_slice_str(sidecar->config->name),
+                           .id = sidecar->config->self_ids[0]};
+}
+
+static inline void wb_count(atomic_ullong *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A ring of calls as large as the receiver has contexts, so it cannot overflow. Each context owns one
+ * request with its arena; the arena is reset when the next call in that slot begins, by which time
+ * the last reply has left. */
+#include "sidecar/workers.h"
+
+#include "core/log.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+#include "sidecar/request.h"
+
+#include <stdlib.h>
+
+enum {
+    PROTOCOL = 1,
+    /* A Record of 8 MiB is unpacked (a copy), indexed and rendered. */
+    ARENA_BYTES = 40 * 1024 * 1024,
+};
+
+typedef struct queued {
+    wb_ipc_call *call;
+    bool over;
+} queued;
+
+struct wb_workers {
+    wb_sidecar *sidecar;
+    pthread_mutex_t lock; /* guards ring, head, count, stopping */
+    pthread_cond_t wake;
+    queued *ring;
+    uint32_t size, head, count;
+    bool stopping;
+    wb_request *requests; /* one per slot */
+    Waybill__V1__Reply *replies;
+    pthread_t *threads;
+    uint32_t n_threads;
+};
+
+void wb_workers_take(void *self, wb_ipc_call *call, bool over)
+{
+    wb_workers *w = self;
+    pthread_mutex_lock(&w->lock);
+    WB_ASSERT(w->count < w->size);
+    w->ring[(w->head + w->count++) % w->size] = (queued){call, over};
+    pthread_mutex_unlock(&w->lock);
+    pthread_cond_signal(&w->wake);
+}
+
+static bool next_call(wb_workers *w, queued *out)
+{
+    pthread_mutex_lock(&w->lock);
+    while (w->count == 0 && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
+    bool any = w->count > 0;
+    if (any) {
+        *out = w->ring[w->head];
+        w->head = (w->head + 1) % w->size;
+        w->count--;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return any;
+}
+
+static void refuse(wb_request *r, wb_status status, atomic_ullong *counter, const char *why)
+{
+    wb_count(counter);
+    wb_request_reply(r, status, why);
+}
+
+static void dispatch(wb_request *r)
+{
+    switch (r->in->body_case) {
+    case WAYBILL__V1__REQUEST__BODY_HELLO: wb_on_hello(r); return;
+    case WAYBILL__V1__REQUEST__BODY_RECORD: wb_on_record(r); return;
+    case WAYBILL__V1__REQUEST__BODY_DELEGATE: wb_on_delegate(r); return;
+    case WAYBILL__V1__REQUEST__BODY_OBSERVE: wb_on_observe(r); return;
+    case WAYBILL__V1__REQUEST__BODY_ACCEPT: wb_on_accept(r); return;
+    case WAYBILL__V1__REQUEST__BODY_FINISH: wb_on_finish(r); return;
+    case WAYBILL__V1__REQUEST__BODY_SETTLE: wb_on_settle(r); return;
+    case WAYBILL__V1__REQUEST__BODY_STATUS: wb_on_status(r); return;
+    case WAYBILL__V1__REQUEST__BODY__NOT_SET:
+    case _WAYBILL__V1__REQUEST__BODY__CASE_IS_INT_SIZE: break;
+    }
+    refuse(r, WB_ERR_MALFORMED, &r->sidecar->counters.requests_malformed,
+           "the request has no body that this sidecar knows");
+}
+
+static void begin(wb_workers *w, queued item)
+{
+    wb_request *r = &w->requests[wb_ipc_slot(item.call)];
+    wb_counters *counters = &w->sidecar->counters;
+    wb_arena_reset(r->arena);
+    waybill__v1__reply__init(r->reply);
+    r->sidecar = w->sidecar;
+    r->call = item.call;
+    r->verb = NULL;
+    wb_count(&counters->requests);
+    wb_slice bytes = wb_ipc_request(item.call);
+    r->in = item.over ? NULL
+                      : waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len,
+                                                     bytes.ptr);
+    wb_id id;
+    if (item.over) {
+        r->reply->retry_after_ms = 100;
+        refuse(r, WB_ERR_UNAVAILABLE, &counters->requests_over_limit,
+               "too many bytes in flight: send again later");
+    } else if (!r->in) {
+        refuse(r, WB_ERR_MALFORMED, &counters->requests_malformed, "this is no waybill.v1.Request");
+    } else if (r->in->protocol != PROTOCOL || !wb_request_id(&r->in->id, &id)) {
+        refuse(r, WB_ERR_MALFORMED, &counters->requests_malformed,
+               "protocol must be 1 and id 16 bytes, not all 0");
+    } else {
+        r->reply->id = r->in->id;
+        dispatch(r);
+    }
+}
+
+static void *run(void *arg)
+{
+    wb_workers *w = arg;
+    for (queued item; next_call(w, &item);) begin(w, item);
+    return NULL;
+}
+
+static wb_status make_slots(wb_workers *w, uint32_t slots)
+{
+    w->size = slots;
+    w->ring = calloc(slots, sizeof *w->ring);
+    w->requests = calloc(slots, sizeof *w->requests);
+    w->replies = calloc(slots, sizeof *w->replies);
+    if (!w->ring || !w->requests || !w->replies) return WB_ERR_NO_MEMORY;
+    for (uint32_t i = 0; i < slots; i++) {
+        w->requests[i].reply = &w->replies[i];
+        w->requests[i].arena = wb_arena_new(ARENA_BYTES);
+        if (!w->requests[i].arena) return WB_ERR_NO_MEMORY;
+    }
+    return WB_OK;
+}
+
+wb_status wb_workers_start(wb_sidecar *sidecar, uint32_t threads, uint32_t slots, wb_workers **out,
+                           wb_error *err)
+{
+    wb_workers *w = calloc(1, sizeof *w);
+    if (!w) return wb_fail(err, WB_ERR_NO_MEMORY, "workers");
+    w->sidecar = sidecar;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->wake, NULL);
+    w->threads = calloc(threads, sizeof *w->threads);
+    if (!w->threads || make_slots(w, slots) != WB_OK) {
+        wb_workers_stop(w);
+        return wb_fail(err, WB_ERR_NO_MEMORY, "workers");
+    }
+    for (; w->n_threads < threads; w->n_threads++) {
+        int rv = pthread_create(&w->threads[w->n_threads], NULL, run, w);
+        if (rv != 0) {
+            wb_workers_stop(w);
+            return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "worker thread");
+        }
+    }
+    *out = w;
+    return WB_OK;
+}
+
+void wb_workers_stop(wb_workers *w)
+{
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_mutex_unlock(&w->lock);
+    pthread_cond_broadcast(&w->wake);
+    for (uint32_t i = 0; i < w->n_threads; i++) pthread_join(w->threads[i], NULL);
+    for (uint32_t i = 0; w->requests && i < w->size; i++) wb_arena_free(w->requests[i].arena);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w->threads);
+    free(w->ring);
+    free(w->requests);
+    free(w->replies);
+    free(w);
+}

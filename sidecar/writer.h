@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/writer.h: the one thread that appends to the journal.
+ *
+ * A transaction is prepared on the writer thread, with the state locked and with everything before it
+ * applied; its entries become one frame; it is done when its group is durable. A transaction without
+ * entries is a question to the state, answered behind everything that it could have seen. */
+#ifndef WAYBILL_SIDECAR_WRITER_H
+#define WAYBILL_SIDECAR_WRITER_H
+
+#include "sidecar/journal/journal.h"
+#include "sidecar/state.h"
+
+typedef struct wb_writer wb_writer;
+typedef struct wb_txn wb_txn;
+
+enum { WB_TXN_ENTRIES_MAX = 8 };
+
+typedef struct wb_txn_entries {
+    wb_entry items[WB_TXN_ENTRIES_MAX]; /* payloads live until `done` */
+    size_t n;
+} wb_txn_entries;
+
+/** One frame's worth of change. The submitter owns it; it must stay until `done` was called. */
+struct wb_txn {
+    wb_txn *next; /* the writer's */
+    /* Look at the state and say what to append. Not WB_OK: nothing is appended, `done` hears of it. */
+    wb_status (*prepare)(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err);
+    /* Called once, on the writer thread, after the commit; be quick. It may free the txn. */
+    void (*done)(wb_txn *txn, wb_status status, const wb_error *err);
+    wb_status status; /* the writer's */
+    wb_error err;     /* the writer's */
+};
+
+WB_MUST_USE wb_status wb_writer_start(wb_journal *journal, wb_state *state, wb_writer **out,
+                                      wb_error *err);
+/** Queue; any thread, never blocks on the disk. Transactions run in the order of submission. */
+void wb_writer_submit(wb_writer *writer, wb_txn *txn);
+/** Finish what is queued, then stop and free. Nothing may be submitted any more. */
+void wb_writer_stop(wb_writer *writer);
+
+/** Add an entry in `prepare`. Asserts on WB_TXN_ENTRIES_MAX: how many there are is ours to know. */
+void wb_txn_add(wb_txn_entries *entries, wb_entry_kind kind, wb_slice payload);
+
+#endif
