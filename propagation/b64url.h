@@ -8,8 +8,8 @@
 #include "core/status.h"
 
 /* Characters that n bytes take, bytes that n characters give. */
-#define WB_B64URL_LEN(n) (((n) * 4 + 2) / 3)
-#define WB_B64URL_BYTES(n) ((n) * 3 / 4)
+#define WB_B64URL_LEN(n) ((4 * (n) + 2) / 3)
+#define WB_B64URL_BYTES(n) (3 * (n) / 4)
 
 enum {
     WB_HASH_BYTES = 32,

@@ -10,19 +10,19 @@
 
 /* The acceptance under which work is handed on; NULL for a plain root. */
 typedef struct wb_mint_parent {
-    const wb_claims *leaf;    /* of the accepted token */
+    const wb_claims *leaf; /* of the accepted token */
     uint8_t leaf_hash[WB_HASH_BYTES];
-    const wb_chain *chain;    /* as accepted: for the sent chain, and to meet no issuer twice */
-    bool linked;              /* accepted with a verified LINK: the new token is a LINK root */
-    wb_token_limits free;     /* of the pool: the grant less what is spent and reserved; the grant's
+    const wb_chain *chain; /* as accepted: for the sent chain, and to meet no issuer twice */
+    bool linked;           /* accepted with a verified LINK: the new token is a LINK root */
+    wb_token_limits free;  /* of the pool: the grant less what is spent and reserved; the grant's
                                  own `lim` where no ledger is kept. `ms` is the grant's */
 } wb_mint_parent;
 
 /* What the client asks for, and what the sidecar adds. Slices are borrowed into the claims. */
 typedef struct wb_mint_ask {
     uint64_t now_s, skew_s;
-    wb_slice iss;  /* own id */
-    wb_slice aud;  /* the one agent that may accept */
+    wb_slice iss; /* own id */
+    wb_slice aud; /* the one agent that may accept */
     wb_id jti;
     wb_trace_id tid; /* of a root; a child takes its parent's */
     wb_span_id psid; /* the delegation's span */

@@ -13,11 +13,11 @@ enum { WB_VERIFY_ARENA_BYTES = 2 * 1024 * 1024 }; /* more than any chain within 
 
 /* What the client says about the message it holds. Slices: len 0 = absent. */
 typedef struct wb_message_facts {
-    wb_slice method;     /* by its 1.0 name */
+    wb_slice method; /* by its 1.0 name */
     wb_slice message_id;
     wb_slice context_id; /* as in the message */
     wb_slice task_id;
-    bool has_digest;     /* false: the client could not make one */
+    bool has_digest; /* false: the client could not make one */
     uint8_t digest[WB_HASH_BYTES];
     wb_slice traceparent; /* the header, as claimed */
 } wb_message_facts;
@@ -27,27 +27,27 @@ typedef struct wb_verify_input {
     uint64_t skew_s;
     const wb_slice *self_ids; /* own ids, the first is our iss */
     size_t n_self_ids;
-    const wb_key_ring *ring;  /* the keys of our own ids */
+    const wb_key_ring *ring; /* the keys of our own ids */
     const wb_trust *trust;
     const wb_policies *policies;
-    wb_token_code carrier;    /* NONE, MISSING or CARRIER, from a2a/carrier.h */
-    wb_chain chain;           /* if carrier is NONE */
-    wb_slice peer_id;         /* agent id that the transport authenticated or `peers:` maps; empty */
+    wb_token_code carrier; /* NONE, MISSING or CARRIER, from a2a/carrier.h */
+    wb_chain chain;        /* if carrier is NONE */
+    wb_slice peer_id;      /* agent id that the transport authenticated or `peers:` maps; empty */
     wb_message_facts message;
     wb_slice task_sub, task_iss; /* recorded owner of message.task_id; empty: none recorded */
-    uint64_t purged_exp_s;    /* highest exp whose replay row was ever purged; 0: none */
-    uint64_t recovered_s;     /* when a journal gap was found; 0: never */
+    uint64_t purged_exp_s;       /* highest exp whose replay row was ever purged; 0: none */
+    uint64_t recovered_s;        /* when a journal gap was found; 0: never */
 } wb_verify_input;
 
 typedef struct wb_verify_result {
-    wb_token_code code;     /* the first failing check of steps 1 to 14; NONE: all passed */
-    bool proven;            /* every link verified up to a root: the chain speaks for `sub` */
-    size_t n_links;         /* 0 unless all links could be parsed */
-    const wb_token *links;  /* root first; in the arena */
-    const wb_token *leaf;   /* NULL unless all links could be parsed: claims, hash. Past step 12 they
+    wb_token_code code;    /* the first failing check of steps 1 to 14; NONE: all passed */
+    bool proven;           /* every link verified up to a root: the chain speaks for `sub` */
+    size_t n_links;        /* 0 unless all links could be parsed */
+    const wb_token *links; /* root first; in the arena */
+    const wb_token *leaf;  /* NULL unless all links could be parsed: claims, hash. Past step 12 they
                                are true; before it (soft codes too) they are only what is claimed */
-    wb_slice speaks_for;    /* code NONE: `sub` if proven, else the leaf's iss: the trace's owner */
-    uint32_t warnings;      /* WB_W_* bits */
+    wb_slice speaks_for;   /* code NONE: `sub` if proven, else the leaf's iss: the trace's owner */
+    uint32_t warnings;     /* WB_W_* bits */
     wb_trust_policy policy; /* of the leaf's iss, or of peer_id if there is no leaf */
 } wb_verify_result;
 
@@ -76,8 +76,8 @@ typedef enum wb_verdict_kind {
 
 typedef struct wb_verdict {
     wb_verdict_kind kind;
-    bool verified;      /* CONTINUE, verified LINK, DUPLICATE */
-    wb_token_code code; /* of REJECT, or the soft code of an unverified LINK */
+    bool verified;          /* CONTINUE, verified LINK, DUPLICATE */
+    wb_token_code code;     /* of REJECT, or the soft code of an unverified LINK */
     const char *wire_class; /* of REJECT, "replayed" of DUPLICATE, else "" */
     uint32_t warnings;
 } wb_verdict;
