@@ -41,8 +41,9 @@ typedef struct wb_entry {
 /** One record as a delivery runner hands it to an exporter. */
 typedef struct wb_record_view {
     wb_entry_kind kind;
-    uint64_t seq;      /* sequence of the frame it came in */
-    wb_slice payload;  /* borrowed until send returns */
+    uint64_t seq;     /* sequence of the frame it came in */
+    uint32_t entry;   /* its place among the frame's entries, from 0 */
+    wb_slice payload; /* borrowed until send returns */
 } wb_record_view;
 
 /** State that survives (delegations, acceptances, replay ...) changes only by applying entries, so

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exporters/exporter.h: the interface of a way out. One table per far side, in exporters/<far side>/.
+ *
+ * An exporter only sends. Its runner (sidecar/delivery) selects, merges, halves a refused request,
+ * parks the bad record, retries, backs off, counts and moves the cursor. One thread at a time calls
+ * an exporter, not always the same one. */
+#ifndef WAYBILL_EXPORTERS_EXPORTER_H
+#define WAYBILL_EXPORTERS_EXPORTER_H
+
+#include "core/config.h"
+#include "core/entry.h"
+
+/** Who exports: the same for every exporter of a sidecar. Borrowed for the life of the exporter. */
+typedef struct wb_exporter_origin {
+    wb_id journal_id;      /* with a record's seq and entry its name for ever */
+    const char *agent_id;  /* own id, TOKENS.md section 1 */
+    const char *name;      /* the instance, --name */
+    const char *version;   /* of the sidecar */
+    const char *isolation; /* "none" or "uid" */
+} wb_exporter_origin;
+
+typedef struct wb_export_result {
+    uint32_t accepted;       /* records that are durable now, or were before: repeats count */
+    uint32_t rejected;       /* records that the far side dropped for good although it said yes */
+    uint32_t retry_after_ms; /* it asked us to wait this long; 0: it did not say */
+} wb_export_result;
+
+typedef struct wb_exporter_ops {
+    const char *name;                   /* "sqlite"; section of the configuration */
+    uint64_t takes;                     /* WB_KIND_BIT of each kind that send wants to see */
+    const wb_config_table *config;      /* describes the struct behind open's `cfg->values` */
+    /** Check the settings. Does not reach out: a far side that is away must not stop the sidecar.
+     *  cfg     borrowed for the life of the exporter, as is `origin`
+     *  Errors  CONFIG settings that can never work | NO_MEMORY; *self is untouched */
+    wb_status (*open)(const wb_config_section *cfg, const wb_exporter_origin *origin, void **self,
+                      wb_error *err);
+    /** Deliver `n` records, ordered by (seq, entry), none before what an earlier call took.
+     *  WB_OK once the far side made all of them durable (COMMIT, HTTP 2xx), not once queued. Must be
+     *  safe to repeat, whole or in part: delivery is at least once.
+     *  timeout_ms  give up by then, at latest a little after
+     *  result      written on every return; zeroed first
+     *  Errors      UNAVAILABLE, TIMEOUT  the runner keeps its cursor and repeats later
+     *              REJECTED, MALFORMED, CORRUPT, FULL  some of these records will never be taken: the
+     *              runner halves them until it has the bad one, parks that and goes on
+     *              NO_MEMORY, CONFIG and all others are treated as UNAVAILABLE */
+    wb_status (*send)(void *self, const wb_record_view *records, size_t n, uint32_t timeout_ms,
+                      wb_export_result *result, wb_error *err);
+    /** NULL is allowed. */
+    void (*close)(void *self);
+} wb_exporter_ops;
+
+#endif
