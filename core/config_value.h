@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/config_value.h: one value between text and its place in a struct. For core/config*.c only. */
+#ifndef WAYBILL_CORE_CONFIG_VALUE_H
+#define WAYBILL_CORE_CONFIG_VALUE_H
+
+#include "core/config.h"
+
+/** True for types that one scalar holds. */
+bool wb_config_is_scalar(wb_config_type type);
+
+/** Parse `text` for a scalar key and store it in the struct at `base`.
+ *  Errors  CONFIG `err` says what is wrong, without the key's name | NO_MEMORY */
+WB_MUST_USE wb_status wb_config_value_parse(const wb_config_key *key, wb_slice text,
+                                            wb_arena *arena, void *base, wb_error *err);
+
+/** Are `n` items, or bytes of text, within the key's range? CONFIG as above. */
+WB_MUST_USE wb_status wb_config_count_check(const wb_config_key *key, size_t n, const char *unit,
+                                            wb_error *err);
+
+/** Is this printable text without a line break? CONFIG as above. */
+WB_MUST_USE wb_status wb_config_text_check(wb_slice text, wb_error *err);
+
+/** Append a scalar key's value as YAML; nothing for a text that is not set. */
+WB_MUST_USE wb_status wb_config_value_print(const wb_config_key *key, const void *base,
+                                            wb_buffer *out);
+
+/** Append a text in YAML's double quotes. */
+WB_MUST_USE wb_status wb_config_quote(wb_slice text, wb_buffer *out);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/config.h: every key that waybilld knows, as one struct. Reference: docs/configuration.md. */
+#ifndef WAYBILL_SIDECAR_CONFIG_H
+#define WAYBILL_SIDECAR_CONFIG_H
+
+#include "core/config.h"
+#include "core/log.h"
+#include "propagation/trust.h"
+
+typedef enum wb_on_unavailable {
+    WB_ON_UNAVAILABLE_UNSIGNED,
+    WB_ON_UNAVAILABLE_FAIL
+} wb_on_unavailable;
+
+/* An agent that tokens are made for, and where its interfaces are. */
+typedef struct wb_peer {
+    wb_slice id;
+    wb_config_slices origins; /* "https://host:port", as wb_origin_of gives them */
+} wb_peer;
+
+typedef struct wb_listen {
+    char host[64];  /* a numeric address; IPv6 without brackets */
+    uint16_t port;  /* 0: any free one */
+    bool defaulted; /* nobody chose it: a taken port is no error, another one will do */
+} wb_listen;
+
+typedef struct wb_sidecar_config {
+    const char *name; /* of the instance; from the command line, not a key */
+
+    wb_config_slices self_ids; /* own agent ids, at least one; the first is `iss` */
+    const char *state_dir;     /* NULL: by core/paths.h */
+    wb_log_level log_level;
+    wb_log_format log_format;
+    uint32_t workers;
+    uint64_t finish_wait_ms;
+    uint64_t drain_timeout_ms;
+
+    uint64_t ipc_max_message_bytes;
+    uint64_t journal_segment_bytes;
+    uint64_t journal_limit_bytes;
+
+    wb_trust_mode trust_mode;
+    bool trust_callbacks;
+    uint64_t trust_skew_s;
+    wb_config_list trust_policies; /* of wb_trust_policy */
+    wb_config_list peers;          /* of wb_peer */
+
+    uint64_t token_expiry_s;
+    uint32_t token_max_depth;
+    uint64_t delegation_deadline_s;
+    uint64_t delegation_grace_s;
+    wb_on_unavailable delegate_on_unavailable;
+
+    const char *admin_listen;      /* NULL: the default */
+    const char *store_sqlite_path; /* NULL: by core/paths.h */
+
+    /* made from the above */
+    wb_listen admin;
+    wb_policies policies;
+} wb_sidecar_config;
+
+/** For --check and --print-config-reference. */
+extern const wb_config_table wb_sidecar_config_table;
+
+/** Defaults, then the file, then variables; then what one key cannot check alone: agent ids are ids,
+ *  origins are origins and each belongs to one peer, the journal's limit holds four segments.
+ *  path   NULL: no file
+ *  name   of the instance; borrowed for the life of `out`
+ *  env    as environ
+ *  arena  holds what `out` points at
+ *  Errors CONFIG a person must act, `err` says where | NOT_FOUND no such file | NO_MEMORY */
+WB_MUST_USE wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
+                                             wb_arena *arena, wb_sidecar_config *out,
+                                             wb_error *err);
+
+/** The peer that has an interface at `url`, or NULL: scheme, host and port are compared. */
+const wb_peer *wb_peer_by_url(const wb_sidecar_config *config, wb_slice url);
+/** The peer with that agent id, or NULL. */
+const wb_peer *wb_peer_by_id(const wb_sidecar_config *config, wb_slice id);
+
+#endif
