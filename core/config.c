@@ -164,7 +164,7 @@ static wb_status split_at_commas(const wb_config_key *key, wb_slice text, reader
         at = end + 1;
     }
     WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_slices value = {(const wb_slice *)(const void *)list.at, list.n};
+    wb_config_items value = {list.at, list.n};
     memcpy((uint8_t *)base + key->offset, &value, sizeof value);
     return WB_OK;
 }
@@ -215,7 +215,7 @@ static wb_status read_slices(reader *r, const wb_config_key *key, void *base)
         WB_TRY(next(r));
     }
     WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_slices value = {(const wb_slice *)(const void *)list.at, list.n};
+    wb_config_items value = {list.at, list.n};
     memcpy((uint8_t *)base + key->offset, &value, sizeof value);
     return WB_OK;
 }
@@ -230,7 +230,7 @@ static wb_status check_required(reader *r, const wb_config_table *table, const v
         bool there = true;
         if (key->type == WB_TEXT) there = *(const char *const *)place != NULL;
         if (key->type == WB_SLICE) there = ((const wb_slice *)place)->ptr != NULL;
-        if (key->type == WB_SLICES) there = ((const wb_config_slices *)place)->n > 0;
+        if (key->type == WB_SLICES) there = ((const wb_config_items *)place)->n > 0;
         if (there) continue;
         r->key = key->name;
         return fail_here(r, "this key is needed");
@@ -254,7 +254,7 @@ static wb_status read_list(reader *r, const wb_config_key *key, void *base)
         WB_TRY(next(r));
     }
     WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_list value = {list.at, list.n};
+    wb_config_items value = {list.at, list.n};
     memcpy((uint8_t *)base + key->offset, &value, sizeof value);
     return WB_OK;
 }
@@ -281,7 +281,7 @@ static wb_status read_map(reader *r, const wb_config_key *key, void *base)
         WB_TRY(next(r));
     }
     WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_list value = {list.at, list.n};
+    wb_config_items value = {list.at, list.n};
     memcpy((uint8_t *)base + key->offset, &value, sizeof value);
     return WB_OK;
 }

@@ -29,20 +29,15 @@ typedef enum wb_config_type {
     WB_CHOICE,  /* an enum of the size of uint32_t: the place of the word in `choices` */
     WB_TEXT,    /* const char *; NULL without value and fallback */
     WB_SLICE,   /* wb_slice; empty without value and fallback */
-    WB_SLICES,  /* wb_config_slices */
-    WB_LIST,    /* wb_config_list of the structs that `of` describes */
+    WB_SLICES,  /* a pointer to const wb_slice and right behind it a size_t: how many */
+    WB_LIST,    /* the same with the structs that `of` describes */
     WB_MAP,     /* the same; the map's key is the value of the struct's first row */
 } wb_config_type;
 
-typedef struct wb_config_slices {
-    const wb_slice *items;
-    size_t n;
-} wb_config_slices;
-
-typedef struct wb_config_list {
-    const void *items; /* `n` structs, one behind the other */
-    size_t n;
-} wb_config_list;
+/** A table is wrong unless WB_CONFIG_PAIR(struct, items, n) holds for such a row; assert it. */
+#define WB_CONFIG_PAIR(type, items, n)                                                             \
+    (offsetof(type, n) == offsetof(type, items) + sizeof(void *) &&                                \
+     sizeof(((type *)NULL)->n) == sizeof(size_t))
 
 typedef struct wb_config_table wb_config_table;
 

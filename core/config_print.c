@@ -27,20 +27,20 @@ static wb_status indent(wb_buffer *out, size_t levels)
 static wb_status print_rows(const wb_config_table *table, const void *values, size_t level,
                             wb_buffer *out);
 
-static wb_status print_slices(const wb_config_slices *list, size_t level, wb_buffer *out)
+static wb_status print_slices(const wb_config_items *list, size_t level, wb_buffer *out)
 {
     if (list->n == 0) return wb_buffer_printf(out, " []\n");
     WB_TRY(wb_buffer_printf(out, "\n"));
     for (size_t i = 0; i < list->n; i++) {
         WB_TRY(indent(out, level));
         WB_TRY(wb_buffer_printf(out, "- "));
-        WB_TRY(wb_config_quote(list->items[i], out));
+        WB_TRY(wb_config_quote(((const wb_slice *)list->items)[i], out));
         WB_TRY(wb_buffer_printf(out, "\n"));
     }
     return WB_OK;
 }
 
-static wb_status print_list(const wb_config_key *key, const wb_config_list *list, size_t level,
+static wb_status print_list(const wb_config_key *key, const wb_config_items *list, size_t level,
                             wb_buffer *out)
 {
     if (list->n == 0) return wb_buffer_printf(out, " []\n");
@@ -54,7 +54,7 @@ static wb_status print_list(const wb_config_key *key, const wb_config_list *list
     return WB_OK;
 }
 
-static wb_status print_map(const wb_config_key *key, const wb_config_list *list, size_t level,
+static wb_status print_map(const wb_config_key *key, const wb_config_items *list, size_t level,
                            wb_buffer *out)
 {
     const wb_config_table inside = {key->of->keys + 1, key->of->n - 1, key->of->size};

@@ -5,6 +5,12 @@
 
 #include "core/config.h"
 
+/* How WB_SLICES, WB_LIST and WB_MAP lie in a struct, whatever the pointer's type there. */
+typedef struct wb_config_items {
+    const void *items;
+    size_t n;
+} wb_config_items;
+
 /** True for types that one scalar holds. */
 bool wb_config_is_scalar(wb_config_type type);
 

@@ -3,6 +3,7 @@
 #ifndef WAYBILL_SIDECAR_CONFIG_H
 #define WAYBILL_SIDECAR_CONFIG_H
 
+#include "a2a/target.h"
 #include "core/config.h"
 #include "core/log.h"
 #include "propagation/trust.h"
@@ -11,12 +12,6 @@ typedef enum wb_on_unavailable {
     WB_ON_UNAVAILABLE_UNSIGNED,
     WB_ON_UNAVAILABLE_FAIL
 } wb_on_unavailable;
-
-/* An agent that tokens are made for, and where its interfaces are. */
-typedef struct wb_peer {
-    wb_slice id;
-    wb_config_slices origins; /* "https://host:port", as wb_origin_of gives them */
-} wb_peer;
 
 typedef struct wb_listen {
     char host[64];  /* a numeric address; IPv6 without brackets */
@@ -27,8 +22,9 @@ typedef struct wb_listen {
 typedef struct wb_sidecar_config {
     const char *name; /* of the instance; from the command line, not a key */
 
-    wb_config_slices self_ids; /* own agent ids, at least one; the first is `iss` */
-    const char *state_dir;     /* NULL: by core/paths.h */
+    const wb_slice *self_ids; /* own agent ids; the first is `iss` */
+    size_t n_self_ids;        /* at least one */
+    const char *state_dir;    /* NULL: by core/paths.h */
     wb_log_level log_level;
     wb_log_format log_format;
     uint32_t workers;
@@ -42,8 +38,10 @@ typedef struct wb_sidecar_config {
     wb_trust_mode trust_mode;
     bool trust_callbacks;
     uint64_t trust_skew_s;
-    wb_config_list trust_policies; /* of wb_trust_policy */
-    wb_config_list peers;          /* of wb_peer */
+    const wb_trust_policy *trust_policies;
+    size_t n_trust_policies;
+    const wb_peer *peers; /* agents that tokens are made for, and where their interfaces are */
+    size_t n_peers;
 
     uint64_t token_expiry_s;
     uint32_t token_max_depth;
@@ -72,10 +70,5 @@ extern const wb_config_table wb_sidecar_config_table;
 WB_MUST_USE wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
                                              wb_arena *arena, wb_sidecar_config *out,
                                              wb_error *err);
-
-/** The peer that has an interface at `url`, or NULL: scheme, host and port are compared. */
-const wb_peer *wb_peer_by_url(const wb_sidecar_config *config, wb_slice url);
-/** The peer with that agent id, or NULL. */
-const wb_peer *wb_peer_by_id(const wb_sidecar_config *config, wb_slice id);
 
 #endif

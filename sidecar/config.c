@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One table is the whole configuration; the functions below it only hold what two keys, or an id's
+ * grammar, ask for. Nothing here touches a file or socket but the one file that was named. */
+#include "sidecar/config.h"
+
+#include "core/self_id.h"
+#include "propagation/token.h"
+
+#include <arpa/inet.h>
+
+#define PORT_ADMIN 7412
+
+static const wb_config_key policy_keys[] = {
+    {.name = "id",
+     .type = WB_SLICE,
+     .min = 1,
+     .max = WB_ID_MAX_BYTES,
+     .offset = offsetof(wb_trust_policy, id),
+     .help = "The issuer's agent id."},
+    {.name = "verdict",
+     .type = WB_CHOICE,
+     .choices = "|continue|link|reject",
+     .offset = offsetof(wb_trust_policy, verdict),
+     .help =
+         "What its good tokens lead to. Unset: `continue` for spiffe ids in the trust domain of "
+         "the first own id, else `link`."},
+    {.name = "chain",
+     .type = WB_CHOICE,
+     .choices = "|full|leaf",
+     .offset = offsetof(wb_trust_policy, chain),
+     .help = "What is sent to it of a chain; `leaf` also takes lone links from it. Unset: `full` "
+             "where `verdict` would be `continue`, else `leaf`."},
+    {.name = "mode",
+     .type = WB_CHOICE,
+     .choices = "|link|enforce|observe",
+     .offset = offsetof(wb_trust_policy, mode),
+     .help = "Unset: `trust.mode`."},
+    {.name = "require",
+     .type = WB_BOOL,
+     .fallback = "false",
+     .offset = offsetof(wb_trust_policy, require),
+     .help = "Refuse it without a token, or with an unknown key, instead of linking."},
+    {.name = "carry",
+     .type = WB_BOOL,
+     .fallback = "false",
+     .offset = offsetof(wb_trust_policy, carry),
+     .help = "Continue its chains though an ancestor is unknown here."},
+};
+static const wb_config_table policy_table = {policy_keys, WB_COUNT(policy_keys),
+                                             sizeof(wb_trust_policy)};
+
+static const wb_config_key peer_keys[] = {
+    {.name = "id",
+     .type = WB_SLICE,
+     .min = 1,
+     .max = WB_ID_MAX_BYTES,
+     .offset = offsetof(wb_peer, id),
+     .help = "The peer's agent id: `aud` of tokens for it."},
+    {.name = "origins",
+     .type = WB_SLICES,
+     .min = 1,
+     .max = 64,
+     .offset = offsetof(wb_peer, origins),
+     .help = "Where its interfaces are: `https://host:port`, without a path."},
+};
+static const wb_config_table peer_table = {peer_keys, WB_COUNT(peer_keys), sizeof(wb_peer)};
+
+_Static_assert(WB_CONFIG_PAIR(wb_peer, origins, n_origins), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, self_ids, n_self_ids), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, peers, n_peers), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, trust_policies, n_trust_policies),
+               "read as a pair");
+
+#define KEY(field) .offset = offsetof(wb_sidecar_config, field)
+
+static const wb_config_key keys[] = {
+    {.name = "self_ids",
+     .type = WB_SLICES,
+     .max = 16,
+     KEY(self_ids),
+     .help = "The agent's ids, https:// or spiffe://. The first signs; tokens may name any. Unset: "
+             "`spiffe://waybill.local/HOSTNAME/NAME`."},
+    {.name = "state_dir",
+     .type = WB_TEXT,
+     .max = 400,
+     .min = 1,
+     KEY(state_dir),
+     .help = "Journal, keys and trust of this instance. Unset: `$XDG_STATE_HOME/waybill/NAME`, for "
+             "root `/var/lib/waybill/NAME`."},
+    {.name = "log.level",
+     .type = WB_CHOICE,
+     .fallback = "info",
+     .choices = "debug|info|warn|error",
+     KEY(log_level),
+     .help = "The least level that is written to standard error."},
+    {.name = "log.format",
+     .type = WB_CHOICE,
+     .fallback = "logfmt",
+     .choices = "logfmt|json",
+     KEY(log_format),
+     .help = "One line per event either way."},
+    {.name = "workers",
+     .type = WB_U32,
+     .fallback = "2",
+     .min = 1,
+     .max = 64,
+     KEY(workers),
+     .help = "Threads that unpack requests, sign and verify."},
+    {.name = "finish_wait_ms",
+     .type = WB_MS,
+     .fallback = "2000",
+     .max = 60000,
+     KEY(finish_wait_ms),
+     .help = "How long Finish waits for spans of the acceptance that are still open."},
+    {.name = "drain_timeout_ms",
+     .type = WB_MS,
+     .fallback = "5000",
+     .max = 600000,
+     KEY(drain_timeout_ms),
+     .help = "On SIGTERM: how long to deliver what the journal holds. The rest stays there."},
+    {.name = "ipc.max_message_bytes",
+     .type = WB_BYTES,
+     .fallback = "8MiB",
+     .min = 64 << 10,
+     .max = 64 << 20,
+     KEY(ipc_max_message_bytes),
+     .help = "Larger requests are refused."},
+    {.name = "journal.segment_bytes",
+     .type = WB_BYTES,
+     .fallback = "64MiB",
+     .min = 64 << 10,
+     .max = UINT64_C(1) << 30,
+     KEY(journal_segment_bytes),
+     .help = "Size of one segment file; also the largest transaction."},
+    {.name = "journal.limit_bytes",
+     .type = WB_BYTES,
+     .fallback = "1GiB",
+     .min = 1 << 20,
+     .max = UINT64_C(1) << 40,
+     KEY(journal_limit_bytes),
+     .help = "New work is refused with FULL beyond this. At least four segments."},
+    {.name = "trust.mode",
+     .type = WB_CHOICE,
+     .fallback = "link",
+     .choices = "|link|enforce|observe",
+     KEY(trust_mode),
+     .help =
+         "`observe`: verdicts are recorded, nothing is refused. `link`: strangers get a trace of "
+         "their own. `enforce`: no good token, no entry."},
+    {.name = "trust.callbacks",
+     .type = WB_BOOL,
+     .fallback = "false",
+     KEY(trust_callbacks),
+     .help = "Let an agent meet itself in a chain."},
+    {.name = "trust.skew_s",
+     .type = WB_SECONDS,
+     .fallback = "60",
+     .max = WB_SKEW_MAX_S,
+     KEY(trust_skew_s),
+     .help = "How far clocks may be apart."},
+    {.name = "trust.policies",
+     .type = WB_MAP,
+     .max = WB_CONFIG_MAX_ITEMS,
+     KEY(trust_policies),
+     .of = &policy_table,
+     .help = "By agent id: what is done with that issuer's tokens."},
+    {.name = "peers",
+     .type = WB_LIST,
+     .max = WB_CONFIG_MAX_ITEMS,
+     KEY(peers),
+     .of = &peer_table,
+     .help = "Agents that tokens are made for."},
+    {.name = "token.expiry_s",
+     .type = WB_SECONDS,
+     .fallback = "120",
+     .min = 1,
+     .max = WB_EXP_MAX_S,
+     KEY(token_expiry_s),
+     .help = "How long a token may be accepted after it was signed."},
+    {.name = "token.max_depth",
+     .type = WB_U32,
+     .fallback = "4",
+     .max = WB_DEPTH_MAX,
+     KEY(token_max_depth),
+     .help = "How many delegations deep a chain under our root may go."},
+    {.name = "delegation.deadline_s",
+     .type = WB_SECONDS,
+     .fallback = "3600",
+     .min = 1,
+     .max = WB_DLN_MAX_S,
+     KEY(delegation_deadline_s),
+     .help = "How long a delegation may work when the caller says nothing."},
+    {.name = "delegation.grace_s",
+     .type = WB_SECONDS,
+     .fallback = "60",
+     .max = WB_DLN_MAX_S,
+     KEY(delegation_grace_s),
+     .help = "After the deadline and this, an unanswered one is `lost`."},
+    {.name = "delegate.on_unavailable",
+     .type = WB_CHOICE,
+     .fallback = "unsigned",
+     .choices = "unsigned|fail",
+     KEY(delegate_on_unavailable),
+     .help = "What clients do while the sidecar is away: go on without a token, or fail."},
+    {.name = "admin.listen",
+     .type = WB_TEXT,
+     .min = 1,
+     .max = 80,
+     KEY(admin_listen),
+     .help = "Address of /healthz, /readyz and /metrics. Unset: `127.0.0.1:7412`, or a free port "
+             "where that one is taken (`waybill status` says which)."},
+    {.name = "store.sqlite.path",
+     .type = WB_TEXT,
+     .min = 1,
+     .max = 400,
+     KEY(store_sqlite_path),
+     .help = "The store's file. Unset: `$XDG_DATA_HOME/waybill/store.db`, for root "
+             "`/var/lib/waybill/store.db`."},
+};
+
+const wb_config_table wb_sidecar_config_table = {keys, WB_COUNT(keys), sizeof(wb_sidecar_config)};
+
+static wb_status need_id(const char *key, wb_slice id, wb_error *err)
+{
+    if (wb_agent_id_ok(id)) return WB_OK;
+    return wb_fail(err, WB_ERR_CONFIG,
+                   "%s: \"%.*s\" is no agent id (https:// or spiffe://, lower case)", key,
+                   (int)(id.len < 64 ? id.len : 64), (const char *)id.ptr);
+}
+
+static wb_status default_self_id(const char *name, wb_arena *arena, wb_sidecar_config *c)
+{
+    char text[WB_SELF_ID_MAX + 1];
+    wb_slice *id = wb_arena_alloc(arena, sizeof *id);
+    wb_self_id_default(name, text);
+    if (!id || wb_arena_dup(arena, wb_slice_str(text), id) != WB_OK) return WB_ERR_NO_MEMORY;
+    c->self_ids = id;
+    c->n_self_ids = 1;
+    return WB_OK;
+}
+
+static wb_status check_ids(const wb_sidecar_config *c, wb_error *err)
+{
+    for (size_t i = 0; i < c->n_self_ids; i++) WB_TRY(need_id("self_ids", c->self_ids[i], err));
+    for (size_t i = 0; i < c->n_trust_policies; i++)
+        WB_TRY(need_id("trust.policies", c->trust_policies[i].id, err));
+    for (size_t i = 0; i < c->n_peers; i++) WB_TRY(need_id("peers", c->peers[i].id, err));
+    return WB_OK;
+}
+
+/* An origin is written as wb_origin_of would write it, so that comparing is comparing bytes. */
+static wb_status check_origin(const wb_sidecar_config *c, size_t peer, wb_slice text, wb_error *err)
+{
+    char origin[WB_ORIGIN_MAX + 1];
+    int shown = (int)(text.len < 80 ? text.len : 80);
+    if (wb_origin_of(text, origin) != WB_OK || !wb_slice_eq(text, wb_slice_str(origin)))
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "peers: origins: \"%.*s\" is no origin (http(s)://host:port, lower case, no "
+                       "path)",
+                       shown, (const char *)text.ptr);
+    wb_slice first = wb_peer_of_origin(c->peers, peer, text);
+    if (first.len > 0)
+        return wb_fail(err, WB_ERR_CONFIG, "peers: origins: \"%.*s\" belongs to two peers", shown,
+                       (const char *)text.ptr);
+    return WB_OK;
+}
+
+static wb_status check_peers(const wb_sidecar_config *c, wb_error *err)
+{
+    for (size_t i = 0; i < c->n_peers; i++)
+        for (size_t k = 0; k < c->peers[i].n_origins; k++)
+            WB_TRY(check_origin(c, i, c->peers[i].origins[k], err));
+    return WB_OK;
+}
+
+static bool parse_port(const char *text, uint16_t *out)
+{
+    uint32_t port = 0;
+    if (!*text) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        port = port * 10 + (uint32_t)(*text - '0');
+        if (port > UINT16_MAX) return false;
+    }
+    *out = (uint16_t)port;
+    return true;
+}
+
+/* "127.0.0.1:7412" or "[::1]:7412": numeric, since a name might mean several addresses. */
+static bool parse_listen(const char *text, wb_listen *out)
+{
+    struct in6_addr ignored;
+    const char *colon = strrchr(text, ':');
+    if (!colon || !parse_port(colon + 1, &out->port)) return false;
+    size_t len = (size_t)(colon - text);
+    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    if (brackets) {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof out->host) return false;
+    memcpy(out->host, text, len);
+    out->host[len] = '\0';
+    return inet_pton(brackets ? AF_INET6 : AF_INET, out->host, &ignored) == 1;
+}
+
+static wb_status make_admin(wb_sidecar_config *c, wb_error *err)
+{
+    c->admin = (wb_listen){.host = "127.0.0.1", .port = PORT_ADMIN, .defaulted = true};
+    if (!c->admin_listen) return WB_OK;
+    c->admin.defaulted = false;
+    if (parse_listen(c->admin_listen, &c->admin)) return WB_OK;
+    return wb_fail(err, WB_ERR_CONFIG, "admin.listen: \"%.80s\" is no address:port",
+                   c->admin_listen);
+}
+
+static wb_status check_sizes(const wb_sidecar_config *c, wb_error *err)
+{
+    if (c->journal_limit_bytes / 4 < c->journal_segment_bytes)
+        return wb_fail(err, WB_ERR_CONFIG, "journal.limit_bytes: less than four segments");
+    return WB_OK;
+}
+
+wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
+                                 wb_arena *arena, wb_sidecar_config *out, wb_error *err)
+{
+    wb_config_source source = {.name = path, .env = env};
+    wb_sidecar_config c;
+    if (path) WB_TRY(wb_config_read_file(path, arena, &source.yaml, err));
+    WB_TRY(wb_config_load(&wb_sidecar_config_table, &source, arena, &c, err));
+    c.name = name;
+    if (c.n_self_ids == 0 && default_self_id(name, arena, &c) != WB_OK)
+        return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
+    WB_TRY(check_ids(&c, err));
+    WB_TRY(check_peers(&c, err));
+    WB_TRY(check_sizes(&c, err));
+    WB_TRY(make_admin(&c, err));
+    c.policies = (wb_policies){.self_id = c.self_ids[0],
+                               .entries = c.trust_policies,
+                               .n = c.n_trust_policies,
+                               .mode = c.trust_mode,
+                               .callbacks = c.trust_callbacks};
+    *out = c;
+    return WB_OK;
+}
