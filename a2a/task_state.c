@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two tables. An interrupted task (INPUT_, AUTH_REQUIRED) is not over: A2A lets it resume, so the
- * delegation waits. A state this version does not know changes nothing, since A2A may add some. */
+/* An interrupted task (INPUT_, AUTH_REQUIRED) is not over: A2A lets it resume, so the delegation
+ * waits. A state this version does not know changes nothing, since A2A may add some. */
 #include "a2a/task_state.h"
 
 #include "core/status.h"
@@ -9,7 +9,6 @@ static const struct {
     const char *name;
     wb_delegation_state state;
 } task_states[] = {
-    {"TASK_STATE_UNSPECIFIED", WB_DELEGATION_NONE},
     {"TASK_STATE_SUBMITTED", WB_DELEGATION_IN_FLIGHT},
     {"TASK_STATE_WORKING", WB_DELEGATION_IN_FLIGHT},
     {"TASK_STATE_INPUT_REQUIRED", WB_DELEGATION_WAITING_INPUT},
@@ -25,11 +24,4 @@ wb_delegation_state wb_delegation_state_of_task(wb_slice task_state)
     for (size_t i = 0; i < WB_COUNT(task_states); i++)
         if (wb_slice_eq(task_state, wb_slice_str(task_states[i].name))) return task_states[i].state;
     return WB_DELEGATION_NONE;
-}
-
-bool wb_task_state_is_known(wb_slice task_state)
-{
-    for (size_t i = 0; i < WB_COUNT(task_states); i++)
-        if (wb_slice_eq(task_state, wb_slice_str(task_states[i].name))) return true;
-    return false;
 }
