@@ -1,10 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Most text is ASCII: eight bytes at a time are tested for a high bit. From the first byte that has
- * one, a table of lead bytes says how many follow and which range the first of them must be in, which
- * is all of Unicode's table 3-7. */
+/* Most text is ASCII: all of it is tested for a high bit first, a word at a time. Only text that has
+ * one is read character by character, where a table of lead bytes says how many bytes follow and which
+ * range the first of them must be in; that is all of Unicode's table 3-7. */
 #include "core/utf8.h"
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
+
+static uint64_t load64(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static uint32_t load32(const uint8_t *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The last word overlaps the one before, so that no byte is tested alone. */
+static bool is_ascii(wb_slice s)
+{
+    uint64_t any = 0;
+    if (s.len >= 8) {
+        for (size_t i = 0; i + 8 < s.len; i += 8) any |= load64(s.ptr + i);
+        any |= load64(s.ptr + s.len - 8);
+    } else if (s.len >= 4) {
+        any = load32(s.ptr) | load32(s.ptr + s.len - 4);
+    } else {
+        for (size_t i = 0; i < s.len; i++) any |= s.ptr[i];
+    }
+    return (any & HIGH_BITS) == 0;
+}
 
 /* Length of the sequence that `lead` starts, and the range of its second byte; 0 if none may. */
 static size_t sequence(uint8_t lead, uint8_t *least, uint8_t *most)
@@ -12,11 +41,11 @@ static size_t sequence(uint8_t lead, uint8_t *least, uint8_t *most)
     *least = 0x80;
     *most = 0xBF;
     if (lead >= 0xC2 && lead <= 0xDF) return 2;
-    if (lead == 0xE0) *least = 0xA0;  /* overlong below */
-    if (lead == 0xED) *most = 0x9F;   /* surrogates above */
+    if (lead == 0xE0) *least = 0xA0; /* overlong below */
+    if (lead == 0xED) *most = 0x9F;  /* surrogates above */
     if (lead >= 0xE0 && lead <= 0xEF) return 3;
-    if (lead == 0xF0) *least = 0x90;  /* overlong below */
-    if (lead == 0xF4) *most = 0x8F;   /* beyond U+10FFFF above */
+    if (lead == 0xF0) *least = 0x90; /* overlong below */
+    if (lead == 0xF4) *most = 0x8F;  /* beyond U+10FFFF above */
     if (lead >= 0xF0 && lead <= 0xF4) return 4;
     return 0;
 }
@@ -35,14 +64,9 @@ size_t wb_utf8_char(wb_slice s)
 
 bool wb_utf8_valid(wb_slice s)
 {
+    if (is_ascii(s)) return true;
     while (s.len > 0) {
-        uint64_t word;
-        size_t n = sizeof word;
-        if (s.len >= n && (memcpy(&word, s.ptr, n), (word & HIGH_BITS) == 0)) {
-            s = (wb_slice){s.ptr + n, s.len - n};
-            continue;
-        }
-        n = wb_utf8_char(s);
+        size_t n = wb_utf8_char(s);
         if (n == 0) return false;
         s = (wb_slice){s.ptr + n, s.len - n};
     }

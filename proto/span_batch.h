@@ -67,7 +67,7 @@ typedef struct wb_span_origin {
 #define WB_ATTR_BOOL(k, b) {.key = WB_S(k), .value = {.type = WB_VALUE_BOOL, .boolean = (b)}}
 
 /** Build a payload of `n` spans under one resource and scope and append it to `out`. Attributes whose
- *  value is EMPTY are left out, so a caller may list what it might have.
+ *  value is EMPTY, or TEXT without a byte, are left out: a caller lists all that it might have.
  *  Errors  MALFORMED absent trace or span id, or text that is not UTF-8 | NO_MEMORY the buffer's
  *          limit; either way nothing was appended */
 WB_MUST_USE wb_status wb_span_batch_build(const wb_span_origin *origin, const wb_span_draft *spans,

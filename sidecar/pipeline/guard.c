@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whoever reads a store trusts `waybill.*`: verdicts, costs and budgets are said with it. An agent may
+ * send any attribute it likes, so on the way in the name is taken from it, and what it said is kept
+ * under `claimed.`. Appended attributes are Waybill's own and are not looked at. */
+#include "sidecar/pipeline/guard.h"
+
+#include "proto/otlp_edit.h"
+
+#define PREFIX "waybill."
+#define SPAN_TYPE WB_S("waybill.span.type")
+#define ACCEPTANCE_ID WB_S("waybill.acceptance.id")
+
+static const wb_slice prefixes[] = {{(const uint8_t *)PREFIX, sizeof PREFIX - 1}};
+
+static bool is_acceptance_id(wb_slice any_value)
+{
+    wb_id id;
+    wb_value value = wb_otlp_value(any_value);
+    return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK;
+}
+
+/* What a span may say itself, once: of duplicates only the first counts for us, but another reader may
+ * take the last. */
+static bool may_stay(const wb_attrs *attrs, const wb_attr *attr)
+{
+    if (wb_attrs_find(attrs, attr->key) != attr) return false;
+    if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
+    return wb_slice_eq(attr->key, ACCEPTANCE_ID) && is_acceptance_id(attr->value);
+}
+
+static wb_status claim(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_attr *attr)
+{
+    wb_slice key = attr->key;
+    const char *claimed = wb_arena_printf(batch->arena, "claimed.%.*s", WB_SLICE_ARG(key));
+    if (!claimed) return WB_ERR_NO_MEMORY;
+    return wb_otlp_rename_attr(batch, owner, kind, attr, wb_slice_str(claimed));
+}
+
+static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind)
+{
+    for (wb_attr *a = owner->first; a; a = a->next) {
+        if (a->state != WB_ATTR_KEPT || !wb_slice_starts(a->key, prefixes[0])) continue;
+        if (kind == WB_OTLP_SPAN && may_stay(owner, a)) continue;
+        WB_TRY(claim(batch, owner, kind, a));
+    }
+    return WB_OK;
+}
+
+static wb_status guard_apply(const void *self, wb_batch *batch, wb_error *err)
+{
+    (void)self;
+    wb_status status = WB_OK;
+    for (uint32_t i = 0; i < batch->resource_count && status == WB_OK; i++)
+        status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE);
+    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++)
+        status = guard_attrs(batch, &batch->spans[i].attrs, WB_OTLP_SPAN);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to rename attributes");
+}
+
+const wb_stage_ops wb_guard_stage = {
+    .name = "guard", .prefixes = prefixes, .prefix_count = WB_COUNT(prefixes), .apply = guard_apply};

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stages are a plain array, in the order in which a batch passes them. guard comes first: whatever
+ * stands behind it may trust what is named `waybill.*`. */
+#include "sidecar/pipeline/pipeline.h"
+
+#include <stdlib.h>
+
+#include "sidecar/pipeline/guard.h"
+
+static const wb_stage_ops *const stages[] = {&wb_guard_stage};
+
+struct wb_pipeline {
+    wb_key_set *keys;
+    void *selves[WB_COUNT(stages)];
+    size_t opened;
+};
+
+/* Append a stage's keys to what all stages ask for. */
+static size_t gather(wb_slice *all, size_t n, const wb_slice *more, size_t n_more)
+{
+    for (size_t i = 0; i < n_more; i++) all[n++] = more[i];
+    return n;
+}
+
+static wb_status make_keys(wb_key_set **out, wb_error *err)
+{
+    size_t n = 0, n_prefixes = 0, room = 1;
+    for (size_t i = 0; i < WB_COUNT(stages); i++)
+        room += stages[i]->key_count + stages[i]->prefix_count;
+    wb_slice *all = calloc(2 * room, sizeof *all), *prefixes = all + room;
+    if (!all) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the stages' keys");
+    for (size_t i = 0; i < WB_COUNT(stages); i++) {
+        n = gather(all, n, stages[i]->keys, stages[i]->key_count);
+        n_prefixes = gather(prefixes, n_prefixes, stages[i]->prefixes, stages[i]->prefix_count);
+    }
+    wb_status status = wb_key_set_new(all, n, prefixes, n_prefixes, out, err);
+    free(all);
+    return status;
+}
+
+wb_status wb_pipeline_new(wb_pipeline **out, wb_error *err)
+{
+    WB_AUTO(wb_pipeline) pipeline = calloc(1, sizeof *pipeline);
+    if (!pipeline) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the pipeline");
+    WB_TRY(make_keys(&pipeline->keys, err));
+    for (size_t i = 0; i < WB_COUNT(stages); i++) {
+        if (stages[i]->open) WB_TRY(stages[i]->open(NULL, &pipeline->selves[i], err));
+        pipeline->opened = i + 1;
+    }
+    *out = WB_STEAL(pipeline);
+    return WB_OK;
+}
+
+void wb_pipeline_free(wb_pipeline *pipeline)
+{
+    if (!pipeline) return;
+    for (size_t i = 0; i < pipeline->opened; i++)
+        if (stages[i]->close) stages[i]->close(pipeline->selves[i]);
+    wb_key_set_free(pipeline->keys);
+    free(pipeline);
+}
+
+const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline) { return pipeline->keys; }
+
+wb_status wb_pipeline_run(const wb_pipeline *pipeline, wb_batch *batch, wb_error *err)
+{
+    for (size_t i = 0; i < WB_COUNT(stages); i++)
+        WB_TRY(stages[i]->apply(pipeline->selves[i], batch, err));
+    return WB_OK;
+}

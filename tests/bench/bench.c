@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Medians, because a shared machine's mean says what the neighbours did; ratios of what was measured in
+ * turns in one run, because a nanosecond on one machine is two on another. */
+#include "tests/bench/bench.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__has_feature)
+#define HAS_FEATURE(x) __has_feature(x)
+#else
+#define HAS_FEATURE(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    HAS_FEATURE(address_sanitizer) || HAS_FEATURE(thread_sanitizer)
+static const char *const unfit = "this build has a sanitizer";
+#elif !defined(__OPTIMIZE__)
+static const char *const unfit = "this build is not optimised";
+#else
+static const char *const unfit = NULL;
+#endif
+
+void wb_bench_give_up(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)fprintf(stderr, "bench: ");
+    (void)vfprintf(stderr, fmt, args);
+    (void)fprintf(stderr, "\n");
+    va_end(args);
+    exit(2);
+}
+
+void wb_bench_need_release(void)
+{
+    if (unfit) wb_bench_give_up("%s: configure with the bench preset", unfit);
+}
+
+uint64_t wb_bench_now_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n)
+{
+    if (n == 0) return (wb_bench_stats){0};
+    qsort(ns, n, sizeof *ns, compare);
+    return (wb_bench_stats){(double)ns[n / 2], (double)ns[n - 1 - n / 100], n};
+}
+
+void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, size_t samples,
+                       wb_bench_stats *stats)
+{
+    uint64_t *ns = calloc(n * samples, sizeof *ns);
+    if (!ns) wb_bench_give_up("no memory for %zu samples", samples);
+    size_t warm_up = samples / 10;
+    for (size_t s = 0; s < samples + warm_up; s++) {
+        for (size_t i = 0; i < n; i++) {
+            uint64_t start = wb_bench_now_ns();
+            once[i](ctx[i]);
+            uint64_t took = wb_bench_now_ns() - start;
+            if (s >= warm_up) ns[i * samples + s - warm_up] = took;
+        }
+    }
+    for (size_t i = 0; i < n; i++) stats[i] = wb_bench_stats_of(ns + i * samples, samples);
+    free(ns);
+}
+
+/* The processor as /proc/cpuinfo names it. */
+static void read_cpu(char *out, size_t size)
+{
+    char line[256];
+    (void)snprintf(out, size, "unknown");
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    if (!file) return;
+    while (fgets(line, sizeof line, file)) {
+        char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, "model name", 10) != 0) continue;
+        line[strcspn(line, "\n\"\\")] = '\0';
+        (void)snprintf(out, size, "%s", colon + 2);
+        break;
+    }
+    (void)fclose(file);
+}
+
+static const char *verdict_of(const wb_bench_figure *figure, double value)
+{
+    if (figure->limit == 0) return "none";
+    bool within = figure->bound == WB_BENCH_AT_MOST ? value <= figure->limit
+                                                    : value >= figure->limit;
+    if (within) return "ok";
+    return figure->excuse ? "excused" : "over";
+}
+
+int wb_bench_report(const wb_bench_figure *figure)
+{
+    char cpu[128];
+    read_cpu(cpu, sizeof cpu);
+    double per = figure->per > 0 ? figure->per : 1;
+    double value = figure->value > 0 ? figure->value : figure->stats.p50 / per;
+    const char *verdict = verdict_of(figure, value);
+    const char *commit = getenv("WAYBILL_COMMIT"); /* tests/bench/run sets it */
+    (void)printf("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.4g,\"p50_ns\":%.1f,\"p99_ns\":%.1f,"
+                 "\"samples\":%zu,\"ratio\":%.3g,\"bound\":\"%s\",\"limit\":%.4g,"
+                 "\"verdict\":\"%s\",\"excuse\":\"%s\",\"commit\":\"%s\",\"cpu\":\"%s\"}\n",
+                 figure->name, figure->unit, value, figure->stats.p50 / per,
+                 figure->stats.p99 / per, figure->stats.samples, figure->ratio,
+                 figure->bound == WB_BENCH_AT_MOST ? "at most" : "at least", figure->limit,
+                 verdict, figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu);
+    (void)fflush(stdout);
+    return strcmp(verdict, "over") == 0 ? 1 : 0;
+}
+
+int wb_bench(const char *name, wb_bench_once *once, void *ctx, wb_bench_opts opts)
+{
+    wb_bench_stats stats;
+    wb_bench_need_release();
+    wb_bench_together(&once, &ctx, 1, opts.samples, &stats);
+    return wb_bench_report(&(wb_bench_figure){
+        .name = name, .unit = "ns", .stats = stats, .per = opts.per, .limit = opts.limit});
+}
