@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the running code stands: under which span, and inside which acceptance.
+
+Two context variables, so that threads, asyncio tasks and callbacks each see their own. If
+OpenTelemetry is in the process, its context is kept in step through `bridge` (waybill/otel.py sets
+it): what we open is current there, and a span opened there is the parent of what we open next.
+Without that, one agent with both would grow two trees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+import os
+import random
+import re
+import sys
+from typing import Any, Iterator, Protocol
+
+TRACE_FLAGS_NEW = 0x03  # sampled; random trace id (W3C Trace Context Level 2)
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class SpanContext:
+    """One span's address. trace_id has 16 bytes, span_id 8."""
+
+    trace_id: bytes
+    span_id: bytes
+    flags: int = TRACE_FLAGS_NEW
+    tracestate: str = ""
+    remote: bool = False
+
+    @property
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.flags & 0xFF:02x}"
+
+    @classmethod
+    def parse(cls, traceparent: str, tracestate: str = "") -> SpanContext | None:
+        """The context of W3C headers; None if the traceparent is no valid one."""
+        found = _TRACEPARENT.fullmatch(traceparent.strip())
+        if found is None or found[1] == "ff" or (found[1] == "00" and found[5]):
+            return None
+        trace_id, span_id = bytes.fromhex(found[2]), bytes.fromhex(found[3])
+        if not any(trace_id) or not any(span_id):
+            return None
+        return cls(trace_id, span_id, int(found[4], 16) & 0x03, tracestate, remote=True)
+
+
+class Bridge(Protocol):
+    """The other tracing library's context."""
+
+    def current(self) -> SpanContext | None: ...
+
+    def attach(self, context: SpanContext) -> Any: ...
+
+    def detach(self, token: Any) -> None: ...
+
+
+bridge: Bridge | None = None
+
+_span: contextvars.ContextVar[SpanContext | None] = contextvars.ContextVar(
+    "waybill_span", default=None
+)
+_acceptance: contextvars.ContextVar[Any] = contextvars.ContextVar("waybill_acceptance", default=None)
+
+
+def find_bridge() -> None:
+    """Connect with OpenTelemetry if this process uses it; it is never imported on our account."""
+    if bridge is None and "opentelemetry.trace" in sys.modules:
+        with contextlib.suppress(ImportError):
+            import waybill.otel  # noqa: F401  (sets `bridge`)
+
+
+def current_span() -> SpanContext | None:
+    """The innermost open span of this task or thread, ours or OpenTelemetry's."""
+    if bridge is not None:
+        found = bridge.current()
+        if found is not None:
+            return found
+    return _span.get()
+
+
+def current_acceptance() -> Any:
+    """The acceptance that this task or thread works on, or None."""
+    return _acceptance.get()
+
+
+@contextlib.contextmanager
+def inside(context: SpanContext, acceptance: Any = None) -> Iterator[None]:
+    """Make `context` the current span, and `acceptance`, if given, the current acceptance."""
+    span_token = _span.set(context)
+    acceptance_token = _acceptance.set(acceptance) if acceptance is not None else None
+    other = bridge
+    other_token = other.attach(context) if other is not None else None
+    try:
+        yield
+    finally:
+        if other is not None:
+            other.detach(other_token)
+        # A generator may be closed from another context than the one that opened it; there is
+        # nothing to restore then, since that other context never saw our value.
+        with contextlib.suppress(ValueError):
+            if acceptance_token is not None:
+                _acceptance.reset(acceptance_token)
+            _span.reset(span_token)
+
+
+def new_id(length: int) -> bytes:
+    """Random bytes that are not all zero."""
+    while True:
+        made = os.urandom(length)
+        if any(made):
+            return made
+
+
+def new_span_id() -> bytes:
+    """Eight random bytes; not a secret, so without a system call for each span. (Python seeds
+    `random` anew in a forked child.)"""
+    return (random.getrandbits(64) or 1).to_bytes(8, "big")

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenTelemetry beside Waybill: one tree, whoever opened the spans.
+
+Importing this module connects the two contexts (waybill/_context.py): an acceptance or span of ours
+is the current span for OpenTelemetry's instrumentation, so what httpx or an LLM library opens
+inside an acceptance becomes a child of its SERVER span; and a delegation made under an
+OpenTelemetry span is shown below that span.
+
+    AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside an acceptance
+    SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
+
+The exporter answers SUCCESS once a span is in that buffer: from there on it is sent until the
+sidecar has synced it, and an OpenTelemetry processor that waited for that would hold its own queue
+meanwhile. `force_flush` waits for the sidecar's acknowledgement.
+
+Of reference facts that matter here: SDKs leave the sampled bit out of exported flags, so nothing is
+filtered by it; times are Unix nanoseconds already; kind is one below OTLP's number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import NonRecordingSpan, SpanContext as OtelSpanContext, TraceFlags, TraceState
+
+from waybill import _context, _otlp
+from waybill._context import SpanContext
+from waybill.client import Waybill, default
+
+
+class _Bridge:
+    def current(self) -> SpanContext | None:
+        found = trace.get_current_span().get_span_context()
+        if not found.is_valid:
+            return None
+        return SpanContext(
+            found.trace_id.to_bytes(16, "big"),
+            found.span_id.to_bytes(8, "big"),
+            int(found.trace_flags) & 0xFF,
+            found.trace_state.to_header(),
+            found.is_remote,
+        )
+
+    def attach(self, context: SpanContext) -> Any:
+        made = OtelSpanContext(
+            trace_id=int.from_bytes(context.trace_id, "big"),
+            span_id=int.from_bytes(context.span_id, "big"),
+            is_remote=context.remote,
+            trace_flags=TraceFlags(context.flags & 0xFF),
+            trace_state=TraceState.from_header([context.tracestate]) if context.tracestate else None,
+        )
+        return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(made)))
+
+    def detach(self, token: Any) -> None:
+        otel_context.detach(token)
+
+
+_context.bridge = _Bridge()
+
+
+class AcceptanceProcessor(SpanProcessor):
+    """Stamps the acceptance that the code works on. Add it before the exporting processors."""
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        acceptance = _context.current_acceptance()
+        if acceptance is not None:
+            span.set_attribute("waybill.acceptance.id", acceptance.id.hex())
+
+
+class SidecarExporter(SpanExporter):
+    """client  default: waybill.default()"""
+
+    def __init__(self, client: Waybill | None = None) -> None:
+        self._client = client or default()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        kept = [self._record(span) for span in spans]
+        return SpanExportResult.SUCCESS if all(kept) else SpanExportResult.FAILURE
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._client.flush(timeout_millis / 1000)
+
+    def shutdown(self) -> None:
+        self._client.flush()
+
+    def _record(self, span: ReadableSpan) -> bool:
+        scope = span.instrumentation_scope
+        return self._client.record_encoded(
+            encode(span),
+            _otlp.scope(scope.name, scope.version or "") if scope else None,
+            _otlp.resource(dict(span.resource.attributes)),
+        )
+
+
+def encode(span: ReadableSpan) -> bytes:
+    """A finished OpenTelemetry span as OTLP."""
+    own, parent = span.get_span_context(), span.parent
+    if own is None:
+        raise ValueError("a span without context")
+    return _otlp.span(
+        trace_id=own.trace_id.to_bytes(16, "big"),
+        span_id=own.span_id.to_bytes(8, "big"),
+        name=span.name,
+        kind=span.kind.value + 1,
+        start_ns=span.start_time or 0,
+        end_ns=span.end_time or span.start_time or 0,
+        parent_span_id=parent.span_id.to_bytes(8, "big") if parent else b"",
+        parent_remote=bool(parent and parent.is_remote),
+        flags=int(own.trace_flags),
+        tracestate=own.trace_state.to_header(),
+        attrs=span.attributes,
+        events=[(e.timestamp, e.name, e.attributes or {}) for e in span.events],
+        links=[
+            (
+                link.context.trace_id.to_bytes(16, "big"),
+                link.context.span_id.to_bytes(8, "big"),
+                link.context.trace_state.to_header(),
+                link.attributes or {},
+            )
+            for link in span.links
+        ],
+        status={"OK": _otlp.STATUS_OK, "ERROR": _otlp.STATUS_ERROR}.get(span.status.status_code.name, 0),
+        status_message=span.status.description or "",
+    )
