@@ -135,9 +135,9 @@ static wb_status note_name(reader *r, items *seen, wb_slice name)
     const wb_slice *names = (const wb_slice *)(const void *)seen->at;
     for (size_t i = 0; i < seen->n; i++)
         if (wb_slice_eq(names[i], name)) return fail_here(r, "this key is there twice");
-    void *place;
+    void *place = NULL;
     WB_TRY(items_add(r, seen, &place));
-    wb_slice copy;
+    wb_slice copy = {0};
     if (wb_arena_dup(r->arena, name, &copy) != WB_OK) return out_of_memory(r);
     memcpy(place, &copy, sizeof copy);
     return WB_OK;
@@ -155,8 +155,8 @@ static wb_status split_at_commas(const wb_config_key *key, wb_slice text, reader
         wb_slice word = {text.ptr + at, end - at};
         while (word.len && word.ptr[0] == ' ') word = (wb_slice){word.ptr + 1, word.len - 1};
         while (word.len && word.ptr[word.len - 1] == ' ') word.len--;
-        void *place;
-        wb_slice copy;
+        void *place = NULL;
+        wb_slice copy = {0};
         WB_TRY(placed(r, wb_config_text_check(word, &why), &why));
         WB_TRY(items_add(r, &list, &place));
         if (wb_arena_dup(r->arena, word, &copy) != WB_OK) return out_of_memory(r);
@@ -204,8 +204,8 @@ static wb_status read_slices(reader *r, const wb_config_key *key, void *base)
     WB_TRY(expect(r, YAML_SEQUENCE_START_EVENT, "a list is needed"));
     WB_TRY(next(r));
     for (; r->event.type != YAML_SEQUENCE_END_EVENT;) {
-        void *place;
-        wb_slice copy;
+        void *place = NULL;
+        wb_slice copy = {0};
         WB_TRY(expect(r, YAML_SCALAR_EVENT, "a list of texts is needed"));
         if (is_null(r)) return fail_here(r, "there is no value");
         WB_TRY(placed(r, wb_config_text_check(scalar(r), &why), &why));
@@ -245,7 +245,7 @@ static wb_status read_list(reader *r, const wb_config_key *key, void *base)
     WB_TRY(expect(r, YAML_SEQUENCE_START_EVENT, "a list is needed"));
     WB_TRY(next(r));
     for (; r->event.type != YAML_SEQUENCE_END_EVENT;) {
-        void *item;
+        void *item = NULL;
         WB_TRY(items_add(r, &list, &item));
         WB_TRY(set_defaults(r, key->of, item));
         WB_TRY(read_mapping(r, key->of, WB_S(""), item));
@@ -267,7 +267,7 @@ static wb_status read_map(reader *r, const wb_config_key *key, void *base)
     WB_TRY(expect(r, YAML_MAPPING_START_EVENT, "a section is needed"));
     WB_TRY(next(r));
     for (; r->event.type != YAML_MAPPING_END_EVENT;) {
-        void *item;
+        void *item = NULL;
         WB_TRY(expect(r, YAML_SCALAR_EVENT, "a name is needed"));
         WB_TRY(note_name(r, &seen, scalar(r)));
         WB_TRY(items_add(r, &list, &item));
@@ -397,10 +397,8 @@ static wb_status read_variable(reader *r, const wb_config_key *key, const char *
                                void *base)
 {
     wb_error why = {.detail = ""};
-    if (key->type == WB_SLICES) {
-        r->file = name;
-        return split_at_commas(key, text, r, base);
-    }
+    reader named = {.file = name, .arena = r->arena, .err = r->err};
+    if (key->type == WB_SLICES) return split_at_commas(key, text, &named, base);
     if (!wb_config_is_scalar(key->type)) return read_yaml(r, name, text, NULL, key, base);
     wb_status status = wb_config_value_parse(key, text, r->arena, base, &why);
     return status == WB_OK ? WB_OK : wb_fail(r->err, status, "%s: %s", name, why.detail);
@@ -441,7 +439,7 @@ wb_status wb_config_load(const wb_config_table *table, const wb_config_source *s
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-static void close_at(int *fd)
+static void close_at(const int *fd)
 {
     if (*fd >= 0) (void)close(*fd);
 }

@@ -27,7 +27,7 @@ const char *wb_status_name(wb_status status)
     return names[status];
 }
 
-wb_status wb_fail(wb_error *err, wb_status status, const char *fmt, ...)
+wb_status(wb_fail)(wb_error *err, wb_status status, const char *fmt, ...)
 {
     if (err) {
         va_list args;
@@ -39,7 +39,7 @@ wb_status wb_fail(wb_error *err, wb_status status, const char *fmt, ...)
     return status;
 }
 
-wb_status wb_fail_errno(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
+wb_status(wb_fail_errno)(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
 {
     if (err) {
         char reason[64];

@@ -41,6 +41,22 @@ wb_status wb_fail(wb_error *err, wb_status status, const char *fmt, ...)
 wb_status wb_fail_errno(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+#ifdef __clang_analyzer__
+/* The analyzer sees one file at a time: tell it that what comes back is what went in. */
+#define wb_fail(err, status, ...)                                                                  \
+    __extension__({                                                                                \
+        wb_status given_ = (status);                                                               \
+        (void)(wb_fail)((err), given_, __VA_ARGS__);                                               \
+        given_;                                                                                    \
+    })
+#define wb_fail_errno(err, status, errnum, ...)                                                    \
+    __extension__({                                                                                \
+        wb_status given_ = (status);                                                               \
+        (void)(wb_fail_errno)((err), given_, (errnum), __VA_ARGS__);                               \
+        given_;                                                                                    \
+    })
+#endif
+
 /** The status's stable lower-case name ("ok", "no_memory", ...); never NULL. */
 const char *wb_status_name(wb_status status);
 

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Install what building, testing and the demo need. Says what it will install before it does, and is
+# silent when all is there. Debian 12 and systems like it; elsewhere it only says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    build-essential cmake ninja-build pkg-config python3 python3-venv ca-certificates
+    clang clang-format clang-tidy libclang-rt-14-dev
+    libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
+    libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcmocka-dev
+)
+venv=build/venv
+
+say() { printf '%s\n' "$*" >&2; }
+
+missing_packages() {
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null \
+        | sed -n 's/^installed //p' | sort >"$present" || true
+    printf '%s\n' "${packages[@]}" | sort | comm -23 - "$present"
+}
+
+refuse_other_system() {
+    say "This script installs on Debian 12 and systems like it; this one has no apt-get and dpkg."
+    say "Please install what these Debian packages hold, then run ./test.sh --no-setup:"
+    say "    ${packages[*]}"
+    say "and a Python virtual environment in $venv:"
+    say "    python3 -m venv $venv && $venv/bin/pip install -r tools/requirements.txt"
+    exit 1
+}
+
+install_packages() {
+    local root=()
+    if [ "$(id -u)" != 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            say "Not root, and no sudo. Please have these packages installed: $*"
+            exit 1
+        fi
+        root=(sudo)
+    fi
+    say "setup: installing the packages $*"
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# The environment is complete when its marker holds the hash of the list and of the interpreter.
+make_venv() {
+    local wanted
+    wanted=$({ python3 --version; cat tools/requirements.txt; } | sha256sum | cut -d' ' -f1)
+    if [ "$(cat $venv/.complete 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    say "setup: installing the Python packages of tools/requirements.txt in $venv"
+    rm -rf $venv
+    python3 -m venv $venv
+    $venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
+    printf '%s\n' "$wanted" >$venv/.complete
+}
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    refuse_other_system
+fi
+present=$(mktemp)
+trap 'rm -f "$present"' EXIT
+mapfile -t missing < <(missing_packages)
+if [ ${#missing[@]} -gt 0 ]; then
+    install_packages "${missing[@]}"
+fi
+mkdir -p build
+make_venv
