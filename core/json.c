@@ -296,8 +296,7 @@ static bool read_element(reader *r, uint32_t depth, const wb_json *array, wb_jso
         *tail = &element->next;
         return true;
     }
-    if (!r->limits->count_excess) return stop(r, WB_JSON_SIZE);
-    if (*r->at == '{' || *r->at == '[') return stop(r, WB_JSON_SIZE); /* would take memory */
+    if (!r->limits->count_excess || *r->at != '"') return stop(r, WB_JSON_SIZE);
     wb_json passing = {0};
     r->only_counting = true;
     bool good = read_value(r, depth, &passing);

@@ -29,9 +29,9 @@ typedef struct wb_json_limits {
     uint32_t elements;     /* of one array */
     uint32_t string_bytes; /* of a name or string, unescaped */
     bool any_number; /* all RFC 8259 numbers; else 0 or [1-9][0-9]*, at most WB_JSON_INT_MAX */
-    bool
-        count_excess; /* strings above their limit are checked and counted, not kept; so are elements
-                          above theirs unless they are containers */
+    /* Strings too long, and string elements too many, are checked and counted but not kept; without
+     * it they are faults. */
+    bool count_excess;
 } wb_json_limits;
 
 typedef enum wb_json_type {

@@ -21,8 +21,9 @@ typedef struct wb_mint_parent {
 /* What the client asks for, and what the sidecar adds. Slices are borrowed into the claims. */
 typedef struct wb_mint_ask {
     uint64_t now_s, skew_s;
-    wb_slice iss; /* own id */
-    wb_slice aud; /* the one agent that may accept */
+    wb_slice iss;    /* own id */
+    const char *kid; /* wb_key_ring_kid of the key that will sign */
+    wb_slice aud;    /* the one agent that may accept */
     wb_id jti;
     wb_trace_id tid; /* of a root; a child takes its parent's */
     wb_span_id psid; /* the delegation's span */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* propagation/files.h: the small files of keys and trust: read with a bound, written durably, in
+ * folders that only their owner may write to. Within propagation only. Blocking. */
+#ifndef WAYBILL_PROPAGATION_FILES_H
+#define WAYBILL_PROPAGATION_FILES_H
+
+#include "core/slice.h"
+#include "core/status.h"
+
+#include <sys/stat.h>
+
+/** `dir` is a directory of root's or ours into which nobody else may write.
+ *  Errors  NOT_FOUND | CONFIG */
+WB_MUST_USE wb_status wb_folder_check(const char *dir, wb_error *err);
+
+/** As above, and made first (0700) if it is not there; its parent must be. */
+WB_MUST_USE wb_status wb_folder_make(const char *dir, wb_error *err);
+
+/** root's or ours. */
+bool wb_owned_by_us(const struct stat *st);
+
+/** Read from `fd` until its end, or until `cap` bytes are in `out`: *len == cap says there may be
+ *  more. UNAVAILABLE when reading fails. */
+WB_MUST_USE wb_status wb_file_read(int fd, void *out, size_t cap, size_t *len);
+
+/** Write `dir`/`name` whole: a new file (O_EXCL, O_NOFOLLOW, `mode`), fsync, rename, fsync of the
+ *  directory. A crash leaves the old state or the new one, and perhaps a `.new-` file.
+ *  replace  false: REJECTED if `name` is there
+ *  Errors   REJECTED | UNAVAILABLE */
+WB_MUST_USE wb_status wb_file_put(const char *dir, const char *name, wb_slice bytes, mode_t mode,
+                                  bool replace, wb_error *err);
+
+void wb_close_at(const int *fd);
+#define WB_AUTO_FD __attribute__((cleanup(wb_close_at))) int
+
+#endif

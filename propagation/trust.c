@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The trust directory, read in one go into a sorted table that never changes. A reload builds the next
+ * table beside the present one and takes over from that whatever the files now fail to say: a file with
+ * a fault, a sequence that fell and an issuer named twice leave the keys of before in force, so a bad
+ * edit can neither widen nor empty what is believed. At the first load there is no before, and such an
+ * issuer is unknown.
+ *
+ *     <b64url(SHA-256(agent id))>.json   one issuer, whose id hashes to the name
+ *     *.bundle.json                      many
+ *
+ * Each entry remembers the file that it came from, for that is what a broken file's issuers are known
+ * by. The table is sorted by id; looking up is a binary search, and never crosses issuers. */
+#include "propagation/trust.h"
+
+#include "propagation/files.h"
+#include "propagation/trust_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { KEEP_LIMIT = 64 * 1024 * 1024 };
+
+typedef struct entry {
+    wb_trust_issuer issuer; /* id and keys live in the arena */
+    const char *file;       /* in the arena */
+} entry;
+
+struct wb_trust {
+    wb_arena *arena;
+    entry *entries;
+    size_t n, cap;
+    wb_trust_problem problem[WB_TRUST_PROBLEMS_MAX];
+    size_t problems;
+};
+
+static wb_status no_memory(wb_error *err)
+{
+    return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the trust directory");
+}
+
+void wb_trust_free(wb_trust *trust)
+{
+    if (!trust) return;
+    wb_arena_free(trust->arena);
+    free(trust->entries);
+    free(trust);
+}
+
+static wb_trust *trust_new(void)
+{
+    wb_trust *trust = calloc(1, sizeof *trust);
+    if (trust) trust->arena = wb_arena_new(KEEP_LIMIT);
+    if (trust && !trust->arena) {
+        free(trust);
+        return NULL;
+    }
+    return trust;
+}
+
+static void note(wb_trust *trust, const char *file, const char *reason)
+{
+    if (trust->problems < WB_TRUST_PROBLEMS_MAX) {
+        wb_trust_problem *p = &trust->problem[trust->problems];
+        (void)snprintf(p->file, sizeof p->file, "%s", file);
+        (void)snprintf(p->reason, sizeof p->reason, "%s", reason);
+    }
+    trust->problems++;
+}
+
+static wb_status push(wb_trust *trust, const wb_trust_issuer *issuer, const char *file,
+                      wb_error *err)
+{
+    if (trust->n == WB_TRUST_ISSUERS_MAX)
+        return wb_fail(err, WB_ERR_FULL, "more than %d issuers", WB_TRUST_ISSUERS_MAX);
+    if (trust->n == trust->cap) {
+        size_t cap = trust->cap ? trust->cap * 2 : 16;
+        entry *grown = realloc(trust->entries, cap * sizeof *grown);
+        if (!grown) return no_memory(err);
+        trust->entries = grown;
+        trust->cap = cap;
+    }
+    trust->entries[trust->n++] = (entry){*issuer, file};
+    return WB_OK;
+}
+
+/* Copy an entry of the previous table into this one. */
+static wb_status keep(wb_trust *trust, const entry *old, wb_error *err)
+{
+    wb_trust_issuer issuer = old->issuer;
+    const char *file = wb_arena_printf(trust->arena, "%s", old->file);
+    wb_trust_key *keys = wb_arena_array(trust->arena, issuer.n_keys, sizeof *keys);
+    if (!file || !keys || wb_arena_dup(trust->arena, old->issuer.id, &issuer.id) != WB_OK)
+        return no_memory(err);
+    if (issuer.n_keys > 0) memcpy(keys, issuer.keys, issuer.n_keys * sizeof *keys);
+    issuer.keys = keys;
+    return push(trust, &issuer, file, err);
+}
+
+static wb_status keep_file(wb_trust *trust, const wb_trust *previous, const char *file,
+                           wb_error *err)
+{
+    for (size_t i = 0; previous && i < previous->n; i++)
+        if (strcmp(previous->entries[i].file, file) == 0)
+            WB_TRY(keep(trust, &previous->entries[i], err));
+    return WB_OK;
+}
+
+static int compare_ids(wb_slice a, wb_slice b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.ptr, b.ptr, shorter) : 0;
+    if (order != 0) return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return compare_ids(((const entry *)a)->issuer.id, ((const entry *)b)->issuer.id);
+}
+
+static void sort(wb_trust *trust)
+{
+    if (trust->n > 1) qsort(trust->entries, trust->n, sizeof *trust->entries, compare_entries);
+}
+
+static const entry *find(const wb_trust *trust, wb_slice id)
+{
+    size_t low = 0, high = trust ? trust->n : 0;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare_ids(id, trust->entries[middle].issuer.id);
+        if (order == 0) return &trust->entries[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t len = strlen(name), tail = strlen(end);
+    return len >= tail && strcmp(name + len - tail, end) == 0;
+}
+
+/* One issuer as read from `file`, unless its sequence fell. */
+static wb_status take_issuer(wb_trust *trust, const wb_trust *previous, const char *file,
+                             const wb_trust_issuer *issuer, wb_error *err)
+{
+    const entry *old = find(previous, issuer->id);
+    if (!old || issuer->sequence >= old->issuer.sequence) return push(trust, issuer, file, err);
+    note(trust, file, "spiffe_sequence fell; the keys of before stay");
+    return keep(trust, old, err);
+}
+
+static bool name_fits(const char *file, const wb_trust_issuer *issuers, size_t n)
+{
+    char name[WB_TRUST_NAME_LEN + 1];
+    if (ends_with(file, ".bundle.json")) return true;
+    if (n != 1) return false;
+    wb_trust_file_name(issuers[0].id, name);
+    return strcmp(name, file) == 0;
+}
+
+/* One file. A fault of the file is a problem noted, not an error returned. */
+static wb_status take_file(wb_trust *trust, const wb_trust *previous, int dir_fd, const char *file,
+                           wb_arena *scratch, wb_buffer *text, wb_error *err)
+{
+    wb_error why = {0};
+    wb_trust_issuer *issuers = NULL;
+    size_t n = 0;
+    wb_arena_reset(scratch);
+    wb_status status = wb_trust_file_get(dir_fd, file, text, &why);
+    if (status == WB_OK)
+        status =
+            wb_trust_file_parse(wb_buffer_slice(text), scratch, trust->arena, &issuers, &n, &why);
+    if (status == WB_ERR_NO_MEMORY) return no_memory(err);
+    if (status == WB_OK && !name_fits(file, issuers, n))
+        status = wb_fail(&why, WB_ERR_MALFORMED, "wb_iss does not hash to the file's name");
+    if (status != WB_OK) {
+        note(trust, file, why.detail);
+        return keep_file(trust, previous, file, err);
+    }
+    const char *kept_name = wb_arena_printf(trust->arena, "%s", file);
+    if (!kept_name) return no_memory(err);
+    for (size_t i = 0; i < n; i++)
+        WB_TRY(take_issuer(trust, previous, kept_name, &issuers[i], err));
+    return WB_OK;
+}
+
+/* Two entries for one issuer: neither counts, what counted before does. The table is sorted. */
+static wb_status drop_doubles(wb_trust *trust, const wb_trust *previous, wb_error *err)
+{
+    size_t n = trust->n, out = 0;
+    for (size_t i = 0, end; i < n; i = end) {
+        end = i + 1;
+        while (end < n && compare_entries(&trust->entries[i], &trust->entries[end]) == 0) end++;
+        if (end - i == 1) {
+            trust->entries[out++] = trust->entries[i];
+            continue;
+        }
+        note(trust, trust->entries[i].file, "an issuer twice; neither counts");
+        const entry *old = find(previous, trust->entries[i].issuer.id);
+        if (!old) continue;
+        WB_TRY(keep(trust, old, err)); /* appended behind the ones still to be looked at */
+        trust->entries[out++] = trust->entries[--trust->n];
+    }
+    trust->n = out;
+    return WB_OK;
+}
+
+static wb_status read_directory(wb_trust *trust, const wb_trust *previous, DIR *dir, wb_error *err)
+{
+    WB_AUTO_BUFFER text;
+    wb_buffer_init(&text, WB_TRUST_FILE_MAX_BYTES + 1);
+    WB_AUTO(wb_arena) scratch = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
+    if (!scratch) return no_memory(err);
+    for (;;) {
+        errno = 0;
+        const struct dirent *d = readdir(dir); /* NOLINT(concurrency-mt-unsafe): a DIR of our own */
+        if (!d && errno != 0)
+            return wb_fail_errno(err, WB_ERR_CONFIG, errno, "the trust directory cannot be read");
+        if (!d) break;
+        if (d->d_name[0] == '.' || !ends_with(d->d_name, ".json")) continue;
+        WB_TRY(take_file(trust, previous, dirfd(dir), d->d_name, scratch, &text, err));
+    }
+    sort(trust);
+    WB_TRY(drop_doubles(trust, previous, err));
+    sort(trust);
+    return WB_OK;
+}
+
+wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
+{
+    WB_AUTO(wb_trust) trust = trust_new();
+    if (!trust) return no_memory(err);
+    wb_status status = wb_folder_check(dir, err);
+    if (status == WB_OK) {
+        DIR *stream = opendir(dir);
+        if (!stream) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
+        status = read_directory(trust, previous, stream, err);
+        (void)closedir(stream);
+    } else if (status == WB_ERR_NOT_FOUND) {
+        status = WB_OK; /* nobody was laid down: nobody is believed */
+    }
+    if (status == WB_OK) *out = WB_STEAL(trust);
+    return status;
+}
+
+wb_status wb_trust_parse(wb_slice text, wb_trust **out, wb_error *err)
+{
+    WB_AUTO(wb_trust) trust = trust_new();
+    WB_AUTO(wb_arena) scratch = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
+    wb_trust_issuer *issuers = NULL;
+    size_t n = 0;
+    if (!trust || !scratch) return no_memory(err);
+    WB_TRY(wb_trust_file_parse(text, scratch, trust->arena, &issuers, &n, err));
+    for (size_t i = 0; i < n; i++) WB_TRY(push(trust, &issuers[i], "", err));
+    sort(trust);
+    for (size_t i = 1; i < trust->n; i++)
+        if (compare_entries(&trust->entries[i - 1], &trust->entries[i]) == 0)
+            return wb_fail(err, WB_ERR_MALFORMED, "an issuer twice");
+    *out = WB_STEAL(trust);
+    return WB_OK;
+}
+
+const wb_trust_issuer *wb_trust_find(const wb_trust *trust, wb_slice issuer)
+{
+    const entry *found = find(trust, issuer);
+    return found ? &found->issuer : NULL;
+}
+
+const wb_trust_key *wb_trust_key_find(const wb_trust_issuer *issuer, wb_slice kid)
+{
+    for (size_t i = 0; i < issuer->n_keys; i++)
+        if (wb_slice_eq(wb_slice_str(issuer->keys[i].kid), kid)) return &issuer->keys[i];
+    return NULL;
+}
+
+const wb_trust_issuer *wb_trust_at(const wb_trust *trust, size_t i)
+{
+    return i < trust->n ? &trust->entries[i].issuer : NULL;
+}
+
+const wb_trust_problem *wb_trust_problem_at(const wb_trust *trust, size_t i)
+{
+    return i < trust->problems && i < WB_TRUST_PROBLEMS_MAX ? &trust->problem[i] : NULL;
+}
+
+size_t wb_trust_problems(const wb_trust *trust) { return trust->problems; }
