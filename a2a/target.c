@@ -37,14 +37,17 @@ wb_status wb_origin_of(wb_slice url, char out[WB_ORIGIN_MAX + 1])
     if (!read_scheme(url, &https, &at)) return WB_ERR_MALFORMED;
     for (; at < url.len && url.ptr[at] != '/' && url.ptr[at] != '?' && url.ptr[at] != '#'; at++) {
         char c = lower(url.ptr[at]);
-        if (!is_host_byte(c) || len >= sizeof authority - sizeof "https://") return WB_ERR_MALFORMED;
+        if (!is_host_byte(c) || len >= sizeof authority - sizeof "https://")
+            return WB_ERR_MALFORMED;
         authority[len++] = c;
     }
     const char *own_port = https ? ":443" : ":80";
     size_t port_len = strlen(own_port);
-    if (len > port_len && memcmp(authority + len - port_len, own_port, port_len) == 0) len -= port_len;
+    if (len > port_len && memcmp(authority + len - port_len, own_port, port_len) == 0)
+        len -= port_len;
     if (len == 0 || authority[0] == ':') return WB_ERR_MALFORMED;
-    (void)snprintf(out, WB_ORIGIN_MAX + 1, "%s://%.*s", https ? "https" : "http", (int)len, authority);
+    (void)snprintf(out, WB_ORIGIN_MAX + 1, "%s://%.*s", https ? "https" : "http", (int)len,
+                   authority);
     return WB_OK;
 }
 

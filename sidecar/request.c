@@ -7,12 +7,16 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
 {
     static char nothing[] = "";
     wb_slice packed;
-    wb_ipc_call *call = r->call;
     r->reply->status = (Waybill__V1__Status)status;
     r->reply->detail = detail ? wb_arena_printf(r->arena, "%s", detail) : NULL;
     if (!r->reply->detail) r->reply->detail = nothing;
+    if (status != WB_OK && status != WB_ERR_DENIED) /* a body belongs to an answer only */
+        r->reply->body_case = WAYBILL__V1__REPLY__BODY__NOT_SET;
     if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK) packed = WB_S("");
-    wb_ipc_reply(call, packed); /* the slot may serve the next request from here on */
+    wb_ipc_answer(r->call, packed);
+    wb_buffer_done(&r->spans);
+    wb_arena_reset(r->arena); /* a slot that waits for its next request holds next to nothing */
+    wb_ipc_send(r->call);     /* from here on the slot may serve another request */
 }
 
 static void done(wb_txn *txn, wb_status status, const wb_error *err)
@@ -20,8 +24,8 @@ static void done(wb_txn *txn, wb_status status, const wb_error *err)
     wb_request_reply(wb_request_of(txn), status, status == WB_OK ? NULL : err->detail);
 }
 
-void wb_request_submit(wb_request *r, wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *,
-                                                           wb_error *))
+void wb_request_submit(wb_request *r,
+                       wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *, wb_error *))
 {
     r->txn.prepare = prepare;
     r->txn.done = done;

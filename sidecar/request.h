@@ -8,6 +8,7 @@
 #define WAYBILL_SIDECAR_REQUEST_H
 
 #include "core/arena.h"
+#include "core/buffer.h"
 #include "sidecar/sidecar.h"
 
 struct Waybill__V1__Request; /* protobuf-c's, proto/waybill/v1/ipc.proto */
@@ -21,7 +22,8 @@ typedef struct wb_request {
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;
-    void *verb; /* the verb's own, from the arena */
+    void *verb;      /* the verb's own, from the arena */
+    wb_buffer spans; /* a WB_ENTRY_SPANS payload on its way to the journal; freed by the reply */
 } wb_request;
 
 /** Send r->reply with `status`; `detail` (may be NULL) is copied. The request is gone after it. */
@@ -29,14 +31,15 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail);
 
 /** Hand the request's transaction to the writer; `prepare` finds the request by wb_request_of. Its
  *  `done` is wb_request_reply with the commit's status. */
-void wb_request_submit(wb_request *r, wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *,
-                                                           wb_error *));
+void wb_request_submit(wb_request *r,
+                       wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *, wb_error *));
 static inline wb_request *wb_request_of(wb_txn *txn) { return (wb_request *)(void *)txn; }
 
 /** A 16-byte id field; false if it has another length. */
 bool wb_request_id(const struct ProtobufCBinaryData *field, wb_id *out);
 /** Pack `row` (any protobuf-c message) into the arena. */
-WB_MUST_USE wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out, wb_error *err);
+WB_MUST_USE wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out,
+                                      wb_error *err);
 
 /* The verbs. Each ends in exactly one wb_request_reply or wb_request_submit. */
 void wb_on_hello(wb_request *r);

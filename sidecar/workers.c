@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A ring of calls as large as the receiver has contexts, so it cannot overflow. Each context owns one
- * request with its arena; the arena is reset when the next call in that slot begins, by which time
- * the last reply has left. */
+ * request with its arena, which the reply leaves empty for the next call in that slot. */
 #include "sidecar/workers.h"
 
 #include "core/log.h"
@@ -15,6 +14,7 @@ enum {
     PROTOCOL = 1,
     /* A Record of 8 MiB is unpacked (a copy), indexed and rendered. */
     ARENA_BYTES = 40 * 1024 * 1024,
+    SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
 };
 
 typedef struct queued {
@@ -87,16 +87,16 @@ static void begin(wb_workers *w, queued item)
 {
     wb_request *r = &w->requests[wb_ipc_slot(item.call)];
     wb_counters *counters = &w->sidecar->counters;
-    wb_arena_reset(r->arena);
     waybill__v1__reply__init(r->reply);
     r->sidecar = w->sidecar;
     r->call = item.call;
     r->verb = NULL;
+    wb_buffer_init(&r->spans, SPANS_BYTES);
     wb_count(&counters->requests);
     wb_slice bytes = wb_ipc_request(item.call);
-    r->in = item.over ? NULL
-                      : waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len,
-                                                     bytes.ptr);
+    r->in = item.over
+                ? NULL
+                : waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len, bytes.ptr);
     wb_id id;
     if (item.over) {
         r->reply->retry_after_ms = 100;

@@ -36,14 +36,15 @@ void wb_writer_submit(wb_writer *w, wb_txn *txn)
     if (was_empty) pthread_cond_signal(&w->wake);
 }
 
-/* The whole queue; NULL when stopping with nothing left. */
-static wb_txn *take_group(wb_writer *w)
+/* The whole queue, which is empty only when stopping or, with `housekeeping`, when none waits. */
+static wb_txn *take_group(wb_writer *w, bool housekeeping, bool *stopping)
 {
     pthread_mutex_lock(&w->lock);
-    while (!w->first && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
+    while (!w->first && !w->stopping && !housekeeping) pthread_cond_wait(&w->wake, &w->lock);
     wb_txn *group = w->first;
     w->first = NULL;
     w->last = &w->first;
+    *stopping = w->stopping;
     pthread_mutex_unlock(&w->lock);
     return group;
 }
@@ -85,13 +86,15 @@ static void commit_group(wb_writer *w, wb_txn *group)
 static void *run(void *arg)
 {
     wb_writer *w = arg;
-    for (wb_txn *group; (group = take_group(w));) {
+    bool housekeeping = false, stopping = false;
+    for (;;) {
+        wb_txn *group = take_group(w, housekeeping, &stopping);
+        if (!group && stopping) return NULL;
         commit_group(w, group);
         wb_state_lock(w->state); /* a snapshot's slice reads the tables */
-        wb_journal_idle(w->journal);
+        housekeeping = wb_journal_idle(w->journal);
         wb_state_unlock(w->state);
     }
-    return NULL;
 }
 
 wb_status wb_writer_start(wb_journal *journal, wb_state *state, wb_writer **out, wb_error *err)

@@ -73,7 +73,8 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 static bool has_ended(const void *row_hot, void *arg)
 {
     const hot_part *hot = row_hot;
-    return hot->finished_ns != 0 && hot->finished_ns + WB_CLOSED_KEPT_NS <= *(const wb_time_ns *)arg;
+    return hot->finished_ns != 0 &&
+           hot->finished_ns + WB_CLOSED_KEPT_NS <= *(const wb_time_ns *)arg;
 }
 
 static wb_status apply_purge(wb_acceptances *a, wb_slice packed, wb_error *err)

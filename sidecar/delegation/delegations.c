@@ -4,8 +4,8 @@
  * is an entry too: it names the time, and every process that applies it removes the same rows. */
 #include "sidecar/delegation/delegations.h"
 
-#include "a2a/task_state.h"
 #include "core/arena.h"
+#include "core/delegation_state.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 #include "sidecar/delegation/purge.h"
@@ -58,8 +58,8 @@ static void hash_field(crypto_hash_sha256_state *hash, wb_slice field)
     crypto_hash_sha256_update(hash, field.ptr, field.len);
 }
 
-void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id, wb_slice digest,
-                         uint8_t facts[WB_FACTS_BYTES])
+void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id,
+                         wb_slice digest, uint8_t facts[WB_FACTS_BYTES])
 {
     static const wb_id none = {{0}};
     crypto_hash_sha256_state hash;
@@ -77,7 +77,8 @@ static void facts_of(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FAC
     if (row->parent_acceptance.len == sizeof parent.b)
         memcpy(parent.b, row->parent_acceptance.data, sizeof parent.b);
     /* An unsigned delegation has no audience; its target's URL stands in. */
-    wb_slice audience = wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
+    wb_slice audience =
+        wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
     wb_delegation_facts(&parent, audience, wb_slice_str(row->message_id),
                         wb_slice_of(row->body_digest.data, row->body_digest.len), facts);
 }
@@ -85,7 +86,8 @@ static void facts_of(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FAC
 static void forget_facts(wb_delegations *d, const wb_id *id, const uint8_t facts[WB_FACTS_BYTES])
 {
     wb_slice holder;
-    if (wb_row_get(d->by_facts, facts, &holder, NULL) && memcmp(holder.ptr, id->b, sizeof id->b) == 0)
+    if (wb_row_get(d->by_facts, facts, &holder, NULL) &&
+        memcmp(holder.ptr, id->b, sizeof id->b) == 0)
         wb_row_remove(d->by_facts, facts);
 }
 
@@ -122,7 +124,8 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
     Waybill__V1__DelegationRow *row =
         waybill__v1__delegation_row__unpack(allocator, packed.len, packed.ptr);
     if (!row || row->id.len != sizeof(wb_id))
-        return wb_fail(err, WB_ERR_CORRUPT, "delegation row of %zu bytes does not unpack", packed.len);
+        return wb_fail(err, WB_ERR_CORRUPT, "delegation row of %zu bytes does not unpack",
+                       packed.len);
     wb_status status = put(d, row, packed);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room for a delegation row");
 }

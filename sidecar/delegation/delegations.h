@@ -27,8 +27,8 @@ bool wb_delegations_get(const wb_delegations *delegations, const wb_id *id, wb_s
 
 /** What makes two Delegate calls the same one (TOKENS.md section 7, rule 5): a hash over parent
  *  acceptance (NULL: none), audience, message id and body digest. */
-void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id, wb_slice digest,
-                         uint8_t facts[WB_FACTS_BYTES]);
+void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id,
+                         wb_slice digest, uint8_t facts[WB_FACTS_BYTES]);
 /** The open delegation with these facts; false if there is none. */
 bool wb_delegations_find(const wb_delegations *delegations, const uint8_t facts[WB_FACTS_BYTES],
                          wb_id *id);

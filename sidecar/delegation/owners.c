@@ -52,7 +52,8 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
     uint8_t key[KEY_BYTES];
     void *found;
     Waybill__V1__OwnerRow *row = waybill__v1__owner_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row) return wb_fail(err, WB_ERR_CORRUPT, "owner row of %zu bytes does not unpack", packed.len);
+    if (!row)
+        return wb_fail(err, WB_ERR_CORRUPT, "owner row of %zu bytes does not unpack", packed.len);
     if (row->trace_id.len > 0)
         key_of('t', wb_slice_of(row->trace_id.data, row->trace_id.len), key);
     else
@@ -120,7 +121,8 @@ static bool look_up(const wb_owners *o, char tag, wb_slice id, wb_arena *arena, 
     return copied;
 }
 
-bool wb_owners_of_trace(const wb_owners *o, const wb_trace_id *trace, wb_arena *arena, wb_owner *owner)
+bool wb_owners_of_trace(const wb_owners *o, const wb_trace_id *trace, wb_arena *arena,
+                        wb_owner *owner)
 {
     return look_up(o, 't', wb_slice_of(trace->b, sizeof trace->b), arena, owner);
 }

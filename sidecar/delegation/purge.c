@@ -6,7 +6,8 @@
 wb_status wb_purge_unpack(wb_slice packed, wb_purge *purge, wb_error *err)
 {
     Waybill__V1__PurgeRow *row = waybill__v1__purge_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row) return wb_fail(err, WB_ERR_CORRUPT, "purge entry of %zu bytes does not unpack", packed.len);
+    if (!row)
+        return wb_fail(err, WB_ERR_CORRUPT, "purge entry of %zu bytes does not unpack", packed.len);
     purge->now_s = row->now_s;
     purge->skew_s = row->skew_s;
     waybill__v1__purge_row__free_unpacked(row, NULL);

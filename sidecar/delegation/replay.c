@@ -47,17 +47,20 @@ static void key_of(wb_slice issuer, wb_slice jti, uint8_t key[KEY_BYTES])
     crypto_hash_sha256_state hash;
     crypto_hash_sha256_init(&hash);
     crypto_hash_sha256_update(&hash, issuer.ptr, issuer.len);
-    crypto_hash_sha256_update(&hash, (const uint8_t *)"", 1); /* ids hold no NUL: a safe separator */
+    crypto_hash_sha256_update(&hash, (const uint8_t *)"",
+                              1); /* ids hold no NUL: a safe separator */
     crypto_hash_sha256_update(&hash, jti.ptr, jti.len);
     crypto_hash_sha256_final(&hash, key);
 }
 
-static wb_status put(wb_replay *r, const Waybill__V1__ReplayRow *row, wb_slice packed, wb_error *err)
+static wb_status put(wb_replay *r, const Waybill__V1__ReplayRow *row, wb_slice packed,
+                     wb_error *err)
 {
     uint8_t key[KEY_BYTES];
     void *found;
     if (row->token_hash.len != WB_REPLAY_HASH_BYTES || row->acceptance_id.len != sizeof(wb_id))
-        return wb_fail(err, WB_ERR_CORRUPT, "replay row with a hash of %zu bytes", row->token_hash.len);
+        return wb_fail(err, WB_ERR_CORRUPT, "replay row with a hash of %zu bytes",
+                       row->token_hash.len);
     key_of(wb_slice_str(row->issuer), wb_slice_str(row->jti), key);
     wb_status status = wb_row_put(r->rows, key, packed, &found);
     if (status != WB_OK) return wb_fail(err, status, "no room for a replay row");
@@ -71,7 +74,8 @@ static wb_status put(wb_replay *r, const Waybill__V1__ReplayRow *row, wb_slice p
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     Waybill__V1__ReplayRow *row = waybill__v1__replay_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row) return wb_fail(err, WB_ERR_CORRUPT, "replay row of %zu bytes does not unpack", packed.len);
+    if (!row)
+        return wb_fail(err, WB_ERR_CORRUPT, "replay row of %zu bytes does not unpack", packed.len);
     wb_status status = put(self, row, packed, err);
     waybill__v1__replay_row__free_unpacked(row, NULL);
     return status;
@@ -191,7 +195,8 @@ bool wb_replay_has_ended(const wb_replay *r, uint64_t now_s, uint64_t skew_s)
 {
     for (uint32_t slot = 0; slot < wb_row_slots(r->rows); slot++) {
         void *hot;
-        if (wb_row_at(r->rows, slot, NULL, NULL, &hot) && has_ended(hot, now_s, skew_s)) return true;
+        if (wb_row_at(r->rows, slot, NULL, NULL, &hot) && has_ended(hot, now_s, skew_s))
+            return true;
     }
     return false;
 }

@@ -25,7 +25,7 @@ struct wb_row_table {
     uint32_t n_slots, cap_slots;
     uint32_t *free_slots; /* stack */
     uint32_t n_free;
-    uint32_t *index; /* slot numbers or EMPTY */
+    uint32_t *index;     /* slot numbers or EMPTY */
     uint32_t index_size; /* power of two, 0 before the first row */
     uint8_t hash_key[crypto_shorthash_KEYBYTES];
 };
@@ -204,7 +204,8 @@ uint32_t wb_row_count(const wb_row_table *t) { return t->count; }
 uint32_t wb_row_room(const wb_row_table *t) { return t->max_rows - t->count; }
 uint32_t wb_row_slots(const wb_row_table *t) { return t->n_slots; }
 
-bool wb_row_at(const wb_row_table *t, uint32_t slot, const void **key, wb_slice *payload, void **hot)
+bool wb_row_at(const wb_row_table *t, uint32_t slot, const void **key, wb_slice *payload,
+               void **hot)
 {
     row *r = slot < t->n_slots ? t->slots[slot] : NULL;
     if (!r) return false;

@@ -22,7 +22,8 @@ void wb_row_table_reset(wb_row_table *table);
 /** Insert or replace. *hot (if wanted) points at the row's hot bytes, zeroed for a new row, kept for
  *  a replaced one; good until the row is next put or removed.
  *  Errors  FULL the cap is reached | NO_MEMORY; the table is unchanged in both cases */
-WB_MUST_USE wb_status wb_row_put(wb_row_table *table, const void *key, wb_slice payload, void **hot);
+WB_MUST_USE wb_status wb_row_put(wb_row_table *table, const void *key, wb_slice payload,
+                                 void **hot);
 
 /** The row of `key`; false if there is none. `payload` and `hot` (either may be NULL) are borrowed
  *  until the row is next put or removed. */

@@ -3,7 +3,7 @@
  * writes the same span. Attributes that a row does not have are EMPTY and left out by the builder. */
 #include "sidecar/delegation/spans.h"
 
-#include "a2a/task_state.h"
+#include "core/delegation_state.h"
 #include "proto/span_batch.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"

@@ -4,7 +4,7 @@
  * read its replies blocks only its own pipe; a client that dies mid-message is nng's to clean up. When
  * all contexts are in hand nng stops reading from the pipes, so a flood is held in the clients.
  *
- * This file's point of acknowledgement is wb_ipc_reply: nothing is answered by the receiver itself. */
+ * The point of acknowledgement is wb_ipc_send: nothing is answered by the receiver itself. */
 #include "sidecar/receivers/ipc.h"
 
 #include <nng/nng.h>
@@ -21,7 +21,7 @@ struct wb_ipc_call {
     wb_ipc *ipc;
     nng_ctx ctx;
     nng_aio *aio;
-    nng_msg *request;
+    nng_msg *message; /* the request, then the answer */
     uint32_t slot;
     _Atomic call_state state;
 };
@@ -49,8 +49,8 @@ static void receive_next(wb_ipc_call *call)
 static void take_in_hand(wb_ipc_call *call)
 {
     wb_ipc *ipc = call->ipc;
-    call->request = nng_aio_get_msg(call->aio);
-    size_t len = nng_msg_len(call->request);
+    call->message = nng_aio_get_msg(call->aio);
+    size_t len = nng_msg_len(call->message);
     size_t before = atomic_fetch_add(&ipc->in_hand_bytes, len);
     atomic_fetch_add(&ipc->in_hand, 1);
     atomic_store(&call->state, CALL_IN_HAND);
@@ -155,24 +155,28 @@ wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err
 
 wb_slice wb_ipc_request(const wb_ipc_call *call)
 {
-    return wb_slice_of(nng_msg_body(call->request), nng_msg_len(call->request));
+    return wb_slice_of(nng_msg_body(call->message), nng_msg_len(call->message));
 }
 
 uint32_t wb_ipc_slot(const wb_ipc_call *call) { return call->slot; }
 
-void wb_ipc_reply(wb_ipc_call *call, wb_slice reply)
+void wb_ipc_answer(wb_ipc_call *call, wb_slice reply)
 {
-    wb_ipc *ipc = call->ipc;
-    WB_ASSERT(atomic_load(&call->state) == CALL_IN_HAND);
-    nng_msg *msg = call->request; /* the same message carries the answer back */
-    call->request = NULL;
-    atomic_fetch_sub(&ipc->in_hand_bytes, nng_msg_len(msg));
-    nng_msg_clear(msg);
-    int rv = nng_msg_append(msg, reply.ptr, reply.len);
+    WB_ASSERT(call->message && atomic_load(&call->state) == CALL_IN_HAND);
+    atomic_fetch_sub(&call->ipc->in_hand_bytes, nng_msg_len(call->message));
+    nng_msg_clear(call->message); /* the same message carries the answer back */
+    if (nng_msg_append(call->message, reply.ptr, reply.len) == 0) return;
+    nng_msg_free(call->message);
+    call->message = NULL;
+}
+
+void wb_ipc_send(wb_ipc_call *call)
+{
+    nng_msg *msg = call->message;
+    call->message = NULL;
     atomic_store(&call->state, CALL_SENDING);
-    if (rv != 0) { /* no memory for the answer: the client resends and is answered then */
-        nng_msg_free(msg);
-        atomic_fetch_sub(&ipc->in_hand, 1);
+    if (!msg) {
+        atomic_fetch_sub(&call->ipc->in_hand, 1);
         receive_next(call);
         return;
     }
@@ -199,7 +203,7 @@ void wb_ipc_close(wb_ipc *ipc)
             nng_aio_stop(ipc->calls[i].aio);
             nng_aio_free(ipc->calls[i].aio);
         }
-        if (ipc->calls[i].request) nng_msg_free(ipc->calls[i].request);
+        if (ipc->calls[i].message) nng_msg_free(ipc->calls[i].message);
     }
     free(ipc->calls);
     free(ipc);

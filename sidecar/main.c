@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* waybilld: one sidecar. Starts its parts from the inside out (state, journal, writer, exporters,
+ * workers, and the socket last, so that whoever can connect is served), ticks once a second, and takes
+ * them down from the outside in. SIGTERM and SIGINT drain; a second one ends at once, which is safe:
+ * all that was acknowledged is synced.
+ *
+ * Exit codes: 0 drained; 1 could not start or go on; 2 the command line is wrong; 78 (EX_CONFIG) a
+ * person must change something: configuration, a file's mode, a journal of a newer version. */
+#include "sidecar/admin.h"
+#include "sidecar/exporters.h"
+#include "sidecar/status_report.h"
+#include "sidecar/sweep.h"
+#include "sidecar/workers.h"
+
+#include "core/paths.h"
+#include "propagation/ed25519.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    EXIT_START = 1,
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 78,
+    IPC_CONTEXTS = 128,               /* requests in hand at once */
+    IN_HAND_BYTES = 12 * 1024 * 1024, /* DESIGN section 4 */
+    CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
+    TICK_MS = 1000,
+};
+
+typedef struct options {
+    const char *name, *config_path;
+    bool check, reference;
+} options;
+
+typedef struct daemon_parts {
+    wb_sidecar sidecar;
+    wb_sidecar_config config;
+    wb_paths paths;
+    wb_arena *config_arena;
+    wb_exporters *exporters;
+    wb_workers *workers;
+    wb_sweep *sweep;
+    wb_admin *admin;
+    pthread_t spare_thread;
+    bool state_made, spare_started;
+} daemon_parts;
+
+static const char help_text[] =
+    "Usage: waybilld [--name NAME] [--config FILE]\n"
+    "\n"
+    "The Waybill sidecar of one agent, in the foreground. Without options it runs on\n"
+    "defaults: makes a key at its first start, listens on a Unix socket in its run\n"
+    "directory, writes to an SQLite store.\n"
+    "\n"
+    "  --name NAME               the instance (WAYBILL_NAME, else OTEL_SERVICE_NAME,\n"
+    "                            else 'default')\n"
+    "  --config FILE             YAML; every key is also a WAYBILL_* variable\n"
+    "                            (WAYBILL_CONFIG)\n"
+    "  --check                   say what would be in force, as YAML, and exit\n"
+    "  --print-config-reference  every key with default, range and meaning\n"
+    "  --version, --help\n"
+    "\n"
+    "SIGTERM, SIGINT: deliver what is left, then exit 0. Exit codes: 0 drained, 1 could\n"
+    "not start, 2 wrong command line, 78 something must be changed by hand.\n";
+
+static int exit_code(wb_status status)
+{
+    return status == WB_ERR_CONFIG ? EXIT_CONFIG : EXIT_START;
+}
+
+static int say_error(wb_status status, const wb_error *err)
+{
+    WB_LOG(ERROR, "start.failed", "waybilld does not start",
+           WB_KV("status", wb_status_name(status)), WB_KV("error", (const char *)err->detail));
+    return exit_code(status);
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int read_options(int argc, char **argv, options *out)
+{
+    enum { OPT_NAME = 256, OPT_CONFIG, OPT_CHECK, OPT_REFERENCE, OPT_VERSION, OPT_HELP };
+    static const struct option long_options[] = {
+        {"name", required_argument, NULL, OPT_NAME},
+        {"config", required_argument, NULL, OPT_CONFIG},
+        {"check", no_argument, NULL, OPT_CHECK},
+        {"print-config-reference", no_argument, NULL, OPT_REFERENCE},
+        {"version", no_argument, NULL, OPT_VERSION},
+        {"help", no_argument, NULL, OPT_HELP},
+        {NULL, 0, NULL, 0},
+    };
+    out->config_path = getenv("WAYBILL_CONFIG");
+    for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        switch (c) {
+        case OPT_NAME: out->name = optarg; break;
+        case OPT_CONFIG: out->config_path = optarg; break;
+        case OPT_CHECK: out->check = true; break;
+        case OPT_REFERENCE: out->reference = true; break;
+        case OPT_VERSION: (void)printf("waybilld %s\n", WAYBILL_VERSION); return 0;
+        case OPT_HELP: (void)fputs(help_text, stdout); return 0;
+        default: (void)fputs("Try 'waybilld --help'.\n", stderr); return EXIT_USAGE;
+        }
+    }
+    if (optind == argc) return -1;
+    (void)fprintf(stderr, "waybilld: unexpected argument '%s'\nTry 'waybilld --help'.\n",
+                  argv[optind]);
+    return EXIT_USAGE;
+}
+
+static int print_buffer(wb_status status, wb_buffer *text)
+{
+    if (status == WB_OK) (void)fwrite(text->ptr, 1, text->len, stdout);
+    wb_buffer_done(text);
+    return status == WB_OK && fflush(stdout) == 0 ? 0 : EXIT_START;
+}
+
+static wb_status load_config(daemon_parts *d, const options *o, wb_error *err)
+{
+    wb_paths_choice choice = {.name = o->name};
+    d->config_arena = wb_arena_new(CONFIG_ARENA_BYTES);
+    if (!d->config_arena) return wb_fail(err, WB_ERR_NO_MEMORY, "configuration");
+    WB_TRY(wb_paths_resolve(&choice, &d->paths, err));
+    wb_status status = wb_sidecar_config_load(o->config_path, d->paths.name, environ,
+                                              d->config_arena, &d->config, err);
+    if (status == WB_ERR_NOT_FOUND)
+        return wb_fail(err, WB_ERR_CONFIG, "no such file: %s", o->config_path);
+    if (status != WB_OK || !d->config.state_dir) return status;
+    choice.state_dir = d->config.state_dir;
+    return wb_paths_resolve(&choice, &d->paths, err);
+}
+
+/* The directory itself keeps others away from the socket, the key and the journal. */
+static wb_status make_private_dir(const char *dir, wb_error *err)
+{
+    struct stat st;
+    WB_TRY(wb_make_dirs(dir, err));
+    if (lstat(dir, &st) != 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
+    if (!S_ISDIR(st.st_mode)) return wb_fail(err, WB_ERR_CONFIG, "%s is no directory", dir);
+    if (st.st_uid != geteuid())
+        return wb_fail(err, WB_ERR_CONFIG, "%s belongs to uid %u, this process has %u", dir,
+                       (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & (S_IRWXG | S_IRWXO))
+        return wb_fail(err, WB_ERR_CONFIG, "%s has mode %03o: others could get in; chmod 700 it",
+                       dir, (unsigned)(st.st_mode & 0777));
+    return WB_OK;
+}
+
+static void harden(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)umask(S_IRWXG | S_IRWXO);
+    (void)setrlimit(RLIMIT_CORE, &none); /* a core dump would hold the key */
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static wb_status open_identity(daemon_parts *d, wb_error *err)
+{
+    bool made = false;
+    WB_TRY(wb_self_test(err));
+    WB_TRY(make_private_dir(d->paths.run_dir, err));
+    WB_TRY(make_private_dir(d->paths.state_dir, err));
+    WB_TRY(wb_key_ring_open_or_new(d->paths.keys_dir, &d->sidecar.ring, &made, err));
+    if (made)
+        WB_LOG(INFO, "key.made", "this agent had no key and has one now",
+               WB_KV("key_id", wb_key_ring_kid(d->sidecar.ring)));
+    WB_TRY(wb_trust_load(d->paths.trust_dir, NULL, &d->sidecar.trust, err));
+    for (size_t i = 0; wb_trust_problem_at(d->sidecar.trust, i); i++) {
+        const wb_trust_problem *problem = wb_trust_problem_at(d->sidecar.trust, i);
+        WB_LOG(WARN, "trust.file_refused", "a trust file was left out",
+               WB_KV("file", (const char *)problem->file),
+               WB_KV("reason", (const char *)problem->reason));
+    }
+    return WB_OK;
+}
+
+static wb_status open_journal(daemon_parts *d, wb_error *err)
+{
+    wb_sidecar *sidecar = &d->sidecar;
+    wb_journal_report report;
+    const wb_journal_options journal = {.dir = d->paths.journal_dir,
+                                        .segment_bytes = d->config.journal_segment_bytes,
+                                        .limit_bytes = d->config.journal_limit_bytes,
+                                        .clock = sidecar->clock,
+                                        .tables = sidecar->state.tables,
+                                        .n_tables = WB_STATE_TABLES};
+    WB_TRY(wb_state_init(&sidecar->state, err));
+    d->state_made = true;
+    WB_TRY(wb_journal_open(&journal, &sidecar->journal, &report, err));
+    WB_LOG(INFO, "journal.open", "the journal is ready", WB_KV("frames", report.frames),
+           WB_KV("replayed", report.replayed), WB_KV("torn_bytes", report.torn_bytes),
+           WB_KV("took_ms", report.took_ms));
+    if (report.lost_frames > 0 || report.lost_segments > 0)
+        WB_LOG(ERROR, "journal.loss", "frames that were safe once are gone or damaged",
+               WB_KV("lost_frames", report.lost_frames),
+               WB_KV("lost_segments", report.lost_segments),
+               WB_KV("failed_closed", report.gap ? "yes" : "no"));
+    return WB_OK;
+}
+
+static void *keep_spare(void *arg)
+{
+    daemon_parts *d = arg;
+    wb_error err;
+    while (!atomic_load(&d->sidecar.draining)) {
+        if (!wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS)) continue;
+        if (wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
+            WB_LOG(WARN, "journal.no_spare", "the next segment will be made when it is needed",
+                   WB_KV("error", (const char *)err.detail));
+    }
+    return NULL;
+}
+
+static wb_status start_spare(daemon_parts *d, wb_error *err)
+{
+    int rv = pthread_create(&d->spare_thread, NULL, keep_spare, d);
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "spare segment thread");
+    d->spare_started = true;
+    return WB_OK;
+}
+
+static void on_foreign_peer(void *self, uint64_t uid)
+{
+    wb_sidecar *sidecar = self;
+    wb_count(&sidecar->counters.foreign_peers);
+    WB_LOG(WARN, "ipc.foreign_peer", "a process of another user was closed out",
+           WB_KV("peer_uid", uid), WB_KV("own_uid", (uint64_t)geteuid()));
+}
+
+static void on_call(void *self, wb_ipc_call *call, bool over)
+{
+    daemon_parts *d = (daemon_parts *)self; /* sidecar is its first member */
+    wb_workers_take(d->workers, call, over);
+}
+
+static wb_status open_ipc(daemon_parts *d, wb_error *err)
+{
+    const wb_ipc_options ipc = {.socket_path = d->paths.socket,
+                                .allowed_uid = geteuid(),
+                                .max_message_bytes = d->config.ipc_max_message_bytes,
+                                .max_in_hand_bytes = IN_HAND_BYTES,
+                                .contexts = IPC_CONTEXTS,
+                                .on_call = on_call,
+                                .on_foreign_peer = on_foreign_peer,
+                                .self = &d->sidecar};
+    return wb_ipc_open(&ipc, &d->sidecar.ipc, err);
+}
+
+static wb_status start(daemon_parts *d, wb_error *err)
+{
+    wb_sidecar *sidecar = &d->sidecar;
+    uint16_t admin_port = 0;
+    sidecar->config = &d->config;
+    sidecar->clock = &wb_system_clock;
+    sidecar->started_ns = wb_now(sidecar->clock);
+    WB_TRY(open_identity(d, err));
+    WB_TRY(open_journal(d, err));
+    WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
+    WB_TRY(wb_writer_start(sidecar->journal, &sidecar->state, &sidecar->writer, err));
+    WB_TRY(wb_exporters_start(sidecar, &d->paths, &d->exporters, err));
+    WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
+    WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
+    WB_TRY(wb_admin_open(sidecar, &d->admin, &admin_port, err));
+    WB_TRY(open_ipc(d, err));
+    WB_TRY(wb_status_file_write(sidecar, d->paths.status_file, admin_port, err));
+    WB_TRY(start_spare(d, err));
+    WB_LOG(
+        INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
+        WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(sidecar->ring)),
+        WB_KV("socket", (const char *)d->paths.socket), WB_KV("admin_port", (uint64_t)admin_port),
+        WB_KV("start_ms", (wb_now(sidecar->clock) - sidecar->started_ns) / WB_NS_PER_MS));
+    return WB_OK;
+}
+
+/* Signals are blocked in every thread and taken here. Returns the one that ends the process. */
+static int run(daemon_parts *d, const sigset_t *signals)
+{
+    for (;;) {
+        const struct timespec tick = {.tv_sec = TICK_MS / 1000};
+        int sig = sigtimedwait(signals, NULL, &tick);
+        if (sig == SIGTERM || sig == SIGINT) return sig;
+        if (sig == SIGHUP)
+            WB_LOG(WARN, "reload.unsupported",
+                   "this version reads trust and configuration at start only");
+        wb_sweep_tick(d->sweep);
+    }
+}
+
+/* Requests in hand are answered; at most until the drain time is over. */
+static void wait_for_requests(daemon_parts *d, const sigset_t *signals)
+{
+    const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
+    uint64_t end = wb_mono(d->sidecar.clock) + d->config.drain_timeout_ms * WB_NS_PER_MS;
+    while (wb_ipc_in_hand(d->sidecar.ipc) > 0 && wb_mono(d->sidecar.clock) < end) {
+        int sig = sigtimedwait(signals, NULL, &pause);
+        if (sig == SIGTERM || sig == SIGINT) _exit(EXIT_START); /* all acknowledged is synced */
+    }
+}
+
+static void stop(daemon_parts *d, const sigset_t *signals)
+{
+    wb_sidecar *sidecar = &d->sidecar;
+    atomic_store(&sidecar->draining, true);
+    if (sidecar->ipc) {
+        WB_LOG(INFO, "drain", "answering what is in hand, delivering what is left",
+               WB_KV("timeout_ms", d->config.drain_timeout_ms));
+        wb_ipc_stop(sidecar->ipc);
+        wait_for_requests(d, signals);
+    }
+    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL); /* a second signal ends the process */
+    wb_exporters_drain(d->exporters, (uint32_t)d->config.drain_timeout_ms);
+    if (sidecar->journal) wb_journal_stop_waits(sidecar->journal);
+    if (d->spare_started) pthread_join(d->spare_thread, NULL);
+    wb_workers_stop(d->workers);
+    wb_writer_stop(sidecar->writer);
+    wb_admin_close(d->admin);
+    if (sidecar->ipc) (void)unlink(d->paths.status_file);
+    wb_ipc_close(sidecar->ipc);
+    wb_exporters_free(d->exporters);
+    wb_sweep_free(d->sweep);
+    if (sidecar->journal) wb_journal_close(sidecar->journal);
+    wb_pipeline_free(sidecar->pipeline);
+    if (d->state_made) wb_state_done(&sidecar->state);
+    wb_trust_free(sidecar->trust);
+    wb_key_ring_free(sidecar->ring);
+    wb_arena_free(d->config_arena);
+}
+
+static int serve(daemon_parts *d)
+{
+    wb_error err = {.status = WB_OK};
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    harden();
+    wb_status status = start(d, &err);
+    int code = status == WB_OK ? 0 : say_error(status, &err);
+    if (status == WB_OK) (void)run(d, &signals);
+    stop(d, &signals);
+    if (code == 0) WB_LOG(INFO, "stopped", "waybilld is gone");
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static daemon_parts d;
+    options o = {.name = NULL};
+    wb_error err = {.status = WB_OK};
+    WB_AUTO_BUFFER text;
+    wb_buffer_init(&text, 4 * 1024 * 1024);
+    int code = read_options(argc, argv, &o);
+    if (code >= 0) return code;
+    if (o.reference)
+        return print_buffer(wb_config_reference(&wb_sidecar_config_table, &text), &text);
+    wb_status status = load_config(&d, &o, &err);
+    if (status != WB_OK) {
+        (void)fprintf(stderr, "waybilld: %s\n", err.detail);
+        wb_arena_free(d.config_arena);
+        return exit_code(status);
+    }
+    wb_log_setup(d.config.log_level, d.config.log_format);
+    if (!o.check) return serve(&d);
+    code = print_buffer(wb_config_print(&wb_sidecar_config_table, &d.config, &text), &text);
+    wb_arena_free(d.config_arena);
+    return code;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accept: a message came in; may the agent work on it, and in whose trace? The worker runs steps 1 to
+ * 14 of TOKENS section 8, all that needs no durable state but looks; the writer does steps 15 to 17
+ * with every earlier acceptance applied, so of many equal tokens exactly one is accepted.
+ *
+ * Nothing durable is written for a refused token (section 8). What was wrong goes to our log under a
+ * random `ref`; the caller learns the class and the `ref`, no more. */
+#include "sidecar/request.h"
+
+#include "a2a/carrier.h"
+#include "a2a/target.h"
+#include "core/log.h"
+#include "propagation/verify.h"
+#include "propagation/w3c.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+
+enum { REF_BYTES = 8 };
+#define REFUSED "refused by Waybill"
+
+typedef struct accept {
+    wb_id id;
+    wb_verify_result result;
+    wb_traceparent claimed;
+    bool has_claimed;
+    wb_trace_id own_trace; /* that a LINK starts */
+    wb_span_id server_span;
+    uint64_t now_s;
+    Waybill__V1__AcceptanceRow row;
+    wb_id link_ids[2];
+    Waybill__V1__AcceptReply reply;
+    char ref[2 * REF_BYTES + 1];
+} accept_call;
+
+static ProtobufCBinaryData bytes_of(const void *p, size_t len)
+{
+    return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)p};
+}
+
+static char *text_of(wb_arena *arena, wb_slice s)
+{
+    static char none[] = "";
+    wb_slice copy;
+    return wb_arena_dup(arena, s, &copy) == WB_OK ? (char *)copy.ptr : none;
+}
+
+static const char *fault_of(const Waybill__V1__Accept *in, accept_call *a)
+{
+    if (!wb_request_id(&in->acceptance_id, &a->id))
+        return "acceptance_id must be 16 bytes, not all 0";
+    if (in->body_digest.len != 0 && in->body_digest.len != WB_HASH_BYTES)
+        return "body_digest must be 32 bytes, or left out";
+    if (strlen(in->message_id) > 1024 || strlen(in->context_id) > 1024 ||
+        strlen(in->task_id) > 1024 || strlen(in->peer) > 1024 || strlen(in->method) > 128)
+        return "an id is longer than 1024 bytes";
+    return NULL;
+}
+
+static wb_message_facts facts_of(const Waybill__V1__Accept *in)
+{
+    wb_message_facts facts = {.method = wb_slice_str(in->method),
+                              .message_id = wb_slice_str(in->message_id),
+                              .context_id = wb_slice_str(in->context_id),
+                              .task_id = wb_slice_str(in->task_id),
+                              .has_digest = in->body_digest.len == WB_HASH_BYTES,
+                              .traceparent = wb_slice_str(in->traceparent)};
+    if (facts.has_digest) memcpy(facts.digest, in->body_digest.data, sizeof facts.digest);
+    return facts;
+}
+
+static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
+{
+    const Waybill__V1__Accept *in = r->in->accept;
+    wb_sidecar *sidecar = r->sidecar;
+    const wb_sidecar_config *config = sidecar->config;
+    wb_carrier carrier = {.chain = {.n = 0}};
+    wb_owner task = {.used_s = 0};
+    wb_verify_input input = {
+        .now_s = a->now_s,
+        .skew_s = config->trust_skew_s,
+        .self_ids = config->self_ids,
+        .n_self_ids = config->n_self_ids,
+        .ring = sidecar->ring,
+        .trust = sidecar->trust,
+        .policies = &config->policies,
+        .peer_id = wb_peer_of_origin(config->peers, config->n_peers, wb_slice_str(in->peer)),
+        .message = facts_of(in)};
+    wb_status status =
+        wb_carrier_parse(wb_slice_str(in->carrier), r->arena, &carrier, &input.carrier);
+    if (status != WB_OK) return wb_fail(err, status, "no room to read the carrier");
+    input.chain = carrier.chain;
+    wb_state_lock(&sidecar->state);
+    if (in->task_id[0] &&
+        wb_owners_of_task(sidecar->state.owners, wb_slice_str(in->task_id), r->arena, &task)) {
+        input.task_sub = task.subject;
+        input.task_iss = task.issuer;
+    }
+    input.purged_exp_s = wb_replay_purged_exp_s(sidecar->state.replay);
+    input.recovered_s = wb_replay_recovered_s(sidecar->state.replay);
+    wb_state_unlock(&sidecar->state);
+    status = wb_token_verify(&input, r->arena, &a->result);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to verify the chain");
+}
+
+/* Our log has the code and who it claims to be from; the wire has class and ref. */
+static void say_refused(wb_request *r, accept_call *a, const wb_verdict *verdict)
+{
+    const wb_claims *claims = a->result.leaf ? &a->result.leaf->claims : NULL;
+    uint8_t ref[REF_BYTES];
+    wb_random(ref, sizeof ref);
+    wb_hex(ref, sizeof ref, a->ref);
+    bool duplicate = verdict->kind == WB_VERDICT_DUPLICATE;
+    WB_LOG(WARN, duplicate ? "token.duplicate" : "token.refused",
+           duplicate ? "this token was accepted before" : "an incoming token was refused",
+           WB_KV("ref", (const char *)a->ref), WB_KV("code", wb_token_code_name(verdict->code)),
+           WB_KV("class", verdict->wire_class), WB_KV("peer", r->in->accept->peer),
+           WB_KV("message_id", r->in->accept->message_id),
+           WB_KV("claimed_issuer", claims ? claims->iss : WB_S("")),
+           WB_KV("claimed_key_id", claims ? claims->kid : ""));
+    r->reply->ref = a->ref;
+    r->reply->wire_class = text_of(r->arena, wb_slice_str(verdict->wire_class));
+    wb_count(duplicate ? &r->sidecar->counters.duplicates : &r->sidecar->counters.refused);
+    wb_count(&r->sidecar->counters.refused_by_code[verdict->code]);
+}
+
+static void refuse(wb_request *r, accept_call *a, const wb_verdict *verdict)
+{
+    say_refused(r, a, verdict);
+    a->reply.verdict = (Waybill__V1__Verdict)verdict->kind;
+}
+
+static void answer_from(wb_request *r, accept_call *a, const Waybill__V1__AcceptanceRow *row)
+{
+    char *state = wb_arena_alloc(r->arena, WB_TRACESTATE_MAX_BYTES + 1);
+    char *parent = wb_arena_alloc(r->arena, WB_TRACEPARENT_LEN + 1);
+    wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
+    bool joined = row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
+    wb_id id;
+    memcpy(id.b, row->id.data, sizeof id.b);
+    memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
+    memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
+    if (parent) wb_traceparent_format(&context, parent);
+    /* A trace of our own starts with a tracestate of our own. */
+    if (state)
+        (void)wb_tracestate_with_acceptance(
+            joined ? wb_slice_str(r->in->accept->tracestate) : WB_S(""), &id, state);
+    a->reply.acceptance_id = row->id;
+    a->reply.verdict = (Waybill__V1__Verdict)row->verdict;
+    a->reply.verified = row->verified;
+    a->reply.traceparent = parent ? parent : text_of(r->arena, WB_S(""));
+    a->reply.tracestate = state ? state : text_of(r->arena, WB_S(""));
+    a->reply.trace_id = row->trace_id;
+    a->reply.span_id = row->span_id;
+    a->reply.issuer = row->verified ? row->issuer : text_of(r->arena, WB_S(""));
+    a->reply.pass = row->pass;
+    a->reply.n_warnings = row->n_warnings;
+    a->reply.warnings = row->warnings;
+}
+
+static wb_status fill_warnings(wb_request *r, Waybill__V1__AcceptanceRow *row, uint32_t bits)
+{
+    row->warnings = wb_arena_array(r->arena, WB_TOKEN_WARNINGS, sizeof *row->warnings);
+    if (!row->warnings) return WB_ERR_NO_MEMORY;
+    for (unsigned i = 0; i < WB_TOKEN_WARNINGS; i++)
+        if (bits & (1u << i))
+            row->warnings[row->n_warnings++] =
+                text_of(r->arena, wb_slice_str(wb_token_warning_name(i)));
+    return WB_OK;
+}
+
+static wb_status fill_token(wb_request *r, accept_call *a, const wb_verdict *verdict)
+{
+    Waybill__V1__AcceptanceRow *row = &a->row;
+    const wb_token *leaf = a->result.leaf;
+    char jti[WB_ID_HEX + 1];
+    if (!verdict->verified || !leaf) return WB_OK;
+    wb_hex(leaf->claims.jti.b, sizeof leaf->claims.jti.b, jti);
+    row->issuer = text_of(r->arena, leaf->claims.iss);
+    row->subject = text_of(r->arena, leaf->claims.sub);
+    row->jti = text_of(r->arena, wb_slice_str(jti));
+    row->token_hash = bytes_of(leaf->hash, sizeof leaf->hash);
+    row->token_exp_s = leaf->claims.exp;
+    row->deadline_ns = leaf->claims.dln * WB_NS_PER_S;
+    row->depth = leaf->claims.dep;
+    row->trace_flags = leaf->claims.tfl;
+    row->chain = wb_arena_array(r->arena, a->result.n_links, sizeof *row->chain);
+    if (!row->chain) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < a->result.n_links; i++)
+        row->chain[row->n_chain++] = text_of(r->arena, a->result.links[i].jws);
+    return WB_OK;
+}
+
+/* trust.mode observe (TOKENS section 10): the verdict is made and recorded, the message passes and
+ * keeps the context that it claims, marked unverified. */
+static bool observes(const accept_call *a, const wb_verdict *verdict)
+{
+    return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
+}
+
+/* CONTINUE joins the signed trace. A LINK starts our own and points at what was signed, else at what
+ * was claimed. */
+static void fill_trace(accept_call *a, const wb_verdict *verdict)
+{
+    Waybill__V1__AcceptanceRow *row = &a->row;
+    const wb_claims *claims = verdict->verified ? &a->result.leaf->claims : NULL;
+    row->span_id = bytes_of(a->server_span.b, sizeof a->server_span.b);
+    if (observes(a, verdict) && a->has_claimed) {
+        row->trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->parent_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+        return;
+    }
+    if (verdict->kind == WB_VERDICT_CONTINUE) {
+        row->trace_id = bytes_of(claims->tid.b, sizeof claims->tid.b);
+        row->parent_span_id = bytes_of(claims->psid.b, sizeof claims->psid.b);
+        if (!(verdict->warnings & WB_W_TRACEPARENT)) return;
+        row->link_trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->link_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+        return;
+    }
+    row->trace_id = bytes_of(a->own_trace.b, sizeof a->own_trace.b);
+    if (claims) {
+        row->link_trace_id = bytes_of(claims->tid.b, sizeof claims->tid.b);
+        row->link_span_id = bytes_of(claims->psid.b, sizeof claims->psid.b);
+    } else if (a->has_claimed) {
+        row->link_trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->link_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+    }
+}
+
+static wb_status fill_row(wb_request *r, accept_call *a, const wb_verdict *verdict, wb_error *err)
+{
+    const Waybill__V1__Accept *in = r->in->accept;
+    Waybill__V1__AcceptanceRow *row = &a->row;
+    waybill__v1__acceptance_row__init(row);
+    row->id = bytes_of(a->id.b, sizeof a->id.b);
+    row->version = 1;
+    row->verdict = verdict->kind;
+    row->verified = verdict->verified;
+    row->code = text_of(r->arena, wb_slice_str(wb_token_code_name(verdict->code)));
+    row->trace_flags = a->has_claimed ? a->claimed.flags : WB_TRACE_SAMPLED | WB_TRACE_RANDOM;
+    row->method = in->method;
+    row->message_id = in->message_id;
+    row->context_id = in->context_id;
+    row->task_id = in->task_id;
+    row->peer = in->peer;
+    row->opened_ns = wb_now(r->sidecar->clock);
+    row->pass = true;
+    row->agent_id = text_of(r->arena, r->sidecar->config->self_ids[0]);
+    row->body_digest = in->body_digest;
+    wb_status status = fill_warnings(r, row, verdict->warnings);
+    if (status == WB_OK) status = fill_token(r, a, verdict);
+    if (status != WB_OK) return wb_fail(err, status, "arena limit");
+    fill_trace(a, verdict);
+    return WB_OK;
+}
+
+static wb_status add_owner(wb_request *r, wb_txn_entries *out, Waybill__V1__OwnerRow *owner,
+                           uint64_t now_s, wb_error *err)
+{
+    wb_slice packed;
+    owner->used_s = now_s;
+    WB_TRY(wb_request_pack(r->arena, owner, &packed, err));
+    wb_txn_add(out, WB_ENTRY_OWNER, packed);
+    return WB_OK;
+}
+
+/* Replay row and owners go into the acceptance's own frame, before any side effect of it. */
+static wb_status add_rows(wb_request *r, accept_call *a, const wb_verdict *verdict, bool owns_task,
+                          wb_txn_entries *out, wb_error *err)
+{
+    wb_slice packed;
+    Waybill__V1__ReplayRow replay = WAYBILL__V1__REPLAY_ROW__INIT;
+    Waybill__V1__OwnerRow trace = WAYBILL__V1__OWNER_ROW__INIT, task = WAYBILL__V1__OWNER_ROW__INIT;
+    WB_TRY(wb_request_pack(r->arena, &a->row, &packed, err));
+    wb_txn_add(out, WB_ENTRY_ACCEPTANCE, packed);
+    if (!verdict->verified) return WB_OK;
+    replay.issuer = a->row.issuer;
+    replay.jti = a->row.jti;
+    replay.token_hash = a->row.token_hash;
+    replay.acceptance_id = a->row.id;
+    replay.exp_s = a->row.token_exp_s;
+    WB_TRY(wb_request_pack(r->arena, &replay, &packed, err));
+    wb_txn_add(out, WB_ENTRY_REPLAY, packed);
+    if (verdict->kind == WB_VERDICT_CONTINUE) {
+        trace.trace_id = a->row.trace_id;
+        trace.subject = text_of(r->arena, a->result.speaks_for);
+        WB_TRY(add_owner(r, out, &trace, a->now_s, err));
+    }
+    if (!owns_task) return WB_OK;
+    task.task_id = a->row.task_id;
+    task.subject = a->row.subject;
+    task.issuer = a->row.issuer;
+    return add_owner(r, out, &task, a->now_s, err);
+}
+
+static wb_replay_outcome replay_outcome(const wb_state *state, const wb_claims *claims,
+                                        const uint8_t hash[WB_HASH_BYTES], wb_id *first)
+{
+    uint8_t held[WB_REPLAY_HASH_BYTES];
+    char jti[WB_ID_HEX + 1];
+    wb_hex(claims->jti.b, sizeof claims->jti.b, jti);
+    if (wb_replay_find(state->replay, claims->iss, wb_slice_str(jti), held, first))
+        return memcmp(held, hash, sizeof held) == 0 ? WB_REPLAY_SAME : WB_REPLAY_OTHER;
+    return wb_replay_room(state->replay) > 0 ? WB_REPLAY_NEW : WB_REPLAY_NO_ROOM;
+}
+
+static bool owner_conflict(wb_request *r, const wb_state *state, const accept_call *a)
+{
+    wb_owner owner;
+    const wb_trace_id *trace = &a->result.leaf->claims.tid;
+    if (wb_owners_of_trace(state->owners, trace, r->arena, &owner))
+        return !wb_slice_eq(owner.subject, a->result.speaks_for);
+    return wb_owners_room(state->owners) < 2; /* the trace's row, and perhaps the task's */
+}
+
+/* Another copy of this very request came first: its answer is ours. */
+static wb_status answer_again(wb_request *r, accept_call *a, wb_slice packed, wb_error *err)
+{
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    answer_from(r, a, row);
+    return WB_OK;
+}
+
+static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    wb_request *r = wb_request_of(txn);
+    accept_call *a = r->verb;
+    wb_replay_outcome replay = WB_REPLAY_NEW;
+    bool conflict = false, owns_task = false;
+    wb_id first = {{0}};
+    wb_slice packed;
+    wb_owner task;
+    if (wb_acceptances_get(state->acceptances, &a->id, &packed))
+        return answer_again(r, a, packed, err);
+    if (a->result.code == WB_E_NONE) {
+        replay = replay_outcome(state, &a->result.leaf->claims, a->result.leaf->hash, &first);
+        conflict = owner_conflict(r, state, a);
+        owns_task = r->in->accept->task_id[0] &&
+                    !wb_owners_of_task(state->owners, wb_slice_str(r->in->accept->task_id),
+                                       r->arena, &task);
+    }
+    wb_verdict verdict = wb_verdict_decide(&a->result, replay, conflict);
+    bool refused = verdict.kind == WB_VERDICT_REJECT || verdict.kind == WB_VERDICT_DUPLICATE;
+    if (refused && observes(a, &verdict)) {
+        say_refused(r, a, &verdict);
+        verdict.verified = false;
+    } else if (refused) {
+        refuse(r, a, &verdict);
+        if (verdict.kind == WB_VERDICT_DUPLICATE) {
+            uint8_t *id = wb_arena_alloc(r->arena, sizeof first.b);
+            if (!id) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+            memcpy(id, first.b, sizeof first.b);
+            a->reply.acceptance_id = bytes_of(id, sizeof first.b);
+        }
+        return wb_fail(err, WB_ERR_DENIED, REFUSED);
+    }
+    if (wb_acceptances_room(state->acceptances) == 0) {
+        r->reply->retry_after_ms = 1000;
+        return wb_fail(err, WB_ERR_FULL, "too many acceptances are open or just finished");
+    }
+    WB_TRY(fill_row(r, a, &verdict, err));
+    WB_TRY(add_rows(r, a, &verdict, owns_task, out, err));
+    answer_from(r, a, &a->row);
+    wb_counters *counters = &r->sidecar->counters;
+    wb_count(verdict.kind == WB_VERDICT_CONTINUE ? &counters->accepted_continue
+             : verdict.verified                  ? &counters->accepted_link
+                                                 : &counters->accepted_unverified);
+    if (!verdict.verified)
+        WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
+               WB_KV("code", wb_token_code_name(verdict.code)), WB_KV("peer", r->in->accept->peer),
+               WB_KV("message_id", r->in->accept->message_id));
+    return WB_OK;
+}
+
+static bool is_known(wb_request *r, const accept_call *a)
+{
+    wb_state_lock(&r->sidecar->state);
+    bool known = wb_acceptances_get(r->sidecar->state.acceptances, &a->id, NULL);
+    wb_state_unlock(&r->sidecar->state);
+    return known;
+}
+
+void wb_on_accept(wb_request *r)
+{
+    wb_error err = {.status = WB_OK};
+    accept_call *a = wb_arena_alloc(r->arena, sizeof *a);
+    const char *fault = a ? fault_of(r->in->accept, a) : "arena limit";
+    if (fault) {
+        wb_request_reply(r, a ? WB_ERR_MALFORMED : WB_ERR_NO_MEMORY, fault);
+        return;
+    }
+    waybill__v1__accept_reply__init(&a->reply);
+    a->now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
+    a->own_trace = wb_trace_id_new();
+    a->server_span = wb_span_id_new();
+    a->has_claimed =
+        wb_traceparent_parse(wb_slice_str(r->in->accept->traceparent), &a->claimed) == WB_OK;
+    r->verb = a;
+    r->reply->body_case = WAYBILL__V1__REPLY__BODY_ACCEPT;
+    r->reply->accept = &a->reply;
+    if (is_known(r, a)) { /* sent again: the writer answers from the row, however old the token */
+        wb_request_submit(r, prepare);
+        return;
+    }
+    wb_status status = verify(r, a, &err);
+    if (status != WB_OK) {
+        wb_request_reply(r, status, err.detail);
+        return;
+    }
+    /* A hard refusal needs no state: the writer never hears of it. */
+    wb_verdict verdict = wb_verdict_decide(&a->result, WB_REPLAY_NEW, false);
+    if (a->result.code != WB_E_NONE && verdict.kind == WB_VERDICT_REJECT &&
+        !observes(a, &verdict)) {
+        refuse(r, a, &verdict);
+        wb_request_reply(r, WB_ERR_DENIED, REFUSED);
+        return;
+    }
+    wb_request_submit(r, prepare);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Record: a batch of finished spans. Walked once, passed through the pipeline, rendered, committed.
+ * A resent request (same id) is answered from its row and not journalled again; a batch in which
+ * nothing is acceptable is answered without a commit, since there is nothing to keep. */
+#include "sidecar/request.h"
+
+#include "proto/otlp_edit.h"
+#include "proto/otlp_walk.h"
+#include "proto/span_batch.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+
+typedef struct record {
+    wb_id id;
+    Waybill__V1__RecordReply reply;
+    wb_slice request_row;
+} record;
+
+/* The stamp that ties a span to an acceptance counts only if this sidecar made that acceptance. */
+static wb_status check_stamps(wb_request *r, wb_batch *batch, wb_error *err)
+{
+    wb_status status = WB_OK;
+    wb_state_lock(&r->sidecar->state);
+    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++) {
+        wb_span *span = &batch->spans[i];
+        wb_attr *stamp = wb_attrs_find(&span->attrs, WB_S("waybill.acceptance.id"));
+        if (!stamp) continue;
+        wb_id id;
+        wb_value value = wb_otlp_value(stamp->value);
+        bool known = value.type == WB_VALUE_TEXT &&
+                     wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
+                     wb_acceptances_get(r->sidecar->state.acceptances, &id, NULL);
+        if (!known)
+            status = wb_otlp_rename_attr(batch, &span->attrs, WB_OTLP_SPAN, stamp,
+                                         WB_S("claimed.waybill.acceptance.id"));
+    }
+    wb_state_unlock(&r->sidecar->state);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to mark foreign acceptance ids");
+}
+
+static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
+{
+    wb_sidecar *sidecar = r->sidecar;
+    wb_batch *batch = NULL;
+    ProtobufCBinaryData traces = r->in->record->traces;
+    WB_TRY(wb_otlp_walk(wb_slice_of(traces.data, traces.len), wb_pipeline_keys(sidecar->pipeline),
+                        r->arena, &batch, err));
+    WB_TRY(wb_pipeline_run(sidecar->pipeline, batch, err));
+    WB_TRY(check_stamps(r, batch, err));
+    rec->reply.accepted_spans = batch->span_count;
+    rec->reply.rejected_spans = batch->rejected_count;
+    if (batch->first_rejection) {
+        rec->reply.error_message = wb_arena_printf(r->arena, "%s", batch->first_rejection);
+        if (!rec->reply.error_message) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    }
+    if (batch->span_count == 0) return WB_OK;
+    return wb_span_batch_write(batch, &r->spans, err);
+}
+
+static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    wb_request *r = wb_request_of(txn);
+    record *rec = r->verb;
+    (void)err;
+    if (wb_requests_find(state->requests, &rec->id, &rec->reply.accepted_spans,
+                         &rec->reply.rejected_spans))
+        return WB_OK;
+    wb_txn_add(out, WB_ENTRY_SPANS, wb_buffer_slice(&r->spans));
+    wb_txn_add(out, WB_ENTRY_REQUEST, rec->request_row);
+    atomic_fetch_add(&r->sidecar->counters.spans_accepted, rec->reply.accepted_spans);
+    return WB_OK;
+}
+
+void wb_on_record(wb_request *r)
+{
+    wb_error err = {.status = WB_OK};
+    wb_counters *counters = &r->sidecar->counters;
+    record *rec = wb_arena_alloc(r->arena, sizeof *rec);
+    if (!rec) {
+        wb_request_reply(r, WB_ERR_NO_MEMORY, NULL);
+        return;
+    }
+    waybill__v1__record_reply__init(&rec->reply);
+    atomic_fetch_add(&counters->spans_dropped_by_clients, r->in->record->dropped_spans);
+    wb_status status = take_batch(r, rec, &err);
+    if (status == WB_OK) {
+        Waybill__V1__RequestRow row = WAYBILL__V1__REQUEST_ROW__INIT;
+        memcpy(rec->id.b, r->in->id.data, sizeof rec->id.b); /* 16 bytes: checked by the worker */
+        row.id = r->in->id;
+        row.accepted = rec->reply.accepted_spans;
+        row.rejected = rec->reply.rejected_spans;
+        status = wb_request_pack(r->arena, &row, &rec->request_row, &err);
+    }
+    if (status != WB_OK) {
+        wb_request_reply(r, status, err.detail);
+        return;
+    }
+    atomic_fetch_add(&counters->spans_rejected, rec->reply.rejected_spans);
+    r->verb = rec;
+    r->reply->body_case = WAYBILL__V1__REPLY__BODY_RECORD;
+    r->reply->record = &rec->reply;
+    if (r->spans.len == 0)
+        wb_request_reply(r, WB_OK, NULL);
+    else
+        wb_request_submit(r, prepare);
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One report for all who ask: IPC Status, the admin endpoint, and through them `waybill status`. It
+ * says what is, never a judgement without its reason: `trouble` is null or a sentence. */
+#include "sidecar/status_report.h"
+
+#include "core/paths.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *wb_sidecar_trouble(wb_sidecar *sidecar)
+{
+    wb_journal_stats journal;
+    wb_journal_get_stats(sidecar->journal, &journal);
+    if (journal.failed) return "the journal cannot write: nothing is accepted until the disk can";
+    if (journal.used_bytes >= journal.limit_bytes)
+        return "the journal is full: an exporter must catch up, or journal.limit_bytes must grow";
+    if (atomic_load(&sidecar->draining)) return "shutting down";
+    return NULL;
+}
+
+static void add_u64(cJSON *object, const char *key, uint64_t value)
+{
+    char digits[24]; /* a double would round above 2^53 */
+    (void)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+    (void)cJSON_AddRawToObject(object, key, digits);
+}
+
+static void add_slice(cJSON *object, const char *key, wb_slice text)
+{
+    char copy[512];
+    (void)snprintf(copy, sizeof copy, "%.*s", WB_SLICE_ARG(text));
+    (void)cJSON_AddStringToObject(object, key, copy);
+}
+
+static void add_identity(wb_sidecar *sidecar, cJSON *root)
+{
+    const wb_sidecar_config *config = sidecar->config;
+    const char *trouble = wb_sidecar_trouble(sidecar);
+    uint64_t now = wb_now(sidecar->clock);
+    (void)cJSON_AddStringToObject(root, "name", config->name);
+    add_slice(root, "agent_id", config->self_ids[0]);
+    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(sidecar->ring));
+    (void)cJSON_AddStringToObject(root, "version", WAYBILL_VERSION);
+    add_u64(root, "pid", (uint64_t)getpid());
+    add_u64(root, "started_ns", sidecar->started_ns);
+    add_u64(root, "uptime_s",
+            now > sidecar->started_ns ? (now - sidecar->started_ns) / WB_NS_PER_S : 0);
+    /* Sidecar and agent share a uid: nothing keeps the agent from the keys (DESIGN section 7). */
+    (void)cJSON_AddStringToObject(root, "isolation", "none");
+    (void)cJSON_AddBoolToObject(root, "healthy", trouble == NULL);
+    if (trouble)
+        (void)cJSON_AddStringToObject(root, "trouble", trouble);
+    else
+        (void)cJSON_AddNullToObject(root, "trouble");
+}
+
+static void add_trust(wb_sidecar *sidecar, cJSON *root)
+{
+    cJSON *trust = cJSON_AddObjectToObject(root, "trust");
+    uint64_t issuers = 0;
+    while (wb_trust_at(sidecar->trust, issuers)) issuers++;
+    (void)cJSON_AddStringToObject(trust, "mode", wb_trust_mode_name(sidecar->config->trust_mode));
+    add_u64(trust, "issuers", issuers);
+    add_u64(trust, "faulty_files", wb_trust_problems(sidecar->trust));
+}
+
+static void add_journal(wb_sidecar *sidecar, cJSON *root)
+{
+    wb_journal_stats stats;
+    char id[WB_ID_HEX + 1];
+    wb_id journal_id = wb_journal_id(sidecar->journal);
+    cJSON *journal = cJSON_AddObjectToObject(root, "journal");
+    wb_journal_get_stats(sidecar->journal, &stats);
+    wb_hex(journal_id.b, sizeof journal_id.b, id);
+    (void)cJSON_AddStringToObject(journal, "id", id);
+    add_u64(journal, "durable_seq", stats.durable_seq);
+    add_u64(journal, "first_seq", stats.first_seq);
+    add_u64(journal, "used_bytes", stats.used_bytes);
+    add_u64(journal, "limit_bytes", stats.limit_bytes);
+    add_u64(journal, "segments", stats.segments);
+    add_u64(journal, "snapshots_taken", stats.snapshots_taken);
+    add_u64(journal, "lost_frames", stats.lost_frames);
+    add_u64(journal, "commits", stats.commits);
+    add_u64(journal, "last_commit_us", stats.last_commit_ns / 1000);
+    add_u64(journal, "failed_syncs", stats.failed_syncs);
+    (void)cJSON_AddBoolToObject(journal, "failed", stats.failed);
+}
+
+static void add_exporter(wb_sidecar *sidecar, cJSON *root)
+{
+    wb_runner_stats stats;
+    cJSON *exporters = cJSON_AddArrayToObject(root, "exporters"), *exporter = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(exporters, exporter)) {
+        cJSON_Delete(exporter);
+        return;
+    }
+    wb_runner_get_stats(sidecar->runner, &stats);
+    (void)cJSON_AddStringToObject(exporter, "name", "sqlite");
+    (void)cJSON_AddStringToObject(exporter, "state", wb_runner_state_name(stats.state));
+    add_u64(exporter, "cursor", stats.cursor);
+    add_u64(exporter, "lag_frames", stats.lag_seq);
+    add_u64(exporter, "lag_ms", stats.lag_ns / WB_NS_PER_MS);
+    add_u64(exporter, "sent_records", stats.sent_records);
+    add_u64(exporter, "failed_sends", stats.failed_sends);
+    add_u64(exporter, "parked_records", stats.parked_records);
+    add_u64(exporter, "dropped_records", stats.dropped_records);
+    if (stats.last_error.status != WB_OK)
+        (void)cJSON_AddStringToObject(exporter, "last_error", stats.last_error.detail);
+    else
+        (void)cJSON_AddNullToObject(exporter, "last_error");
+}
+
+static void add_state(wb_sidecar *sidecar, cJSON *root)
+{
+    cJSON *delegations = cJSON_AddObjectToObject(root, "delegations");
+    cJSON *acceptances = cJSON_AddObjectToObject(root, "acceptances");
+    wb_state *state = &sidecar->state;
+    wb_state_lock(state);
+    add_u64(delegations, "open", wb_delegations_open(state->delegations));
+    add_u64(delegations, "kept", wb_delegations_count(state->delegations));
+    add_u64(acceptances, "open", wb_acceptances_open(state->acceptances));
+    add_u64(acceptances, "kept", wb_acceptances_count(state->acceptances));
+    add_u64(root, "replay_rows", wb_replay_count(state->replay));
+    add_u64(root, "recovered_s", wb_replay_recovered_s(state->replay));
+    wb_state_unlock(state);
+}
+
+static void add_counters(wb_sidecar *sidecar, cJSON *root)
+{
+    wb_counters *c = &sidecar->counters;
+    const struct {
+        const char *name;
+        atomic_ullong *value;
+    } counters[] = {
+        {"requests", &c->requests},
+        {"requests_malformed", &c->requests_malformed},
+        {"requests_over_limit", &c->requests_over_limit},
+        {"foreign_peers", &c->foreign_peers},
+        {"spans_accepted", &c->spans_accepted},
+        {"spans_rejected", &c->spans_rejected},
+        {"spans_dropped_by_clients", &c->spans_dropped_by_clients},
+        {"delegations_signed", &c->delegations_signed},
+        {"delegations_unsigned", &c->delegations_unsigned},
+        {"delegations_denied", &c->delegations_denied},
+        {"delegations_lost", &c->delegations_lost},
+        {"accepted_continue", &c->accepted_continue},
+        {"accepted_link", &c->accepted_link},
+        {"accepted_unverified", &c->accepted_unverified},
+        {"duplicates", &c->duplicates},
+        {"refused", &c->refused},
+    };
+    cJSON *out = cJSON_AddObjectToObject(root, "counters");
+    for (size_t i = 0; i < WB_COUNT(counters); i++)
+        add_u64(out, counters[i].name, atomic_load(counters[i].value));
+    cJSON *codes = cJSON_AddObjectToObject(out, "refused_by_code");
+    for (size_t i = WB_E_NONE + 1; i < WB_TOKEN_CODES; i++) {
+        uint64_t n = atomic_load(&c->refused_by_code[i]);
+        if (n > 0) add_u64(codes, wb_token_code_name((wb_token_code)i), n);
+    }
+}
+
+char *wb_status_report(wb_sidecar *sidecar)
+{
+    cJSON *root = cJSON_CreateObject();
+    add_identity(sidecar, root);
+    add_trust(sidecar, root);
+    add_journal(sidecar, root);
+    add_exporter(sidecar, root);
+    add_state(sidecar, root);
+    add_counters(sidecar, root);
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
+{
+    cJSON *root = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(root, "name", sidecar->config->name);
+    (void)cJSON_AddStringToObject(root, "version", WAYBILL_VERSION);
+    add_u64(root, "pid", (uint64_t)getpid());
+    add_u64(root, "started_ns", sidecar->started_ns);
+    add_slice(root, "agent_id", sidecar->config->self_ids[0]);
+    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(sidecar->ring));
+    cJSON *ports = cJSON_AddObjectToObject(root, "ports");
+    (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
+    add_u64(ports, "admin", admin_port);
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+static wb_status replace_file(const char *path, const char *text, wb_error *err)
+{
+    char fresh[WB_PATH_MAX + 8];
+    size_t len = strlen(text);
+    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
+    (void)unlink(fresh); /* left by a process that died between open and rename */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", fresh);
+    bool written = write(fd, text, len) == (ssize_t)len;
+    int why = errno;
+    (void)close(fd);
+    if (!written) return wb_fail_errno(err, WB_ERR_CONFIG, why, "cannot write %s", fresh);
+    if (rename(fresh, path) != 0)
+        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", path);
+    return WB_OK;
+}
+
+wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *path, uint16_t admin_port,
+                               wb_error *err)
+{
+    char *text = status_file_text(sidecar, admin_port);
+    if (!text) return wb_fail(err, WB_ERR_NO_MEMORY, "status file");
+    wb_status status = replace_file(path, text, err);
+    free(text);
+    return status;
+}

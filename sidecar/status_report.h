@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/status_report.h: how a sidecar says that it is well, or why not. */
+#ifndef WAYBILL_SIDECAR_STATUS_REPORT_H
+#define WAYBILL_SIDECAR_STATUS_REPORT_H
+
+#include "sidecar/sidecar.h"
+
+/** All of it as one JSON object, unformatted; free() it. NULL when memory is out. Any thread. */
+WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar);
+
+/** NULL while the sidecar takes requests and keeps them; else why not, static. Any thread. */
+const char *wb_sidecar_trouble(wb_sidecar *sidecar);
+
+/** Write run_dir/status.json (0600, replaced by rename): how others find this process.
+ *  Errors  CONFIG it cannot be written */
+WB_MUST_USE wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *path,
+                                           uint16_t admin_port, wb_error *err);
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Three things happen by time alone: a delegation whose deadline + grace has passed is lost; an
+ * acceptance that nobody finished by then is given up; rows that are over leave the tables.
+ *
+ * Each closing is a transaction of its own, so that one look never makes a frame of unbounded size;
+ * a look takes at most BATCH of each and the next second takes more.
+ *
+ * Clock (TOKENS section 11): wall time decides when replay rows leave, and a clock set forward would
+ * make room for replays. So purging stops when wall time has moved more than 3600 s against monotonic
+ * time since the last look at which both agreed, and goes on once both have agreed for 600 s. */
+#include "sidecar/sweep.h"
+
+#include "core/log.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/closing.h"
+#include "sidecar/delegation/purge.h"
+
+#include <stdlib.h>
+
+enum {
+    BATCH = 64,
+    PURGE_EVERY_S = 60,
+    JUMP_S = 3600,
+    AGREE_S = 600,
+    ARENA_BYTES = 1024 * 1024,
+    SPANS_BYTES = 1024 * 1024,
+};
+
+/* One row that is due. */
+typedef struct due_txn {
+    wb_txn txn;
+    wb_sweep *sweep;
+    wb_id id;
+    wb_arena *arena;
+    wb_buffer spans;
+} due_txn;
+
+typedef struct purge_txn {
+    wb_txn txn;
+    wb_sweep *sweep;
+    uint8_t payload[32];
+    size_t len;
+} purge_txn;
+
+struct wb_sweep {
+    wb_sidecar *sidecar;
+    due_txn due[2 * BATCH];
+    purge_txn purge;
+    atomic_uint in_hand; /* transactions of the last look that are not done */
+    uint64_t last_purge_mono;
+    int64_t offset_s;        /* wall - monotonic when they last agreed */
+    uint64_t disagreed_mono; /* when they last did not; 0: never */
+};
+
+static void due_done(wb_txn *txn, wb_status status, const wb_error *err)
+{
+    due_txn *due = (due_txn *)(void *)txn;
+    if (status != WB_OK && status != WB_ERR_NOT_FOUND)
+        WB_LOG(WARN, "sweep.failed",
+               "a passed deadline could not be recorded; the next look tries again",
+               WB_KV("error", (const char *)err->detail));
+    wb_arena_free(due->arena);
+    due->arena = NULL;
+    wb_buffer_done(&due->spans);
+    atomic_fetch_sub(&due->sweep->in_hand, 1);
+}
+
+static wb_status lose_delegation(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    static char timeout[] = "delegation.timeout";
+    due_txn *due = (due_txn *)(void *)txn;
+    wb_sidecar *sidecar = due->sweep->sidecar;
+    char id[WB_ID_HEX + 1];
+    wb_slice packed;
+    if (!wb_delegations_get(state->delegations, &due->id, &packed)) return WB_ERR_NOT_FOUND;
+    Waybill__V1__DelegationRow *row =
+        waybill__v1__delegation_row__unpack(wb_arena_allocator(due->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    if (row->closed_ns != 0) return WB_OK; /* settled since the look */
+    const wb_closing closing = {sidecar, due->arena, &due->spans, out};
+    WB_TRY(wb_close_delegation(&closing, row, WB_DELEGATION_LOST, timeout, err));
+    wb_hex(due->id.b, sizeof due->id.b, id);
+    WB_LOG(WARN, "delegation.lost", "no answer came before the deadline",
+           WB_KV("delegation", (const char *)id), WB_KV("target", (const char *)row->target_url));
+    wb_count(&sidecar->counters.delegations_lost);
+    return WB_OK;
+}
+
+static wb_status give_up_acceptance(wb_txn *txn, wb_state *state, wb_txn_entries *out,
+                                    wb_error *err)
+{
+    static char error[] = "error", abandoned[] = "acceptance.abandoned";
+    due_txn *due = (due_txn *)(void *)txn;
+    wb_slice packed;
+    if (!wb_acceptances_get(state->acceptances, &due->id, &packed)) return WB_ERR_NOT_FOUND;
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(wb_arena_allocator(due->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    if (row->finished_ns != 0) return WB_OK;
+    const wb_closing closing = {due->sweep->sidecar, due->arena, &due->spans, out};
+    return wb_finish_acceptance(&closing, row, error, abandoned, err);
+}
+
+static void submit_due(wb_sweep *sweep, due_txn *due,
+                       wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *, wb_error *))
+{
+    due->arena = wb_arena_new(ARENA_BYTES);
+    if (!due->arena) return; /* the next look tries again */
+    due->sweep = sweep;
+    wb_buffer_init(&due->spans, SPANS_BYTES);
+    due->txn.prepare = prepare;
+    due->txn.done = due_done;
+    atomic_fetch_add(&sweep->in_hand, 1);
+    wb_writer_submit(sweep->sidecar->writer, &due->txn);
+}
+
+static wb_status purge_prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    purge_txn *purge = (purge_txn *)(void *)txn;
+    (void)state;
+    (void)err;
+    wb_txn_add(out, WB_ENTRY_PURGE, wb_slice_of(purge->payload, purge->len));
+    return WB_OK;
+}
+
+static void purge_done(wb_txn *txn, wb_status status, const wb_error *err)
+{
+    (void)err; /* rows that stay a minute longer are no loss */
+    (void)status;
+    atomic_fetch_sub(&((purge_txn *)(void *)txn)->sweep->in_hand, 1);
+}
+
+static bool clocks_agree(wb_sweep *sweep, uint64_t wall_s, uint64_t mono)
+{
+    int64_t offset_s = (int64_t)wall_s - (int64_t)(mono / WB_NS_PER_S);
+    int64_t moved_s =
+        offset_s > sweep->offset_s ? offset_s - sweep->offset_s : sweep->offset_s - offset_s;
+    if (moved_s > JUMP_S) {
+        WB_LOG(WARN, "clock.jumped",
+               "wall time moved against monotonic time: nothing is purged for now",
+               WB_KV("moved_s", (long long)moved_s));
+        sweep->disagreed_mono = mono;
+    }
+    sweep->offset_s = offset_s;
+    return sweep->disagreed_mono == 0 || mono - sweep->disagreed_mono >= AGREE_S * WB_NS_PER_S;
+}
+
+static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
+{
+    const wb_purge purge = {now / WB_NS_PER_S, sweep->sidecar->config->trust_skew_s};
+    wb_state *state = &sweep->sidecar->state;
+    bool agree = clocks_agree(sweep, purge.now_s, mono);
+    if (!agree || mono - sweep->last_purge_mono < PURGE_EVERY_S * WB_NS_PER_S) return;
+    sweep->last_purge_mono = mono;
+    wb_state_lock(state);
+    bool any = wb_delegations_count(state->delegations) > wb_delegations_open(state->delegations) ||
+               wb_acceptances_count(state->acceptances) > wb_acceptances_open(state->acceptances) ||
+               wb_owners_count(state->owners) > 0 ||
+               wb_replay_has_ended(state->replay, purge.now_s, purge.skew_s);
+    wb_state_unlock(state);
+    if (!any) return;
+    sweep->purge.sweep = sweep;
+    sweep->purge.len = wb_purge_pack(&purge, sweep->purge.payload);
+    sweep->purge.txn.prepare = purge_prepare;
+    sweep->purge.txn.done = purge_done;
+    atomic_fetch_add(&sweep->in_hand, 1);
+    wb_writer_submit(sweep->sidecar->writer, &sweep->purge.txn);
+}
+
+void wb_sweep_tick(wb_sweep *sweep)
+{
+    wb_sidecar *sidecar = sweep->sidecar;
+    wb_id delegations[BATCH], acceptances[BATCH];
+    wb_time_ns now = wb_now(sidecar->clock);
+    uint64_t grace_ns = sidecar->config->delegation_grace_s * WB_NS_PER_S;
+    if (atomic_load(&sweep->in_hand) > 0) return;
+    wb_state_lock(&sidecar->state);
+    size_t lost = wb_delegations_due(sidecar->state.delegations, now, grace_ns, delegations, BATCH);
+    size_t left = wb_acceptances_due(sidecar->state.acceptances, now, grace_ns, acceptances, BATCH);
+    wb_state_unlock(&sidecar->state);
+    for (size_t i = 0; i < lost; i++) {
+        sweep->due[i].id = delegations[i];
+        submit_due(sweep, &sweep->due[i], lose_delegation);
+    }
+    for (size_t i = 0; i < left; i++) {
+        sweep->due[BATCH + i].id = acceptances[i];
+        submit_due(sweep, &sweep->due[BATCH + i], give_up_acceptance);
+    }
+    purge_if_time(sweep, now, wb_mono(sidecar->clock));
+}
+
+wb_status wb_sweep_new(wb_sidecar *sidecar, wb_sweep **out, wb_error *err)
+{
+    wb_sweep *sweep = calloc(1, sizeof *sweep);
+    if (!sweep) return wb_fail(err, WB_ERR_NO_MEMORY, "deadline sweep");
+    uint64_t mono = wb_mono(sidecar->clock);
+    sweep->sidecar = sidecar;
+    sweep->last_purge_mono = mono;
+    sweep->offset_s =
+        (int64_t)(wb_now(sidecar->clock) / WB_NS_PER_S) - (int64_t)(mono / WB_NS_PER_S);
+    *out = sweep;
+    return WB_OK;
+}
+
+void wb_sweep_free(wb_sweep *sweep) { free(sweep); }
