@@ -72,7 +72,7 @@ typedef struct wb_resource_spans {
 
 typedef struct wb_batch {
     wb_arena *arena;
-    wb_slice body; /* an ExportTraceServiceRequest; borrowed, outlives the batch */
+    wb_slice body;  /* an ExportTraceServiceRequest; borrowed, outlives the batch */
     wb_span *spans; /* the accepted ones, in the order of their bytes */
     wb_scope_spans *scopes;
     wb_resource_spans *resources;
@@ -111,8 +111,8 @@ WB_MUST_USE wb_status wb_batch_mask_field(wb_batch *batch, wb_attrs *owner, wb_s
 
 /** Append an encoded field to the owner's message. `key`, `value` and `field` are borrowed and must
  *  live as long as the arena. NO_MEMORY arena limit. */
-WB_MUST_USE wb_status wb_batch_append(wb_batch *batch, wb_attrs *owner, wb_slice key, wb_slice value,
-                                      wb_slice field);
+WB_MUST_USE wb_status wb_batch_append(wb_batch *batch, wb_attrs *owner, wb_slice key,
+                                      wb_slice value, wb_slice field);
 
 /** A fresh wb_attr from the arena, not yet in any list; NULL at the limit. For the walk. */
 WB_MUST_USE wb_attr *wb_batch_new_attr(wb_batch *batch);

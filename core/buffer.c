@@ -53,7 +53,10 @@ wb_status wb_buffer_add(wb_buffer *buf, const void *bytes, size_t len)
     return WB_OK;
 }
 
-wb_status wb_buffer_add_slice(wb_buffer *buf, wb_slice s) { return wb_buffer_add(buf, s.ptr, s.len); }
+wb_status wb_buffer_add_slice(wb_buffer *buf, wb_slice s)
+{
+    return wb_buffer_add(buf, s.ptr, s.len);
+}
 
 wb_status wb_buffer_printf(wb_buffer *buf, const char *fmt, ...)
 {

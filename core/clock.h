@@ -12,8 +12,9 @@ typedef uint64_t wb_time_ns; /* Unix time, nanoseconds; 0 = absent */
 #define WB_NS_PER_MS UINT64_C(1000000)
 
 typedef struct wb_clock {
-    wb_time_ns (*wall)(const struct wb_clock *clock);    /* Unix time */
-    uint64_t (*monotonic)(const struct wb_clock *clock); /* ns from an arbitrary start, never back */
+    wb_time_ns (*wall)(const struct wb_clock *clock); /* Unix time */
+    uint64_t (*monotonic)(
+        const struct wb_clock *clock); /* ns from an arbitrary start, never back */
 } wb_clock;
 
 /** The system's clocks. Thread-safe, static. */

@@ -30,7 +30,8 @@ struct wb_file_ops {
     void (*close)(const wb_file_ops *ops, int handle);
 
     /* *got < len only at the end of the file. */
-    int (*read_at)(const wb_file_ops *ops, int file, void *out, size_t len, uint64_t at, size_t *got);
+    int (*read_at)(const wb_file_ops *ops, int file, void *out, size_t len, uint64_t at,
+                   size_t *got);
     /* All of `len`, or an error that leaves any part of it written. */
     int (*write_at)(const wb_file_ops *ops, int file, const void *bytes, size_t len, uint64_t at);
     int (*size)(const wb_file_ops *ops, int file, uint64_t *out);
@@ -52,7 +53,8 @@ struct wb_file_ops {
     int (*remove)(const wb_file_ops *ops, int dir, const char *name);
     /* Call `each` with every name but "." and "..", in no order; stops at its first non-zero answer
      * and returns that. */
-    int (*list)(const wb_file_ops *ops, int dir, int (*each)(void *arg, const char *name), void *arg);
+    int (*list)(const wb_file_ops *ops, int dir, int (*each)(void *arg, const char *name),
+                void *arg);
     /* Lock an open file against every other opener until it is closed; -EWOULDBLOCK if it is taken. */
     int (*lock)(const wb_file_ops *ops, int file);
 };

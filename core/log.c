@@ -46,7 +46,8 @@ static void put_quoted(line *l, wb_slice s)
             put(l, (const char *)&c, 1);
             continue;
         }
-        (void)snprintf(escaped, sizeof escaped, line_format == WB_LOG_JSON ? "\\u%04x" : "\\x%02x", c);
+        (void)snprintf(escaped, sizeof escaped, line_format == WB_LOG_JSON ? "\\u%04x" : "\\x%02x",
+                       c);
         put_str(l, escaped);
     }
     put_str(l, "\"");

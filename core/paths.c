@@ -71,7 +71,8 @@ static wb_status put(char out[WB_PATH_MAX], wb_error *err, const char *fmt, ...)
     int len = vsnprintf(out, WB_PATH_MAX, fmt, args);
     va_end(args);
     if (len < 0 || len >= WB_PATH_MAX)
-        return wb_fail(err, WB_ERR_CONFIG, "path longer than %d bytes: %.60s...", WB_PATH_MAX - 1, out);
+        return wb_fail(err, WB_ERR_CONFIG, "path longer than %d bytes: %.60s...", WB_PATH_MAX - 1,
+                       out);
     return WB_OK;
 }
 

@@ -3,7 +3,6 @@
  * or instance name has few of the others, but a host may be called anything. */
 #include "core/self_id.h"
 
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>

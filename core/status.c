@@ -43,7 +43,8 @@ wb_status(wb_fail_errno)(wb_error *err, wb_status status, int errnum, const char
 {
     if (err) {
         char reason[64];
-        const char *text = strerror_r(errnum, reason, sizeof reason); /* GNU form: returns the text */
+        const char *text =
+            strerror_r(errnum, reason, sizeof reason); /* GNU form: returns the text */
         va_list args;
         va_start(args, fmt);
         err->status = status;

@@ -38,11 +38,11 @@ typedef struct wb_exporter_ops {
      *  WB_OK once the far side made all of them durable (COMMIT, HTTP 2xx), not once queued. Must be
      *  safe to repeat, whole or in part: delivery is at least once.
      *  timeout_ms  give up by then, at latest a little after
-     *  result      written on every return; zeroed first
+     *  result      written on every return
      *  Errors      UNAVAILABLE, TIMEOUT  the runner keeps its cursor and repeats later
-     *              REJECTED, MALFORMED, CORRUPT, FULL  some of these records will never be taken: the
-     *              runner halves them until it has the bad one, parks that and goes on
-     *              NO_MEMORY, CONFIG and all others are treated as UNAVAILABLE */
+     *              REJECTED  at least one of these records will never be taken: the runner halves them
+     *              until it has the bad one, parks that and goes on
+     *              any other is treated as UNAVAILABLE */
     wb_status (*send)(void *self, const wb_record_view *records, size_t n, uint32_t timeout_ms,
                       wb_export_result *result, wb_error *err);
     /** NULL is allowed. */
