@@ -233,7 +233,7 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
         return wb_fail(err, WB_ERR_MALFORMED, "currency must be three letters, as in ISO 4217");
     memcpy(ask->cur, in->ask->currency, strlen(in->ask->currency));
     ask->has_cost = in->ask->cost_case != 0;
-    ask->has_tok = in->ask->tok_case != 0;
+    ask->has_tok = in->ask->token_count_case != 0;
     ask->has_ms = in->ask->work_case != 0;
     ask->cost = in->ask->cost_micros;
     ask->tok = in->ask->tokens;
