@@ -83,7 +83,7 @@ static wb_status fill_times(const wb_mint_parent *parent, const wb_mint_ask *ask
     if (ask->deadline_s > end) return above(err, "deadline", ask->deadline_s, end);
     c->iat = ask->now_s;
     c->dln = ask->deadline_s ? ask->deadline_s : least(c->iat + WB_DLN_DEFAULT_S, end);
-    c->exp = least(c->iat + WB_EXP_DEFAULT_S, c->dln);
+    c->exp = least(c->iat + (ask->lifetime_s ? ask->lifetime_s : WB_EXP_DEFAULT_S), c->dln);
     return WB_OK;
 }
 
@@ -91,7 +91,7 @@ static void fill_place(const wb_mint_parent *parent, const wb_mint_ask *ask, wb_
 {
     c->sub = ask->iss;
     c->tid = ask->tid;
-    c->mxd = WB_MXD_DEFAULT;
+    c->mxd = ask->has_max_depth ? ask->max_depth : WB_MXD_DEFAULT;
     if (!parent) return;
     const wb_claims *p = parent->leaf;
     if (parent->linked) { /* section 7.2: a LINK root counts the LINKs on its way here */

@@ -34,7 +34,10 @@ typedef struct wb_mint_ask {
     bool has_cost, has_tok, has_ms;
     uint64_t cost, tok, ms;
     uint64_t deadline_s; /* 0: the default */
-    bool callbacks;      /* trust.callbacks */
+    uint64_t lifetime_s; /* exp - iat, at most WB_EXP_MAX_S; 0: WB_EXP_DEFAULT_S */
+    bool has_max_depth;
+    uint8_t max_depth; /* mxd of a root; without it WB_MXD_DEFAULT */
+    bool callbacks;    /* trust.callbacks */
 } wb_mint_ask;
 
 /** Fill the claims of a root, a child or a LINK root by TOKENS section 7, and check them as the

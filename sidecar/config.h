@@ -28,7 +28,6 @@ typedef struct wb_sidecar_config {
     wb_log_level log_level;
     wb_log_format log_format;
     uint32_t workers;
-    uint64_t finish_wait_ms;
     uint64_t drain_timeout_ms;
 
     uint64_t ipc_max_message_bytes;

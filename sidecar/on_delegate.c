@@ -224,6 +224,9 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
                          .context_id = wb_slice_str(in->context_id),
                          .task_id = wb_slice_str(in->task_id),
                          .deadline_s = deadline_of(r, d),
+                         .lifetime_s = r->sidecar->config->token_expiry_s,
+                         .has_max_depth = true,
+                         .max_depth = (uint8_t)r->sidecar->config->token_max_depth,
                          .callbacks = r->sidecar->config->policies.callbacks};
     memcpy(ask->tid.b, row->trace_id.data, sizeof ask->tid.b);
     memcpy(ask->psid.b, row->span_id.data, sizeof ask->psid.b);

@@ -131,7 +131,6 @@ class HelloReply(Message):
     extension_uri: str = _string(5)
     trust_mode: str = _string(6)
     on_unavailable: str = _string(7)
-    finish_wait_ms: int = _u32(8)
 
 
 @dataclasses.dataclass

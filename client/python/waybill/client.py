@@ -79,6 +79,9 @@ class Waybill:
 
     Thread-safe; may be shared by threads, tasks, and across fork."""
 
+    info: SidecarInfo | None
+    """What the sidecar said at the last connection; None before the first."""
+
     def __init__(
         self,
         socket: str | os.PathLike[str] | None = None,
@@ -122,7 +125,6 @@ class Waybill:
             trust_mode=said.trust_mode,
             on_unavailable=said.on_unavailable,
             max_message_bytes=said.max_message_bytes,
-            finish_wait_ms=said.finish_wait_ms,
         )
         if said.max_message_bytes:
             room = max(4096, said.max_message_bytes - 4096)
@@ -173,11 +175,17 @@ class Waybill:
     def _go_on(self, why: Unavailable, accepting: bool = False) -> None:
         """Raise `why` unless the agent is to go on without its sidecar."""
         self._open_breaker()
-        policy = self._on_unavailable or (self.info.on_unavailable if self.info else "")
-        policy = policy or os.environ.get("WAYBILL_DELEGATE_ON_UNAVAILABLE", "unsigned")
         enforced = accepting and self.info is not None and self.info.trust_mode == "enforce"
-        if policy == "fail" or enforced:
+        if self.on_unavailable == "fail" or enforced:
             raise why
+
+    @property
+    def on_unavailable(self) -> str:
+        """What delegate and accept do without a sidecar: "unsigned" or "fail"."""
+        said = self.info.on_unavailable if self.info else ""
+        env = os.environ.get("WAYBILL_DELEGATE_ON_UNAVAILABLE", "")
+        found = self._on_unavailable or said or env
+        return found if found in _ON_UNAVAILABLE else _ON_UNAVAILABLE[0]
 
     # -- spans -----------------------------------------------------------------------------------
 
@@ -469,6 +477,7 @@ class Waybill:
         task_state  TASK_STATE_*, or empty for a plain Message
 
         True once the sidecar has confirmed; False if it will be told later."""
+        self._recorder.hurry()
         said = _wire.Finish(
             acceptance_id=_id_of(acceptance),
             task_state=task_state,
@@ -558,13 +567,13 @@ def _delegated(asked: _wire.Delegate, target: Target, reply: Reply) -> Delegatio
 
 
 def _accepted(asked: _wire.Accept, reply: Reply) -> Acceptance:
-    said = reply.accept
-    if reply.wire_class or (said is not None and not said.pass_):
-        # A message that came twice was not at fault in any other way: TOKENS.md section 15.
-        raise Refused(reply.wire_class or "replayed", reply.ref)
+    # In trust mode `observe` a reply may tell a class and ref, and let the message pass.
     check(reply)
+    said = reply.accept
     if said is None or len(said.trace_id) != 16 or len(said.span_id) != 8:
         raise WaybillError("the sidecar's answer to Accept lacks its body")
+    if not said.pass_:
+        raise Refused(reply.wire_class or "refused", reply.ref)
     sent = SpanContext.parse(said.traceparent)
     flags = sent.flags if sent else _context.TRACE_FLAGS_NEW
     return Acceptance(

@@ -101,7 +101,6 @@ class SidecarInfo:
     trust_mode: str
     on_unavailable: str
     max_message_bytes: int
-    finish_wait_ms: int
 
 
 @dataclasses.dataclass(frozen=True)
