@@ -10,6 +10,7 @@
 enum { SLOTS_PER_KEY = 4 };
 
 struct wb_key_set {
+    bool starts[256]; /* some prefix starts with that byte */
     wb_slice prefixes[WB_KEY_PREFIX_MAX];
     size_t prefix_count;
     uint32_t mask;    /* slots - 1 */
@@ -57,7 +58,10 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
     wb_key_set *set = calloc(1, sizeof *set + slots * sizeof set->slots[0]);
     if (!set) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for %zu keys", n);
     set->mask = (uint32_t)(slots - 1);
-    for (size_t i = 0; i < n_prefixes; i++) set->prefixes[set->prefix_count++] = prefixes[i];
+    for (size_t i = 0; i < n_prefixes; i++) {
+        set->prefixes[set->prefix_count++] = prefixes[i];
+        set->starts[prefixes[i].ptr[0]] = true;
+    }
     for (size_t i = 0; i < n; i++) insert(set, keys[i]);
     *out = set;
     return WB_OK;
@@ -65,13 +69,24 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
 
 void wb_key_set_free(wb_key_set *set) { free(set); }
 
+static bool has_prefix(const wb_key_set *set, wb_slice key)
+{
+    for (size_t i = 0; i < set->prefix_count; i++)
+        if (wb_slice_starts(key, set->prefixes[i])) return true;
+    return false;
+}
+
+static bool has_key(const wb_key_set *set, wb_slice key, uint32_t slot)
+{
+    for (uint32_t i = slot; set->slots[i].len != 0; i = (i + 1) & set->mask)
+        if (wb_slice_eq(set->slots[i], key)) return true;
+    return false;
+}
+
 bool wb_key_set_has(const wb_key_set *set, wb_slice key)
 {
     if (key.len == 0) return false;
-    for (size_t i = 0; i < set->prefix_count; i++)
-        if (key.ptr[0] == set->prefixes[i].ptr[0] && wb_slice_starts(key, set->prefixes[i]))
-            return true;
-    for (uint32_t i = hash(key) & set->mask; set->slots[i].len != 0; i = (i + 1) & set->mask)
-        if (wb_slice_eq(set->slots[i], key)) return true;
-    return false;
+    uint32_t slot = hash(key) & set->mask;
+    if (set->slots[slot].len != 0 && has_key(set, key, slot)) return true;
+    return set->starts[key.ptr[0]] && has_prefix(set, key);
 }

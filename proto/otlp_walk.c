@@ -73,22 +73,77 @@ static inline void check_text(walk *w, wb_slice text)
 
 /* ---- values and attributes (common.proto) -------------------------------------------------------- */
 
-static bool walk_attr(walk *w, wb_slice message, unsigned depth, wb_slice *key, wb_slice *value);
+/* KeyValue { string key = 1; AnyValue value = 2 } */
+typedef struct key_value {
+    wb_slice key, value;
+} key_value;
 
-/* AnyValue of ArrayValue { repeated AnyValue values = 1 }, KeyValueList { repeated KeyValue = 1 } */
-static bool walk_value(walk *w, wb_slice message, unsigned depth);
+/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says nothing
+ * but that the long way must be gone. */
+static inline bool split_common(wb_slice message, key_value *out)
+{
+    const uint8_t *p = message.ptr;
+    size_t n = message.len;
+    if (n < 4 || p[0] != WB_WIRE_TAG(1, WB_WIRE_LEN) || p[1] >= 0x80 || p[1] > n - 4) return false;
+    const uint8_t *after = p + 2 + p[1];
+    if (after[0] != WB_WIRE_TAG(2, WB_WIRE_LEN) || after[1] >= 0x80) return false;
+    if (after[1] != n - 4 - p[1]) return false;
+    *out = (key_value){{p + 2, p[1]}, {after + 2, after[1]}};
+    return true;
+}
 
-static bool walk_list(walk *w, wb_slice message, unsigned depth, bool of_attrs)
+static bool split_any(walk *w, wb_slice message, key_value *out)
 {
     wb_wire_field f;
-    wb_slice key, value;
+    bool seen_key = false, seen_value = false;
+    *out = (key_value){{message.ptr, 0}, {message.ptr, 0}};
+    while (message.len > 0) {
+        if (!next(w, &message, &f)) return false;
+        if (f.number == 1) {
+            if (!expect(w, &f, WB_WIRE_LEN) || !once(w, &seen_key)) return false;
+            out->key = f.bytes;
+        } else if (f.number == 2) {
+            if (!expect(w, &f, WB_WIRE_LEN) || !once(w, &seen_value)) return false;
+            out->value = f.bytes;
+        }
+    }
+    return true;
+}
+
+static inline bool split(walk *w, wb_slice message, key_value *out)
+{
+    key_value uncommon; /* its address goes into a call; `out` can stay in registers */
+    if (split_common(message, out)) return true;
+    if (!split_any(w, message, &uncommon)) return false;
+    *out = uncommon;
+    return true;
+}
+
+static bool walk_value(walk *w, wb_slice message, unsigned depth);
+
+/* ArrayValue { repeated AnyValue values = 1 } */
+static bool walk_array(walk *w, wb_slice message, unsigned depth)
+{
+    wb_wire_field f;
     while (message.len > 0) {
         if (!next(w, &message, &f)) return false;
         if (f.number != 1) continue;
-        if (!expect(w, &f, WB_WIRE_LEN)) return false;
-        bool ok = of_attrs ? walk_attr(w, f.bytes, depth, &key, &value)
-                           : walk_value(w, f.bytes, depth);
-        if (!ok) return false;
+        if (!expect(w, &f, WB_WIRE_LEN) || !walk_value(w, f.bytes, depth)) return false;
+    }
+    return true;
+}
+
+/* KeyValueList { repeated KeyValue values = 1 } */
+static bool walk_kvlist(walk *w, wb_slice message, unsigned depth)
+{
+    wb_wire_field f;
+    key_value kv;
+    while (message.len > 0) {
+        if (!next(w, &message, &f)) return false;
+        if (f.number != 1) continue;
+        if (!expect(w, &f, WB_WIRE_LEN) || !split(w, f.bytes, &kv)) return false;
+        check_text(w, kv.key);
+        if (!walk_value(w, kv.value, depth)) return false;
     }
     return true;
 }
@@ -103,12 +158,19 @@ static bool walk_value_field(walk *w, const wb_wire_field *f, unsigned depth)
     case 2: /* bool_value */
     case 3: /* int_value */ return expect(w, f, WB_WIRE_VARINT);
     case 4: /* double_value */ return expect(w, f, WB_WIRE_FIXED64);
-    case 5: /* array_value */
+    case 5: /* array_value */ return expect(w, f, WB_WIRE_LEN) && walk_array(w, f->bytes, depth + 1);
     case 6: /* kvlist_value */
-        return expect(w, f, WB_WIRE_LEN) && walk_list(w, f->bytes, depth + 1, f->number == 6);
+        return expect(w, f, WB_WIRE_LEN) && walk_kvlist(w, f->bytes, depth + 1);
     case 7: /* bytes_value */ return expect(w, f, WB_WIRE_LEN);
     default: return true; /* string_value_strindex (8) belongs to profiles: absent here */
     }
+}
+
+/* An AnyValue of nothing but a text shorter than 128 bytes. */
+static inline bool is_short_text(wb_slice message)
+{
+    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
+           message.ptr[1] == message.len - 2;
 }
 
 static bool walk_value(walk *w, wb_slice message, unsigned depth)
@@ -119,30 +181,13 @@ static bool walk_value(walk *w, wb_slice message, unsigned depth)
         reject(w, "a value is nested too deep");
         return true;
     }
+    if (is_short_text(message)) {
+        check_text(w, (wb_slice){message.ptr + 2, message.len - 2});
+        return true;
+    }
     while (message.len > 0) {
         if (!next(w, &message, &f) || !walk_value_field(w, &f, depth)) return false;
         if (f.number <= 7 && !once(w, &seen)) return false; /* one oneof */
-    }
-    return true;
-}
-
-/* KeyValue { string key = 1; AnyValue value = 2 } */
-static bool walk_attr(walk *w, wb_slice message, unsigned depth, wb_slice *key, wb_slice *value)
-{
-    wb_wire_field f;
-    bool seen_key = false, seen_value = false;
-    *key = *value = (wb_slice){message.ptr, 0};
-    while (message.len > 0) {
-        if (!next(w, &message, &f)) return false;
-        if (f.number == 1) {
-            if (!expect(w, &f, WB_WIRE_LEN) || !once(w, &seen_key)) return false;
-            check_text(w, f.bytes);
-            *key = f.bytes;
-        } else if (f.number == 2) {
-            if (!expect(w, &f, WB_WIRE_LEN) || !once(w, &seen_value)) return false;
-            if (!walk_value(w, f.bytes, depth)) return false;
-            *value = f.bytes;
-        }
     }
     return true;
 }
@@ -153,20 +198,25 @@ typedef struct attr_list {
     uint32_t count;
 } attr_list;
 
-static inline bool walk_attr_field(walk *w, const wb_wire_field *f, const uint8_t *end,
-                                   attr_list *list)
+static bool index_attr(walk *w, key_value kv, wb_slice field, attr_list *list)
 {
-    wb_slice key, value;
-    if (!expect(w, f, WB_WIRE_LEN) || !walk_attr(w, f->bytes, 1, &key, &value)) return false;
-    if (++list->count > WB_OTLP_ATTRS_MAX) reject(w, "too many attributes");
-    if (!list->tail || !w->keys || !wb_key_set_has(w->keys, key)) return true;
     wb_attr *attr = wb_batch_new_attr(w->batch);
     if (!attr) return out_of_memory(w);
-    *attr = (wb_attr){
-        .key = key, .value = value, .field = {f->tag_at, (size_t)(end - f->tag_at)}};
+    *attr = (wb_attr){.key = kv.key, .value = kv.value, .field = field};
     *list->tail = attr;
     list->tail = &attr->next;
     return true;
+}
+
+static inline bool walk_attr(walk *w, const wb_wire_field *f, const uint8_t *end, attr_list *list)
+{
+    key_value kv;
+    if (!expect(w, f, WB_WIRE_LEN) || !split(w, f->bytes, &kv)) return false;
+    check_text(w, kv.key);
+    if (!walk_value(w, kv.value, 1)) return false;
+    if (++list->count > WB_OTLP_ATTRS_MAX) reject(w, "too many attributes");
+    if (!list->tail || !w->keys || !wb_key_set_has(w->keys, kv.key)) return true;
+    return index_attr(w, kv, (wb_slice){f->tag_at, (size_t)(end - f->tag_at)}, list);
 }
 
 /* ---- parts of a span (trace.proto) ----------------------------------------------------------------- */
@@ -195,7 +245,7 @@ static bool walk_event(walk *w, wb_slice message)
             ok = expect(w, &f, WB_WIRE_LEN);
             if (ok) check_text(w, f.bytes);
             break;
-        case 3: ok = walk_attr_field(w, &f, message.ptr, &list); break;
+        case 3: ok = walk_attr(w, &f, message.ptr, &list); break;
         case 4: ok = expect(w, &f, WB_WIRE_VARINT); break;
         default: break;
         }
@@ -223,7 +273,7 @@ static bool walk_link(walk *w, wb_slice message)
             ok = expect(w, &f, WB_WIRE_LEN);
             if (ok) check_text(w, f.bytes);
             break;
-        case 4: ok = walk_attr_field(w, &f, message.ptr, &list); break;
+        case 4: ok = walk_attr(w, &f, message.ptr, &list); break;
         case 5: ok = expect(w, &f, WB_WIRE_VARINT); break;
         case 6: ok = expect(w, &f, WB_WIRE_FIXED32); break;
         default: break;
@@ -299,7 +349,7 @@ static bool walk_span(walk *w, wb_slice message, wb_span *span)
     attr_list list = {.tail = &span->attrs.first};
     while (message.len > 0) {
         if (!next(w, &message, &f)) return false;
-        bool ok = f.number == 9 ? walk_attr_field(w, &f, message.ptr, &list)
+        bool ok = f.number == 9 ? walk_attr(w, &f, message.ptr, &list)
                                 : walk_span_field(w, &f, span, &seen_status);
         if (!ok) return false;
     }
@@ -324,7 +374,7 @@ static bool walk_resource(walk *w, wb_slice message, wb_attrs *attrs)
     attr_list list = {.tail = &attrs->first};
     while (message.len > 0) {
         if (!next(w, &message, &f)) return false;
-        if (f.number == 1 && !walk_attr_field(w, &f, message.ptr, &list)) return false;
+        if (f.number == 1 && !walk_attr(w, &f, message.ptr, &list)) return false;
         if (f.number == 2 && !expect(w, &f, WB_WIRE_VARINT)) return false;
     }
     return true;
@@ -337,7 +387,7 @@ static bool walk_scope(walk *w, wb_slice message)
     attr_list list = {0};
     while (message.len > 0) {
         if (!next(w, &message, &f)) return false;
-        if (f.number == 3 && !walk_attr_field(w, &f, message.ptr, &list)) return false;
+        if (f.number == 3 && !walk_attr(w, &f, message.ptr, &list)) return false;
         if (f.number == 4 && !expect(w, &f, WB_WIRE_VARINT)) return false;
         if (f.number != 1 && f.number != 2) continue;
         if (!expect(w, &f, WB_WIRE_LEN)) return false;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { BURST = 20 };
+
 #if defined(__has_feature)
 #define HAS_FEATURE(x) __has_feature(x)
 #else
@@ -60,21 +62,31 @@ wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n)
     return (wb_bench_stats){(double)ns[n / 2], (double)ns[n - 1 - n / 100], n};
 }
 
+/* One burst of an operation; only what is behind the warm-up is kept. */
+static void burst(wb_bench_once *once, void *ctx, uint64_t *ns, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t start = wb_bench_now_ns();
+        once(ctx);
+        ns[i] = wb_bench_now_ns() - start;
+    }
+}
+
 void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, size_t samples,
                        wb_bench_stats *stats)
 {
-    uint64_t *ns = calloc(n * samples, sizeof *ns);
+    uint64_t warm_up[BURST];
+    size_t bursts = (samples + BURST - 1) / BURST, kept = bursts * BURST;
+    uint64_t *ns = calloc(n * kept, sizeof *ns);
     if (!ns) wb_bench_give_up("no memory for %zu samples", samples);
-    size_t warm_up = samples / 10;
-    for (size_t s = 0; s < samples + warm_up; s++) {
+    for (size_t b = 0; b < bursts + bursts / 10; b++) {
         for (size_t i = 0; i < n; i++) {
-            uint64_t start = wb_bench_now_ns();
-            once[i](ctx[i]);
-            uint64_t took = wb_bench_now_ns() - start;
-            if (s >= warm_up) ns[i * samples + s - warm_up] = took;
+            bool keep = b >= bursts / 10;
+            burst(once[i], ctx[i],
+                  keep ? ns + i * kept + (b - bursts / 10) * BURST : warm_up, BURST);
         }
     }
-    for (size_t i = 0; i < n; i++) stats[i] = wb_bench_stats_of(ns + i * samples, samples);
+    for (size_t i = 0; i < n; i++) stats[i] = wb_bench_stats_of(ns + i * kept, kept);
     free(ns);
 }
 

@@ -21,8 +21,10 @@ typedef struct wb_bench_stats {
 /** Median and 99th percentile; sorts `ns` in place. */
 wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n);
 
-/** Time `samples` calls of each of `n` operations, taking turns, so that whatever else the machine does
- *  hits all of them alike. The first tenth warms up and is not counted. `stats` has room for `n`. */
+/** Time `samples` calls of each of `n` operations. They take turns in bursts of 20: often enough that
+ *  whatever else the machine does hits all alike, seldom enough that one does not pay for the state in
+ *  which another leaves caches and heap. A tenth more warms up first and is not counted. `stats` has
+ *  room for `n`. */
 void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, size_t samples,
                        wb_bench_stats *stats);
 
