@@ -220,7 +220,8 @@ static wb_status read_slices(reader *r, const wb_config_key *key, void *base)
     return WB_OK;
 }
 
-/* A row that asks for at least one byte or item and has no fallback must be written. */
+/* Inside a list or map, a row that asks for at least one byte or item and has no fallback must be
+ * written. The outermost table has no such rule: a program runs without configuration. */
 static wb_status check_required(reader *r, const wb_config_table *table, const void *base)
 {
     for (size_t i = 0; i < table->n; i++) {
@@ -431,8 +432,6 @@ wb_status wb_config_load(const wb_config_table *table, const wb_config_source *s
         WB_TRY(read_yaml(&r, file, source->yaml, table, NULL, base));
     }
     if (source->env) WB_TRY(read_environment(&r, table, source->env, base));
-    r.file = source->name ? source->name : "configuration";
-    WB_TRY(check_required(&r, table, base));
     memcpy(out, base, table->size);
     return WB_OK;
 }
