@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One definition for each call, two ways to wait for it.
+"""One definition for each call, three ways to wait for it.
 
 A `Call` is a request on its way and what to make of its answer. `blocking` turns a function that
-returns one into a function that returns the result; `awaiting` into a coroutine function. Both keep
-the arguments' names and types, so `delegate` and `adelegate` cannot drift apart.
+returns one into a function that returns the result; `awaiting` into one that returns a coroutine;
+`posting` into one that does not wait. All keep the arguments' names and types, so `delegate` and
+`adelegate` cannot drift apart. In each form the request is handed over when the function is called:
+a coroutine that is cancelled before its first step has still said what it had to say.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import concurrent.futures
 import dataclasses
 import functools
 from concurrent.futures import Future
-from typing import Awaitable, Callable, Generic, ParamSpec, TypeVar
+from typing import Any, Callable, Coroutine, Generic, ParamSpec, TypeVar
 
 from waybill._wire import Reply, Status
 from waybill.errors import Denied, NotFound, Refused, Unavailable, WaybillError
@@ -58,22 +60,35 @@ def blocking(begin: Callable[P, Call[T]]) -> Callable[P, T]:
     return call
 
 
-def awaiting(begin: Callable[P, Call[T]]) -> Callable[P, Awaitable[T]]:
+def awaiting(begin: Callable[P, Call[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The form for coroutines."""
 
     @functools.wraps(begin)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        begun = begin(*args, **kwargs)
-        answer: Reply | Unavailable
-        if begun.future is None:
-            return begun.then(_NOTHING)
-        try:
-            answer = await asyncio.wait_for(asyncio.wrap_future(begun.future), begun.wait_s)
-        except asyncio.TimeoutError:
-            answer = _LATE
-        except Unavailable as error:
-            answer = error
-        return begun.then(answer)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return _answer(begin(*args, **kwargs))
+
+    return call
+
+
+async def _answer(begun: Call[T]) -> T:
+    answer: Reply | Unavailable
+    if begun.future is None:
+        return begun.then(_NOTHING)
+    try:
+        answer = await asyncio.wait_for(asyncio.wrap_future(begun.future), begun.wait_s)
+    except asyncio.TimeoutError:
+        answer = _LATE
+    except Unavailable as error:
+        answer = error
+    return begun.then(answer)
+
+
+def posting(begin: Callable[P, Call[T]]) -> Callable[P, None]:
+    """The form for code that is on its way out: sent, not waited for."""
+
+    @functools.wraps(begin)
+    def call(*args: P.args, **kwargs: P.kwargs) -> None:
+        begin(*args, **kwargs)
 
     return call
 

@@ -333,7 +333,9 @@ class Connection:
         if entry is None:
             return  # answered twice, or after its deadline
         if reply.id != entry.request_id:
-            raise WireError("a reply to another request")
+            # A sidecar that could not even read or pack says so without an id, never with OK.
+            if reply.id or reply.status == Status.OK:
+                reply = Reply(status=Status.CORRUPT, detail="a reply without the request's id")
         if reply.status in _AGAIN and self._put_off(nng_id, entry, reply):
             return
         self._forget(nng_id)

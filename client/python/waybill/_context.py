@@ -2,8 +2,8 @@
 """Where the running code stands: under which span, and inside which acceptance.
 
 Two context variables, so that threads, asyncio tasks and callbacks each see their own. If
-OpenTelemetry is in the process, its context is kept in step through `bridge` (waybill/otel.py sets
-it): what we open is current there, and a span opened there is the parent of what we open next.
+OpenTelemetry is in the process, its context is kept in step through `bridge`
+(waybill/_otel_bridge.py sets it): what we open is current there, and a span opened there is the parent of what we open next.
 Without that, one agent with both would grow two trees.
 """
 
@@ -71,7 +71,7 @@ def find_bridge() -> None:
     """Connect with OpenTelemetry if this process uses it; it is never imported on our account."""
     if bridge is None and "opentelemetry.trace" in sys.modules:
         with contextlib.suppress(ImportError):
-            import waybill.otel  # noqa: F401  (sets `bridge`)
+            import waybill._otel_bridge  # noqa: F401  (sets `bridge`)
 
 
 def current_span() -> SpanContext | None:

@@ -154,6 +154,13 @@ class Recorder:
             finally:
                 self._flushing -= 1
 
+    def hurry(self) -> None:
+        """Send what is buffered now, without waiting for it."""
+        if self._spans and self._lock.acquire(timeout=MAX_WAIT_S):
+            self._first_at = 0.0
+            self._changed.notify_all()
+            self._lock.release()
+
     @property
     def _settled(self) -> int:
         return self.stats.acknowledged + self.stats.rejected

@@ -3,7 +3,7 @@
 
 Each call comes twice, `delegate` and `adelegate`, `accept` and `aaccept` and so on: the same request
 on the same connection, once waited for by the thread and once by the task. In a coroutine use the
-second kind; the first would hold the event loop.
+second kind; the first would hold the event loop. `observe_soon` and `settle_soon` do not wait.
 
 How long a call may take, and what it does without a sidecar (DESIGN.md section 3):
 
@@ -35,7 +35,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Mapping, TypeVar
 
 from waybill import _context, _otlp, _wire
-from waybill._calls import Call, awaiting, blocking, check
+from waybill._calls import Call, awaiting, blocking, check, posting
 from waybill._connection import Connection
 from waybill._context import SpanContext
 from waybill._recorder import Recorder
@@ -360,6 +360,7 @@ class Waybill:
 
     observe = blocking(_observe)
     aobserve = awaiting(_observe)
+    observe_soon = posting(_observe)
 
     def _settle(
         self,
@@ -389,6 +390,7 @@ class Waybill:
 
     settle = blocking(_settle)
     asettle = awaiting(_settle)
+    settle_soon = posting(_settle)
 
     # -- accept, finish: the called side ---------------------------------------------------------
 

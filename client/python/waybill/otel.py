@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenTelemetry beside Waybill: one tree, whoever opened the spans.
 
-Importing this module connects the two contexts (waybill/_context.py): an acceptance or span of ours
-is the current span for OpenTelemetry's instrumentation, so what httpx or an LLM library opens
-inside an acceptance becomes a child of its SERVER span; and a delegation made under an
-OpenTelemetry span is shown below that span.
+The two contexts are one (waybill/_otel_bridge.py): an acceptance or span of ours is the current
+span for OpenTelemetry's instrumentation, so what httpx or an LLM library opens inside an acceptance
+becomes a child of its SERVER span; and a delegation made under an OpenTelemetry span is shown below
+that span. `working` does that for code that stands outside of the hooks.
 
     AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside an acceptance
     SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
@@ -19,47 +19,24 @@ filtered by it; times are Unix nanoseconds already; kind is one below OTLP's num
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Sequence
 
-from opentelemetry import context as otel_context
-from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import NonRecordingSpan, SpanContext as OtelSpanContext, TraceFlags, TraceState
 
-from waybill import _context, _otlp
-from waybill._context import SpanContext
+from waybill import _context, _otel_bridge, _otlp
 from waybill.client import Waybill, default
+from waybill.model import Acceptance
+
+__all__ = ["AcceptanceProcessor", "SidecarExporter", "encode", "working"]
 
 
-class _Bridge:
-    def current(self) -> SpanContext | None:
-        found = trace.get_current_span().get_span_context()
-        if not found.is_valid:
-            return None
-        return SpanContext(
-            found.trace_id.to_bytes(16, "big"),
-            found.span_id.to_bytes(8, "big"),
-            int(found.trace_flags) & 0xFF,
-            found.trace_state.to_header(),
-            found.is_remote,
-        )
-
-    def attach(self, context: SpanContext) -> Any:
-        made = OtelSpanContext(
-            trace_id=int.from_bytes(context.trace_id, "big"),
-            span_id=int.from_bytes(context.span_id, "big"),
-            is_remote=context.remote,
-            trace_flags=TraceFlags(context.flags & 0xFF),
-            trace_state=TraceState.from_header([context.tracestate]) if context.tracestate else None,
-        )
-        return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(made)))
-
-    def detach(self, token: Any) -> None:
-        otel_context.detach(token)
-
-
-_context.bridge = _Bridge()
+def working(acceptance: Acceptance) -> contextlib.AbstractContextManager[None]:
+    """`with working(acceptance):` attaches its context as OpenTelemetry's current one, and makes it
+    the parent of delegations."""
+    _otel_bridge.connect()
+    return acceptance.work()
 
 
 class AcceptanceProcessor(SpanProcessor):

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A refusal in the form of TOKENS.md section 15, on every transport that a2a-sdk serves.
+
+    JSON-RPC   error {code -32600, message "refused by Waybill", data [ErrorInfo]}
+    HTTP+JSON  401 UNAUTHENTICATED and the like, details [ErrorInfo], WWW-Authenticate: Waybill
+    ErrorInfo  reason WAYBILL_<CLASS>, domain w3id.org/waybill, metadata {ref}
+
+a2a-sdk 1.x makes errors out of the *exact* class of the exception, by tables (which may be added to)
+and by `build_error_details`, which writes its own domain into every ErrorInfo and has no hook. So
+there is one exception class per wire class, entered in the tables, and `build_error_details` is
+wrapped where the SDK looks it up: for our classes it answers our details, for all else it is the
+SDK's. HTTP's challenge header needs the same at `_create_error_response`.
+
+The tables are also read backwards, code to class, when the SDK's client transports are imported; so
+those are imported before ours is entered, or a client would make our class of every -32600.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from typing import Any, Callable
+
+from a2a.server.jsonrpc_models import JSONRPCError
+from a2a.server.request_handlers import response_helpers
+from a2a.utils import error_handlers
+from a2a.utils.errors import (
+    A2A_ERROR_MAPPING,
+    JSON_RPC_ERROR_CODE_MAP,
+    ErrorMapping,
+    InvalidRequestError,
+)
+
+from waybill.errors import Refused
+
+MESSAGE = "refused by Waybill"
+DOMAIN = "w3id.org/waybill"
+CODE = -32600
+_ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
+
+_HTTP = {
+    "malformed": (400, "INVALID_ARGUMENT"),
+    "stale": (401, "UNAUTHENTICATED"),
+    "unauthenticated": (401, "UNAUTHENTICATED"),
+    "replayed": (409, "ALREADY_EXISTS"),
+    "refused": (403, "PERMISSION_DENIED"),
+}
+
+
+class RefusedByWaybill(InvalidRequestError):
+    """What a server raises for a refused message. `ref` is all that the peer learns beside the class."""
+
+    wire_class = "refused"
+
+    def __init__(self, ref: str) -> None:
+        super().__init__(MESSAGE)
+        self.ref = ref
+        details: Any = [
+            {
+                "@type": _ERROR_INFO,
+                "reason": f"WAYBILL_{self.wire_class.upper()}",
+                "domain": DOMAIN,
+                "metadata": {"ref": ref},
+            }
+        ]
+        self.data = details
+
+
+_CLASSES: dict[str, type[RefusedByWaybill]] = {
+    name: type(f"{name.capitalize()}ByWaybill", (RefusedByWaybill,), {"wire_class": name})
+    for name in _HTTP
+}
+
+
+def refusal(refused: Refused) -> RefusedByWaybill:
+    """The exception for the SDK."""
+    install()
+    return _CLASSES.get(refused.wire_class, _CLASSES["refused"])(refused.ref)
+
+
+def _details(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @functools.wraps(original)
+    def build_error_details(error: Any) -> Any:
+        return list(error.data) if isinstance(error, RefusedByWaybill) else original(error)
+
+    return build_error_details
+
+
+def _challenge(original: Callable[[Exception], Any]) -> Callable[[Exception], Any]:
+    @functools.wraps(original)
+    def create_error_response(error: Exception) -> Any:
+        response = original(error)
+        if isinstance(error, RefusedByWaybill) and response.status_code == 401:
+            response.headers["WWW-Authenticate"] = "Waybill"
+        return response
+
+    return create_error_response
+
+
+@functools.lru_cache(maxsize=None)
+def install() -> None:
+    """Teach the SDK our errors; once."""
+    for module in ("a2a.client.transports.jsonrpc", "a2a.compat.v0_3.jsonrpc_transport"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    for name, cls in _CLASSES.items():
+        http_code, status = _HTTP[name]
+        JSON_RPC_ERROR_CODE_MAP[cls] = CODE
+        response_helpers.EXCEPTION_MAP[cls] = JSONRPCError
+        A2A_ERROR_MAPPING[cls] = ErrorMapping(http_code, status, f"WAYBILL_{name.upper()}")
+    for place in (error_handlers, response_helpers):
+        place.build_error_details = _details(place.build_error_details)
+    create: Any = getattr(error_handlers, "_create_error_response", None)
+    if create is not None:
+        setattr(error_handlers, "_create_error_response", _challenge(create))
