@@ -151,6 +151,7 @@ CREATE TABLE acceptances (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX acceptances_trace ON acceptances (trace_id, span_id);
+CREATE INDEX acceptances_link ON acceptances (link_trace_id) WHERE link_trace_id IS NOT NULL;
 CREATE INDEX acceptances_token ON acceptances (token_hash) WHERE token_hash IS NOT NULL;
 
 -- Each sidecar adds to its own row what it really inserted, so totals never count a span twice.

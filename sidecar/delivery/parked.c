@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A parked record is out of the delivery for good, so it must be on the disk before the cursor passes
+ * it. The file is for people and for small scripts: one JSON object a line,
+ *
+ *   {"time_ns":..,"seq":..,"entry":..,"kind":..,"reason":"..","payload_hex":".."}
+ *
+ * A crash between sync and cursor parks the record twice; a crash within the write leaves a line
+ * without its end, which the next append closes with a line feed first. */
+#include "sidecar/delivery/parked.h"
+
+#include "core/buffer.h"
+#include "core/json.h"
+#include "core/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 36 * 1024 * 1024 }; /* a frame's 16 MiB in hex, and some */
+
+static wb_status add_hex(wb_buffer *line, wb_slice payload)
+{
+    uint8_t *out;
+    WB_TRY(wb_buffer_reserve(line, payload.len * 2 + 1, &out));
+    wb_hex(payload.ptr, payload.len, (char *)out);
+    line->len--; /* the NUL */
+    return WB_OK;
+}
+
+static wb_status build_line(wb_buffer *line, const wb_record_view *record, wb_time_ns now,
+                            const char *why)
+{
+    WB_TRY(wb_buffer_printf(line,
+                            "{\"time_ns\":%llu,\"seq\":%llu,\"entry\":%u,\"kind\":%d,\"reason\":",
+                            (unsigned long long)now, (unsigned long long)record->seq, record->entry,
+                            (int)record->kind));
+    WB_TRY(wb_json_add_string(line, wb_slice_str(why)));
+    WB_TRY(wb_buffer_printf(line, ",\"payload_hex\":\""));
+    WB_TRY(add_hex(line, record->payload));
+    return wb_buffer_printf(line, "\"}\n");
+}
+
+static int write_all(int fd, wb_slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(fd, bytes.ptr, bytes.len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return errno;
+        bytes = (wb_slice){bytes.ptr + n, bytes.len - (size_t)n};
+    }
+    return 0;
+}
+
+/* Open for appending behind a whole line; *fresh: the name is new and the directory wants a sync. */
+static int open_file(const char *path, bool *fresh)
+{
+    struct stat st;
+    char last = '\n';
+    int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || fstat(fd, &st) != 0) return fd;
+    *fresh = st.st_size == 0;
+    if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n')
+        (void)write_all(fd, WB_S("\n")); /* a failure shows at the next write */
+    return fd;
+}
+
+static void rotate(const char *path)
+{
+    char old[WB_PATH_MAX + 8];
+    struct stat st;
+    if (stat(path, &st) != 0 || st.st_size < WB_PARKED_MAX_BYTES) return;
+    (void)snprintf(old, sizeof old, "%s.old", path);
+    (void)rename(path, old); /* if it fails the file grows, which is the lesser evil */
+}
+
+static wb_status append(const char *dir, const char *path, wb_slice line, wb_error *err)
+{
+    bool fresh = false;
+    int fd = open_file(path, &fresh);
+    if (fd < 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "cannot open %.80s", path);
+    int why = write_all(fd, line);
+    if (why == 0 && fdatasync(fd) != 0) why = errno;
+    (void)close(fd);
+    if (why != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, why, "cannot write %.80s", path);
+    if (!fresh) return WB_OK;
+    int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0 || fsync(dir_fd) != 0) why = errno;
+    if (dir_fd >= 0) (void)close(dir_fd);
+    if (why != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, why, "cannot sync %.80s", dir);
+    return WB_OK;
+}
+
+wb_status wb_park(const char *dir, const char *exporter, const wb_record_view *record,
+                  wb_time_ns now, const wb_error *why, wb_error *err)
+{
+    char path[WB_PATH_MAX];
+    WB_AUTO_BUFFER line;
+    wb_buffer_init(&line, LINE_MAX_BYTES);
+    int len = snprintf(path, sizeof path, "%s/%s.parked", dir, exporter);
+    if (len < 0 || (size_t)len >= sizeof path)
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "path of the parked records is too long");
+    wb_error cause;
+    if (wb_make_dirs(dir, &cause) != WB_OK)
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "%.150s", cause.detail);
+    if (build_line(&line, record, now, why->detail) != WB_OK)
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "no memory to park a record");
+    rotate(path);
+    return append(dir, path, wb_buffer_slice(&line), err);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/store.h: the read queries over a store. Tables and columns: docs/store.md.
+ *
+ * Rows are handed to a callback one by one, borrowed for the call: slices end with it. What is absent
+ * is an empty slice, an all-zero id or 0. A callback that returns another status than WB_OK ends the
+ * query, which then returns that status. One thread at a time per wb_store. */
+#ifndef WAYBILL_STORE_STORE_H
+#define WAYBILL_STORE_STORE_H
+
+#include "core/clock.h"
+#include "core/ids.h"
+#include "core/slice.h"
+#include "core/status.h"
+
+typedef struct wb_store wb_store;
+
+/** Open for reading.
+ *  Errors  NOT_FOUND no store at `path` yet | CONFIG not a Waybill store, or a newer one |
+ *          CORRUPT | UNAVAILABLE locked for 5 s, no permission | NO_MEMORY */
+WB_MUST_USE wb_status wb_store_open(const char *path, wb_store **out, wb_error *err);
+void wb_store_close(wb_store *store);
+static inline void wb_store_free(wb_store *store) { wb_store_close(store); }
+WB_DEFINE_AUTO(wb_store)
+
+/** Several queries between begin and end see one state of the store. */
+WB_MUST_USE wb_status wb_store_begin(wb_store *store, wb_error *err);
+void wb_store_end(wb_store *store);
+
+/* ---- traces --------------------------------------------------------------------------------- */
+
+typedef struct wb_stored_trace {
+    wb_trace_id trace_id;
+    wb_slice status; /* running success error cancelled */
+    wb_time_ns started_ns;
+    wb_time_ns ended_ns; /* of its spans so far; 0: none */
+    uint64_t span_count, error_count, sidecar_count, agent_count;
+    uint64_t delegation_count, open_delegation_count, acceptance_count, depth;
+    wb_span_id root_span_id; /* absent: it has not arrived */
+    wb_slice root_name, root_service, session_id;
+} wb_stored_trace;
+
+/** Absent fields do not filter. */
+typedef struct wb_trace_filter {
+    wb_time_ns since_ns;  /* started at or after */
+    wb_slice status;      /* equals */
+    wb_slice agent;       /* some sidecar's agent id or name in it equals */
+    wb_trace_id trace_id; /* this one only */
+    uint32_t limit;       /* the newest so many; 0: all */
+} wb_trace_filter;
+
+/** Newest start first. */
+WB_MUST_USE wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
+                                      wb_status (*each)(void *ctx, const wb_stored_trace *row),
+                                      void *ctx, wb_error *err);
+
+/** The one trace whose id in hex begins with `prefix` (1 to 32 digits of either case).
+ *  Errors  MALFORMED not such a prefix | NOT_FOUND | REJECTED more than one begins so */
+WB_MUST_USE wb_status wb_store_find_trace(wb_store *store, wb_slice prefix, wb_trace_id *out,
+                                          wb_error *err);
+
+/* ---- what a trace is made of ---------------------------------------------------------------- */
+
+typedef struct wb_stored_sidecar {
+    uint64_t sidecar_id; /* key within this store */
+    wb_id journal_id;
+    wb_slice agent_id, name, version, isolation;
+    wb_time_ns first_seen_ns, last_seen_ns;
+} wb_stored_sidecar;
+
+WB_MUST_USE wb_status wb_store_sidecars(wb_store *store,
+                                        wb_status (*each)(void *ctx, const wb_stored_sidecar *row),
+                                        void *ctx, wb_error *err);
+
+typedef struct wb_stored_span {
+    wb_trace_id trace_id;
+    wb_span_id span_id, parent_id;
+    wb_slice name, kind, status, status_message, service, span_type, error_type, session_id;
+    wb_id acceptance_id, delegation_id;
+    wb_time_ns started_ns, ended_ns;
+    uint64_t sidecar_id, seq;
+    wb_slice span, resource, scope; /* OTLP messages: proto/otlp_read.h */
+} wb_stored_span;
+
+/** By start. */
+WB_MUST_USE wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace,
+                                     wb_status (*each)(void *ctx, const wb_stored_span *row),
+                                     void *ctx, wb_error *err);
+
+typedef struct wb_stored_delegation {
+    wb_id delegation_id, parent_acceptance;
+    uint64_t version;
+    wb_slice state;
+    wb_trace_id trace_id;
+    wb_span_id span_id, parent_id;
+    uint32_t trace_flags, depth;
+    wb_slice target_url, target_agent_id, target_name, method, message_id, context_id, task_id;
+    wb_slice body_digest, task_state, error_type, event, unsigned_reason, issuer, key_id, token_hash;
+    wb_slice chain; /* JSON array of tokens, root first */
+    wb_time_ns opened_ns, updated_ns, closed_ns, deadline_ns; /* closed 0: open */
+    uint64_t token_exp_s;
+    bool late_answer;
+    uint64_t sidecar_id, seq;
+} wb_stored_delegation;
+
+typedef struct wb_delegation_filter {
+    wb_trace_id trace_id; /* absent: all */
+    bool open_only;
+    wb_time_ns since_ns; /* opened at or after, or still open */
+    uint32_t limit;      /* the newest so many; 0: all */
+} wb_delegation_filter;
+
+/** By opening, oldest first. */
+WB_MUST_USE wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,
+                                           wb_status (*each)(void *ctx,
+                                                             const wb_stored_delegation *row),
+                                           void *ctx, wb_error *err);
+
+typedef struct wb_stored_acceptance {
+    wb_id acceptance_id;
+    uint64_t version;
+    wb_slice verdict, code, agent_id, issuer, subject, jti, token_hash;
+    wb_slice warnings, chain; /* JSON arrays of text */
+    bool verified, pass;
+    wb_trace_id trace_id, link_trace_id;
+    wb_span_id span_id, parent_id, link_span_id;
+    uint32_t trace_flags, depth;
+    wb_slice method, message_id, context_id, task_id, body_digest, peer;
+    wb_slice outcome, error_type, task_state;
+    wb_time_ns opened_ns, finished_ns, deadline_ns; /* finished 0: open */
+    uint64_t token_exp_s;
+    uint64_t sidecar_id, seq;
+} wb_stored_acceptance;
+
+/** Those of a trace, and those that link to it, by opening. */
+WB_MUST_USE wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
+                                           wb_status (*each)(void *ctx,
+                                                             const wb_stored_acceptance *row),
+                                           void *ctx, wb_error *err);
+
+#endif
