@@ -7,11 +7,29 @@
 
 static char lower(uint8_t c) { return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); }
 
-/* Letters, digits, '-', '.', and what an IPv6 literal has. */
-static bool is_host_byte(char c)
+/* How long the host at the start of `text` is; 0 if there is none. RFC 3986 section 3.2.2: an address
+ * in brackets, or a name of letters, digits, '-', '.', '_'. */
+static size_t host_len(const char *text, size_t len)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '[' || c == ']' || c == ':';
+    static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789-._";
+    static const char address_bytes[] = "abcdef0123456789:.";
+    size_t n = 0;
+    if (len > 0 && text[0] == '[') {
+        for (n = 1; n < len && strchr(address_bytes, text[n]) && text[n]; n++) {}
+        return n > 1 && n < len && text[n] == ']' ? n + 1 : 0;
+    }
+    while (n < len && text[n] && strchr(name_bytes, text[n])) n++;
+    return n;
+}
+
+/* ":PORT" or nothing, and then the end. */
+static bool is_port(const char *text, size_t len)
+{
+    if (len == 0) return true;
+    if (len < 2 || len > 6 || text[0] != ':') return false;
+    for (size_t i = 1; i < len; i++)
+        if (text[i] < '0' || text[i] > '9') return false;
+    return true;
 }
 
 static bool read_scheme(wb_slice url, bool *https, size_t *authority_at)
@@ -36,16 +54,14 @@ wb_status wb_origin_of(wb_slice url, char out[WB_ORIGIN_MAX + 1])
     char authority[WB_ORIGIN_MAX];
     if (!read_scheme(url, &https, &at)) return WB_ERR_MALFORMED;
     for (; at < url.len && url.ptr[at] != '/' && url.ptr[at] != '?' && url.ptr[at] != '#'; at++) {
-        char c = lower(url.ptr[at]);
-        if (!is_host_byte(c) || len >= sizeof authority - sizeof "https://")
-            return WB_ERR_MALFORMED;
-        authority[len++] = c;
+        if (len >= sizeof authority - sizeof "https://") return WB_ERR_MALFORMED;
+        authority[len++] = lower(url.ptr[at]);
     }
+    size_t host = host_len(authority, len), port_len = len - host;
+    if (host == 0 || !is_port(authority + host, port_len)) return WB_ERR_MALFORMED;
     const char *own_port = https ? ":443" : ":80";
-    size_t port_len = strlen(own_port);
-    if (len > port_len && memcmp(authority + len - port_len, own_port, port_len) == 0)
-        len -= port_len;
-    if (len == 0 || authority[0] == ':') return WB_ERR_MALFORMED;
+    if (port_len == strlen(own_port) && memcmp(authority + host, own_port, port_len) == 0)
+        len = host;
     (void)snprintf(out, WB_ORIGIN_MAX + 1, "%s://%.*s", https ? "https" : "http", (int)len,
                    authority);
     return WB_OK;

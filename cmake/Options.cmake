@@ -8,6 +8,9 @@ add_compile_options(-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing
 if(WAYBILL_SANITIZE)
     add_compile_options(-fsanitize=${WAYBILL_SANITIZE} -fno-sanitize-recover=all)
     add_link_options(-fsanitize=${WAYBILL_SANITIZE})
+    if(WAYBILL_FUZZ) # coverage in the libraries too, or the fuzzer is blind beyond its own file
+        add_compile_options(-fsanitize=fuzzer-no-link)
+    endif()
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     # Sanitizers bring their own checks; fortify needs an optimised build.
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
