@@ -62,9 +62,9 @@ size_t wb_utf8_char(wb_slice s)
     return n;
 }
 
-bool wb_utf8_valid(wb_slice s)
+/* Out of line, so that ASCII need not save registers for it. */
+__attribute__((noinline)) static bool all_chars_valid(wb_slice s)
 {
-    if (is_ascii(s)) return true;
     while (s.len > 0) {
         size_t n = wb_utf8_char(s);
         if (n == 0) return false;
@@ -72,3 +72,5 @@ bool wb_utf8_valid(wb_slice s)
     }
     return true;
 }
+
+bool wb_utf8_valid(wb_slice s) { return is_ascii(s) || all_chars_valid(s); }

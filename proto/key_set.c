@@ -69,14 +69,15 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
 
 void wb_key_set_free(wb_key_set *set) { free(set); }
 
-static bool has_prefix(const wb_key_set *set, wb_slice key)
+/* Out of line, so that a miss need not save registers for them. */
+__attribute__((noinline)) static bool has_prefix(const wb_key_set *set, wb_slice key)
 {
     for (size_t i = 0; i < set->prefix_count; i++)
         if (wb_slice_starts(key, set->prefixes[i])) return true;
     return false;
 }
 
-static bool has_key(const wb_key_set *set, wb_slice key, uint32_t slot)
+__attribute__((noinline)) static bool has_key(const wb_key_set *set, wb_slice key, uint32_t slot)
 {
     for (uint32_t i = slot; set->slots[i].len != 0; i = (i + 1) & set->mask)
         if (wb_slice_eq(set->slots[i], key)) return true;

@@ -198,14 +198,17 @@ typedef struct attr_list {
     uint32_t count;
 } attr_list;
 
-static bool index_attr(walk *w, key_value kv, wb_slice field, attr_list *list)
+/* Link an attribute at the tail; the new tail, or NULL. */
+static wb_attr **index_attr(walk *w, key_value kv, wb_slice field, wb_attr **tail)
 {
     wb_attr *attr = wb_batch_new_attr(w->batch);
-    if (!attr) return out_of_memory(w);
+    if (!attr) {
+        w->no_memory = true;
+        return NULL;
+    }
     *attr = (wb_attr){.key = kv.key, .value = kv.value, .field = field};
-    *list->tail = attr;
-    list->tail = &attr->next;
-    return true;
+    *tail = attr;
+    return &attr->next;
 }
 
 static inline bool walk_attr(walk *w, const wb_wire_field *f, const uint8_t *end, attr_list *list)
@@ -216,7 +219,9 @@ static inline bool walk_attr(walk *w, const wb_wire_field *f, const uint8_t *end
     if (!walk_value(w, kv.value, 1)) return false;
     if (++list->count > WB_OTLP_ATTRS_MAX) reject(w, "too many attributes");
     if (!list->tail || !w->keys || !wb_key_set_has(w->keys, kv.key)) return true;
-    return index_attr(w, kv, (wb_slice){f->tag_at, (size_t)(end - f->tag_at)}, list);
+    wb_slice field = {f->tag_at, (size_t)(end - f->tag_at)};
+    list->tail = index_attr(w, kv, field, list->tail);
+    return list->tail != NULL;
 }
 
 /* ---- parts of a span (trace.proto) ----------------------------------------------------------------- */
