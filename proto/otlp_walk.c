@@ -299,7 +299,7 @@ static bool walk_status(walk *w, wb_slice message, uint8_t *code)
             check_text(w, f.bytes);
         } else if (f.number == 3) {
             if (!expect(w, &f, WB_WIRE_VARINT)) return false;
-            *code = f.value <= 2 ? (uint8_t)f.value : 0;
+            *code = (uint32_t)f.value <= 2 ? (uint8_t)f.value : 0; /* int32: the low bits */
         }
     }
     return true;
@@ -336,7 +336,9 @@ static inline bool walk_span_field(walk *w, const wb_wire_field *f, wb_span *spa
     case 13: /* links */
     case 15: /* status */
         return expect(w, f, WB_WIRE_LEN) && walk_span_bytes(w, f, span, seen_status);
-    case 6: span->kind = f->value <= 5 ? (uint8_t)f->value : 0; return expect(w, f, WB_WIRE_VARINT);
+    case 6: /* kind: an int32, of which the low bits count */
+        span->kind = (uint32_t)f->value <= 5 ? (uint8_t)f->value : 0;
+        return expect(w, f, WB_WIRE_VARINT);
     case 7: span->start_ns = f->value; return expect(w, f, WB_WIRE_FIXED64);
     case 8: span->end_ns = f->value; return expect(w, f, WB_WIRE_FIXED64);
     case 10: /* dropped_attributes_count */
