@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the minter refuses, what it fills in, and the example tokens of TOKENS section 19 to the byte. */
+#include "tests/unit/propagation/fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+static const char root_jws[] =
+    "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoid2F5YmlsbC10cmFjZStqd3QiLCJraWQiOiIxSUcydE1IN0oyd2JKWm5PZjhM"
+    "SnpRaXRLZjdMTXZvQUVsc3VETVZNNTRZIn0.eyJ2ZXIiOjEsImlzcyI6InNwaWZmZTovL2V4YW1wbGUub3JnL2EiLCJz"
+    "dWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy9hIiwiYXVkIjoic3BpZmZlOi8vZXhhbXBsZS5vcmcvYiIsImp0aSI6Im9L"
+    "R2lvNlNscHFlb3FhcXJySzJ1cnciLCJpYXQiOjE3NjcyMjU2MDAsImV4cCI6MTc2NzIyNTcyMCwiZGxuIjoxNzY3MjI5"
+    "MjAwLCJ0aWQiOiIwYWY3NjUxOTE2Y2Q0M2RkODQ0OGViMjExYzgwMzE5YyIsInBzaWQiOiJiN2FkNmI3MTY5MjAzMzMx"
+    "IiwidGZsIjozLCJkZXAiOjAsIm14ZCI6NCwibGltIjp7ImN1ciI6IlVTRCIsImNvc3QiOjUwMDAwMCwidG9rIjoyMDAw"
+    "MDAsIm1zIjo2MDAwMDB9LCJibmQiOnsibXRoIjoiU2VuZE1lc3NhZ2UiLCJtaWQiOiJtc2ctMSIsImJkZyI6Im1QclBm"
+    "OG95Z0NZR0phVUl5WS1rREc4bTA4YXM5am9HeEV0YTRnWVRJUE0ifX0.ML0soN8itXsPKD00DGjPl3Yq9S3S2W0fKLyk"
+    "o-S7g4or2EFEs6TDe54NJmVJvUW2Qe6XfSaSsyXxCnTgxqSlAw";
+static const char child_jws[] =
+    "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoid2F5YmlsbC10cmFjZStqd3QiLCJraWQiOiJBa1hJWkZ6b25iNTlabUd3eUtn"
+    "aTNIM0J3TWk2YW1ldnFkS1FpTFpoZHRjIn0.eyJ2ZXIiOjEsImlzcyI6InNwaWZmZTovL2V4YW1wbGUub3JnL2IiLCJz"
+    "dWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy9hIiwiYXVkIjoic3BpZmZlOi8vZXhhbXBsZS5vcmcvYyIsImp0aSI6InNM"
+    "R3lzN1MxdHJlNHVicTd2TDItdnciLCJpYXQiOjE3NjcyMjU2MDIsImV4cCI6MTc2NzIyNTcyMiwiZGxuIjoxNzY3MjI4"
+    "NjAwLCJ0aWQiOiIwYWY3NjUxOTE2Y2Q0M2RkODQ0OGViMjExYzgwMzE5YyIsInBzaWQiOiIwMGYwNjdhYTBiYTkwMmI3"
+    "IiwidGZsIjozLCJkZXAiOjEsIm14ZCI6NCwicHRoIjoiM0daMlgzelpXenYyNTRIeVRIaVk4bW5OQ25hcE9fYVcwNHBV"
+    "c1IyTmExOCIsImxpbSI6eyJjdXIiOiJVU0QiLCJjb3N0IjoxMjAwMDAsInRvayI6NDAwMDAsIm1zIjozMDAwMDB9LCJi"
+    "bmQiOnsibXRoIjoiU2VuZFN0cmVhbWluZ01lc3NhZ2UiLCJtaWQiOiJtc2ctMiIsImN0eCI6ImN0eC03IiwiYmRnIjoi"
+    "bmEzczdJQXdrQ05nM3MtZnAwT09BTl84TURwUnZkVEY5em5Rd3lDS3phYyJ9fQ.U6TisfQbuZi3PARGWoJ0m0FCP0xV8"
+    "EPjTbXIfJLNzldHH1AengfNGm9Z1DDB-9FlfWfB7sqcqwirGiaZRlCWAw";
+
+/* An ask by B, accepted by the root's grant, for a child to C. */
+static wb_mint_ask ask_of_b(token_fixture *f)
+{
+    wb_mint_ask ask = {.now_s = NOW,
+                       .skew_s = WB_SKEW_DEFAULT_S,
+                       .iss = WB_S(ID_B),
+                       .kid = wb_key_ring_kid(f->b),
+                       .aud = WB_S(ID_C),
+                       .jti = f->child.jti,
+                       .tid = {.b = {9}},
+                       .psid = f->child.psid,
+                       .tfl = 3,
+                       .method = WB_S("SendMessage"),
+                       .message_id = WB_S("msg-9")};
+    memcpy(ask.digest, f->child.bdg, sizeof ask.digest);
+    return ask;
+}
+
+/* The acceptance of the root by B. */
+static wb_mint_parent parent_of(token_fixture *f, wb_chain *chain)
+{
+    wb_mint_parent parent = {.leaf = &f->root, .chain = chain, .free = f->root.lim};
+    f->root_jws = fixture_mint(f, f->a, &f->root);
+    *chain = (wb_chain){.links = {f->root_jws}, .n = 1};
+    wb_token_hash(f->root_jws, parent.leaf_hash);
+    return parent;
+}
+
+static void an_ask_above_the_pool_is_denied(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_mint_parent parent = parent_of(f, &chain);
+    parent.free.cost = 100;
+    parent.free.tok = 200;
+    static const struct {
+        const char *name;
+        bool cost, tok, ms;
+        uint64_t value, deadline;
+        wb_status expected;
+    } cases[] = {
+        {"cost above what is free", true, false, false, 101, 0, WB_ERR_DENIED},
+        {"all of the free cost", true, false, false, 100, 0, WB_OK},
+        {"tokens above what is free", false, true, false, 201, 0, WB_ERR_DENIED},
+        {"all of the free tokens", false, true, false, 200, 0, WB_OK},
+        {"ms above the grant", false, false, true, 600001, 0, WB_ERR_DENIED},
+        {"all of the grant's ms", false, false, true, 600000, 0, WB_OK},
+        {"a deadline behind the grant's", false, false, false, 0, 1767229201, WB_ERR_DENIED},
+        {"the grant's deadline", false, false, false, 0, 1767229200, WB_OK},
+    };
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_mint_ask ask = ask_of_b(f);
+        wb_claims out = {0};
+        wb_token_code code = WB_E_AUD;
+        ask.has_cost = cases[i].cost;
+        ask.has_tok = cases[i].tok;
+        ask.has_ms = cases[i].ms;
+        ask.cost = ask.tok = ask.ms = cases[i].value;
+        ask.deadline_s = cases[i].deadline;
+        wb_status st = wb_mint_fill(&parent, &ask, f->arena, &out, &code, NULL);
+        if (st != cases[i].expected) fail_msg("%s: %s", cases[i].name, wb_status_name(st));
+        assert_code(cases[i].name, code, WB_E_NONE);
+        if (st != WB_OK) assert_null(out.iss.ptr);
+    }
+}
+
+typedef void (*change)(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent);
+
+static void too_deep(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)ask;
+    (void)parent;
+    f->root.mxd = 0;
+}
+static void to_itself(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->aud = ask->iss;
+}
+static void back_to_root(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->aud = WB_S(ID_A);
+}
+static void foreign_issuer(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->iss = WB_S(ID_D);
+}
+static void after_the_grant(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)parent;
+    ask->now_s = f->root.dln;
+}
+static void other_currency(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    memcpy(ask->cur, "EUR", 4);
+}
+static void no_currency_at_all(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    memcpy(ask->cur, "eur", 4);
+}
+static void other_method(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->method = WB_S("CancelTask");
+}
+static void no_message_id(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->message_id = (wb_slice){0};
+}
+static void long_message_id(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    static const char text[129] = {[0 ... 128] = 'm'};
+    (void)f;
+    (void)parent;
+    ask->message_id = wb_slice_of(text, sizeof text);
+}
+static void huge_message_id(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    static const char text[1000000] = {[0 ... 999999] = 'm'};
+    (void)f;
+    (void)parent;
+    ask->message_id = wb_slice_of(text, sizeof text);
+}
+static void broken_message_id(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->message_id = WB_S("\xff");
+}
+static void upper_case_audience(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->aud = WB_S("https://C.example.com");
+}
+static void confirmed_key(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)ask;
+    (void)parent;
+    f->root.has_cnf = true;
+    memcpy(f->root.cnf_jkt, wb_key_ring_kid(f->d), sizeof f->root.cnf_jkt);
+}
+static void too_far(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    ask->deadline_s = NOW + WB_DLN_MAX_S + 1;
+    *parent = (wb_mint_parent){0};
+}
+static void in_the_past(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)f;
+    (void)parent;
+    ask->deadline_s = NOW;
+}
+static void seventeenth_link(token_fixture *f, wb_mint_ask *ask, wb_mint_parent *parent)
+{
+    (void)ask;
+    f->root.has_lnk = true;
+    f->root.lnk_hop = 16;
+    parent->linked = true;
+}
+
+static void what_cannot_verify_is_refused_with_the_code_of_its_check(void **state)
+{
+    static const struct {
+        const char *name;
+        change apply;
+        wb_token_code expected;
+    } cases[] = {
+        {"a child below a sealed chain", too_deep, WB_E_CLAIM_RANGE},
+        {"a delegation to itself", to_itself, WB_E_LOOP},
+        {"a delegation back to the root", back_to_root, WB_E_LOOP},
+        {"an issuer that is not the grant's audience", foreign_issuer, WB_E_CHAIN_ALIGN},
+        {"a grant that has ended", after_the_grant, WB_E_TTL},
+        {"another currency", other_currency, WB_E_ATT_CUR},
+        {"a currency that is none", no_currency_at_all, WB_E_CLAIM_RANGE},
+        {"a method without tokens", other_method, WB_E_CLAIM_RANGE},
+        {"no message id", no_message_id, WB_E_CLAIM_RANGE},
+        {"a message id of 129 bytes", long_message_id, WB_E_CLAIM_RANGE},
+        {"a message id of a megabyte", huge_message_id, WB_E_SIZE},
+        {"a message id that is not UTF-8", broken_message_id, WB_E_UTF8},
+        {"an audience in upper case", upper_case_audience, WB_E_CLAIM_RANGE},
+        {"another key than the grant confirms", confirmed_key, WB_E_CHAIN_CNF},
+        {"a deadline beyond a day", too_far, WB_E_TTL},
+        {"a deadline that is now", in_the_past, WB_E_TTL},
+        {"a seventeenth link root", seventeenth_link, WB_E_HOP},
+    };
+    token_fixture *f = *state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_claims kept = f->root, out = {0};
+        wb_mint_ask ask = ask_of_b(f);
+        wb_mint_parent parent = {0};
+        wb_chain chain;
+        wb_token_code code = WB_E_NONE;
+        cases[i].apply(f, &ask, &parent);
+        bool linked = parent.linked, plain = ask.deadline_s > NOW + WB_DLN_MAX_S;
+        parent = parent_of(f, &chain);
+        parent.linked = linked;
+        wb_status st = wb_mint_fill(plain ? NULL : &parent, &ask, f->arena, &out, &code, NULL);
+        assert_code(cases[i].name, code, cases[i].expected);
+        assert_int_equal(st, WB_ERR_REJECTED);
+        assert_null(out.iss.ptr);
+        f->root = kept;
+    }
+}
+
+static void a_payload_above_its_limit_is_not_minted(void **state)
+{
+    token_fixture *f = *state;
+    static const char quotes[128] = {[0 ... 127] = '"'}; /* each takes two bytes */
+    wb_claims c = f->root;
+    wb_slice jws = {0};
+    wb_token_code code;
+    c.has_scp = true;
+    c.n_scp = WB_SCP_MAX;
+    for (size_t i = 0; i < c.n_scp; i++) c.scp[i] = wb_slice_of(quotes, 64 - i);
+    c.mid = c.ctx = c.tsk = wb_slice_of(quotes, sizeof quotes);
+    assert_int_equal(wb_token_mint(f->a, &c, f->arena, &jws, &code, NULL), WB_ERR_REJECTED);
+    assert_code("quotes everywhere", code, WB_E_SIZE);
+    assert_null(jws.ptr);
+}
+
+static void the_example_tokens_come_out_to_the_byte(void **state)
+{
+    token_fixture *f = *state;
+    char hash[WB_HASH_B64 + 1];
+    uint8_t bytes[WB_HASH_BYTES];
+    assert_int_equal(f->root_jws.len, 786);
+    assert_memory_equal(f->root_jws.ptr, root_jws, 786);
+    assert_int_equal(f->child_jws.len, 885);
+    assert_memory_equal(f->child_jws.ptr, child_jws, 885);
+    wb_token_hash(f->root_jws, bytes);
+    wb_b64url_format(wb_slice_of(bytes, sizeof bytes), hash);
+    assert_string_equal(hash, "3GZ2X3zZWzv254HyTHiY8mnNCnapO_aW04pUsR2Na18");
+    wb_token_hash(f->child_jws, bytes);
+    wb_b64url_format(wb_slice_of(bytes, sizeof bytes), hash);
+    assert_string_equal(hash, "bJPgXyb4LPFqERUJ4RKoE_y2Z5D2O_kb3di5qRTlSPU");
+}
+
+static void the_same_ask_gives_the_same_token(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_mint_parent parent = parent_of(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    wb_claims c = {0};
+    wb_token_code code;
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &c, &code, NULL), WB_OK);
+    wb_slice once = fixture_mint(f, f->b, &c), again = fixture_mint(f, f->b, &c);
+    assert_true(wb_slice_eq(once, again));
+}
+
+static void a_root_has_the_defaults(void **state)
+{
+    token_fixture *f = *state;
+    wb_mint_ask ask = ask_of_b(f);
+    wb_claims c = {0};
+    wb_token_code code;
+    assert_int_equal(wb_mint_fill(NULL, &ask, f->arena, &c, &code, NULL), WB_OK);
+    assert_true(wb_slice_eq(c.sub, ask.iss));
+    assert_memory_equal(c.tid.b, ask.tid.b, sizeof c.tid.b);
+    assert_int_equal(c.dep, 0);
+    assert_int_equal(c.mxd, 4);
+    assert_int_equal(c.iat, NOW);
+    assert_int_equal(c.exp, NOW + 120);
+    assert_int_equal(c.dln, NOW + 3600);
+    assert_string_equal(c.lim.cur, "USD");
+    assert_true(c.lim.cost == WB_NOLIM && c.lim.tok == WB_NOLIM && c.lim.ms == WB_NOLIM);
+}
+
+static void a_child_is_its_parents(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_token_code code;
+    wb_claims c = {0};
+    f->root.has_lnk = true;
+    f->root.lnk_hop = 3;
+    f->root.has_scp = true;
+    f->root.n_scp = 1;
+    f->root.scp[0] = WB_S("search");
+    wb_mint_parent parent = parent_of(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &c, &code, NULL), WB_OK);
+    assert_true(wb_slice_eq(c.sub, WB_S(ID_A)));
+    assert_memory_equal(c.tid.b, f->root.tid.b, sizeof c.tid.b);
+    assert_int_equal(c.dep, 1);
+    assert_int_equal(c.mxd, f->root.mxd);
+    assert_memory_equal(c.pth, parent.leaf_hash, sizeof c.pth);
+    assert_true(c.has_lnk && c.lnk_hop == 3);
+    assert_true(c.has_scp && c.n_scp == 1);
+    assert_int_equal(c.dln, f->root.dln); /* 3600 s from now would be behind it */
+    assert_int_equal(c.lim.cost, 500000 / 4);
+    assert_int_equal(c.lim.tok, 200000 / 4);
+    assert_int_equal(c.lim.ms, 600000);
+}
+
+static void a_child_of_an_unlimited_grant_is_unlimited(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_token_code code;
+    wb_claims c = {0};
+    f->root.lim.cost = f->root.lim.tok = f->root.lim.ms = WB_NOLIM;
+    wb_mint_parent parent = parent_of(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &c, &code, NULL), WB_OK);
+    assert_true(c.lim.cost == WB_NOLIM && c.lim.tok == WB_NOLIM && c.lim.ms == WB_NOLIM);
+}
+
+static void a_link_root_is_a_root_that_counts_its_links(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain, sent;
+    wb_token_code code;
+    wb_claims c = {0};
+    f->root.has_lnk = true;
+    f->root.lnk_hop = 15;
+    wb_mint_parent parent = parent_of(f, &chain);
+    parent.linked = true;
+    wb_mint_ask ask = ask_of_b(f);
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &c, &code, NULL), WB_OK);
+    assert_true(wb_slice_eq(c.sub, WB_S(ID_B)));
+    assert_memory_equal(c.tid.b, ask.tid.b, sizeof c.tid.b);
+    assert_int_equal(c.dep, 0);
+    assert_int_equal(c.dln, f->root.dln);
+    assert_int_equal(c.lnk_hop, 16);
+    assert_memory_equal(c.lnk_tth, parent.leaf_hash, sizeof c.lnk_tth);
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code), WB_OK);
+    assert_int_equal(sent.n, 1);
+}
+
+static void a_minted_child_verifies_at_its_audience(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_token_code code;
+    wb_claims c = {0};
+    wb_mint_parent parent = parent_of(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &c, &code, NULL), WB_OK);
+    wb_slice jws = fixture_mint(f, f->b, &c);
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, jws, &f->in.chain, &code), WB_OK);
+    f->in.message.method = ask.method;
+    f->in.message.message_id = ask.message_id;
+    f->in.message.context_id = (wb_slice){0};
+    wb_verdict v = fixture_verdict(f);
+    assert_code("minted and sent", v.code, WB_E_NONE);
+    assert_int_equal(v.kind, WB_VERDICT_CONTINUE);
+}
+
+static void the_sent_chain_obeys_policy_and_limits(void **state)
+{
+    token_fixture *f = *state;
+    wb_chain chain, sent = {0};
+    wb_token_code code;
+    wb_mint_parent parent = parent_of(f, &chain);
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_LEAF, f->child_jws, &sent, &code), WB_OK);
+    assert_int_equal(sent.n, 1);
+    assert_true(wb_slice_eq(sent.links[0], f->child_jws));
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code), WB_OK);
+    assert_int_equal(sent.n, 2);
+    assert_true(wb_slice_eq(sent.links[1], f->child_jws));
+    chain.n = WB_CHAIN_MAX_LINKS;
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
+                     WB_ERR_REJECTED);
+    assert_code("a ninth link", code, WB_E_CHAIN_LEN);
+    chain.n = 7;
+    for (size_t i = 0; i < chain.n; i++) chain.links[i].len = 4000;
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
+                     WB_ERR_REJECTED);
+    assert_code("28 000 bytes", code, WB_E_SIZE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_up, fixture_down)
+    const struct CMUnitTest tests[] = {
+        TEST(an_ask_above_the_pool_is_denied),
+        TEST(what_cannot_verify_is_refused_with_the_code_of_its_check),
+        TEST(a_payload_above_its_limit_is_not_minted),
+        TEST(the_example_tokens_come_out_to_the_byte),
+        TEST(the_same_ask_gives_the_same_token),
+        TEST(a_root_has_the_defaults),
+        TEST(a_child_is_its_parents),
+        TEST(a_child_of_an_unlimited_grant_is_unlimited),
+        TEST(a_link_root_is_a_root_that_counts_its_links),
+        TEST(a_minted_child_verifies_at_its_audience),
+        TEST(the_sent_chain_obeys_policy_and_limits),
+    };
+    return cmocka_run_group_tests_name("mint", tests, NULL, NULL);
+}
