@@ -374,7 +374,7 @@ class Waybill:
     ) -> Call[str]:
         """Close a delegation.
 
-        outcome     answered completed failed canceled rejected detached
+        outcome     answered completed failed canceled rejected; a task that goes on is observed
         task_state  the last TASK_STATE_* seen, or empty: answered by a plain Message
 
         Returns the delegation's state, or "" if no sidecar confirmed in time."""
