@@ -37,6 +37,7 @@ enum { BUSY_SLEEP_MAX_US = 20000 };
 struct wb_sqlite {
     sqlite3 *handle;
     uint64_t wait_until_ns; /* monotonic */
+    int failed_with;        /* the last failure's code */
 };
 
 sqlite3 *wb_sqlite_handle(wb_sqlite *db) { return db->handle; }
@@ -44,7 +45,8 @@ sqlite3 *wb_sqlite_handle(wb_sqlite *db) { return db->handle; }
 wb_status wb_sqlite_fail(wb_sqlite *db, int code, const char *what, wb_error *err)
 {
     wb_status status = WB_ERR_UNAVAILABLE;
-    switch (code & 0xFF) {
+    db->failed_with = code & 0xFF;
+    switch (db->failed_with) {
     case SQLITE_NOMEM: status = WB_ERR_NO_MEMORY; break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: status = WB_ERR_CORRUPT; break;
@@ -173,11 +175,8 @@ static wb_status find_file(const char *path, const char *dir, wb_error *err)
     return refuse_network_disk(dir, err);
 }
 
-static wb_status set_up(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
+static wb_status set_up_once(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
 {
-    (void)sqlite3_extended_result_codes(db->handle, 1);
-    (void)sqlite3_busy_handler(db->handle, on_busy, db);
-    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     WB_TRY(wb_sqlite_exec(db, "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024;"
                               "PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
                               "PRAGMA journal_size_limit=16777216", err));
@@ -186,6 +185,19 @@ static wb_status set_up(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
         return wb_sqlite_check_version(db, err);
     }
     return wb_sqlite_migrate(db, err);
+}
+
+/* Some steps, such as the change to WAL, meet a lock without asking the busy handler. */
+static wb_status set_up(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
+{
+    (void)sqlite3_extended_result_codes(db->handle, 1);
+    (void)sqlite3_busy_handler(db->handle, on_busy, db);
+    (void)sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    for (int calls = 0;; calls++) {
+        wb_status status = set_up_once(db, mode, err);
+        bool is_locked = status == WB_ERR_UNAVAILABLE && db->failed_with == SQLITE_BUSY;
+        if (!is_locked || !on_busy(db, calls)) return status;
+    }
 }
 
 wb_status wb_sqlite_open(const char *path, wb_sqlite_mode mode, uint32_t timeout_ms, wb_sqlite **out,

@@ -20,9 +20,10 @@ static const int64_t APPLICATION_ID = 0x57424C31; /* "WBL1" */
 static wb_status read_version(wb_sqlite *db, int64_t *version, wb_error *err)
 {
     int64_t id, tables;
-    WB_TRY(wb_sqlite_number(db, "PRAGMA user_version", version, err));
-    WB_TRY(wb_sqlite_number(db, "PRAGMA application_id", &id, err));
+    /* In this order: three reads, between which another process may finish its migration. */
     WB_TRY(wb_sqlite_number(db, "SELECT count(*) FROM sqlite_schema", &tables, err));
+    WB_TRY(wb_sqlite_number(db, "PRAGMA application_id", &id, err));
+    WB_TRY(wb_sqlite_number(db, "PRAGMA user_version", version, err));
     if (tables > 0 && id != APPLICATION_ID)
         return wb_fail(err, WB_ERR_CONFIG, "store: this database is of another program");
     if (*version > (int64_t)wb_sqlite_migration_count)

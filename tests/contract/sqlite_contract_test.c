@@ -322,6 +322,7 @@ static void open_and_send(contract_fixture *f, int ready)
     wb_export_result result;
     wb_error err = {0};
     wb_status status = f->ops->exporter->send(f->exporter, f->records, 6, 20000, &result, &err);
+    if (status != WB_OK) (void)fprintf(stderr, "child: %s\n", err.detail);
     contract_close(f);
     _exit(status == WB_OK ? 0 : 1);
 }
