@@ -34,6 +34,9 @@ struct wb_file_ops {
                    size_t *got);
     /* All of `len`, or an error that leaves any part of it written. */
     int (*write_at)(const wb_file_ops *ops, int file, const void *bytes, size_t len, uint64_t at);
+    /* The first byte at or behind `at` that was ever written, as far as the file system knows; *out is
+     * `at` if it does not, and the end of the file if there is none. */
+    int (*next_data)(const wb_file_ops *ops, int file, uint64_t at, uint64_t *out);
     int (*size)(const wb_file_ops *ops, int file, uint64_t *out);
     /* Give an empty file `len` bytes that read as 0, at once, with its blocks set aside if the file
      * system can do that. */

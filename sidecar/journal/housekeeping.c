@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens between commits: snapshots, trimming, the spare, and getting up after a failed disk.
+ *
+ * A segment may go when every registered cursor and the older of the two snapshots are past it: then
+ * the newer one can be damaged and still nothing is missing. One segment goes at a time, oldest first,
+ * and the directory is synced before the next may go, so that a crash can bring back the last one
+ * removed but never leave a hole before one that came back. It becomes the spare if none is there,
+ * since a file whose blocks are all written is what the next segment wants to be. */
+#include "sidecar/journal/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* ---- snapshots ---- */
+
+wb_snapshot_place wb_journal_snapshot_place(const wb_journal *j)
+{
+    return (wb_snapshot_place){j->ops, j->dir, j->tables, j->n_tables};
+}
+
+static const wb_snapshot_info *newest(const wb_journal *j)
+{
+    return j->n_kept ? &j->kept[j->n_kept - 1] : NULL;
+}
+
+/* All at or below it may be trimmed as far as snapshots go. */
+static uint64_t snapshots_allow(const wb_journal *j)
+{
+    return j->n_kept == WB_SNAPSHOTS_KEPT ? j->kept[0].base_seq : 0;
+}
+
+static void keep_snapshot(wb_journal *j, wb_snapshot_info info)
+{
+    uint64_t leaving = 0;
+    pthread_mutex_lock(&j->lock);
+    if (j->n_kept == WB_SNAPSHOTS_KEPT) {
+        leaving = j->kept[0].base_seq;
+        memmove(&j->kept[0], &j->kept[1], sizeof j->kept - sizeof j->kept[0]);
+        j->n_kept--;
+    }
+    j->kept[j->n_kept++] = info;
+    j->stats.snapshots_taken++;
+    pthread_mutex_unlock(&j->lock);
+    if (leaving != 0) {
+        char name[WB_FILE_NAME];
+        wb_snapshot_name(name, leaving);
+        (void)j->ops->remove(j->ops, j->dir, name); /* or the next start does */
+    }
+}
+
+static bool oldest_is_delivered(const wb_journal *j)
+{
+    return j->n_segments > 1 && j->segments[0]->last_seq <= wb_cursors_lowest(&j->cursors);
+}
+
+/* Is a full segment delivered to everybody, but above the snapshot at `base`? */
+static bool delivered_above(const wb_journal *j, uint64_t base)
+{
+    uint64_t delivered = wb_cursors_lowest(&j->cursors);
+    for (size_t i = j->n_segments - 1; i > 0 && j->segments[i - 1]->last_seq > base; i--)
+        if (j->segments[i - 1]->last_seq <= delivered) return true;
+    return false;
+}
+
+static bool nearly_full(wb_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    uint64_t used = wb_journal_used_bytes(j);
+    pthread_mutex_unlock(&j->lock);
+    return used + 2 * j->segment_bytes > j->limit_bytes;
+}
+
+/* DESIGN section 4: when state bytes exceed 4 times its size, or when it alone blocks trimming. Since
+ * the older of two must be past a segment before that goes, one is taken for each delivered segment;
+ * where space is short a second one at once. */
+static bool snapshot_is_due(wb_journal *j)
+{
+    const wb_snapshot_info *last = newest(j);
+    uint64_t base = last ? last->base_seq : 0;
+    uint64_t enough = 4 * (last ? last->bytes : 0);
+    if (enough < j->segment_bytes / 4) enough = j->segment_bytes / 4;
+    if (j->safe_seq <= base) return false;
+    if (j->state_bytes > enough) return true;
+    if (delivered_above(j, base)) return true;
+    return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) && nearly_full(j);
+}
+
+static wb_status begin_snapshot(wb_journal *j, wb_error *err)
+{
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    wb_snapshot_info info = {.journal_id = j->id, .base_seq = j->safe_seq};
+    j->state_bytes = 0; /* if it fails, the next attempt is not at once */
+    return wb_snapshot_begin(&j->draft, &place, info, err);
+}
+
+static wb_status copy_slice(wb_journal *j, wb_error *err)
+{
+    bool through = false;
+    wb_snapshot_info info;
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    WB_TRY(wb_snapshot_slice(&j->draft, &place, &through, err));
+    if (!through) return WB_OK;
+    WB_TRY(wb_snapshot_finish(&j->draft, &place, j->safe_seq, &info, err));
+    keep_snapshot(j, info);
+    return WB_OK;
+}
+
+/* One slice, if a snapshot is being taken or due. */
+static void snapshot_step(wb_journal *j)
+{
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    wb_status status = WB_OK;
+    if (!j->draft.active) {
+        if (!snapshot_is_due(j)) return;
+        status = begin_snapshot(j, NULL);
+    }
+    if (status == WB_OK) status = copy_slice(j, NULL);
+    if (status != WB_OK) wb_snapshot_abandon(&j->draft, &place); /* it will be due again */
+}
+
+wb_status wb_journal_snapshot_now(wb_journal *j, wb_error *err)
+{
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    wb_snapshot_abandon(&j->draft, &place);
+    wb_status status = begin_snapshot(j, err);
+    while (status == WB_OK && j->draft.active) status = copy_slice(j, err);
+    wb_snapshot_abandon(&j->draft, &place);
+    return status;
+}
+
+/* ---- trimming ---- */
+
+typedef struct quarantined {
+    size_t n;
+    uint64_t lowest;
+} quarantined;
+
+static int note_quarantined(void *arg, const char *name)
+{
+    quarantined *found = arg;
+    uint64_t number;
+    if (!wb_numbered_parse(name, WB_QUARANTINE_PREFIX, &number)) return 0;
+    if (found->n == 0 || number < found->lowest) found->lowest = number;
+    found->n++;
+    return 0;
+}
+
+void wb_journal_quarantine(wb_journal *j, uint64_t number)
+{
+    char from[WB_FILE_NAME], to[WB_FILE_NAME];
+    quarantined found = {.n = 0};
+    const wb_file_ops *ops = j->ops;
+    if (ops->list(ops, j->dir, note_quarantined, &found) == 0 && found.n >= WB_QUARANTINE_KEPT) {
+        wb_numbered_name(to, WB_QUARANTINE_PREFIX, found.lowest);
+        (void)ops->remove(ops, j->dir, to);
+    }
+    wb_segment_name(from, number);
+    wb_numbered_name(to, WB_QUARANTINE_PREFIX, number);
+    (void)ops->rename(ops, j->dir, from, to);
+}
+
+/* Out of the list. Returns whether nobody reads it any more. */
+static bool unlist_oldest(wb_journal *j, bool *becomes_spare)
+{
+    pthread_mutex_lock(&j->lock);
+    wb_segment *oldest = j->segments[0];
+    j->n_segments--;
+    memmove(&j->segments[0], &j->segments[1], j->n_segments * sizeof j->segments[0]);
+    bool free_of_readers = oldest->readers == 0;
+    oldest->trimmed = true;
+    *becomes_spare = free_of_readers && !oldest->damaged && oldest->bytes == j->segment_bytes &&
+                     j->spare != WB_SPARE_READY && j->spare != WB_SPARE_BUILDING;
+    if (*becomes_spare) j->spare = WB_SPARE_BUILDING;
+    pthread_mutex_unlock(&j->lock);
+    return free_of_readers;
+}
+
+static void set_spare(wb_journal *j, wb_spare spare)
+{
+    pthread_mutex_lock(&j->lock);
+    j->spare = spare;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static bool sync_trimmed(wb_journal *j)
+{
+    j->trim_unsynced = j->ops->sync_dir(j->ops, j->dir, "trim") != 0;
+    return !j->trim_unsynced;
+}
+
+/* Returns whether a segment went. */
+static bool trim_step(wb_journal *j)
+{
+    char name[WB_FILE_NAME];
+    bool becomes_spare;
+    const wb_file_ops *ops = j->ops;
+    if (!oldest_is_delivered(j) || j->segments[0]->last_seq > snapshots_allow(j)) return false;
+    if (j->trim_unsynced && !sync_trimmed(j)) return false;
+    wb_segment *oldest = j->segments[0];
+    uint64_t number = oldest->home.segment;
+    bool damaged = oldest->damaged;
+    wb_segment_name(name, number);
+    if (unlist_oldest(j, &becomes_spare)) free(oldest);
+    if (damaged) {
+        wb_journal_quarantine(j, number);
+    } else if (becomes_spare) {
+        int rv = ops->rename(ops, j->dir, name, WB_SPARE_FILE);
+        set_spare(j, rv == 0 ? WB_SPARE_READY : WB_SPARE_NONE);
+    } else {
+        (void)ops->remove(ops, j->dir, name); /* or the next start finds and trims it again */
+    }
+    return sync_trimmed(j);
+}
+
+/* ---- getting up ---- */
+
+static bool get_up(wb_journal *j)
+{
+    wb_replay_count count;
+    if (j->tables_stale) {
+        if (wb_journal_load_state(j, j->safe_seq, &count, NULL) != WB_OK) return false;
+        j->tables_stale = false;
+        j->gap = count.missing + count.refused;
+    }
+    if (j->must_roll && wb_journal_roll(j, j->safe_seq + 1, 0, NULL) != WB_OK) return false;
+    wb_journal_plan_anew(j);
+    if (j->gap > 0 && wb_journal_note_gap(j, NULL) != WB_OK) return false;
+    pthread_mutex_lock(&j->lock);
+    j->stats.failed = false;
+    pthread_mutex_unlock(&j->lock);
+    return true;
+}
+
+bool wb_journal_idle(wb_journal *j)
+{
+    if (j->pending.len > 0) return false; /* the tables are ahead of the disk */
+    if ((j->tables_stale || j->must_roll) && !get_up(j)) return false;
+    snapshot_step(j);
+    bool trimmed = trim_step(j);
+    return trimmed || j->draft.active;
+}
+
+/* ---- the spare ---- */
+
+static int build_spare(wb_journal *j)
+{
+    const wb_file_ops *ops = j->ops;
+    (void)ops->remove(ops, j->dir, WB_SPARE_FILE); /* one of another size, or half made */
+    int file = ops->open(ops, j->dir, WB_SPARE_FILE, WB_FILE_CREATE);
+    if (file < 0) return file;
+    int rv = ops->zero_fill(ops, file, j->segment_bytes);
+    ops->close(ops, file);
+    if (rv != 0) (void)ops->remove(ops, j->dir, WB_SPARE_FILE);
+    return rv;
+}
+
+wb_status wb_journal_prepare_spare(wb_journal *j, wb_error *err)
+{
+    pthread_mutex_lock(&j->lock);
+    bool wanted = j->spare == WB_SPARE_WANTED;
+    if (wanted) j->spare = WB_SPARE_BUILDING;
+    pthread_mutex_unlock(&j->lock);
+    if (!wanted) return WB_OK;
+    int rv = build_spare(j);
+    set_spare(j, rv == 0 ? WB_SPARE_READY : WB_SPARE_REFUSED);
+    if (rv == 0) return WB_OK;
+    return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: spare segment");
+}

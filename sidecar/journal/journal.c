@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's path. A transaction is built into the pending buffer and applied to the tables at once;
+ * commit seals the pending frames for the segment they go to, writes them in one call, syncs, and only
+ * then lets durable_seq rise, which is what readers look at and what acknowledgements wait for.
+ *
+ * When the write or the sync fails, the file keeps what was synced before and is not written again:
+ * after a failed fdatasync the kernel may hold clean pages that never reached the disk, so a second
+ * attempt on the same file could succeed and mean nothing. The frames go, with the same sequences, to
+ * a new segment, whose first_seq voids whatever of them the old file may still show after a crash. If
+ * that fails too, the group is refused, the tables are ahead of the disk, and wb_journal_idle puts both
+ * right again. docs/design/journal.md has the whole argument. */
+#include "sidecar/journal/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- segments ---- */
+
+wb_status wb_journal_push_segment(wb_journal *j, wb_segment **segment)
+{
+    wb_status status = WB_OK;
+    pthread_mutex_lock(&j->lock);
+    if (j->n_segments == j->segments_cap) {
+        size_t cap = j->segments_cap ? 2 * j->segments_cap : 8;
+        wb_segment **list = reallocarray(j->segments, cap, sizeof(wb_segment *));
+        if (list) {
+            j->segments = list;
+            j->segments_cap = cap;
+        } else {
+            status = WB_ERR_NO_MEMORY;
+        }
+    }
+    if (status == WB_OK) j->segments[j->n_segments++] = WB_STEAL(*segment);
+    pthread_mutex_unlock(&j->lock);
+    return status;
+}
+
+/* The lock is held. */
+static bool take_spare(wb_journal *j)
+{
+    bool ready = j->spare == WB_SPARE_READY;
+    if (ready || j->spare == WB_SPARE_REFUSED) j->spare = WB_SPARE_NONE;
+    return ready;
+}
+
+/* The new segment's file under its name: the spare, or a fresh one. */
+static int new_file(wb_journal *j, const char *name)
+{
+    const wb_file_ops *ops = j->ops;
+    pthread_mutex_lock(&j->lock);
+    bool spare = take_spare(j);
+    pthread_mutex_unlock(&j->lock);
+    if (spare) {
+        int rv = ops->rename(ops, j->dir, WB_SPARE_FILE, name);
+        return rv != 0 ? rv : ops->open(ops, j->dir, name, WB_FILE_WRITE);
+    }
+    int file = ops->open(ops, j->dir, name, WB_FILE_CREATE);
+    if (file < 0) return file;
+    int rv = ops->allocate(ops, file, j->segment_bytes);
+    if (rv == 0) return file;
+    ops->close(ops, file);
+    return rv;
+}
+
+static int make_segment_file(wb_journal *j, const wb_segment *segment, const char *name)
+{
+    const wb_file_ops *ops = j->ops;
+    int file = new_file(j, name);
+    if (file < 0) return file;
+    int rv = wb_segment_write_header(ops, file, segment);
+    if (rv == 0) rv = ops->sync_file(ops, file, "segment.header");
+    if (rv == 0) rv = ops->sync_dir(ops, j->dir, "segment.name");
+    if (rv == 0) return file;
+    ops->close(ops, file);
+    return rv;
+}
+
+wb_status wb_journal_roll(wb_journal *j, uint64_t first_seq, uint64_t skipped, wb_error *err)
+{
+    char name[WB_FILE_NAME];
+    wb_segment *segment = calloc(1, sizeof *segment);
+    if (!segment) return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: no memory for a segment");
+    *segment = (wb_segment){
+        .home = {.journal_id = j->id, .segment = j->next_number++},
+        .first_seq = first_seq,
+        .skipped = skipped,
+        .bytes = j->segment_bytes,
+        .last_seq = first_seq - 1,
+        .end = WB_SEGMENT_FRAMES_AT,
+    };
+    wb_random(segment->home.magic, sizeof segment->home.magic);
+    wb_segment_name(name, segment->home.segment);
+    int file = make_segment_file(j, segment, name);
+    wb_status status = WB_OK;
+    if (file < 0)
+        status = wb_fail_errno(err, WB_ERR_UNAVAILABLE, -file, "journal: new segment");
+    else if (wb_journal_push_segment(j, &segment) != WB_OK)
+        status = wb_fail(err, WB_ERR_UNAVAILABLE, "journal: no memory for a segment");
+    if (status != WB_OK) {
+        if (file >= 0) j->ops->close(j->ops, file);
+        (void)j->ops->remove(j->ops, j->dir, name); /* without frames it is harmless */
+        free(segment);
+        return status;
+    }
+    if (j->file >= 0) j->ops->close(j->ops, j->file);
+    j->file = file;
+    j->must_roll = false;
+    return WB_OK;
+}
+
+/* ---- append ---- */
+
+wb_status wb_journal_apply(wb_journal *j, const wb_entry *entry, wb_error *err)
+{
+    bool wanted = false;
+    for (size_t i = 0; i < j->n_tables; i++) {
+        const wb_state_table *table = &j->tables[i];
+        if (!(table->ops->kinds & WB_KIND_BIT(entry->kind))) continue;
+        WB_TRY(table->ops->apply(table->self, entry, err));
+        wanted = true;
+    }
+    if (wanted) j->state_bytes += entry->payload.len;
+    return WB_OK;
+}
+
+uint64_t wb_journal_used_bytes(const wb_journal *j)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < j->n_segments; i++) bytes += j->segments[i]->bytes;
+    for (size_t i = 0; i < j->n_kept; i++) bytes += j->kept[i].bytes;
+    if (j->spare == WB_SPARE_BUILDING || j->spare == WB_SPARE_READY) bytes += j->segment_bytes;
+    return bytes;
+}
+
+/* What a full journal needs to get out of being full, or to start at all. */
+static bool keeps_house(const wb_entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (entries[i].kind != WB_ENTRY_CURSOR && entries[i].kind != WB_ENTRY_GAP) return false;
+    return true;
+}
+
+/* One more segment than there will be by then, and one for the spare. */
+static bool may_begin_segment(wb_journal *j, const wb_entry *entries, size_t n)
+{
+    uint64_t segments = j->planned_rolls + UINT64_C(1), limit = j->limit_bytes;
+    if (keeps_house(entries, n)) limit += j->segment_bytes;
+    pthread_mutex_lock(&j->lock);
+    uint64_t used = wb_journal_used_bytes(j);
+    bool spare = j->spare == WB_SPARE_BUILDING || j->spare == WB_SPARE_READY;
+    pthread_mutex_unlock(&j->lock);
+    if (!spare) segments++;
+    return used + segments * j->segment_bytes <= limit;
+}
+
+void wb_journal_plan_anew(wb_journal *j)
+{
+    const wb_segment *current = wb_journal_current(j);
+    j->planned_rolls = 0;
+    j->planned_end = current && !j->must_roll ? current->end : UINT64_MAX;
+}
+
+/* Where will the frame go? Its segment is not chosen yet, but whether it begins one is. */
+static wb_status plan(wb_journal *j, size_t bytes, const wb_entry *entries, size_t n, wb_error *err)
+{
+    uint64_t room = j->planned_rolls > 0 ? j->segment_bytes : wb_journal_current(j)->bytes;
+    if (bytes > WB_PENDING_MAX - j->pending.len)
+        return wb_fail(err, WB_ERR_FULL, "journal: %d bytes are pending", WB_PENDING_MAX);
+    if (j->planned_end <= room && bytes <= room - j->planned_end) {
+        j->planned_end += bytes;
+        return WB_OK;
+    }
+    if (!may_begin_segment(j, entries, n))
+        return wb_fail(err, WB_ERR_FULL, "journal: its limit of %llu bytes is reached",
+                       (unsigned long long)j->limit_bytes);
+    j->planned_rolls++;
+    j->planned_end = WB_SEGMENT_FRAMES_AT + bytes;
+    return WB_OK;
+}
+
+static wb_status failed_text(wb_error *err)
+{
+    return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: the disk failed");
+}
+
+static void set_failed(wb_journal *j)
+{
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    wb_snapshot_abandon(&j->draft, &place);
+    j->tables_stale = true;
+    pthread_mutex_lock(&j->lock);
+    j->stats.failed = true;
+    pthread_mutex_unlock(&j->lock);
+}
+
+wb_status wb_journal_append(wb_journal *j, const wb_entry *entries, size_t n, uint64_t *seq,
+                            wb_error *err)
+{
+    if (j->tables_stale || j->must_roll) return failed_text(err);
+    size_t bytes = wb_frame_bytes(entries, n);
+    if (bytes == 0 || bytes > j->segment_bytes - WB_SEGMENT_FRAMES_AT)
+        return wb_fail(err, WB_ERR_REJECTED, "journal: more than a frame can hold");
+    uint64_t end_before = j->planned_end;
+    uint32_t rolls_before = j->planned_rolls;
+    WB_TRY(plan(j, bytes, entries, n, err));
+    if (wb_frame_build(&j->pending, j->next_seq, entries, n) != WB_OK) {
+        j->planned_end = end_before;
+        j->planned_rolls = rolls_before;
+        return wb_fail(err, WB_ERR_FULL, "journal: no memory for the frame");
+    }
+    for (size_t i = 0; i < n; i++) {
+        wb_status status = wb_journal_apply(j, &entries[i], err);
+        if (status == WB_OK) continue;
+        set_failed(j); /* half a transaction is in the tables */
+        return status;
+    }
+    *seq = j->next_seq++;
+    return WB_OK;
+}
+
+/* ---- commit ---- */
+
+/* Frames from `at` on that the current segment still has room for, sealed. */
+static size_t seal_what_fits(wb_journal *j, size_t at)
+{
+    const wb_segment *current = wb_journal_current(j);
+    uint64_t room = current->bytes - current->end;
+    size_t to = at;
+    while (to < j->pending.len) {
+        uint8_t *frame = j->pending.ptr + to;
+        uint32_t bytes = wb_frame_built_bytes(frame);
+        if (to - at + bytes > room) break;
+        wb_frame_seal(frame, &current->home, j->safe_seq);
+        to += bytes;
+    }
+    return to;
+}
+
+static void publish(wb_journal *j, size_t bytes, uint64_t last_seq, uint64_t took_ns)
+{
+    wb_segment *current = wb_journal_current(j);
+    pthread_mutex_lock(&j->lock);
+    current->end += bytes;
+    current->last_seq = last_seq;
+    j->stats.durable_seq = last_seq;
+    j->stats.commits++;
+    j->stats.last_commit_ns = took_ns;
+    if (j->spare == WB_SPARE_NONE && current->end > current->bytes / 2) {
+        j->spare = WB_SPARE_WANTED;
+        pthread_cond_broadcast(&j->spare_wanted);
+    }
+    pthread_cond_broadcast(&j->committed);
+    pthread_mutex_unlock(&j->lock);
+    j->safe_seq = last_seq;
+    j->proven = false;
+}
+
+/* Make durable what fits into the current segment, or begin the next one. */
+static wb_status commit_part(wb_journal *j, size_t *at, wb_error *err)
+{
+    uint8_t *from = j->pending.ptr + *at;
+    if (j->must_roll) return wb_journal_roll(j, wb_frame_built_seq(from), 0, err);
+    uint64_t started = wb_mono(j->clock);
+    size_t to = seal_what_fits(j, *at);
+    if (to == *at) return wb_journal_roll(j, wb_frame_built_seq(from), 0, err);
+    uint64_t last_seq = wb_frame_built_seq(from);
+    for (size_t i = *at; i < to; i += wb_frame_built_bytes(j->pending.ptr + i))
+        last_seq = wb_frame_built_seq(j->pending.ptr + i);
+    int rv = j->ops->write_at(j->ops, j->file, from, to - *at, wb_journal_current(j)->end);
+    if (rv == 0) rv = j->ops->sync_file(j->ops, j->file, "commit");
+    if (rv != 0) {
+        j->must_roll = true;
+        return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: commit");
+    }
+    publish(j, to - *at, last_seq, wb_mono(j->clock) - started);
+    *at = to;
+    return WB_OK;
+}
+
+static void forget_pending(wb_journal *j)
+{
+    if (j->pending.cap > WB_PENDING_KEPT)
+        wb_buffer_done(&j->pending);
+    else
+        wb_buffer_clear(&j->pending);
+    wb_journal_plan_anew(j);
+}
+
+wb_status wb_journal_commit(wb_journal *j, wb_error *err)
+{
+    wb_status status = j->tables_stale ? failed_text(err) : WB_OK;
+    unsigned failures = 0;
+    for (size_t at = 0; status == WB_OK && at < j->pending.len;) {
+        if (commit_part(j, &at, err) == WB_OK) continue;
+        j->must_roll = true;
+        pthread_mutex_lock(&j->lock);
+        j->stats.failed_syncs++;
+        pthread_mutex_unlock(&j->lock);
+        if (++failures < 2) continue;
+        set_failed(j);
+        status = WB_ERR_UNAVAILABLE;
+    }
+    if (status != WB_OK) j->next_seq = j->safe_seq + 1;
+    forget_pending(j);
+    return status;
+}
+
+/* ---- open and close ---- */
+
+/* Is it the directory's owner who must act, or can waiting help? */
+static wb_status open_failure(int rv)
+{
+    switch (-rv) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP: return WB_ERR_CONFIG;
+    default: return WB_ERR_UNAVAILABLE;
+    }
+}
+
+static wb_status lock_directory(wb_journal *j, const char *dir, wb_error *err)
+{
+    const wb_file_ops *ops = j->ops;
+    char text[24] = {0};
+    size_t got = 0;
+    j->dir = ops->open_dir(ops, dir);
+    if (j->dir < 0) return wb_fail_errno(err, open_failure(j->dir), -j->dir, "journal: %s", dir);
+    j->lock_file = ops->open(ops, j->dir, WB_LOCK_FILE, WB_FILE_ENSURE);
+    if (j->lock_file < 0)
+        return wb_fail_errno(err, open_failure(j->lock_file), -j->lock_file,
+                             "journal: cannot write to %s", dir);
+    int rv = ops->lock(ops, j->lock_file);
+    if (rv == -EWOULDBLOCK) {
+        (void)ops->read_at(ops, j->lock_file, text, sizeof text - 1, 0, &got);
+        long pid = strtol(text, NULL, 10); /* 0 if it is not known */
+        if (pid > 0)
+            return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: process %ld has %s", pid, dir);
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: another process has %s", dir);
+    }
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: lock in %s", dir);
+    (void)snprintf(text, sizeof text, "%-20ld\n", (long)getpid());
+    rv = ops->write_at(ops, j->lock_file, text, strlen(text), 0);
+    if (rv != 0)
+        return wb_fail_errno(err, open_failure(rv), -rv, "journal: cannot write to %s", dir);
+    return WB_OK;
+}
+
+static wb_status check_options(const wb_journal_options *o, wb_journal *j, wb_error *err)
+{
+    j->ops = o->ops ? o->ops : &wb_real_disk;
+    j->clock = o->clock ? o->clock : &wb_system_clock;
+    j->segment_bytes = o->segment_bytes ? o->segment_bytes : WB_JOURNAL_SEGMENT_BYTES;
+    j->limit_bytes = o->limit_bytes ? o->limit_bytes : WB_JOURNAL_LIMIT_BYTES;
+    if (j->segment_bytes < WB_SEGMENT_MIN_BYTES || j->segment_bytes > WB_SEGMENT_MAX_BYTES ||
+        j->segment_bytes % WB_SEGMENT_SECOND != 0)
+        return wb_fail(err, WB_ERR_CONFIG, "journal: segment_bytes is 64 KiB to 1 GiB, in pages");
+    if (j->limit_bytes / 4 < j->segment_bytes)
+        return wb_fail(err, WB_ERR_CONFIG, "journal: limit_bytes is at least 4 segments");
+    j->tables = calloc(o->n_tables + 1, sizeof(wb_state_table));
+    if (!j->tables) return wb_fail(err, WB_ERR_NO_MEMORY, "journal");
+    j->tables[j->n_tables++] = (wb_state_table){&wb_cursors_ops, &j->cursors};
+    for (size_t i = 0; i < o->n_tables; i++) j->tables[j->n_tables++] = o->tables[i];
+    return WB_OK;
+}
+
+static void init_waits(wb_journal *j)
+{
+    pthread_condattr_t monotonic;
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&j->committed, &monotonic);
+    pthread_cond_init(&j->spare_wanted, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+static void free_journal(wb_journal *j)
+{
+    wb_snapshot_place place = wb_journal_snapshot_place(j);
+    wb_snapshot_abandon(&j->draft, &place);
+    if (j->file >= 0) j->ops->close(j->ops, j->file);
+    if (j->lock_file >= 0) j->ops->close(j->ops, j->lock_file);
+    if (j->dir >= 0) j->ops->close(j->ops, j->dir);
+    for (size_t i = 0; i < j->n_segments; i++) free(j->segments[i]);
+    free(j->segments);
+    free(j->tables);
+    wb_buffer_done(&j->pending);
+    pthread_cond_destroy(&j->committed);
+    pthread_cond_destroy(&j->spare_wanted);
+    pthread_mutex_destroy(&j->lock);
+    free(j);
+}
+
+wb_status wb_journal_open(const wb_journal_options *options, wb_journal **out,
+                          wb_journal_report *report, wb_error *err)
+{
+    wb_journal_report found = {.created = false};
+    wb_journal *j = calloc(1, sizeof *j);
+    if (!j) return wb_fail(err, WB_ERR_NO_MEMORY, "journal");
+    j->dir = j->lock_file = j->file = -1;
+    wb_buffer_init(&j->pending, WB_PENDING_MAX);
+    init_waits(j);
+    wb_status status = check_options(options, j, err);
+    if (status == WB_OK) status = lock_directory(j, options->dir, err);
+    if (status == WB_OK) {
+        uint64_t started = wb_mono(j->clock);
+        status = wb_journal_recover(j, &found, err);
+        found.took_ms = (wb_mono(j->clock) - started) / WB_NS_PER_MS;
+    }
+    if (status != WB_OK) {
+        free_journal(j);
+        return status;
+    }
+    if (report) *report = found;
+    *out = j;
+    return WB_OK;
+}
+
+/* Behind a clean stop a frame without entries says that all before it were safe, so that damage to
+ * them can be told from a torn end. */
+static void mark_end(wb_journal *j)
+{
+    uint64_t seq;
+    if (j->proven || j->tables_stale || j->must_roll) return;
+    forget_pending(j);
+    j->next_seq = j->safe_seq + 1;
+    wb_status status = wb_journal_append(j, NULL, 0, &seq, NULL);
+    if (status == WB_OK) status = wb_journal_commit(j, NULL);
+    (void)status; /* without it nothing is lost but that */
+}
+
+void wb_journal_close(wb_journal *j)
+{
+    if (!j) return;
+    mark_end(j);
+    free_journal(j);
+}
+
+/* ---- looking and waiting ---- */
+
+wb_id wb_journal_id(const wb_journal *j) { return j->id; }
+
+wb_status wb_journal_register_cursor(wb_journal *j, const char *name, uint64_t *seq, wb_error *err)
+{
+    return wb_cursors_register(&j->cursors, name, j->segments[0]->first_seq - 1, seq, err);
+}
+
+static struct timespec deadline_after(uint32_t timeout_ms)
+{
+    struct timespec at;
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += timeout_ms / 1000;
+    at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (at.tv_nsec >= 1000000000) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000;
+    }
+    return at;
+}
+
+wb_status wb_journal_wait(wb_journal *j, uint64_t after_seq, uint32_t timeout_ms)
+{
+    struct timespec until = deadline_after(timeout_ms);
+    wb_status status = WB_OK;
+    int rv = 0;
+    pthread_mutex_lock(&j->lock);
+    while (j->stats.durable_seq <= after_seq && !j->stopping && rv == 0)
+        rv = pthread_cond_timedwait(&j->committed, &j->lock, &until);
+    if (j->stats.durable_seq <= after_seq) status = j->stopping ? WB_ERR_UNAVAILABLE : WB_ERR_TIMEOUT;
+    pthread_mutex_unlock(&j->lock);
+    return status;
+}
+
+void wb_journal_stop_waits(wb_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    j->stopping = true;
+    pthread_cond_broadcast(&j->committed);
+    pthread_cond_broadcast(&j->spare_wanted);
+    pthread_mutex_unlock(&j->lock);
+}
+
+bool wb_journal_wait_spare_wanted(wb_journal *j, uint32_t timeout_ms)
+{
+    struct timespec until = deadline_after(timeout_ms);
+    int rv = 0;
+    pthread_mutex_lock(&j->lock);
+    while (j->spare != WB_SPARE_WANTED && !j->stopping && rv == 0)
+        rv = pthread_cond_timedwait(&j->spare_wanted, &j->lock, &until);
+    bool wanted = j->spare == WB_SPARE_WANTED && !j->stopping;
+    pthread_mutex_unlock(&j->lock);
+    return wanted;
+}
+
+void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)
+{
+    pthread_mutex_lock(&j->lock);
+    *out = j->stats;
+    out->first_seq = j->segments[0]->first_seq;
+    out->segments = (uint32_t)j->n_segments;
+    out->used_bytes = wb_journal_used_bytes(j);
+    out->limit_bytes = j->limit_bytes;
+    pthread_mutex_unlock(&j->lock);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A segment's header, one 512-byte sector, little-endian; the same again at 4096, so that no single
+ * damaged sector makes a whole segment unreadable. Frames begin at 8192.
+ *
+ *    0  8  "WBSEGMT\n"
+ *    8  4  format version; this, the text before it and the CRC's place hold for all versions
+ *   12  4  0
+ *   16 16  journal id
+ *   32  8  segment number, as in the file's name
+ *   40  8  first_seq: of the first frame; voids what older segments have at or above it
+ *   48  8  sequences just below first_seq that were never given out
+ *   56  8  bytes of the file
+ *   64  8  magic of its frames
+ *   72     zeros
+ *  508  4  CRC32C of the 508 bytes before it
+ *
+ * A segment is made in this order: its name (a rename of the spare, or a new file), the header, a sync
+ * of the file, a sync of the directory; only then the first frame. A crash in between leaves a file
+ * whose header is all zeros or, if it was recycled, carries another number: unborn. A header that is
+ * neither of these nor whole has been damaged since. */
+#include "sidecar/journal/segment.h"
+
+#include "core/crc32c.h"
+
+#include <errno.h>
+
+static const char file_magic[8] = {'W', 'B', 'S', 'E', 'G', 'M', 'T', '\n'};
+
+enum { AT_VERSION = 8, AT_ID = 16, AT_NUMBER = 32, AT_FIRST = 40, AT_SKIPPED = 48, AT_BYTES = 56 };
+enum { AT_MAGIC = 64, AT_CRC = WB_SEGMENT_SECTOR - 4 };
+
+int wb_segment_write_header(const wb_file_ops *ops, int file, const wb_segment *segment)
+{
+    uint8_t sector[WB_SEGMENT_SECTOR] = {0};
+    memcpy(sector, file_magic, sizeof file_magic);
+    wb_put_u32(sector + AT_VERSION, WB_JOURNAL_VERSION);
+    memcpy(sector + AT_ID, segment->home.journal_id.b, sizeof segment->home.journal_id.b);
+    wb_put_u64(sector + AT_NUMBER, segment->home.segment);
+    wb_put_u64(sector + AT_FIRST, segment->first_seq);
+    wb_put_u64(sector + AT_SKIPPED, segment->skipped);
+    wb_put_u64(sector + AT_BYTES, segment->bytes);
+    memcpy(sector + AT_MAGIC, segment->home.magic, sizeof segment->home.magic);
+    wb_put_u32(sector + AT_CRC, wb_crc32c(0, sector, AT_CRC));
+    int rv = ops->write_at(ops, file, sector, sizeof sector, 0);
+    return rv != 0 ? rv : ops->write_at(ops, file, sector, sizeof sector, WB_SEGMENT_SECOND);
+}
+
+static wb_segment_look look_at_sector(const uint8_t *sector, uint64_t number, uint64_t file_bytes,
+                                      wb_segment *out)
+{
+    if (wb_id_is_zero(sector, WB_SEGMENT_SECTOR)) return WB_SEGMENT_UNBORN;
+    if (wb_get_u32(sector + AT_CRC) != wb_crc32c(0, sector, AT_CRC)) return WB_SEGMENT_DAMAGED;
+    if (memcmp(sector, file_magic, sizeof file_magic) != 0) return WB_SEGMENT_DAMAGED;
+    if (wb_get_u32(sector + AT_VERSION) > WB_JOURNAL_VERSION) return WB_SEGMENT_NEWER;
+    if (wb_get_u64(sector + AT_NUMBER) != number) return WB_SEGMENT_UNBORN;
+    wb_segment found = {
+        .home.segment = number,
+        .first_seq = wb_get_u64(sector + AT_FIRST),
+        .skipped = wb_get_u64(sector + AT_SKIPPED),
+        .bytes = wb_get_u64(sector + AT_BYTES),
+        .end = WB_SEGMENT_FRAMES_AT,
+    };
+    if (found.first_seq == 0 || found.skipped >= found.first_seq) return WB_SEGMENT_DAMAGED;
+    if (found.bytes > WB_SEGMENT_MAX_BYTES || file_bytes > WB_SEGMENT_MAX_BYTES)
+        return WB_SEGMENT_DAMAGED;
+    memcpy(found.home.journal_id.b, sector + AT_ID, sizeof found.home.journal_id.b);
+    memcpy(found.home.magic, sector + AT_MAGIC, sizeof found.home.magic);
+    found.last_seq = found.first_seq - 1;
+    *out = found;
+    return WB_SEGMENT_GOOD;
+}
+
+wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t number, wb_segment *out,
+                                 wb_segment_look *look, wb_error *err)
+{
+    static const uint64_t places[] = {0, WB_SEGMENT_SECOND};
+    uint64_t file_bytes;
+    bool damaged = false;
+    int rv = ops->size(ops, file, &file_bytes);
+    for (size_t i = 0; rv == 0 && i < WB_COUNT(places); i++) {
+        uint8_t sector[WB_SEGMENT_SECTOR] = {0};
+        size_t got = 0;
+        rv = ops->read_at(ops, file, sector, sizeof sector, places[i], &got);
+        if (rv == -EIO) {
+            rv = 0;
+            damaged = true;
+            continue;
+        }
+        if (rv != 0) break;
+        *look = look_at_sector(sector, number, file_bytes, out);
+        if (*look == WB_SEGMENT_GOOD || *look == WB_SEGMENT_NEWER) return WB_OK;
+        damaged |= *look == WB_SEGMENT_DAMAGED;
+    }
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: segment header");
+    *look = damaged ? WB_SEGMENT_DAMAGED : WB_SEGMENT_UNBORN;
+    return WB_OK;
+}
