@@ -99,6 +99,7 @@ static size_t plan_resource_spans(const wb_batch *batch, wb_render_plan *plan, u
     }
     if (left_out > 0 && left_out == group->scope_count) {
         plan->resource_spans_len[index] = WB_RENDER_LEFT_OUT;
+        plan->resources[index].len = 0;
         return 0;
     }
     plan->resource_spans_len[index] = (uint32_t)len;

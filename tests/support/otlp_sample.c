@@ -211,8 +211,9 @@ static Oracle__KeyValue **random_attrs(maker *m, size_t *n, unsigned depth)
     for (size_t i = 0; i < *n; i++) {
         list[i] = array_of(m, 1, sizeof *list[i]);
         oracle__key_value__init(list[i]);
-        list[i]->key = goes_wrong(m) ? random_text(m)
-                                     : need(wb_arena_printf(m->arena, "%s", keys[below(m, WB_COUNT(keys))]));
+        const char *key = goes_wrong(m) ? bad_texts[below(m, WB_COUNT(bad_texts))]
+                                        : keys[below(m, WB_COUNT(keys))];
+        list[i]->key = need(wb_arena_printf(m->arena, "%s", key));
         if (below(m, 10) > 0) list[i]->value = random_value(m, depth);
     }
     return list;
