@@ -93,7 +93,7 @@ class _Watch:
             return
         self.task_id, self.context_id = task_id or self.task_id, context_id or self.context_id
         if state in TERMINAL:
-            await self.settle(TERMINAL[state], state)
+            await self.settle(TERMINAL[state], state, with_earlier=True)
         elif state and (state != self.state or event == "reattached"):
             self.state = state
             await self._guard(
@@ -106,7 +106,10 @@ class _Watch:
                 )
             )
 
-    async def settle(self, outcome: str, state: str = "", error_type: str = "") -> None:
+    async def settle(
+        self, outcome: str, state: str = "", error_type: str = "", with_earlier: bool = False
+    ) -> None:
+        """with_earlier: it is the task that has ended, and not only this message that failed."""
         if not self.open:
             return
         self.open = False
@@ -118,8 +121,8 @@ class _Watch:
             task_id=self.task_id,
             context_id=self.context_id,
         )
-        if self.earlier is not None:
-            await self.earlier.settle(outcome, state, error_type)
+        if self.earlier is not None and with_earlier:
+            await self.earlier.settle(outcome, state, error_type, with_earlier)
         await self._guard(said)
 
     async def _guard(self, said: Any) -> None:
@@ -186,10 +189,12 @@ class _Hop:
         if leaving or (self.streaming and self.heard and not _is_answer(error)):
             self.watch.detach()
             return
-        refused = isinstance(error, A2AError) and error.message == REFUSED
         await self.watch.settle(
-            "rejected" if refused else "failed", error_type=_error_type(error)
+            "rejected" if _is_refusal(error) else "failed",
+            error_type=_error_type(error),
+            with_earlier=self.heard,
         )
+        self.owner._remember(self.watch)
 
     def ended(self) -> None:
         """No more events. A stream that ends before its task does was cut."""
@@ -242,7 +247,8 @@ class TracedClient(Client):
         if not watch.task_id:
             return
         if not watch.open:
-            if self._watches.get(watch.task_id) in (watch, watch.earlier):
+            kept = self._watches.get(watch.task_id)
+            if kept is not None and not kept.open:
                 del self._watches[watch.task_id]
             return
         self._watches[watch.task_id] = watch
@@ -482,10 +488,19 @@ def _speaks_0_3(client: Client) -> bool:
 
 def _is_answer(error: BaseException) -> bool:
     """Whether the far side said this, rather than the way to it having broken."""
-    if isinstance(error, A2AClientError):
-        said = isinstance(error.__cause__, httpx.HTTPStatusError)
-        return said or _RPC_ERROR.match(error.message) is not None
-    return isinstance(error, A2AError)
+    return isinstance(error, A2AError) and not isinstance(
+        error.__cause__, (httpx.RequestError, ValueError)
+    )
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether the far side's Waybill refused the message: as JSON-RPC error, or as HTTP error."""
+    if not isinstance(error, A2AError):
+        return False
+    if isinstance(error.__cause__, httpx.HTTPStatusError):
+        with contextlib.suppress(httpx.HTTPError, httpx.StreamError, ValueError):
+            return REFUSED in error.__cause__.response.text
+    return error.message == REFUSED
 
 
 def _error_type(error: BaseException) -> str:

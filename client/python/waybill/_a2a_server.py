@@ -79,7 +79,7 @@ class _Work:
     def __init__(self, client: Waybill, acceptance: Acceptance, task_id: str) -> None:
         self._client = client
         self.acceptance = acceptance
-        self.task_id = task_id
+        self.task_id = self._named_task_id = task_id
         self.started = False
         self.state = ""
         self._finishing: asyncio.Future[None] | None = None
@@ -108,6 +108,7 @@ class _Work:
     async def saw(self, event: Any) -> None:
         """An event is about to leave: finish first, if it is the last."""
         if isinstance(event, Message):
+            self.task_id = self._named_task_id  # the SDK's id is of a task that never came to be
             await self.finish("ok")
             return
         if not isinstance(event, (Task, TaskStatusUpdateEvent)):
@@ -205,8 +206,8 @@ class GuardedHandler(RequestHandler):
         else:
             await work.finish("interrupted", work.state)
         finally:
-            if self._open.get(work.task_id) is work:
-                del self._open[work.task_id]
+            if self._open.get(context.task_id) is work:
+                del self._open[context.task_id]
 
     def _keep(self, work: _Work) -> None:
         if not work.task_id:
