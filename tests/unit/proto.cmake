@@ -1,4 +1,7 @@
+# The OTLP walk, what reads, edits and renders its batches, and the IPC messages' allocator.
 include(${CMAKE_CURRENT_SOURCE_DIR}/support/otlp_oracle.cmake)
 
-waybill_test(otlp_walk_test SOURCES unit/proto/otlp_walk_test.c LIBS wb_proto wb_otlp_oracle)
-waybill_test(span_batch_test SOURCES unit/proto/span_batch_test.c LIBS wb_proto wb_otlp_oracle)
+foreach(noun key_set otlp_walk otlp_read span_batch arena_alloc)
+    waybill_test(proto_${noun}_test SOURCES unit/proto/${noun}_test.c LIBS wb_proto wb_otlp_oracle)
+endforeach()
+waybill_test(core_utf8_test SOURCES unit/core/utf8_test.c LIBS wb_core)

@@ -1,0 +1,3 @@
+include(${CMAKE_CURRENT_SOURCE_DIR}/support/otlp_oracle.cmake)
+
+waybill_test(pipeline_guard_test SOURCES unit/pipeline/guard_test.c LIBS wb_pipeline wb_otlp_oracle)
