@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One loop: fill a batch of whole frames, send it until it is through, move the cursor.
  *
- * - Halving. A send covers a window [at, at + width) of the batch. REJECTED halves the width, success
- *   moves on and doubles it, a refused single record is parked. One bad record among n costs about
- *   2 log2 n sends more, and the order of records never changes, which exporters rely on.
+ * - Halving. A send covers a window of the batch. When one is REJECTED, its first half is tried: if
+ *   that goes through, the bad record is in the second, and so on down to a single record, which is
+ *   parked. Behind it windows grow from 1 by doubling, since bad records come in runs. One bad record
+ *   among n costs about 2 log2 n sends more, n bad ones about n. The order of records never changes,
+ *   which exporters rely on.
  * - The cursor passes a frame when all its wanted records are through. It becomes a journal entry by
  *   the sidecar's callback, at most once a second or a MiB: each costs a commit, and its own frame
  *   wakes this very loop. Frames in which this exporter takes nothing move the cursor in memory alone
@@ -298,40 +300,55 @@ static bool park(wb_runner *r, const wb_record_view *record, const wb_error *why
     return true;
 }
 
-/* Send [at, at + *width) and say how many records are dealt with: 0 means try again. */
-static size_t send_window(wb_runner *r, size_t at, size_t *width)
+/* Where in the batch delivery stands. */
+typedef struct window {
+    size_t at;
+    size_t width;       /* of the next send */
+    size_t suspect_end; /* [at, suspect_end) is known to hold a bad record; 0: nothing is known */
+} window;
+
+static size_t window_size(const wb_runner *r, const window *w)
 {
-    const wb_record_view *records = r->batch.records + at;
-    size_t left = r->batch.n - at, n = *width < left ? *width : left;
+    size_t left = r->batch.n - w->at, n = w->width < left ? w->width : left;
+    if (w->suspect_end > w->at) n = (w->suspect_end - w->at) / 2;
+    return n > 0 ? n : 1;
+}
+
+static void send_window(wb_runner *r, window *w)
+{
+    const wb_record_view *records = r->batch.records + w->at;
+    size_t n = window_size(r, w);
     wb_export_result result = {0};
     wb_error why = {0};
     wb_status status = r->options.ops->send(r->exporter, records, n,
                                             within_drain(r, r->options.timeout_ms), &result, &why);
     if (status == WB_OK) {
         note_success(r, records, n, &result);
-        *width = n * 2;
-        return n;
+        w->at += n;
+        w->width = n * 2;
+        return;
     }
     note_failure(r, status, &why);
     if (status != WB_ERR_REJECTED) {
         back_off(r, &why, result.retry_after_ms);
-        return 0;
+        return;
     }
     r->backoff_ms = r->options.backoff_min_ms; /* it answers */
-    *width = n > 1 ? n / 2 : 1;
-    return n == 1 && park(r, records, &why) ? 1 : 0;
+    w->suspect_end = w->at + n;
+    if (n == 1 && park(r, records, &why)) *w = (window){.at = w->at + 1, .width = 1};
 }
 
 /* All of the batch, or until it is time to return: false. */
 static bool deliver(wb_runner *r)
 {
-    size_t width = r->batch.n;
+    window w = {.width = r->batch.n};
     set_state(r, WB_RUNNER_SENDING);
-    for (size_t at = 0; at < r->batch.n;) {
-        at += send_window(r, at, &width);
+    while (w.at < r->batch.n) {
+        send_window(r, &w);
+        if (w.at == r->batch.n) break;
         /* The frame of the next record is not through yet, those before it are. */
-        if (at < r->batch.n && at > 0) pass(r, r->batch.records[at].seq - 1);
-        if (at < r->batch.n && is_over(r, false)) return false;
+        if (w.at > 0) pass(r, r->batch.records[w.at].seq - 1);
+        if (is_over(r, false)) return false;
     }
     return true;
 }
