@@ -144,8 +144,9 @@ static wb_status check_file(const char *dir, int fd, wb_error *err)
                        dir);
     if (!wb_owned_by_us(&st))
         return wb_fail(err, WB_ERR_CONFIG, "%s/" KEY_FILE " belongs to user %u", dir, st.st_uid);
-    bool group_ok = (st.st_mode & S_IRWXG) == 0 ||
-                    ((st.st_mode & (S_IWGRP | S_IXGRP)) == 0 && group_member(st.st_gid) != 0);
+    bool our_group = st.st_gid == getegid() || group_member(st.st_gid) != 0;
+    bool group_ok =
+        (st.st_mode & S_IRWXG) == 0 || ((st.st_mode & (S_IWGRP | S_IXGRP)) == 0 && our_group);
     if ((st.st_mode & S_IRWXO) != 0 || !group_ok)
         return wb_fail(err, WB_ERR_CONFIG, "%s/" KEY_FILE " is open to others: mode %o (chmod 600)",
                        dir, st.st_mode & 07777u);

@@ -66,7 +66,8 @@ static bool base64_is_strict(void)
 {
     uint8_t bytes[8];
     size_t len;
-    static const char *const bad[] = {"QUJD?", "AB", "A", "AA==", "QU JD", "QUJD\n", "QU+/"};
+    static const char *const bad[] = {
+        "QUJD?", "AB", "A", "AA==", "QU JD", "QUJD\n", "QU+/", "QU\xc3\xa4"};
     for (size_t i = 0; i < WB_COUNT(bad); i++)
         if (wb_b64url_parse(wb_slice_str(bad[i]), bytes, sizeof bytes, &len) == WB_OK) return false;
     return wb_b64url_parse(WB_S("QUJD"), bytes, sizeof bytes, &len) == WB_OK && len == 3 &&

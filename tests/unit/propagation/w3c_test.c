@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* W3C Trace Context Level 2, sections 3.2 and 3.3. */
+#include "propagation/w3c.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+#define SPAN "b7ad6b7169203331"
+#define ZEROS "00000000000000000000000000000000"
+
+static void defective_traceparents_are_refused(void **state)
+{
+    static const char *const cases[] = {
+        "",
+        "00",
+        "00-" TRACE "-" SPAN "-0",
+        "00-" TRACE "-" SPAN "-011",
+        "00-" TRACE "-" SPAN "-01-",
+        "00-" TRACE "-" SPAN "-01-x",
+        "01-" TRACE "-" SPAN "-01x",
+        "ff-" TRACE "-" SPAN "-01",
+        "FF-" TRACE "-" SPAN "-01",
+        "0-0" TRACE "-" SPAN "-01",
+        "00_" TRACE "-" SPAN "-01",
+        "00-" TRACE "_" SPAN "-01",
+        "00-" TRACE "-" SPAN "_01",
+        "00-0AF7651916CD43DD8448EB211C80319C-" SPAN "-01",
+        "00-" TRACE "-B7AD6B7169203331-01",
+        "00-" ZEROS "-" SPAN "-01",
+        "00-" TRACE "-0000000000000000-01",
+        "00-" TRACE "-" SPAN "-0A",
+        "00-" TRACE "-" SPAN "-g1",
+        " 00-" TRACE "-" SPAN "-01",
+        "00-" TRACE "-" SPAN "-01 ",
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_traceparent tp = {.flags = 77};
+        if (wb_traceparent_parse(wb_slice_str(cases[i]), &tp) != WB_ERR_MALFORMED)
+            fail_msg("\"%s\"", cases[i]);
+        assert_int_equal(tp.flags, 77);
+    }
+}
+
+static void good_traceparents_are_read(void **state)
+{
+    static const struct {
+        const char *text;
+        uint8_t flags;
+    } cases[] = {
+        {"00-" TRACE "-" SPAN "-00", 0},  {"00-" TRACE "-" SPAN "-01", 1},
+        {"00-" TRACE "-" SPAN "-03", 3},  {"00-" TRACE "-" SPAN "-ff", 3},
+        {"01-" TRACE "-" SPAN "-01", 1},  {"fe-" TRACE "-" SPAN "-02-more", 2},
+        {"cc-" TRACE "-" SPAN "-09-", 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_traceparent tp;
+        char hex[WB_TRACE_HEX + 1];
+        assert_int_equal(wb_traceparent_parse(wb_slice_str(cases[i].text), &tp), WB_OK);
+        wb_hex(tp.trace.b, sizeof tp.trace.b, hex);
+        assert_string_equal(hex, TRACE);
+        wb_hex(tp.span.b, sizeof tp.span.b, hex);
+        assert_string_equal(hex, SPAN);
+        assert_int_equal(tp.flags, cases[i].flags);
+    }
+}
+
+static void version_00_is_sent(void **state)
+{
+    wb_traceparent tp;
+    char text[WB_TRACEPARENT_LEN];
+    (void)state;
+    assert_int_equal(wb_traceparent_parse(WB_S("42-" TRACE "-" SPAN "-ff-x"), &tp), WB_OK);
+    wb_traceparent_format(&tp, text);
+    assert_memory_equal(text, "00-" TRACE "-" SPAN "-03", sizeof text);
+}
+
+#define WB "wb=0102030405060708090a0b0c0d0e0f10"
+static const wb_id acceptance = {.b = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+
+static void our_member_leads_and_others_stay(void **state)
+{
+    static const struct {
+        const char *received, *expected;
+    } cases[] = {
+        {"", WB},
+        {"ot=th:c,vendor=1", WB ",ot=th:c,vendor=1"},
+        {"a=1 , ,\tb=2", WB ",a=1,b=2"},
+        {"a=1,wb=ffffffffffffffffffffffffffffffff,b=2", WB ",a=1,b=2"},
+        {"tenant@system=x y", WB ",tenant@system=x y"},
+        {"a=1,a=2", WB ",a=1,a=2"},
+        {"A=1", WB},    /* upper case in a key */
+        {"a=", WB},     /* no value */
+        {"a", WB},      /* no equals sign */
+        {"=1", WB},     /* no key */
+        {"a=b=c", WB},  /* an equals sign in a value */
+        {"_a=1", WB},   /* a key must begin with a letter or digit */
+        {"a=\x01", WB}, /* a control */
+        {"a=\xc3\xa4", WB},
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        char out[WB_TRACESTATE_MAX_BYTES + 1];
+        size_t len =
+            wb_tracestate_with_acceptance(wb_slice_str(cases[i].received), &acceptance, out);
+        assert_string_equal(out, cases[i].expected);
+        assert_int_equal(len, strlen(out));
+    }
+}
+
+static void a_33rd_member_pushes_out_the_last(void **state)
+{
+    char received[512] = "", out[WB_TRACESTATE_MAX_BYTES + 1];
+    (void)state;
+    for (int i = 0; i < 32; i++)
+        (void)sprintf(received + strlen(received), "%sk%02d=1", i ? "," : "", i);
+    (void)wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+    assert_non_null(strstr(out, ",k30=1"));
+    assert_null(strstr(out, "k31=1"));
+    strcat(received, ",k32=1"); /* 33 received: the whole header goes */
+    (void)wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+    assert_string_equal(out, WB);
+}
+
+static void long_members_go_before_those_at_the_right(void **state)
+{
+    char received[1024], out[WB_TRACESTATE_MAX_BYTES + 1], value[257];
+    (void)state;
+    memset(value, 'v', 256);
+    value[256] = '\0';
+    (void)snprintf(received, sizeof received, "first=1,long=%s,longer=%s,last=1", value, value);
+    (void)wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+    assert_string_equal(out, WB ",first=1,last=1");
+    (void)snprintf(received, sizeof received, "first=1,long=%s,last=1", value);
+    (void)wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+    assert_non_null(strstr(out, "long=")); /* it fits, so it stays */
+    (void)snprintf(received, sizeof received, "a=%.100s,b=%.100s,c=%.100s,d=%.100s,e=%.100s,f=1",
+                   value, value, value, value, value);
+    (void)wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+    assert_non_null(strstr(out, ",d="));
+    assert_null(strstr(out, ",e="));
+    assert_null(strstr(out, ",f="));
+}
+
+static void the_acceptance_is_read_back(void **state)
+{
+    char out[WB_TRACESTATE_MAX_BYTES + 1];
+    wb_id id = {.b = {9}};
+    (void)state;
+    assert_false(wb_tracestate_acceptance(WB_S(""), &id));
+    assert_false(wb_tracestate_acceptance(WB_S("a=1"), &id));
+    assert_false(wb_tracestate_acceptance(WB_S("wb=12"), &id));
+    assert_false(wb_tracestate_acceptance(WB_S("wb=" ZEROS), &id));
+    assert_false(wb_tracestate_acceptance(WB_S("xwb=0102030405060708090a0b0c0d0e0f10"), &id));
+    assert_int_equal(id.b[0], 9);
+    (void)wb_tracestate_with_acceptance(WB_S("a=1"), &acceptance, out);
+    assert_true(wb_tracestate_acceptance(wb_slice_str(out), &id));
+    assert_memory_equal(id.b, acceptance.b, sizeof id.b);
+    assert_true(wb_tracestate_acceptance(WB_S("a=1, " WB " ,b=2"), &id));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defective_traceparents_are_refused),
+        cmocka_unit_test(good_traceparents_are_read),
+        cmocka_unit_test(version_00_is_sent),
+        cmocka_unit_test(our_member_leads_and_others_stay),
+        cmocka_unit_test(a_33rd_member_pushes_out_the_last),
+        cmocka_unit_test(long_members_go_before_those_at_the_right),
+        cmocka_unit_test(the_acceptance_is_read_back),
+    };
+    return cmocka_run_group_tests_name("w3c", tests, NULL, NULL);
+}
