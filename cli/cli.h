@@ -32,9 +32,24 @@ typedef struct wb_verb {
     const char *synopsis; /* "ID [--attributes]" */
     const char *summary;  /* one line, no full stop */
     const char *help;     /* options and examples, lines of at most 80 columns, ends in '\n' */
-    /** argv[0] is `name`, argv[argc] is NULL: fit for getopt_long with `opterr` 0. */
+    /** argv[0] is `name`, argv[argc] is NULL; wb_cli_parse reads the rest. */
     wb_exit (*run)(const wb_cli *cli, int argc, char **argv);
 } wb_verb;
+
+/** One option of a verb: exactly one of the three is not NULL. */
+typedef struct wb_option {
+    const char *name;      /* "--since" */
+    bool *flag;            /* set to true */
+    const char **text;     /* --since X, --since=X */
+    uint64_t *duration_ms; /* likewise; "90s", "30m", "2h", "7d", or milliseconds */
+} wb_option;
+
+/** Read the options of a verb, and what stands between and behind them.
+ *  words    gets the arguments that are no options; `n_words` of them must be there at least, at most
+ *           `max_words`. "--" ends the options
+ *  returns  WB_EXIT_OK, or WB_EXIT_USAGE with the reason already said */
+WB_MUST_USE wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_options,
+                                 const char **words, size_t n_words, size_t max_words);
 
 /* Families; a row without a name ends each. */
 extern const wb_verb wb_key_verbs[];         /* cli/key.c */

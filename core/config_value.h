@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/config_value.h: one value between text and its place in a struct. For core/config*.c only. */
+/* core/config_value.h: one value between text and its place in a struct. For core/config*.c and
+ * the options of the command line. */
 #ifndef WAYBILL_CORE_CONFIG_VALUE_H
 #define WAYBILL_CORE_CONFIG_VALUE_H
 
