@@ -60,6 +60,7 @@ typedef struct wb_scope_spans {
     uint32_t resource;   /* index in wb_batch.resources */
     uint32_t first_span; /* its spans in wb_batch.spans */
     uint32_t span_count;
+    bool rejected; /* no backend could take it: left out when rendered, with all its spans */
 } wb_scope_spans;
 
 typedef struct wb_resource_spans {
@@ -68,6 +69,7 @@ typedef struct wb_resource_spans {
     wb_attrs attrs;     /* of the resource */
     uint32_t first_scope;
     uint32_t scope_count;
+    bool rejected; /* as of a scope */
 } wb_resource_spans;
 
 typedef struct wb_batch {
@@ -80,7 +82,7 @@ typedef struct wb_batch {
     wb_extent *rejected; /* spans left out when rendered, in the order of their bytes */
     uint32_t rejected_count;
     const char *first_rejection; /* why the first of them was; NULL if none; static */
-    bool edited;                 /* some attribute was masked or appended */
+    bool edited; /* what is rendered will differ from the body */
     wb_attr *free_attrs;         /* room for the next ones */
     uint32_t free_attr_count;
 } wb_batch;

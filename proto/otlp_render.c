@@ -7,8 +7,8 @@
  * Two passes. The plan goes from the leaves up, because a length stands before what it encloses; then
  * one sweep over the body writes. Between them stand only lengths, 8 bytes a span.
  *
- * What rejected spans leave empty is left out too, but an envelope that arrived empty stays: it was the
- * sender's to send. */
+ * What rejected spans leave empty is left out too, but a good envelope that arrived empty stays: it was
+ * the sender's to send. */
 #include "proto/otlp_render.h"
 
 #include "proto/otlp_put.h"
@@ -68,7 +68,7 @@ static size_t plan_scope_spans(const wb_batch *batch, wb_render_plan *plan, uint
         plan->spans[group->first_span + i].len = (uint32_t)span_len;
         len += new_field(span->extent, CHILDREN, span_len) - arrived_field(span->extent);
     }
-    if (group->span_count == 0 && *rejected != first_rejected) {
+    if (group->rejected || (group->span_count == 0 && *rejected != first_rejected)) {
         plan->scope_spans_len[index] = WB_RENDER_LEFT_OUT;
         return 0;
     }
@@ -97,7 +97,7 @@ static size_t plan_resource_spans(const wb_batch *batch, wb_render_plan *plan, u
         if (field == 0) left_out++;
         len += field - arrived_field(batch->scopes[scope].extent);
     }
-    if (left_out > 0 && left_out == group->scope_count) {
+    if (group->rejected || (left_out > 0 && left_out == group->scope_count)) {
         plan->resource_spans_len[index] = WB_RENDER_LEFT_OUT;
         plan->resources[index].len = 0;
         return 0;
@@ -290,7 +290,7 @@ static void splice(const wb_batch *batch, wb_render_plan *plan, uint8_t *out)
 void wb_render(const wb_batch *batch, wb_render_plan *plan, uint8_t *out)
 {
     sweep s = {.batch = batch, .plan = plan, .out = out, .to = out};
-    if (!batch->edited && batch->rejected_count == 0) {
+    if (!batch->edited) {
         splice(batch, plan, out);
         return;
     }

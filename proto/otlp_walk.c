@@ -437,6 +437,7 @@ static bool leave_out(walk *w, wb_extent extent)
         batch->first_rejection = w->rejection;
     }
     batch->rejected[batch->rejected_count++] = extent;
+    batch->edited = true;
     return true;
 }
 
@@ -472,7 +473,10 @@ static bool walk_scope_spans(walk *w, const wb_wire_field *f, uint32_t resource_
         .extent = extent_of(w, f), .resource = resource_index, .first_span = batch->span_count};
     w->rejection = inherited;
     if (!walk_envelope(w, f->bytes, &group->scope, &scope, &children)) return false;
-    if (!walk_scope(w, scope) || !walk_spans(w, f->bytes, index, w->rejection)) return false;
+    if (!walk_scope(w, scope)) return false;
+    group->rejected = w->rejection != NULL;
+    batch->edited |= group->rejected;
+    if (!walk_spans(w, f->bytes, index, w->rejection)) return false;
     group->span_count = batch->span_count - group->first_span;
     return true;
 }
@@ -489,6 +493,8 @@ static bool walk_resource_spans(walk *w, const wb_wire_field *f)
     if (!walk_envelope(w, message, &group->resource, &resource, &children)) return false;
     if (!walk_resource(w, resource, &group->attrs)) return false;
     const char *inherited = w->rejection;
+    group->rejected = inherited != NULL;
+    batch->edited |= group->rejected;
     while (message.len > 0) {
         (void)wb_wire_next(&message, &child); /* walk_envelope went through these bytes */
         if (child.number == 2 && !walk_scope_spans(w, &child, index, inherited)) return false;

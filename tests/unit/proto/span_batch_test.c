@@ -219,6 +219,22 @@ static void envelopes_that_rejection_empties_are_left_out(void **state)
     assert_int_equal(f->read.span_count, 0);
 }
 
+static void a_bad_resource_or_scope_is_left_out_even_without_spans(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    wb_slice bad_attr = make_len(m, 1, make_len(m, 1, WB_S("\xff")));
+    wb_slice bad = make_len(m, 1, make_len(m, 1, bad_attr));
+    wb_slice bad_scope = make_len(m, 2, make_len(m, 1, make_len(m, 1, WB_S("\xff"))));
+    wb_slice good = make_len(m, 2, make_len(m, 2, good_ids(m)));
+    wb_slice group[] = {bad_scope, good}, groups[] = {bad, make_len(m, 1, make_joined(m, group, 2))};
+    wb_batch *batch = walked(f, make_joined(m, groups, 2));
+    assert_int_equal(batch->rejected_count, 0);
+    write_and_open(f, batch);
+    assert_true(wb_slice_eq(f->read.body, make_len(m, 1, good)));
+    assert_int_equal(wb_span_batch_row(&f->read, 0).scope.len, 0);
+}
+
 /* ---- edits --------------------------------------------------------------------------------------------- */
 
 typedef struct expected {
@@ -525,6 +541,7 @@ int main(void)
         CASE(an_untouched_batch_keeps_its_bytes),
         CASE(rejected_spans_are_left_out_and_the_rest_keeps_its_bytes),
         CASE(envelopes_that_rejection_empties_are_left_out),
+        CASE(a_bad_resource_or_scope_is_left_out_even_without_spans),
         CASE(random_edits_render_to_what_was_asked),
         CASE(rendering_twice_gives_the_same),
         CASE(a_length_that_needs_fewer_bytes_shrinks_every_envelope),
