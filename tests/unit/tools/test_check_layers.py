@@ -54,17 +54,17 @@ def test_parts_of_the_sidecar_do_not_know_each_other(tmp_path, part, other):
     assert f"sidecar/{part} may not know sidecar/{other}" in finding
 
 
-def test_delivery_reads_the_journal_by_its_reader_header_only(tmp_path):
+def test_delivery_reads_the_journal_by_its_public_header_only(tmp_path):
     files = {
-        "sidecar/delivery/x.c": include("sidecar/journal/reader.h"),
-        "sidecar/journal/reader.h": "",
+        "sidecar/delivery/x.c": include("sidecar/journal/journal.h"),
+        "sidecar/journal/journal.h": "",
         "sidecar/journal/frame.h": "",
     }
     assert not plant(tmp_path, files)
     files["sidecar/delivery/x.c"] = include("sidecar/journal/frame.h")
     assert plant(tmp_path, files)
     files["sidecar/delivery/x.c"] = ""
-    files["sidecar/pipeline/x.c"] = include("sidecar/journal/reader.h")
+    files["sidecar/pipeline/x.c"] = include("sidecar/journal/journal.h")
     assert plant(tmp_path, files)
 
 

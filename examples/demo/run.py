@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: real A2A agents, one signed and verified trace. ./demo.sh is the way in.
+
+Acts, one line of narration each:
+    0  without Waybill: an agent with plain OpenTelemetry joins a trace that a stranger made up
+    1  planner asks researcher (a stream) and writer (a task, polled); writer asks researcher: depth 2
+    2  the open delegation is seen; writer's sidecar is killed with -9 and started again
+    3  an outsider with an unknown key: linked, in a trace of its own
+    4  an attacker forges, replays, re-aims and widens: refused, and told next to nothing
+    5  one stitched tree
+At the end checker.py, which shares no code with Waybill, verifies what the store holds. Its verdict is
+the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from stage import HERE, DemoFailed, Stage
+
+CHECK_S = 10.0
+PLANTS = ("missing-key", "no-restart")
+
+
+class Demo:
+    def __init__(self, stage: Stage, options: argparse.Namespace) -> None:
+        self.stage = stage
+        self.options = options
+        self.report: dict[str, Any] = {"ids": {}, "attacks": [], "store": str(stage.store)}
+
+    def tell(self, act: int, text: str) -> None:
+        print(f"{act} | {text}", file=sys.stderr if self.options.json else sys.stdout, flush=True)
+
+    def cli(self, *args: str, of: str = "planner") -> str:
+        return self.stage.sidecars[of].cli(*args)
+
+    # -- the acts --------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Start everybody; the servers start side by side."""
+        stage = self.stage
+        if self.options.plant == "missing-key":
+            stage.take_key_away("writer", "planner")
+        port = {name: str(number) for name, number in stage.ports.items()}
+        stage.start_sidecars()
+        self.plain = stage.start("plain_agent.py", port["plain"])
+        servers = [
+            self.plain,
+            stage.start("researcher.py", port["researcher"], sidecar="researcher"),
+            stage.start("writer.py", port["writer"], stage.url("researcher"), sidecar="writer"),
+            stage.start("attacker.py", "serve", port["attacker"]),
+        ]
+        for server in servers:
+            server.expect("ready")
+
+    def act0(self) -> None:
+        forged = os.urandom(16).hex()
+        traceparent = f"00-{forged}-{os.urandom(8).hex()}-01"
+        attacker = self.stage.start("attacker.py", "forge-trace", self.stage.url("plain"), traceparent)
+        joined = self.plain.expect("joined")
+        attacker.wait()
+        if joined["trace_id"] != forged:
+            raise DemoFailed("the plain agent did not join the forged trace")
+        self.tell(0, f"without Waybill: plain OpenTelemetry joins trace {forged[:8]}…, which a stranger "
+                  f"made up (its span {joined['span_id']})")
+        self.plain.end()
+
+    def act1(self) -> None:
+        stage = self.stage
+        self.planner = stage.start("planner.py", "report", stage.url("researcher"),
+                                   stage.url("writer"), sidecar="planner")
+        self.trace_id = self.planner.expect("began")["trace_id"]
+        found = self.planner.expect("researched")
+        self.report["trace_id"] = self.trace_id
+        self.tell(1, f"planner asks researcher over A2A: {found['events']} events streamed, "
+                  f"\"{found['answer']}\"; then writer, whose task it polls")
+
+    def act2(self) -> None:
+        self.planner.expect("writing")
+        rows = self.open_delegations()
+        self.report["open_seen"] = rows
+        sidecar = self.stage.sidecars["writer"]
+        sidecar.kill9()
+        self.report["killed_ns"] = time.time_ns()
+        if self.options.plant != "no-restart":
+            sidecar.start()
+        self.report["restarted_ns"] = time.time_ns()
+        done = self.planner.expect("written")
+        self.planner.wait()
+        self.tell(2, f"while it writes, `waybill delegations` shows {len(rows)} open; its sidecar is "
+                  f"killed with -9 and started again; the task ends: {done['state']}")
+
+    def open_delegations(self) -> list[Any]:
+        """As the command line shows them, once the store has them."""
+        deadline = time.monotonic() + 2
+        while True:
+            rows = json.loads(self.cli("--json", "delegations", "--open"))
+            rows = [row for row in rows if row.get("trace_id") == self.trace_id]
+            if rows or time.monotonic() >= deadline:
+                return rows
+            time.sleep(0.05)
+
+    def act3(self) -> None:
+        outsider = self.stage.start("outsider.py", self.stage.url("researcher"), sidecar="outsider")
+        self.report["outsider_trace_id"] = outsider.expect("began")["trace_id"]
+        answered = outsider.expect("answered")
+        outsider.wait()
+        self.tell(3, f"an outsider with an unknown key is answered ({answered['answer']}), in a trace of "
+                  "researcher's own, linked")
+
+    def act4(self) -> None:
+        stage = self.stage
+        errand = stage.start("planner.py", "errand", stage.url("attacker"), sidecar="planner")
+        self.report["errand_trace_id"] = errand.expect("began")["trace_id"]
+        errand.expect("handed")
+        errand.wait()
+        attacker = stage.start("attacker.py", "attack", stage.url("researcher"), str(stage.seed),
+                               str(stage.wire))
+        for _ in range(4):
+            self.report["attacks"].append(attacker.expect("attacked"))
+        attacker.wait()
+        codes = ", ".join(f"{a['trick']} {self.code_of(a)}" for a in self.report["attacks"])
+        self.tell(4, f"an attacker is refused, told a class and a reference only; the log has: {codes}")
+
+    def code_of(self, attack: dict[str, Any]) -> str:
+        """What the victim's own log says about it."""
+        for line in self.stage.sidecars["researcher"].log().splitlines():
+            if attack["message_id"] in line and "code=" in line:
+                return line.split('code="')[1].split('"')[0]
+        return "nothing"
+
+    def act5(self) -> None:
+        tree = self.cli("trace", "show", self.trace_id)
+        self.tell(5, f"one tree of everything, stitched from three sidecars: trace {self.trace_id}")
+        if self.options.json:
+            print(self.cli("--json", "trace", "show", self.trace_id), end="")
+        else:
+            print(tree, end="")
+
+    # -- the verdict -----------------------------------------------------------------------------
+
+    def check(self) -> bool:
+        """checker.py's verdict; what was acknowledged last may still be on its way to the store."""
+        stage = self.stage
+        self.report["logs"] = {name: str(s.log_file) for name, s in stage.sidecars.items()}
+        self.report["trust"] = {name: str(s.state_dir / "trust.d") for name, s in stage.sidecars.items()}
+        file = stage.folder / "report.json"
+        file.write_text(json.dumps(self.report, indent=1))
+        deadline = time.monotonic() + CHECK_S
+        while True:
+            done = subprocess.run([sys.executable, str(HERE / "checker.py"), str(file)],
+                                  capture_output=True, text=True)
+            if done.returncode == 0 or time.monotonic() >= deadline:
+                break
+            time.sleep(0.3)
+        said = (done.stdout + done.stderr).strip()
+        print(said, file=sys.stderr if self.options.json else sys.stdout)
+        return done.returncode == 0
+
+    def play(self) -> bool:
+        self.open()
+        self.act0()
+        self.act1()
+        self.act2()
+        self.act3()
+        self.act4()
+        good = self.check()
+        self.act5()
+        return good
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./demo.sh", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--json", action="store_true", help="print the tree as JSON, the rest to stderr")
+    parser.add_argument("--keep", action="store_true", help="leave all running, say what to try")
+    parser.add_argument("--folder", type=pathlib.Path, help="work in this new folder and leave it there")
+    parser.add_argument("--plant", choices=PLANTS, help="break something: the demo must fail")
+    return parser.parse_args()
+
+
+def show_what_to_try(demo: Demo) -> None:
+    waybill, stop = demo.stage.leave_running()
+    print(f"\nAll is left running. Try:\n    {waybill} trace list\n"
+          f"    {waybill} trace show {demo.trace_id}\n    {waybill} delegations\n"
+          f"and end it with:\n    {stop}", file=sys.stderr if demo.options.json else sys.stdout)
+
+
+def main() -> int:
+    options = parse()
+    if options.folder:
+        options.folder.mkdir(parents=True)
+    # below /tmp: a socket's path may have 107 bytes
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp"))
+    stage, good = Stage(folder), False
+    started = time.monotonic()
+    try:
+        demo = Demo(stage, options)
+        good = demo.play()
+        took = time.monotonic() - started
+        print(f"demo: {'passed' if good else 'FAILED'}, {took:.1f} s", file=sys.stderr)
+        if options.keep:
+            show_what_to_try(demo)
+    except (DemoFailed, RuntimeError, TimeoutError) as error:
+        print(f"demo: FAILED: {error}", file=sys.stderr)
+        print(f"(logs: {folder})", file=sys.stderr)
+        options.keep = False
+    finally:
+        if not options.keep:
+            stage.close()
+            if options.folder:
+                shutil.copytree(folder, options.folder, dirs_exist_ok=True,
+                                ignore=shutil.ignore_patterns("ipc.sock"))
+            if good:
+                shutil.rmtree(folder, ignore_errors=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
