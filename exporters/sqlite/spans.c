@@ -91,10 +91,10 @@ static const char *status_name(uint8_t status)
     return status < WB_COUNT(names) ? names[status] : names[0];
 }
 
-static void bind_span(wb_rows *rows, wb_rows_values *v, const wb_span_row *row, const shared *s,
-                      uint64_t seq)
+/* The values are bound as they lie, so `columns` must outlive the statement's run. */
+static void bind_span(wb_rows *rows, wb_rows_values *v, const wb_span_row *row,
+                      const span_columns *columns, const shared *s, uint64_t seq)
 {
-    span_columns c = read_columns(row->span);
     wb_otlp_span_detail detail = wb_otlp_read_span(row->span);
     wb_put_id(v, row->trace_id.b, sizeof row->trace_id.b);
     wb_put_id(v, row->span_id.b, sizeof row->span_id.b);
@@ -106,11 +106,11 @@ static void bind_span(wb_rows *rows, wb_rows_values *v, const wb_span_row *row, 
     wb_put_str(v, status_name(row->status_code));
     wb_put_text(v, detail.status_message);
     wb_put_text(v, s->service);
-    wb_put_text(v, c.span_type);
-    wb_put_text(v, c.error_type);
-    wb_put_text(v, c.session_id);
-    wb_put_id(v, c.acceptance_id.b, sizeof c.acceptance_id.b);
-    wb_put_id(v, c.delegation_id.b, sizeof c.delegation_id.b);
+    wb_put_text(v, columns->span_type);
+    wb_put_text(v, columns->error_type);
+    wb_put_text(v, columns->session_id);
+    wb_put_id(v, columns->acceptance_id.b, sizeof columns->acceptance_id.b);
+    wb_put_id(v, columns->delegation_id.b, sizeof columns->delegation_id.b);
     wb_put_number(v, (uint64_t)rows->sidecar_id);
     wb_put_number(v, seq);
     wb_put_number_or_null(v, (uint64_t)s->resource_id);
@@ -122,8 +122,9 @@ static wb_status write_span(wb_rows *rows, const wb_span_row *row, const shared 
                             wb_error *err)
 {
     wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_SPAN);
+    span_columns columns = read_columns(row->span);
     wb_rows_part *part;
-    bind_span(rows, &v, row, s, seq);
+    bind_span(rows, &v, row, &columns, s, seq);
     WB_TRY(wb_rows_run(rows, &v, NULL, err));
     if (!wb_rows_changed(rows)) return WB_OK; /* it was there */
     WB_TRY(wb_rows_part_of(rows, &row->trace_id, row->start_ns, &part, err));
