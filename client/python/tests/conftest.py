@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import shutil
+import sqlite3
 import sys
 import tempfile
 from typing import Callable, Iterator
@@ -58,10 +60,100 @@ def sidecar(sidecars: Callable[..., kit.Sidecar]) -> kit.Sidecar:
 
 
 @pytest.fixture
+def store(sidecar: kit.Sidecar) -> Store:
+    return Store(sidecar.store)
+
+
+@pytest.fixture
 def wb(sidecar: kit.Sidecar) -> Iterator[waybill.Waybill]:
     client = waybill.Waybill(socket=sidecar.socket, name="agent")
     yield client
     client.close()
+
+
+class Store:
+    """What the sidecars delivered, read as plain rows."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    def rows(self, sql: str, *values: object) -> list[dict[str, object]]:
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)) as db:
+                db.row_factory = sqlite3.Row
+                return [dict(row) for row in db.execute(sql, values)]
+        except sqlite3.OperationalError:  # not made yet
+            return []
+
+    def wait(self, sql: str, *values: object, count: int = 1) -> list[dict[str, object]]:
+        """The rows, once there are at least `count`."""
+        return kit.wait_until(
+            lambda: rows if len(rows := self.rows(sql, *values)) >= count else None, 10, sql
+        )
+
+    def one(self, sql: str, *values: object) -> dict[str, object]:
+        found = self.wait(sql, *values)
+        assert len(found) == 1, found
+        return found[0]
+
+
+class Agent:
+    """A sidecar, a client on it, and the port that the agent serves A2A on."""
+
+    def __init__(self, sidecar: kit.Sidecar, port: int) -> None:
+        self.sidecar = sidecar
+        self.port = port
+        self.wb = waybill.Waybill(socket=sidecar.socket, name=sidecar.name)
+
+    @property
+    def id(self) -> str:
+        return f"spiffe://example.org/{self.sidecar.name}"
+
+
+class Company:
+    """Agents a, b, c: each knows the others' ports and trusts their keys; one store."""
+
+    def __init__(self, base: pathlib.Path, extra: str = "") -> None:
+        agents = pytest.importorskip("agents")  # needs PyNaCl for the public keys
+        program("waybilld")
+        ports = {name: kit.free_port() for name in "abc"}
+        sidecars = {}
+        for name in ports:
+            peers = "".join(
+                f"  - {{id: spiffe://example.org/{other}, origins: ['http://127.0.0.1:{port}']}}\n"
+                for other, port in ports.items()
+                if other != name
+            )
+            sidecars[name] = kit.Sidecar(
+                name,
+                base=base,
+                config=f"self_ids: [spiffe://example.org/{name}]\n"
+                f"admin: {{listen: 127.0.0.1:0}}\npeers:\n{peers}{extra}",
+            )
+            sidecars[name].start()
+            sidecars[name].stop()
+        for name, sidecar in sidecars.items():
+            for other in ports:
+                if other != name:
+                    key = agents.public_key(sidecars[other])
+                    agents.trust(sidecar, f"spiffe://example.org/{other}", key)
+            sidecar.start()
+        self.a, self.b, self.c = (Agent(sidecars[name], ports[name]) for name in "abc")
+        self.store = Store(sidecars["a"].store)
+
+    def close(self) -> None:
+        for agent in (self.a, self.b, self.c):
+            agent.wb.close()
+            agent.sidecar.close()
+
+
+@pytest.fixture(scope="module")
+def company() -> Iterator[Company]:
+    base = pathlib.Path(tempfile.mkdtemp(prefix="wbt-", dir="/tmp"))
+    made = Company(base)
+    yield made
+    made.close()
+    shutil.rmtree(base, ignore_errors=True)
 
 
 def request(**body: object) -> _wire.Request:

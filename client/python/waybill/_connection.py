@@ -54,6 +54,7 @@ MAX_REPLY_BYTES = 4 << 20
 
 _READ_BYTES = 64 << 10
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.01, 0.5
+_HANDSHAKE_S = 0.2
 _AGAIN = frozenset((Status.FULL, Status.UNAVAILABLE, Status.TIMEOUT))
 
 
@@ -198,9 +199,20 @@ class Connection:
         try:
             while not self._closing:
                 self._step()
+            self._shake_hands()
         finally:
             self._hang_up("the client is closed")
             self._end()
+
+    def _shake_hands(self) -> None:
+        """Do not leave in the middle of the handshake, if we can help it: a listener of nng 1.5.2
+        whose peer is gone by the time that it says its header accepts nobody any more."""
+        if self._socket is None or self._decoder is None or self._decoder.greeted:
+            return
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(_HANDSHAKE_S)
+            self._socket.sendall(self._out)
+            self._socket.recv(_sp.HEADER_LEN)
 
     def _step(self) -> None:
         now = time.monotonic()
