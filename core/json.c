@@ -149,33 +149,51 @@ static void unescape(const reader *r, wb_slice raw, uint8_t *out)
     }
 }
 
-/* r->at is behind the opening quote. `keep_long` false: too long a string is a fault. */
-static bool read_string(reader *r, bool keep_long, wb_slice *out)
+/* A string as it stands between its quotes, and what it comes to. */
+typedef struct scanned {
+    wb_slice raw;
+    size_t len; /* unescaped */
+    bool escapes;
+} scanned;
+
+/* r->at is behind the opening quote. `any_length` false: too long a string is a fault. */
+static bool scan_string(reader *r, bool any_length, scanned *out)
 {
     const uint8_t *start = r->at;
-    size_t len = 0;
-    bool escapes = false;
+    scanned s = {0};
     while (!next_is(r, '"')) {
         uint32_t c = 0;
         size_t plain;
         if (r->at == r->end) return stop(r, WB_JSON_SYNTAX);
         if (!read_char(r, &c, &plain)) return false;
-        escapes = escapes || plain == 0;
-        len += plain > 0 ? plain : utf8_len(c);
-        if (len > r->limits->string_bytes && !keep_long) return stop(r, WB_JSON_SIZE);
+        s.escapes = s.escapes || plain == 0;
+        s.len += plain > 0 ? plain : utf8_len(c);
+        if (s.len > r->limits->string_bytes && !any_length) return stop(r, WB_JSON_SIZE);
     }
-    wb_slice raw = {start, (size_t)(r->at - start)};
+    s.raw = (wb_slice){start, (size_t)(r->at - start)};
     r->at++;
-    *out = (wb_slice){escapes ? NULL : start, len};
-    if (len > r->limits->string_bytes || r->only_counting) {
-        out->ptr = NULL;
-    } else if (escapes) {
-        uint8_t *copy = wb_arena_alloc(r->arena, len);
-        if (!copy) return false;
-        unescape(r, raw, copy);
-        out->ptr = copy;
-    }
+    *out = s;
     return true;
+}
+
+static bool keep_string(reader *r, const scanned *s, wb_slice *out)
+{
+    *out = s->raw;
+    if (!s->escapes) return true;
+    uint8_t *copy = wb_arena_alloc(r->arena, s->len);
+    if (!copy) return false;
+    unescape(r, s->raw, copy);
+    *out = (wb_slice){copy, s->len};
+    return true;
+}
+
+static bool read_string(reader *r, wb_slice *out)
+{
+    scanned s;
+    if (!scan_string(r, r->limits->count_excess, &s)) return false;
+    *out = (wb_slice){NULL, s.len};
+    if (s.len > r->limits->string_bytes || r->only_counting) return true;
+    return keep_string(r, &s, out);
 }
 
 static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
@@ -264,12 +282,13 @@ static bool read_value(reader *r, uint32_t depth, wb_json *out);
  * name is compared with earlier ones alone. */
 static bool read_member(reader *r, uint32_t depth, wb_json *object, wb_json ***tail)
 {
+    scanned name;
     if (!next_is(r, '"')) return stop(r, WB_JSON_SYNTAX);
     if (object->n >= r->limits->members) return stop(r, WB_JSON_SIZE);
     wb_json *member = wb_arena_alloc(r->arena, sizeof *member);
     if (!member) return false;
     r->at++;
-    if (!read_string(r, false, &member->name)) return false;
+    if (!scan_string(r, false, &name) || !keep_string(r, &name, &member->name)) return false;
     if (wb_json_member(object, member->name)) return stop(r, WB_JSON_DUPLICATE);
     skip_space(r);
     if (!next_is(r, ':')) return stop(r, WB_JSON_SYNTAX);
@@ -341,7 +360,7 @@ static bool read_value(reader *r, uint32_t depth, wb_json *out)
     case '"':
         r->at++;
         out->type = WB_JSON_STRING;
-        return read_string(r, r->limits->count_excess, &out->text);
+        return read_string(r, &out->text);
     case '+':
     case '-':
     case '.': return read_number(r, out);

@@ -235,38 +235,56 @@ static wb_status read_directory(wb_trust *trust, const wb_trust *previous, DIR *
     return WB_OK;
 }
 
-wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
+static wb_status read_folder(wb_trust *trust, const wb_trust *previous, const char *dir,
+                             wb_error *err)
 {
-    WB_AUTO(wb_trust) trust = trust_new();
-    if (!trust) return no_memory(err);
     wb_status status = wb_folder_check(dir, err);
-    if (status == WB_OK) {
-        DIR *stream = opendir(dir);
-        if (!stream) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
-        status = read_directory(trust, previous, stream, err);
-        (void)closedir(stream);
-    } else if (status == WB_ERR_NOT_FOUND) {
-        status = WB_OK; /* nobody was laid down: nobody is believed */
-    }
-    if (status == WB_OK) *out = WB_STEAL(trust);
+    if (status == WB_ERR_NOT_FOUND) return WB_OK; /* nobody was laid down: nobody is believed */
+    WB_TRY(status);
+    DIR *stream = opendir(dir);
+    if (!stream) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
+    status = read_directory(trust, previous, stream, err);
+    (void)closedir(stream);
     return status;
 }
 
-wb_status wb_trust_parse(wb_slice text, wb_trust **out, wb_error *err)
+/* Hands over a table that was filled, frees one that was not. */
+static wb_status finish(wb_trust *trust, wb_status status, wb_trust **out)
 {
-    WB_AUTO(wb_trust) trust = trust_new();
+    if (status == WB_OK)
+        *out = trust;
+    else
+        wb_trust_free(trust);
+    return status;
+}
+
+wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
+{
+    wb_trust *trust = trust_new();
+    if (!trust) return no_memory(err);
+    return finish(trust, read_folder(trust, previous, dir, err), out);
+}
+
+static wb_status read_text(wb_trust *trust, wb_slice text, wb_error *err)
+{
     WB_AUTO(wb_arena) scratch = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
     wb_trust_issuer *issuers = NULL;
     size_t n = 0;
-    if (!trust || !scratch) return no_memory(err);
+    if (!scratch) return no_memory(err);
     WB_TRY(wb_trust_file_parse(text, scratch, trust->arena, &issuers, &n, err));
     for (size_t i = 0; i < n; i++) WB_TRY(push(trust, &issuers[i], "", err));
     sort(trust);
     for (size_t i = 1; i < trust->n; i++)
         if (compare_entries(&trust->entries[i - 1], &trust->entries[i]) == 0)
             return wb_fail(err, WB_ERR_MALFORMED, "an issuer twice");
-    *out = WB_STEAL(trust);
     return WB_OK;
+}
+
+wb_status wb_trust_parse(wb_slice text, wb_trust **out, wb_error *err)
+{
+    wb_trust *trust = trust_new();
+    if (!trust) return no_memory(err);
+    return finish(trust, read_text(trust, text, err), out);
 }
 
 const wb_trust_issuer *wb_trust_find(const wb_trust *trust, wb_slice issuer)

@@ -174,25 +174,28 @@ static bool another_trace(const verifier *v)
            !WB_ID_EQ(claimed.trace, v->leaf->tid);
 }
 
+/* All links could be read: steps 7 to 14, and what they mean. */
+static void judge(verifier *v, wb_verify_result *r)
+{
+    r->links = v->links;
+    r->n_links = v->n;
+    r->leaf = &v->links[v->n - 1];
+    r->policy = wb_policy_for(v->in->policies, v->leaf->iss);
+    r->code = check_all(v);
+    if (r->code != WB_E_NONE) return;
+    r->proven = !v->unproven;
+    r->speaks_for = r->proven ? v->leaf->sub : v->leaf->iss;
+    if (v->unproven) r->warnings |= WB_W_CHAIN_UNVERIFIED;
+    if (another_trace(v)) r->warnings |= WB_W_TRACEPARENT;
+}
+
 wb_status wb_token_verify(const wb_verify_input *in, wb_arena *arena, wb_verify_result *out)
 {
     verifier v = {.in = in};
     wb_verify_result r = {.code = check_carrier(in),
                           .policy = wb_policy_for(in->policies, in->peer_id)};
     if (r.code == WB_E_NONE) WB_TRY(parse_links(&v, arena, &r.code));
-    if (v.leaf) {
-        r.links = v.links;
-        r.n_links = v.n;
-        r.leaf = &v.links[v.n - 1];
-        r.policy = wb_policy_for(in->policies, v.leaf->iss);
-        r.code = check_all(&v);
-    }
-    if (r.code == WB_E_NONE) {
-        r.proven = !v.unproven;
-        r.speaks_for = r.proven ? v.leaf->sub : v.leaf->iss;
-        if (v.unproven) r.warnings |= WB_W_CHAIN_UNVERIFIED;
-        if (another_trace(&v)) r.warnings |= WB_W_TRACEPARENT;
-    }
+    if (r.code == WB_E_NONE) judge(&v, &r);
     *out = r;
     return WB_OK;
 }

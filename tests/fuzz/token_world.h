@@ -19,6 +19,6 @@ wb_arena *fuzz_arena(void);
 void assert_only_the_example_continues(const wb_chain *chain);
 
 /** Assert that two claims say the same. */
-void assert_same_claims(const wb_claims *a, const wb_claims *b);
+void assert_same_claims(const wb_claims *x, const wb_claims *y);
 
 #endif

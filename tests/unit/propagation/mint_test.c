@@ -68,18 +68,18 @@ static void an_ask_above_the_pool_is_denied(void **state)
     parent.free.tok = 200;
     static const struct {
         const char *name;
-        bool cost, tok, ms;
         uint64_t value, deadline;
         wb_status expected;
+        bool cost, tok, ms;
     } cases[] = {
-        {"cost above what is free", true, false, false, 101, 0, WB_ERR_DENIED},
-        {"all of the free cost", true, false, false, 100, 0, WB_OK},
-        {"tokens above what is free", false, true, false, 201, 0, WB_ERR_DENIED},
-        {"all of the free tokens", false, true, false, 200, 0, WB_OK},
-        {"ms above the grant", false, false, true, 600001, 0, WB_ERR_DENIED},
-        {"all of the grant's ms", false, false, true, 600000, 0, WB_OK},
-        {"a deadline behind the grant's", false, false, false, 0, 1767229201, WB_ERR_DENIED},
-        {"the grant's deadline", false, false, false, 0, 1767229200, WB_OK},
+        {"cost above what is free", 101, 0, WB_ERR_DENIED, true, false, false},
+        {"all of the free cost", 100, 0, WB_OK, true, false, false},
+        {"tokens above what is free", 201, 0, WB_ERR_DENIED, false, true, false},
+        {"all of the free tokens", 200, 0, WB_OK, false, true, false},
+        {"ms above the grant", 600001, 0, WB_ERR_DENIED, false, false, true},
+        {"all of the grant's ms", 600000, 0, WB_OK, false, false, true},
+        {"a deadline behind the grant's", 0, 1767229201, WB_ERR_DENIED, false, false, false},
+        {"the grant's deadline", 0, 1767229200, WB_OK, false, false, false},
     };
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
         wb_mint_ask ask = ask_of_b(f);

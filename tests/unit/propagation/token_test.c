@@ -194,10 +194,11 @@ static void text_that_is_not_strict_json_is_refused(void **state)
 static void json_sizes_are_checked_at_their_exact_limits(void **state)
 {
     token_fixture *f = *state;
-    char x[300] = {0}, members[600] = "{", elements[200] = "{\"x\":[0";
+    char x[300] = {0}, members[600] = "{";
+    const char *elements = "{\"x\":[0";
     memset(x, 'x', 256);
     for (int i = 0; i < 40; i++) (void)sprintf(members + strlen(members), "\"m%02d\":0,", i);
-    for (int i = 1; i < 40; i++) strcat(elements, ",0");
+    for (int i = 1; i < 40; i++) elements = wb_arena_printf(f->arena, "%s,0", elements);
     const text_case cases[] = {
         {"a string of 256", wb_arena_printf(f->arena, "{\"x\":\"%s\"}", x), WB_E_SIZE},
         {"a string of 255", wb_arena_printf(f->arena, "{\"x\":\"%.255s\"}", x), WB_E_VER},

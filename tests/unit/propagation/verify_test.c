@@ -507,29 +507,28 @@ static void the_table_of_verdicts_holds(void **state)
         const char *name;
         wb_trust_policy policy;
         wb_replay_outcome replay;
-        bool conflict;
         wb_verdict_kind kind;
-        bool verified;
         wb_token_code code;
-        const char *wire_class;
+        bool conflict, verified;
         uint32_t warnings;
+        const char *wire_class;
     } cases[] = {
-        {"the same jti, other bytes", friendly, WB_REPLAY_OTHER, false, WB_VERDICT_REJECT, false,
-         WB_E_REPLAY, "replayed", 0},
-        {"no room for a row", friendly, WB_REPLAY_NO_ROOM, false, WB_VERDICT_REJECT, false,
-         WB_E_REPLAY_FULL, "refused", 0},
-        {"an issuer that is rejected", banned, WB_REPLAY_NEW, false, WB_VERDICT_REJECT, false,
-         WB_E_POLICY, "refused", 0},
-        {"a replay counts before the policy", banned, WB_REPLAY_OTHER, false, WB_VERDICT_REJECT,
-         false, WB_E_REPLAY, "replayed", 0},
-        {"the same token again", friendly, WB_REPLAY_SAME, true, WB_VERDICT_DUPLICATE, true,
-         WB_E_NONE, "replayed", 0},
-        {"a trace with another owner", friendly, WB_REPLAY_NEW, true, WB_VERDICT_LINK, true,
-         WB_E_NONE, "", WB_W_TRACE_CONFLICT},
-        {"an issuer that is linked", stranger, WB_REPLAY_NEW, false, WB_VERDICT_LINK, true,
-         WB_E_NONE, "", 0},
-        {"all is well", friendly, WB_REPLAY_NEW, false, WB_VERDICT_CONTINUE, true, WB_E_NONE, "",
-         0},
+        {"the same jti, other bytes", friendly, WB_REPLAY_OTHER, WB_VERDICT_REJECT, WB_E_REPLAY,
+         false, false, 0, "replayed"},
+        {"no room for a row", friendly, WB_REPLAY_NO_ROOM, WB_VERDICT_REJECT, WB_E_REPLAY_FULL,
+         false, false, 0, "refused"},
+        {"an issuer that is rejected", banned, WB_REPLAY_NEW, WB_VERDICT_REJECT, WB_E_POLICY, false,
+         false, 0, "refused"},
+        {"a replay counts before the policy", banned, WB_REPLAY_OTHER, WB_VERDICT_REJECT,
+         WB_E_REPLAY, false, false, 0, "replayed"},
+        {"the same token again", friendly, WB_REPLAY_SAME, WB_VERDICT_DUPLICATE, WB_E_NONE, true,
+         true, 0, "replayed"},
+        {"a trace with another owner", friendly, WB_REPLAY_NEW, WB_VERDICT_LINK, WB_E_NONE, true,
+         true, WB_W_TRACE_CONFLICT, ""},
+        {"an issuer that is linked", stranger, WB_REPLAY_NEW, WB_VERDICT_LINK, WB_E_NONE, false,
+         true, 0, ""},
+        {"all is well", friendly, WB_REPLAY_NEW, WB_VERDICT_CONTINUE, WB_E_NONE, false, true, 0,
+         ""},
     };
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
         r.policy = cases[i].policy;
