@@ -30,7 +30,9 @@ enum {
     EXIT_START = 1,
     EXIT_USAGE = 2,
     EXIT_CONFIG = 78,
-    IPC_CONTEXTS = 128,               /* requests in hand at once */
+    IPC_CONTEXTS = 128, /* requests in hand at once */
+    IPC_CONNECTIONS = 1024,
+    IPC_STALL_MS = 5000,
     IN_HAND_BYTES = 12 * 1024 * 1024, /* DESIGN section 4 */
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
     TICK_MS = 1000,
@@ -50,8 +52,8 @@ typedef struct daemon_parts {
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
-    pthread_t spare_thread;
-    bool state_made, spare_started;
+    pthread_t spare_thread, ipc_thread;
+    bool state_made, spare_started, ipc_started;
 } daemon_parts;
 
 static const char help_text[] =
@@ -226,31 +228,52 @@ static wb_status start_spare(daemon_parts *d, wb_error *err)
     return WB_OK;
 }
 
-static void on_foreign_peer(void *self, uint64_t uid)
+static void on_closed_out(void *self, const char *why, uint64_t uid)
 {
-    wb_sidecar *sidecar = self;
-    wb_count(&sidecar->counters.foreign_peers);
-    WB_LOG(WARN, "ipc.foreign_peer", "a process of another user was closed out",
-           WB_KV("peer_uid", uid), WB_KV("own_uid", (uint64_t)geteuid()));
+    daemon_parts *d = self;
+    wb_count(&d->sidecar.counters.clients_closed_out);
+    WB_LOG(WARN, "ipc.closed_out", "a client was closed", WB_KV("why", why), WB_KV("peer_uid", uid),
+           WB_KV("own_uid", (uint64_t)geteuid()));
 }
 
-static void on_call(void *self, wb_ipc_call *call, bool over)
+static void on_call(void *self, wb_ipc_call *call)
 {
-    daemon_parts *d = (daemon_parts *)self; /* sidecar is its first member */
-    wb_workers_take(d->workers, call, over);
+    wb_workers_take(((daemon_parts *)self)->workers, call);
+}
+
+static void *run_ipc(void *arg)
+{
+    wb_ipc_run(((daemon_parts *)arg)->sidecar.ipc);
+    return NULL;
 }
 
 static wb_status open_ipc(daemon_parts *d, wb_error *err)
 {
+    size_t largest = d->config.ipc_max_message_bytes;
     const wb_ipc_options ipc = {.socket_path = d->paths.socket,
                                 .allowed_uid = geteuid(),
-                                .max_message_bytes = d->config.ipc_max_message_bytes,
-                                .max_in_hand_bytes = IN_HAND_BYTES,
+                                .max_message_bytes = largest,
+                                .max_in_hand_bytes =
+                                    largest > IN_HAND_BYTES ? largest : IN_HAND_BYTES,
                                 .contexts = IPC_CONTEXTS,
+                                .connections = IPC_CONNECTIONS,
+                                .stall_ms = IPC_STALL_MS,
                                 .on_call = on_call,
-                                .on_foreign_peer = on_foreign_peer,
-                                .self = &d->sidecar};
-    return wb_ipc_open(&ipc, &d->sidecar.ipc, err);
+                                .on_closed_out = on_closed_out,
+                                .self = d};
+    WB_TRY(wb_ipc_open(&ipc, &d->sidecar.ipc, err));
+    int rv = pthread_create(&d->ipc_thread, NULL, run_ipc, d);
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "ipc thread");
+    d->ipc_started = true;
+    return WB_OK;
+}
+
+static void close_ipc(daemon_parts *d)
+{
+    if (!d->sidecar.ipc) return;
+    wb_ipc_close(d->sidecar.ipc);
+    if (d->ipc_started) pthread_join(d->ipc_thread, NULL);
+    wb_ipc_free(d->sidecar.ipc);
 }
 
 static wb_status start(daemon_parts *d, wb_error *err)
@@ -322,7 +345,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_writer_stop(sidecar->writer);
     wb_admin_close(d->admin);
     if (sidecar->ipc) (void)unlink(d->paths.status_file);
-    wb_ipc_close(sidecar->ipc);
+    close_ipc(d);
     wb_exporters_free(d->exporters);
     wb_sweep_free(d->sweep);
     if (sidecar->journal) wb_journal_close(sidecar->journal);

@@ -216,6 +216,7 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
     *ask = (wb_mint_ask){.now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S,
                          .skew_s = r->sidecar->config->trust_skew_s,
                          .iss = r->sidecar->config->self_ids[0],
+                         .kid = wb_key_ring_kid(r->sidecar->ring),
                          .aud = d->audience,
                          .jti = d->jti,
                          .tfl = (uint8_t)row->trace_flags,

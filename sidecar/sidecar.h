@@ -18,7 +18,7 @@
 
 /* Since start; each grows only. */
 typedef struct wb_counters {
-    atomic_ullong requests, requests_malformed, requests_over_limit, foreign_peers;
+    atomic_ullong requests, requests_malformed, clients_closed_out;
     atomic_ullong spans_accepted, spans_rejected, spans_dropped_by_clients;
     atomic_ullong delegations_signed, delegations_unsigned, delegations_denied, delegations_lost;
     atomic_ullong accepted_continue, accepted_link, accepted_unverified, duplicates, refused;

@@ -140,8 +140,7 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     } counters[] = {
         {"requests", &c->requests},
         {"requests_malformed", &c->requests_malformed},
-        {"requests_over_limit", &c->requests_over_limit},
-        {"foreign_peers", &c->foreign_peers},
+        {"clients_closed_out", &c->clients_closed_out},
         {"spans_accepted", &c->spans_accepted},
         {"spans_rejected", &c->spans_rejected},
         {"spans_dropped_by_clients", &c->spans_dropped_by_clients},

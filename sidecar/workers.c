@@ -17,16 +17,11 @@ enum {
     SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
 };
 
-typedef struct queued {
-    wb_ipc_call *call;
-    bool over;
-} queued;
-
 struct wb_workers {
     wb_sidecar *sidecar;
     pthread_mutex_t lock; /* guards ring, head, count, stopping */
     pthread_cond_t wake;
-    queued *ring;
+    wb_ipc_call **ring;
     uint32_t size, head, count;
     bool stopping;
     wb_request *requests; /* one per slot */
@@ -35,34 +30,33 @@ struct wb_workers {
     uint32_t n_threads;
 };
 
-void wb_workers_take(void *self, wb_ipc_call *call, bool over)
+void wb_workers_take(wb_workers *w, wb_ipc_call *call)
 {
-    wb_workers *w = self;
     pthread_mutex_lock(&w->lock);
     WB_ASSERT(w->count < w->size);
-    w->ring[(w->head + w->count++) % w->size] = (queued){call, over};
+    w->ring[(w->head + w->count++) % w->size] = call;
     pthread_mutex_unlock(&w->lock);
     pthread_cond_signal(&w->wake);
 }
 
-static bool next_call(wb_workers *w, queued *out)
+static wb_ipc_call *next_call(wb_workers *w)
 {
     pthread_mutex_lock(&w->lock);
     while (w->count == 0 && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
-    bool any = w->count > 0;
-    if (any) {
-        *out = w->ring[w->head];
+    wb_ipc_call *call = NULL;
+    if (w->count > 0) {
+        call = w->ring[w->head];
         w->head = (w->head + 1) % w->size;
         w->count--;
     }
     pthread_mutex_unlock(&w->lock);
-    return any;
+    return call;
 }
 
-static void refuse(wb_request *r, wb_status status, atomic_ullong *counter, const char *why)
+static void refuse(wb_request *r, const char *why)
 {
-    wb_count(counter);
-    wb_request_reply(r, status, why);
+    wb_count(&r->sidecar->counters.requests_malformed);
+    wb_request_reply(r, WB_ERR_MALFORMED, why);
 }
 
 static void dispatch(wb_request *r)
@@ -79,34 +73,25 @@ static void dispatch(wb_request *r)
     case WAYBILL__V1__REQUEST__BODY__NOT_SET:
     case _WAYBILL__V1__REQUEST__BODY__CASE_IS_INT_SIZE: break;
     }
-    refuse(r, WB_ERR_MALFORMED, &r->sidecar->counters.requests_malformed,
-           "the request has no body that this sidecar knows");
+    refuse(r, "the request has no body that this sidecar knows");
 }
 
-static void begin(wb_workers *w, queued item)
+static void begin(wb_workers *w, wb_ipc_call *call)
 {
-    wb_request *r = &w->requests[wb_ipc_slot(item.call)];
-    wb_counters *counters = &w->sidecar->counters;
+    wb_request *r = &w->requests[wb_ipc_slot(call)];
+    wb_slice bytes = wb_ipc_request(call);
+    wb_id id;
     waybill__v1__reply__init(r->reply);
     r->sidecar = w->sidecar;
-    r->call = item.call;
+    r->call = call;
     r->verb = NULL;
     wb_buffer_init(&r->spans, SPANS_BYTES);
-    wb_count(&counters->requests);
-    wb_slice bytes = wb_ipc_request(item.call);
-    r->in = item.over
-                ? NULL
-                : waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len, bytes.ptr);
-    wb_id id;
-    if (item.over) {
-        r->reply->retry_after_ms = 100;
-        refuse(r, WB_ERR_UNAVAILABLE, &counters->requests_over_limit,
-               "too many bytes in flight: send again later");
-    } else if (!r->in) {
-        refuse(r, WB_ERR_MALFORMED, &counters->requests_malformed, "this is no waybill.v1.Request");
+    wb_count(&w->sidecar->counters.requests);
+    r->in = waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len, bytes.ptr);
+    if (!r->in) {
+        refuse(r, "this is no waybill.v1.Request");
     } else if (r->in->protocol != PROTOCOL || !wb_request_id(&r->in->id, &id)) {
-        refuse(r, WB_ERR_MALFORMED, &counters->requests_malformed,
-               "protocol must be 1 and id 16 bytes, not all 0");
+        refuse(r, "protocol must be 1 and id 16 bytes, not all 0");
     } else {
         r->reply->id = r->in->id;
         dispatch(r);
@@ -116,7 +101,7 @@ static void begin(wb_workers *w, queued item)
 static void *run(void *arg)
 {
     wb_workers *w = arg;
-    for (queued item; next_call(w, &item);) begin(w, item);
+    for (wb_ipc_call *call; (call = next_call(w));) begin(w, call);
     return NULL;
 }
 

@@ -1,92 +1,468 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One REP socket and a fixed number of contexts. A context cycles: receive (nng waits), in hand (a
- * worker and the writer have it), send (nng writes the reply), receive again. A client that does not
- * read its replies blocks only its own pipe; a client that dies mid-message is nng's to clean up. When
- * all contexts are in hand nng stops reading from the pipes, so a flood is held in the clients.
+/* The server half of nng's REQ/REP protocol over nng's own Unix-socket streams.
  *
- * The point of acknowledgement is wb_ipc_send: nothing is answered by the receiver itself. */
+ * Why not nng's REP socket: in nng 1.5.2, the one that Debian 12 has, a client that hangs up during
+ * the eight-byte handshake stops the listener for good (nanomsg/nng issue 1518). Any process that
+ * connects and leaves would silence the sidecar. nng's byte streams below the socket layer do not have
+ * that fault, know the peer's uid, and let us bound what a client may take before taking it. Clients
+ * cannot tell the difference: the wire is nng's.
+ *
+ *   handshake  00 'S' 'P' 00, protocol u16 (client 0x30 REQ, we 0x31 REP), 00 00
+ *   message    01, length u64, then that many bytes: request id u32 with the high bit set, and a body
+ *
+ * all numbers big-endian. The reply repeats the request id.
+ *
+ * A connection reads one message after the other: handshake, head (9 bytes), body, and again. Before
+ * the body it takes a slot and the body's bytes out of what all share; if there is none it parks,
+ * reading nothing, until one is given back: a flood stays in the clients' own socket buffers. Replies
+ * queue per connection and leave in the order in which they were made. Whoever stalls amid a message,
+ * or lets replies lie, is closed after stall_ms and gives back what it held.
+ *
+ * Memory of a connection is freed by wb_ipc_run, when it is closed and nothing refers to it: its
+ * reading, its writing and each of its calls in hand count one. One mutex guards all of this file's
+ * state; nothing blocks under it. The point of acknowledgement is wb_ipc_send. */
 #include "sidecar/receivers/ipc.h"
 
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <nng/transport/ipc/ipc.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-typedef enum call_state { CALL_IDLE, CALL_RECEIVING, CALL_IN_HAND, CALL_SENDING } call_state;
+enum {
+    HANDSHAKE = 8,
+    HEAD = 9,
+    REQUEST_ID = 4,
+    RETRY_ACCEPT_MS = 100, /* after EMFILE and the like */
+};
+static const uint8_t our_handshake[HANDSHAKE] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
+static const uint8_t req_handshake[HANDSHAKE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+
+typedef struct connection connection;
 
 struct wb_ipc_call {
     wb_ipc *ipc;
-    nng_ctx ctx;
-    nng_aio *aio;
-    nng_msg *message; /* the request, then the answer */
+    connection *from;
+    wb_ipc_call *next; /* in the free list or in the connection's replies */
     uint32_t slot;
-    _Atomic call_state state;
+    uint8_t *bytes; /* the message; then the frame of its answer */
+    size_t len;
+    size_t held; /* of max_in_hand_bytes */
+};
+
+typedef enum reading { READ_HANDSHAKE, READ_HEAD, READ_BODY, READ_PARKED } reading;
+
+struct connection {
+    wb_ipc *ipc;
+    connection *prev, *next; /* in ipc->live, or next alone in ipc->ended */
+    connection *next_parked;
+    nng_stream *stream;
+    nng_aio *rx, *tx;
+    uint64_t uid;
+    uint32_t refs, calls;
+    bool closed, writing, greeted;
+    reading reading;
+    uint8_t head[HEAD];
+    size_t got;
+    uint64_t body_len;
+    wb_ipc_call *arriving;
+    wb_ipc_call *first_reply, **last_reply;
+    size_t sent;
 };
 
 struct wb_ipc {
     wb_ipc_options options;
-    nng_socket socket;
-    nng_listener listener;
-    wb_ipc_call *calls;
-    atomic_uint in_hand;
-    atomic_size_t in_hand_bytes;
-    atomic_bool stopping;
+    nng_stream_listener *listener;
+    nng_aio *accept, *pause;
+    pthread_mutex_t lock;
+    pthread_cond_t ended_wake;
+    wb_ipc_call *calls, *free_calls;
+    size_t held_bytes;
+    uint32_t in_hand, n_live;
+    connection *live, *ended;
+    connection *first_parked, **last_parked;
+    bool stopping, closing;
 };
 
-static void receive_next(wb_ipc_call *call)
+/* ---- under the lock ---- */
+
+static void unref(connection *c)
 {
-    if (atomic_load(&call->ipc->stopping)) {
-        atomic_store(&call->state, CALL_IDLE);
-        return;
-    }
-    atomic_store(&call->state, CALL_RECEIVING);
-    nng_ctx_recv(call->ctx, call->aio);
+    wb_ipc *ipc = c->ipc;
+    if (--c->refs > 0 || !c->closed) return;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        ipc->live = c->next;
+    if (c->next) c->next->prev = c->prev;
+    ipc->n_live--;
+    c->next = ipc->ended;
+    ipc->ended = c;
+    pthread_cond_signal(&ipc->ended_wake);
 }
 
-static void take_in_hand(wb_ipc_call *call)
+static void give_back_bytes(wb_ipc_call *call)
+{
+    call->ipc->held_bytes -= call->held;
+    call->held = 0;
+}
+
+static void release_call(wb_ipc_call *call)
 {
     wb_ipc *ipc = call->ipc;
-    call->message = nng_aio_get_msg(call->aio);
-    size_t len = nng_msg_len(call->message);
-    size_t before = atomic_fetch_add(&ipc->in_hand_bytes, len);
-    atomic_fetch_add(&ipc->in_hand, 1);
-    atomic_store(&call->state, CALL_IN_HAND);
-    ipc->options.on_call(ipc->options.self, call, before + len > ipc->options.max_in_hand_bytes);
+    connection *c = call->from;
+    give_back_bytes(call);
+    free(call->bytes);
+    call->bytes = NULL;
+    call->from = NULL;
+    call->next = ipc->free_calls;
+    ipc->free_calls = call;
+    c->calls--;
 }
 
-static void on_sent(wb_ipc_call *call, int result)
+static void close_connection(connection *c)
 {
-    if (result != 0) nng_msg_free(nng_aio_get_msg(call->aio)); /* not sent: still ours */
-    atomic_fetch_sub(&call->ipc->in_hand, 1);
-    receive_next(call);
+    if (c->closed) return;
+    c->closed = true;
+    nng_stream_close(c->stream); /* both aios end with an error, on other threads */
 }
 
-static void on_aio(void *arg)
+static void receive(connection *c, void *into, size_t len, uint32_t timeout_ms)
 {
-    wb_ipc_call *call = arg;
-    int result = nng_aio_result(call->aio);
-    if (atomic_load(&call->state) == CALL_SENDING)
-        on_sent(call, result);
-    else if (result == 0)
-        take_in_hand(call);
-    else if (result == NNG_ECLOSED || result == NNG_ECANCELED)
-        atomic_store(&call->state, CALL_IDLE);
-    else
-        receive_next(call);
+    nng_iov iov = {.iov_buf = into, .iov_len = len};
+    (void)nng_aio_set_iov(c->rx, 1, &iov);
+    nng_aio_set_timeout(c->rx, timeout_ms > 0 ? (nng_duration)timeout_ms : NNG_DURATION_INFINITE);
+    nng_stream_recv(c->stream, c->rx);
 }
 
-static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
+static void read_head(connection *c)
+{
+    c->reading = READ_HEAD;
+    c->got = 0;
+    receive(c, c->head, HEAD, 0); /* an idle client may stay */
+}
+
+/* Take what the message needs; false: there is none to be had. */
+static bool take_slot(connection *c)
+{
+    wb_ipc *ipc = c->ipc;
+    wb_ipc_call *call = ipc->free_calls;
+    if (!call || c->calls >= (ipc->options.contexts + 1) / 2) return false;
+    if (c->body_len > ipc->options.max_in_hand_bytes - ipc->held_bytes) return false;
+    uint8_t *bytes = malloc((size_t)c->body_len);
+    if (!bytes) return false;
+    ipc->free_calls = call->next;
+    ipc->held_bytes += (size_t)c->body_len;
+    call->held = call->len = (size_t)c->body_len;
+    call->bytes = bytes;
+    call->from = c;
+    c->arriving = call;
+    c->calls++;
+    return true;
+}
+
+static void park(connection *c)
+{
+    c->reading = READ_PARKED;
+    c->next_parked = NULL;
+    *c->ipc->last_parked = c;
+    c->ipc->last_parked = &c->next_parked;
+}
+
+static void read_body(connection *c)
+{
+    if (c->ipc->stopping || !take_slot(c)) {
+        park(c);
+        return;
+    }
+    c->reading = READ_BODY;
+    c->got = 0;
+    receive(c, c->arriving->bytes, c->arriving->len, c->ipc->options.stall_ms);
+}
+
+/* Something was given back: whoever waited longest goes first. One that cannot yet is put last. */
+static void unpark(wb_ipc *ipc)
+{
+    connection *waiting = ipc->first_parked;
+    ipc->first_parked = NULL;
+    ipc->last_parked = &ipc->first_parked;
+    while (waiting) {
+        connection *c = waiting;
+        waiting = c->next_parked;
+        if (c->closed)
+            unref(c);
+        else
+            read_body(c);
+    }
+}
+
+static void drop_replies(connection *c)
+{
+    while (c->first_reply) {
+        wb_ipc_call *call = c->first_reply;
+        c->first_reply = call->next;
+        release_call(call);
+        c->ipc->in_hand--;
+        unref(c);
+    }
+    c->last_reply = &c->first_reply;
+}
+
+static void write_next(connection *c)
+{
+    nng_iov iov;
+    if (!c->greeted) {
+        iov =
+            (nng_iov){.iov_buf = (void *)(our_handshake + c->sent), .iov_len = HANDSHAKE - c->sent};
+    } else if (c->first_reply) {
+        wb_ipc_call *call = c->first_reply;
+        iov = (nng_iov){.iov_buf = call->bytes + c->sent, .iov_len = call->len - c->sent};
+    } else {
+        c->writing = false;
+        unref(c);
+        return;
+    }
+    (void)nng_aio_set_iov(c->tx, 1, &iov);
+    nng_aio_set_timeout(c->tx, (nng_duration)c->ipc->options.stall_ms);
+    nng_stream_send(c->stream, c->tx);
+}
+
+static void start_writing(connection *c)
+{
+    if (c->writing) return;
+    c->writing = true;
+    c->refs++;
+    write_next(c);
+}
+
+/* ---- reading ---- */
+
+static const char *check_head(connection *c)
+{
+    c->body_len = 0;
+    for (int i = 1; i < HEAD; i++) c->body_len = c->body_len << 8 | c->head[i];
+    if (c->head[0] != 1) return "not nng's framing";
+    if (c->body_len < REQUEST_ID) return "a message without request id";
+    if (c->body_len > c->ipc->options.max_message_bytes) return "a message larger than the limit";
+    return NULL;
+}
+
+static const char *check_body(const connection *c)
+{
+    return c->arriving->bytes[0] & 0x80 ? NULL : "a message that came through a device";
+}
+
+/* All bytes of the present part are there. Returns a call to hand over, NULL if there is none yet. */
+static wb_ipc_call *part_read(connection *c, const char **fault)
+{
+    wb_ipc_call *call = NULL;
+    switch (c->reading) {
+    case READ_HANDSHAKE:
+        if (memcmp(c->head, req_handshake, HANDSHAKE) != 0) *fault = "not nng's REQ protocol";
+        if (!*fault) read_head(c);
+        break;
+    case READ_HEAD:
+        *fault = check_head(c);
+        if (!*fault) read_body(c);
+        break;
+    case READ_BODY:
+        *fault = check_body(c);
+        if (*fault) break;
+        call = c->arriving;
+        c->arriving = NULL;
+        c->refs++;
+        c->ipc->in_hand++;
+        read_head(c);
+        break;
+    case READ_PARKED: break;
+    }
+    return call;
+}
+
+static size_t part_len(const connection *c)
+{
+    if (c->reading == READ_HANDSHAKE) return HANDSHAKE;
+    return c->reading == READ_HEAD ? HEAD : c->arriving->len;
+}
+
+static void part_more(connection *c)
+{
+    uint8_t *into = c->reading == READ_BODY ? c->arriving->bytes : c->head;
+    receive(c, into + c->got, part_len(c) - c->got, c->ipc->options.stall_ms);
+}
+
+static void drop_arriving(connection *c)
+{
+    if (c->arriving) release_call(c->arriving);
+    c->arriving = NULL;
+}
+
+static void end_reading(connection *c)
+{
+    close_connection(c);
+    drop_arriving(c);
+    if (!c->writing) drop_replies(c);
+    unpark(c->ipc);
+    unref(c);
+}
+
+static void on_received(void *arg)
+{
+    connection *c = arg;
+    wb_ipc *ipc = c->ipc;
+    const char *fault = NULL;
+    uint64_t uid = c->uid;
+    wb_ipc_call *call = NULL;
+    pthread_mutex_lock(&ipc->lock);
+    int rv = nng_aio_result(c->rx);
+    if (rv == 0) c->got += nng_aio_count(c->rx);
+    if (rv == NNG_ETIMEDOUT) fault = "stopped amid a message";
+    if (rv == 0 && !c->closed) {
+        if (ipc->stopping) { /* what is in hand is still answered; this one is sent again later */
+            drop_arriving(c);
+            park(c);
+        } else if (c->got < part_len(c)) {
+            part_more(c);
+        } else {
+            call = part_read(c, &fault);
+        }
+    }
+    if (rv != 0 || c->closed || fault) end_reading(c);
+    pthread_mutex_unlock(&ipc->lock);
+    if (fault && ipc->options.on_closed_out)
+        ipc->options.on_closed_out(ipc->options.self, fault, uid);
+    if (call) ipc->options.on_call(ipc->options.self, call);
+}
+
+/* ---- writing ---- */
+
+static void part_sent(connection *c)
+{
+    c->sent += nng_aio_count(c->tx);
+    if (!c->greeted) {
+        if (c->sent < HANDSHAKE) return;
+        c->greeted = true;
+    } else {
+        wb_ipc_call *call = c->first_reply;
+        if (c->sent < call->len) return;
+        c->first_reply = call->next;
+        if (!c->first_reply) c->last_reply = &c->first_reply;
+        release_call(call);
+        c->ipc->in_hand--;
+        unref(c);
+        unpark(c->ipc);
+    }
+    c->sent = 0;
+}
+
+static void on_sent(void *arg)
+{
+    connection *c = arg;
+    wb_ipc *ipc = c->ipc;
+    const char *fault = NULL;
+    uint64_t uid = c->uid;
+    pthread_mutex_lock(&ipc->lock);
+    int rv = nng_aio_result(c->tx);
+    if (rv == 0 && !c->closed) {
+        part_sent(c);
+        write_next(c);
+    } else {
+        if (rv == NNG_ETIMEDOUT) fault = "reads no replies";
+        close_connection(c);
+        drop_replies(c);
+        unpark(ipc);
+        c->writing = false;
+        unref(c);
+    }
+    pthread_mutex_unlock(&ipc->lock);
+    if (fault && ipc->options.on_closed_out)
+        ipc->options.on_closed_out(ipc->options.self, fault, uid);
+}
+
+/* ---- accepting ---- */
+
+static void free_connection(connection *c)
+{
+    if (c->rx) nng_aio_free(c->rx);
+    if (c->tx) nng_aio_free(c->tx);
+    nng_stream_free(c->stream);
+    free(c);
+}
+
+static connection *new_connection(wb_ipc *ipc, nng_stream *stream)
+{
+    connection *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->ipc = ipc;
+    c->stream = stream;
+    c->last_reply = &c->first_reply;
+    if (nng_aio_alloc(&c->rx, on_received, c) == 0 && nng_aio_alloc(&c->tx, on_sent, c) == 0)
+        return c;
+    c->stream = NULL; /* the caller keeps it */
+    free_connection(c);
+    return NULL;
+}
+
+static void start_connection(wb_ipc *ipc, connection *c)
+{
+    pthread_mutex_lock(&ipc->lock);
+    c->next = ipc->live;
+    if (c->next) c->next->prev = c;
+    ipc->live = c;
+    ipc->n_live++;
+    c->refs = 1; /* reading */
+    if (ipc->stopping) {
+        c->closed = true;
+        unref(c);
+    } else {
+        start_writing(c);
+        c->reading = READ_HANDSHAKE;
+        receive(c, c->head, HANDSHAKE, ipc->options.stall_ms);
+    }
+    pthread_mutex_unlock(&ipc->lock);
+}
+
+static const char *fault_of_peer(wb_ipc *ipc, nng_stream *stream, uint64_t *uid)
+{
+    *uid = UINT64_MAX;
+    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, uid) != 0 ||
+        *uid != ipc->options.allowed_uid)
+        return "another user";
+    pthread_mutex_lock(&ipc->lock);
+    bool full = ipc->n_live >= ipc->options.connections;
+    pthread_mutex_unlock(&ipc->lock);
+    return full ? "too many clients" : NULL;
+}
+
+static void on_accepted(void *arg)
 {
     wb_ipc *ipc = arg;
-    uint64_t uid = UINT64_MAX;
-    (void)event; /* only ADD_PRE is asked for: before the first message is read */
-    int rv = nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid);
-    if (rv == 0 && uid == ipc->options.allowed_uid) return;
-    nng_pipe_close(pipe);
-    if (ipc->options.on_foreign_peer) ipc->options.on_foreign_peer(ipc->options.self, uid);
+    int rv = nng_aio_result(ipc->accept);
+    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED) return;
+    if (rv != 0) {
+        nng_sleep_aio(RETRY_ACCEPT_MS, ipc->pause);
+        return;
+    }
+    uint64_t uid;
+    nng_stream *stream = nng_aio_get_output(ipc->accept, 0);
+    const char *fault = fault_of_peer(ipc, stream, &uid);
+    connection *c = fault ? NULL : new_connection(ipc, stream);
+    if (c) {
+        c->uid = uid;
+        start_connection(ipc, c);
+    } else {
+        nng_stream_free(stream);
+    }
+    if (fault && ipc->options.on_closed_out)
+        ipc->options.on_closed_out(ipc->options.self, fault, uid);
+    nng_stream_listener_accept(ipc->listener, ipc->accept);
+}
+
+static void on_pause_over(void *arg)
+{
+    wb_ipc *ipc = arg;
+    if (nng_aio_result(ipc->pause) == 0) nng_stream_listener_accept(ipc->listener, ipc->accept);
 }
 
 static wb_status fail_nng(wb_error *err, wb_status status, const char *what, int rv)
@@ -96,38 +472,33 @@ static wb_status fail_nng(wb_error *err, wb_status status, const char *what, int
 
 static wb_status listen_on(wb_ipc *ipc, wb_error *err)
 {
-    char url[256];
-    int len = snprintf(url, sizeof url, "ipc://%s", ipc->options.socket_path);
+    char url[128];
+    const char *path = ipc->options.socket_path;
+    int len = snprintf(url, sizeof url, "ipc://%s", path);
     if (len < 0 || (size_t)len >= sizeof url || (size_t)len - 6 > 107) /* sun_path holds 108 */
-        return wb_fail(err, WB_ERR_CONFIG, "socket path is longer than 107 bytes: %s",
-                       ipc->options.socket_path);
-    int rv = nng_listener_create(&ipc->listener, ipc->socket, url);
-    if (rv != 0) return fail_nng(err, WB_ERR_CONFIG, "ipc listener", rv);
-    rv = nng_listener_set_int(ipc->listener, NNG_OPT_IPC_PERMISSIONS, S_IRUSR | S_IWUSR);
+        return wb_fail(err, WB_ERR_CONFIG, "socket path is longer than 107 bytes: %s", path);
+    int rv = nng_stream_listener_alloc(&ipc->listener, url);
+    if (rv != 0) return fail_nng(err, WB_ERR_NO_MEMORY, "ipc listener", rv);
+    rv = nng_stream_listener_set_int(ipc->listener, NNG_OPT_IPC_PERMISSIONS, S_IRUSR | S_IWUSR);
     if (rv != 0) return fail_nng(err, WB_ERR_CONFIG, "ipc socket mode", rv);
-    rv = nng_listener_set_size(ipc->listener, NNG_OPT_RECVMAXSZ, ipc->options.max_message_bytes);
-    if (rv != 0) return fail_nng(err, WB_ERR_CONFIG, "ipc message limit", rv);
-    rv = nng_listener_start(ipc->listener, 0);
+    rv = nng_stream_listener_listen(ipc->listener);
     if (rv == NNG_EADDRINUSE)
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "another sidecar listens on %s",
-                       ipc->options.socket_path);
-    if (rv != 0) return fail_nng(err, WB_ERR_CONFIG, ipc->options.socket_path, rv);
-    return WB_OK;
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "another process listens on %s", path);
+    return rv == 0 ? WB_OK : fail_nng(err, WB_ERR_CONFIG, path, rv);
 }
 
-static wb_status open_calls(wb_ipc *ipc, wb_error *err)
+static wb_status make_calls(wb_ipc *ipc, wb_error *err)
 {
-    ipc->calls = calloc(ipc->options.contexts, sizeof *ipc->calls);
-    if (!ipc->calls) return wb_fail(err, WB_ERR_NO_MEMORY, "ipc contexts");
-    for (uint32_t i = 0; i < ipc->options.contexts; i++) {
-        wb_ipc_call *call = &ipc->calls[i];
-        call->ipc = ipc;
-        call->slot = i;
-        int rv = nng_ctx_open(&call->ctx, ipc->socket);
-        if (rv == 0) rv = nng_aio_alloc(&call->aio, on_aio, call);
-        if (rv != 0) return fail_nng(err, WB_ERR_NO_MEMORY, "ipc context", rv);
+    uint32_t n = ipc->options.contexts;
+    ipc->calls = calloc(n, sizeof *ipc->calls);
+    if (!ipc->calls) return wb_fail(err, WB_ERR_NO_MEMORY, "ipc slots");
+    for (uint32_t i = n; i-- > 0;) {
+        ipc->calls[i] = (wb_ipc_call){.ipc = ipc, .slot = i, .next = ipc->free_calls};
+        ipc->free_calls = &ipc->calls[i];
     }
-    return WB_OK;
+    int rv = nng_aio_alloc(&ipc->accept, on_accepted, ipc);
+    if (rv == 0) rv = nng_aio_alloc(&ipc->pause, on_pause_over, ipc);
+    return rv == 0 ? WB_OK : fail_nng(err, WB_ERR_NO_MEMORY, "ipc accept", rv);
 }
 
 wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err)
@@ -135,76 +506,116 @@ wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err
     wb_ipc *ipc = calloc(1, sizeof *ipc);
     if (!ipc) return wb_fail(err, WB_ERR_NO_MEMORY, "ipc receiver");
     ipc->options = *options;
-    int rv = nng_rep0_open(&ipc->socket);
-    if (rv != 0) {
-        free(ipc);
-        return fail_nng(err, WB_ERR_NO_MEMORY, "ipc socket", rv);
-    }
-    rv = nng_pipe_notify(ipc->socket, NNG_PIPE_EV_ADD_PRE, on_pipe, ipc);
-    wb_status status = rv == 0 ? WB_OK : fail_nng(err, WB_ERR_NO_MEMORY, "ipc pipe check", rv);
-    if (status == WB_OK) status = open_calls(ipc, err);
+    ipc->last_parked = &ipc->first_parked;
+    pthread_mutex_init(&ipc->lock, NULL);
+    pthread_cond_init(&ipc->ended_wake, NULL);
+    wb_status status = make_calls(ipc, err);
     if (status == WB_OK) status = listen_on(ipc, err);
     if (status != WB_OK) {
-        wb_ipc_close(ipc);
+        wb_ipc_free(ipc);
         return status;
     }
-    for (uint32_t i = 0; i < options->contexts; i++) receive_next(&ipc->calls[i]);
+    nng_stream_listener_accept(ipc->listener, ipc->accept);
     *out = ipc;
     return WB_OK;
 }
 
+void wb_ipc_run(wb_ipc *ipc)
+{
+    pthread_mutex_lock(&ipc->lock);
+    while (!ipc->closing || ipc->n_live > 0 || ipc->ended) {
+        connection *c = ipc->ended;
+        if (!c) {
+            pthread_cond_wait(&ipc->ended_wake, &ipc->lock);
+            continue;
+        }
+        ipc->ended = c->next;
+        pthread_mutex_unlock(&ipc->lock);
+        free_connection(c); /* waits for its callbacks to have returned */
+        pthread_mutex_lock(&ipc->lock);
+    }
+    pthread_mutex_unlock(&ipc->lock);
+}
+
+/* ---- calls ---- */
+
 wb_slice wb_ipc_request(const wb_ipc_call *call)
 {
-    return wb_slice_of(nng_msg_body(call->message), nng_msg_len(call->message));
+    return wb_slice_of(call->bytes + REQUEST_ID, call->len - REQUEST_ID);
 }
 
 uint32_t wb_ipc_slot(const wb_ipc_call *call) { return call->slot; }
 
 void wb_ipc_answer(wb_ipc_call *call, wb_slice reply)
 {
-    WB_ASSERT(call->message && atomic_load(&call->state) == CALL_IN_HAND);
-    atomic_fetch_sub(&call->ipc->in_hand_bytes, nng_msg_len(call->message));
-    nng_msg_clear(call->message); /* the same message carries the answer back */
-    if (nng_msg_append(call->message, reply.ptr, reply.len) == 0) return;
-    nng_msg_free(call->message);
-    call->message = NULL;
+    size_t body = REQUEST_ID + reply.len;
+    uint8_t *frame = malloc(HEAD + body);
+    if (frame) {
+        frame[0] = 1;
+        for (int i = 0; i < 8; i++) frame[1 + i] = (uint8_t)((uint64_t)body >> (56 - 8 * i));
+        memcpy(frame + HEAD, call->bytes, REQUEST_ID);
+        if (reply.len) memcpy(frame + HEAD + REQUEST_ID, reply.ptr, reply.len);
+    }
+    free(call->bytes);
+    call->bytes = frame;
+    call->len = HEAD + body;
 }
 
 void wb_ipc_send(wb_ipc_call *call)
 {
-    nng_msg *msg = call->message;
-    call->message = NULL;
-    atomic_store(&call->state, CALL_SENDING);
-    if (!msg) {
-        atomic_fetch_sub(&call->ipc->in_hand, 1);
-        receive_next(call);
-        return;
+    wb_ipc *ipc = call->ipc;
+    pthread_mutex_lock(&ipc->lock);
+    connection *c = call->from;
+    give_back_bytes(call);
+    if (c->closed || !call->bytes) {
+        release_call(call);
+        ipc->in_hand--;
+        unref(c);
+    } else {
+        call->next = NULL;
+        *c->last_reply = call;
+        c->last_reply = &call->next;
+        start_writing(c);
     }
-    nng_aio_set_msg(call->aio, msg);
-    nng_ctx_send(call->ctx, call->aio);
+    unpark(ipc);
+    pthread_mutex_unlock(&ipc->lock);
 }
 
-uint32_t wb_ipc_in_hand(const wb_ipc *ipc) { return atomic_load(&ipc->in_hand); }
+uint32_t wb_ipc_in_hand(wb_ipc *ipc)
+{
+    pthread_mutex_lock(&ipc->lock);
+    uint32_t n = ipc->in_hand;
+    pthread_mutex_unlock(&ipc->lock);
+    return n;
+}
 
 void wb_ipc_stop(wb_ipc *ipc)
 {
-    atomic_store(&ipc->stopping, true);
-    for (uint32_t i = 0; i < ipc->options.contexts; i++)
-        if (atomic_load(&ipc->calls[i].state) == CALL_RECEIVING) nng_aio_cancel(ipc->calls[i].aio);
+    pthread_mutex_lock(&ipc->lock);
+    ipc->stopping = true;
+    pthread_mutex_unlock(&ipc->lock);
+    nng_stream_listener_close(ipc->listener);
 }
 
 void wb_ipc_close(wb_ipc *ipc)
 {
+    wb_ipc_stop(ipc);
+    pthread_mutex_lock(&ipc->lock);
+    ipc->closing = true;
+    for (connection *c = ipc->live; c; c = c->next) close_connection(c);
+    unpark(ipc);
+    pthread_cond_signal(&ipc->ended_wake);
+    pthread_mutex_unlock(&ipc->lock);
+}
+
+void wb_ipc_free(wb_ipc *ipc)
+{
     if (!ipc) return;
-    atomic_store(&ipc->stopping, true);
-    nng_close(ipc->socket);
-    for (uint32_t i = 0; ipc->calls && i < ipc->options.contexts; i++) {
-        if (ipc->calls[i].aio) {
-            nng_aio_stop(ipc->calls[i].aio);
-            nng_aio_free(ipc->calls[i].aio);
-        }
-        if (ipc->calls[i].message) nng_msg_free(ipc->calls[i].message);
-    }
+    if (ipc->accept) nng_aio_free(ipc->accept);
+    if (ipc->pause) nng_aio_free(ipc->pause);
+    if (ipc->listener) nng_stream_listener_free(ipc->listener);
     free(ipc->calls);
+    pthread_mutex_destroy(&ipc->lock);
+    pthread_cond_destroy(&ipc->ended_wake);
     free(ipc);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sidecar/receivers/ipc.h: requests of the agent over nng REQ/REP on a Unix socket.
+/* sidecar/receivers/ipc.h: requests of the agent over nng's REQ/REP protocol on a Unix socket.
  *
- * The receiver moves bytes only: it hands each request to `on_call` and sends what wb_ipc_answer
- * is given, from whatever thread and whenever that is; for a request that changes state this is after
- * its commit. Many requests are in hand at once, one per nng context. */
+ * The receiver moves bytes only: it hands each request to `on_call` and sends what wb_ipc_answer is
+ * given, from whatever thread and whenever that is; for a request that changes state this is after
+ * its commit. Many requests are in hand at once, of one client or of many. */
 #ifndef WAYBILL_SIDECAR_RECEIVERS_IPC_H
 #define WAYBILL_SIDECAR_RECEIVERS_IPC_H
 
@@ -18,13 +18,15 @@ typedef struct wb_ipc_call wb_ipc_call; /* one request, from its arrival to its 
 typedef struct wb_ipc_options {
     const char *socket_path; /* in a directory that only our uid may enter; borrowed for the call */
     uid_t allowed_uid;       /* other peers are closed out before a message of theirs is read */
-    size_t max_message_bytes; /* larger ones close the connection */
-    size_t max_in_hand_bytes; /* sum over all requests in hand; beyond it `on_call` sees `over` */
-    uint32_t contexts;        /* requests in hand at once */
-    /* Called on nng's threads: queue and return. `over`: answer at once that there is no room. */
-    void (*on_call)(void *self, wb_ipc_call *call, bool over);
-    /* A peer of another uid was closed out. May be NULL. */
-    void (*on_foreign_peer)(void *self, uint64_t uid);
+    size_t max_message_bytes; /* a client that announces more is closed */
+    size_t max_in_hand_bytes; /* of all requests in hand or arriving; at least max_message_bytes */
+    uint32_t contexts;    /* requests in hand or arriving at once; one client has half at most */
+    uint32_t connections; /* clients at once; further ones are closed */
+    uint32_t stall_ms;    /* a client that stops amid a message, or reads no replies */
+    /* Called on nng's threads: queue and return. */
+    void (*on_call)(void *self, wb_ipc_call *call);
+    /* A client was closed: `why` is static, `uid` its user. May be NULL. */
+    void (*on_closed_out)(void *self, const char *why, uint64_t uid);
     void *self;
 } wb_ipc_options;
 
@@ -32,6 +34,10 @@ typedef struct wb_ipc_options {
  *  Errors  UNAVAILABLE the path is taken by a live listener | CONFIG the path is too long or its
  *          directory cannot be written | NO_MEMORY */
 WB_MUST_USE wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err);
+
+/** The body of one thread of the caller's: frees connections that have ended, until wb_ipc_close is
+ *  called. (nng forbids freeing a stream from its own callback.) */
+void wb_ipc_run(wb_ipc *ipc);
 
 /** The request's bytes, borrowed until wb_ipc_answer. */
 wb_slice wb_ipc_request(const wb_ipc_call *call);
@@ -43,11 +49,13 @@ void wb_ipc_answer(wb_ipc_call *call, wb_slice reply);
 /** Send the answer and forget `call`; exactly once per call, from any thread. */
 void wb_ipc_send(wb_ipc_call *call);
 
-uint32_t wb_ipc_in_hand(const wb_ipc *ipc);
-/** Stop taking new requests; those in hand may still be answered. */
+/** Requests that were handed to on_call and whose answer has not left yet. */
+uint32_t wb_ipc_in_hand(wb_ipc *ipc);
+/** Take no new clients and requests; those in hand may still be answered. */
 void wb_ipc_stop(wb_ipc *ipc);
-/** Free all; no call may be in hand any more. The nng socket itself is closed only here, at the end
- *  of the process, since nng 1.5.2 has close races. */
+/** Close every connection and let wb_ipc_run return; no call may be in hand. Then join its thread. */
 void wb_ipc_close(wb_ipc *ipc);
+/** After wb_ipc_run returned, or was never called. */
+void wb_ipc_free(wb_ipc *ipc);
 
 #endif
