@@ -18,6 +18,7 @@ Usage: kill_rounds.py [--rounds N] [--seed N]      exit code 0: 0 lost, 0 double
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import random
@@ -215,16 +216,20 @@ def play(sidecar: Sidecar, rounds: int, chance: random.Random) -> tuple[Load, Or
     try:
         for _ in range(rounds):
             time.sleep(chance.uniform(0.005, 0.25))
+            if not sidecar.running:
+                load.troubles.append(f"waybilld ended by itself: {sidecar.stop()}")
             if load.troubles:
                 break
             sidecar.kill9()
             unanswered += load.waiting > 0
             files |= {path.name for path in (sidecar.state_dir / "journal").iterdir()}
             sidecar.start(timeout_s=30)
-    finally:
-        if not sidecar.running:
+    except (RuntimeError, TimeoutError) as error:
+        load.troubles.append(f"start: exit code {sidecar.stop()}: {error}")
+    if not sidecar.running:
+        with contextlib.suppress(RuntimeError, TimeoutError):
             sidecar.start(timeout_s=30)
-        load.end()
+    load.end()
     return load, oracle, unanswered, files
 
 
