@@ -62,32 +62,42 @@ wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n)
     return (wb_bench_stats){(double)ns[n / 2], (double)ns[n - 1 - n / 100], n};
 }
 
-/* One burst of an operation; only what is behind the warm-up is kept. */
-static void burst(wb_bench_once *once, void *ctx, uint64_t *ns, size_t n)
+void wb_bench_series_init(wb_bench_series *series, wb_bench_once *once, void *ctx, size_t most)
+{
+    *series = (wb_bench_series){.once = once, .ctx = ctx, .most = most};
+    series->ns = calloc(most, sizeof *series->ns);
+    if (!series->ns) wb_bench_give_up("no memory for %zu samples", most);
+}
+
+void wb_bench_series_run(wb_bench_series *series, size_t n, bool keep)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t start = wb_bench_now_ns();
-        once(ctx);
-        ns[i] = wb_bench_now_ns() - start;
+        series->once(series->ctx);
+        uint64_t took = wb_bench_now_ns() - start;
+        if (keep && series->n < series->most) series->ns[series->n++] = took;
     }
+}
+
+wb_bench_stats wb_bench_series_done(wb_bench_series *series)
+{
+    wb_bench_stats stats = wb_bench_stats_of(series->ns, series->n);
+    free(series->ns);
+    series->ns = NULL;
+    return stats;
 }
 
 void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, size_t samples,
                        wb_bench_stats *stats)
 {
-    uint64_t warm_up[BURST];
-    size_t bursts = (samples + BURST - 1) / BURST, kept = bursts * BURST;
-    uint64_t *ns = calloc(n * kept, sizeof *ns);
-    if (!ns) wb_bench_give_up("no memory for %zu samples", samples);
-    for (size_t b = 0; b < bursts + bursts / 10; b++) {
-        for (size_t i = 0; i < n; i++) {
-            bool keep = b >= bursts / 10;
-            burst(once[i], ctx[i],
-                  keep ? ns + i * kept + (b - bursts / 10) * BURST : warm_up, BURST);
-        }
-    }
-    for (size_t i = 0; i < n; i++) stats[i] = wb_bench_stats_of(ns + i * kept, kept);
-    free(ns);
+    size_t bursts = (samples + BURST - 1) / BURST, warm_up = bursts / 10;
+    wb_bench_series *series = calloc(n, sizeof *series);
+    if (!series) wb_bench_give_up("no memory for %zu series", n);
+    for (size_t i = 0; i < n; i++) wb_bench_series_init(&series[i], once[i], ctx[i], bursts * BURST);
+    for (size_t b = 0; b < bursts + warm_up; b++)
+        for (size_t i = 0; i < n; i++) wb_bench_series_run(&series[i], BURST, b >= warm_up);
+    for (size_t i = 0; i < n; i++) stats[i] = wb_bench_series_done(&series[i]);
+    free(series);
 }
 
 /* The processor as /proc/cpuinfo names it. */

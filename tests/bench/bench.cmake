@@ -2,12 +2,26 @@
 include(${CMAKE_CURRENT_SOURCE_DIR}/support/otlp_oracle.cmake)
 
 add_library(wb_bench STATIC bench/bench.c)
+target_link_libraries(wb_bench PUBLIC wb_core)
+add_library(wb_bench_ipc STATIC bench/ipc_bench.c bench/ipc_load.c bench/ipc_requests.c
+    bench/process.c bench/raw_blocks.c)
+target_link_libraries(wb_bench_ipc PUBLIC wb_bench wb_a2a wb_propagation wb_proto wb_otlp_oracle
+    nng::nng PkgConfig::SODIUM)
 
+add_executable(raw_echo bench/raw_echo.c)
+target_link_libraries(raw_echo PRIVATE nng::nng)
+
+# A bench is a program NAME_bench; those that start waybilld need it built.
 function(waybill_bench name)
-    cmake_parse_arguments(T "" "" "SOURCES;LIBS" ${ARGN})
-    add_executable(${name} ${T_SOURCES})
+    cmake_parse_arguments(T "" "" "LIBS;PROGRAMS" ${ARGN})
+    add_executable(${name} bench/${name}.c)
     target_link_libraries(${name} PRIVATE ${T_LIBS} wb_bench)
+    if(T_PROGRAMS)
+        add_dependencies(${name} ${T_PROGRAMS})
+    endif()
 endfunction()
 
-waybill_bench(otlp_walk_bench SOURCES bench/otlp_walk_bench.c
-    LIBS wb_pipeline wb_proto wb_otlp_oracle)
+waybill_bench(otlp_walk_bench LIBS wb_pipeline wb_proto wb_otlp_oracle)
+foreach(verb ipc_mint)
+    waybill_bench(${verb}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
+endforeach()

@@ -21,6 +21,20 @@ typedef struct wb_bench_stats {
 /** Median and 99th percentile; sorts `ns` in place. */
 wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n);
 
+/** Samples that are taken a few at a time, for operations that must not run side by side. */
+typedef struct wb_bench_series {
+    wb_bench_once *once;
+    void *ctx;
+    uint64_t *ns; /* room for `most` */
+    size_t n, most;
+} wb_bench_series;
+
+void wb_bench_series_init(wb_bench_series *series, wb_bench_once *once, void *ctx, size_t most);
+/** Take `n` samples more; `keep` false warms up only. */
+void wb_bench_series_run(wb_bench_series *series, size_t n, bool keep);
+/** Frees the samples. */
+wb_bench_stats wb_bench_series_done(wb_bench_series *series);
+
 /** Time `samples` calls of each of `n` operations. They take turns in bursts of 20: often enough that
  *  whatever else the machine does hits all alike, seldom enough that one does not pay for the state in
  *  which another leaves caches and heap. A tenth more warms up first and is not counted. `stats` has

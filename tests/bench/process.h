@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tests/bench/process.h: the programs beside a bench, and a real waybilld in folders of its own. */
+#ifndef WAYBILL_TESTS_BENCH_PROCESS_H
+#define WAYBILL_TESTS_BENCH_PROCESS_H
+
+#include "core/slice.h"
+
+#include <sys/types.h>
+
+/** Start the program `name` of this build. `env` NULL: ours; `log` NULL: our standard error, else a
+ *  file to append to. Gives up when it cannot. */
+pid_t wb_process_start(const char *name, const char *const *args, const char *const *env,
+                       const char *log);
+/** Kill and reap. */
+void wb_process_stop(pid_t pid);
+
+/** One waybilld. */
+typedef struct wb_bench_sidecar {
+    char base[64];     /* temporary folder; goes with the sidecar */
+    char socket[100]; /* of a Unix socket's 107 */
+    char trust[160];   /* its trust directory */
+    char config[160];
+    pid_t pid; /* 0: not running */
+} wb_bench_sidecar;
+
+/** Make the folders; `config` is YAML, may be empty. */
+void wb_bench_sidecar_init(wb_bench_sidecar *s, const char *config);
+/** Start; returns the time in ns until it completed nng's handshake with us. */
+uint64_t wb_bench_sidecar_start(wb_bench_sidecar *s);
+/** Kill it, as a power cut would. */
+void wb_bench_sidecar_kill(wb_bench_sidecar *s);
+/** Kill it if it runs, and remove its folders. */
+void wb_bench_sidecar_done(wb_bench_sidecar *s);
+/** A number of /proc/PID/status in kB, such as "RssAnon". */
+uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key);
+
+#endif
