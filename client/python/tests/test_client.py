@@ -206,14 +206,20 @@ def test_requests_in_hand_at_a_kill_are_answered_after_the_restart(
                 await wb.adelegate(TARGET, method="SendMessage", message_id=f"{i}")
             )
 
-        tasks = [asyncio.ensure_future(one(i)) for i in range(2000)]
-        await asyncio.sleep(0.02)
-        await asyncio.to_thread(sidecar.kill9)
-        assert len(made) < 2000
-        await asyncio.to_thread(sidecar.start)
-        await asyncio.gather(*tasks)
+        await asyncio.gather(*(one(i) for i in range(2000)))
 
+    def kill() -> None:
+        kit.wait_until(lambda: len(made) > 100)
+        sidecar.kill9()
+        unanswered.append(2000 - len(made))
+        sidecar.start()
+
+    unanswered: list[int] = []
+    killer = threading.Thread(target=kill)
+    killer.start()
     asyncio.run(main())
+    killer.join()
+    assert unanswered[0] > 0
     assert len(made) == 2000 and not any(one.local for one in made)
     rows = store.wait("SELECT delegation_id, message_id FROM delegations", count=2000)
     assert {row["delegation_id"] for row in rows} == {one.id for one in made}
@@ -264,11 +270,11 @@ def test_no_span_is_lost_or_doubled_over_three_kills(
 def test_an_agent_that_dies_in_the_middle_of_a_message_harms_nobody(
     sidecar: kit.Sidecar, wb: waybill.Waybill
 ) -> None:
-    whole = _sp.frame(_sp.FINAL | 1, b"x" * 1000)
-    for cut in (1, 5, 9, 11, 500):
+    whole = _sp.header() + _sp.frame(_sp.FINAL | 1, b"x" * 1000)
+    for cut in (0, 1, 7, 8, 9, 16, 17, 20, 500):
         with socket.socket(socket.AF_UNIX) as dying:
             dying.connect(str(sidecar.socket))
-            dying.sendall(_sp.header() + whole[:cut])
+            dying.sendall(whole[:cut])
     assert wb.status()["healthy"] is True
     assert not delegate(wb).local
 

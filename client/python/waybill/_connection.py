@@ -72,15 +72,18 @@ class _Pending:
 class Connection:
     """path      of the sidecar's socket
     greeting  makes the request that is sent first on every new connection; its reply goes to
-              `on_greeted`, on the I/O thread"""
+              `on_greeted`, on the I/O thread
+    on_start  called when a process sends its first request"""
 
     def __init__(
         self,
         path: str,
         greeting: Callable[[], Request] | None = None,
         on_greeted: Callable[[Reply], None] | None = None,
+        on_start: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = path
+        self._on_start = on_start
         self._greeting = greeting
         self._on_greeted = on_greeted
         self._reset()
@@ -100,6 +103,7 @@ class Connection:
         self._socket: socket.socket | None = None
         self._decoder: _sp.Decoder | None = None
         self._out = bytearray()
+        self._open = False  # the peer is the sidecar, and we have been introduced
         self._hello_id = 0
         self._backoff_s = 0.0
         self._connect_at = 0.0
@@ -163,6 +167,7 @@ class Connection:
         except RuntimeError:
             return False
         self._thread = thread
+        self._on_start()
         return True
 
     @property
@@ -173,8 +178,7 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Whether a sidecar is at the other end at this moment, as far as anybody has noticed."""
-        decoder = self._decoder
-        return decoder is not None and decoder.greeted
+        return self._open
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the connection and its thread; requests without reply fail with Unavailable."""
@@ -275,16 +279,23 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
         self._socket = self._decoder = None
+        self._open = False
         self._out = bytearray()
         self._trouble = trouble
         with self._lock:
             self._fresh = []
 
     def _greet(self) -> None:
-        """The peer is the sidecar: introduce ourselves, then send whatever waits."""
-        if self._greeting is not None:
-            self._hello_id = next(self._ids) & 0x7FFFFFFF | _sp.FINAL
-            self._out += _sp.frame(self._hello_id, _wire.encode(self._greeting()))
+        """The peer is the sidecar: introduce ourselves. What waits is sent after its answer, so that
+        what it says of itself is known before anything depends on it."""
+        if self._greeting is None:
+            self._introduced()
+            return
+        self._hello_id = next(self._ids) & 0x7FFFFFFF | _sp.FINAL
+        self._out += _sp.frame(self._hello_id, _wire.encode(self._greeting()))
+
+    def _introduced(self) -> None:
+        self._open = True
         resting = {nng_id for due, nng_id in self._due if self._rests(due, nng_id)}
         with self._lock:
             self._fresh = [nng_id for nng_id in self._pending if nng_id not in resting]
@@ -295,7 +306,7 @@ class Connection:
         return entry is not None and due < entry.deadline
 
     def _queue_fresh(self) -> None:
-        if self._decoder is None or not self._decoder.greeted:
+        if not self._open:
             return
         with self._lock:
             fresh, self._fresh = self._fresh, []
@@ -340,6 +351,7 @@ class Connection:
         if nng_id == self._hello_id:
             if self._on_greeted is not None:
                 self._on_greeted(reply)
+            self._introduced()
             return
         entry = self._pending.get(nng_id)
         if entry is None:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import sys
 import threading
 import time
 import weakref
@@ -54,15 +53,18 @@ class RecorderStats:
 
 
 class Recorder:
-    """submit  sends a Request and gives a future of its Reply (Connection.submit)"""
+    """submit    sends a Request and gives a future of its Reply (Connection.submit)
+    on_start  called when a process records its first span"""
 
     def __init__(
         self,
         submit: Callable[[Request, float], Future[Reply]],
+        on_start: Callable[[], None] = lambda: None,
         max_spans: int = MAX_SPANS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
         self._submit = submit
+        self._on_start = on_start
         self._max_spans, self._max_bytes = max_spans, max_bytes
         self.batch_bytes = BATCH_BYTES
         self._reset()
@@ -83,11 +85,6 @@ class Recorder:
 
     def after_fork_in_child(self) -> None:
         self._reset()
-        if "multiprocessing.util" in sys.modules:
-            # Such a child leaves by os._exit after its own finalizers; atexit never runs there.
-            from multiprocessing import util
-
-            util.Finalize(None, self.flush, args=(2.0,), exitpriority=0)
 
     # -- the agent's side ------------------------------------------------------------------------
 
@@ -128,6 +125,7 @@ class Recorder:
             except RuntimeError:  # the interpreter is ending
                 return False
             self._thread = thread
+            self._on_start()
         return True
 
     @property

@@ -28,6 +28,7 @@ import asyncio
 import atexit
 import json
 import os
+import sys
 import threading
 import time
 import weakref
@@ -100,8 +101,8 @@ class Waybill:
         self._unsigned = self._unverified = self._unconfirmed = 0
         self._scope = _otlp.scope("waybill", VERSION)
         self._resource: tuple[int, bytes] = (0, b"")
-        self._connection = Connection(self.socket, self._hello, self._greeted)
-        self._recorder = Recorder(self._connection.submit)
+        self._connection = Connection(self.socket, self._hello, self._greeted, _close_at_exit)
+        self._recorder = Recorder(self._connection.submit, _close_at_exit)
         _context.find_bridge()
         _clients.add(self)
 
@@ -633,3 +634,12 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 def _close_all() -> None:
     for client in list(_clients):
         client.close()
+
+
+def _close_at_exit() -> None:
+    """A child of multiprocessing leaves by os._exit, after finalizers of its own; atexit never runs
+    there. It forgets what was registered before it came to life, so this is done at first use."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=0)
