@@ -341,11 +341,11 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_exporters_drain(d->exporters, (uint32_t)d->config.drain_timeout_ms);
     if (sidecar->journal) wb_journal_stop_waits(sidecar->journal);
     if (d->spare_started) pthread_join(d->spare_thread, NULL);
-    wb_workers_stop(d->workers);
-    wb_writer_stop(sidecar->writer);
     wb_admin_close(d->admin);
     if (sidecar->ipc) (void)unlink(d->paths.status_file);
-    close_ipc(d);
+    close_ipc(d); /* every call in hand is answered before it returns */
+    wb_workers_stop(d->workers);
+    wb_writer_stop(sidecar->writer);
     wb_exporters_free(d->exporters);
     wb_sweep_free(d->sweep);
     if (sidecar->journal) wb_journal_close(sidecar->journal);

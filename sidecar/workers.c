@@ -35,8 +35,8 @@ void wb_workers_take(wb_workers *w, wb_ipc_call *call)
     pthread_mutex_lock(&w->lock);
     WB_ASSERT(w->count < w->size);
     w->ring[(w->head + w->count++) % w->size] = call;
-    pthread_mutex_unlock(&w->lock);
     pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static wb_ipc_call *next_call(wb_workers *w)

@@ -32,8 +32,8 @@ void wb_writer_submit(wb_writer *w, wb_txn *txn)
     bool was_empty = w->first == NULL;
     *w->last = txn;
     w->last = &txn->next;
-    pthread_mutex_unlock(&w->lock);
     if (was_empty) pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
 }
 
 /* The whole queue, which is empty only when stopping or, with `housekeeping`, when none waits. */

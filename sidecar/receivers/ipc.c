@@ -26,6 +26,7 @@
 #include <nng/nng.h>
 #include <nng/transport/ipc/ipc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -54,7 +55,7 @@ struct wb_ipc_call {
 typedef enum reading { READ_HANDSHAKE, READ_HEAD, READ_BODY, READ_PARKED } reading;
 
 struct connection {
-    wb_ipc *ipc;
+    _Atomic(wb_ipc *) ipc;   /* what a callback reads first, before it can lock */
     connection *prev, *next; /* in ipc->live, or next alone in ipc->ended */
     connection *next_parked;
     nng_stream *stream;
@@ -312,9 +313,9 @@ static void on_received(void *arg)
     connection *c = arg;
     wb_ipc *ipc = c->ipc;
     const char *fault = NULL;
-    uint64_t uid = c->uid;
     wb_ipc_call *call = NULL;
     pthread_mutex_lock(&ipc->lock);
+    uint64_t uid = c->uid;
     int rv = nng_aio_result(c->rx);
     if (rv == 0) c->got += nng_aio_count(c->rx);
     if (rv == NNG_ETIMEDOUT) fault = "stopped amid a message";
@@ -361,8 +362,8 @@ static void on_sent(void *arg)
     connection *c = arg;
     wb_ipc *ipc = c->ipc;
     const char *fault = NULL;
-    uint64_t uid = c->uid;
     pthread_mutex_lock(&ipc->lock);
+    uint64_t uid = c->uid;
     int rv = nng_aio_result(c->tx);
     if (rv == 0 && !c->closed) {
         part_sent(c);
@@ -390,13 +391,14 @@ static void free_connection(connection *c)
     free(c);
 }
 
-static connection *new_connection(wb_ipc *ipc, nng_stream *stream)
+static connection *new_connection(wb_ipc *ipc, nng_stream *stream, uint64_t uid)
 {
     connection *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    c->ipc = ipc;
+    c->uid = uid;
     c->stream = stream;
     c->last_reply = &c->first_reply;
+    c->ipc = ipc;
     if (nng_aio_alloc(&c->rx, on_received, c) == 0 && nng_aio_alloc(&c->tx, on_sent, c) == 0)
         return c;
     c->stream = NULL; /* the caller keeps it */
@@ -435,34 +437,45 @@ static const char *fault_of_peer(wb_ipc *ipc, nng_stream *stream, uint64_t *uid)
     return full ? "too many clients" : NULL;
 }
 
+static void accept_next(wb_ipc *ipc)
+{
+    pthread_mutex_lock(&ipc->lock);
+    if (!ipc->stopping) nng_stream_listener_accept(ipc->listener, ipc->accept);
+    pthread_mutex_unlock(&ipc->lock);
+}
+
+static void take_client(wb_ipc *ipc, nng_stream *stream)
+{
+    uint64_t uid;
+    const char *fault = fault_of_peer(ipc, stream, &uid);
+    connection *c = fault ? NULL : new_connection(ipc, stream, uid);
+    if (c)
+        start_connection(ipc, c);
+    else
+        nng_stream_free(stream);
+    if (fault && ipc->options.on_closed_out)
+        ipc->options.on_closed_out(ipc->options.self, fault, uid);
+}
+
 static void on_accepted(void *arg)
 {
     wb_ipc *ipc = arg;
+    pthread_mutex_lock(&ipc->lock);
     int rv = nng_aio_result(ipc->accept);
-    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED) return;
-    if (rv != 0) {
+    nng_stream *stream = rv == 0 ? nng_aio_get_output(ipc->accept, 0) : NULL;
+    bool stopping = ipc->stopping || rv == NNG_ECLOSED || rv == NNG_ECANCELED;
+    pthread_mutex_unlock(&ipc->lock);
+    if (stream) take_client(ipc, stream);
+    if (stopping) return;
+    if (stream)
+        accept_next(ipc);
+    else
         nng_sleep_aio(RETRY_ACCEPT_MS, ipc->pause);
-        return;
-    }
-    uint64_t uid;
-    nng_stream *stream = nng_aio_get_output(ipc->accept, 0);
-    const char *fault = fault_of_peer(ipc, stream, &uid);
-    connection *c = fault ? NULL : new_connection(ipc, stream);
-    if (c) {
-        c->uid = uid;
-        start_connection(ipc, c);
-    } else {
-        nng_stream_free(stream);
-    }
-    if (fault && ipc->options.on_closed_out)
-        ipc->options.on_closed_out(ipc->options.self, fault, uid);
-    nng_stream_listener_accept(ipc->listener, ipc->accept);
 }
 
 static void on_pause_over(void *arg)
 {
-    wb_ipc *ipc = arg;
-    if (nng_aio_result(ipc->pause) == 0) nng_stream_listener_accept(ipc->listener, ipc->accept);
+    accept_next(arg); /* its own result does not matter: stopping does */
 }
 
 static wb_status fail_nng(wb_error *err, wb_status status, const char *what, int rv)
@@ -515,7 +528,7 @@ wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err
         wb_ipc_free(ipc);
         return status;
     }
-    nng_stream_listener_accept(ipc->listener, ipc->accept);
+    accept_next(ipc);
     *out = ipc;
     return WB_OK;
 }
@@ -611,6 +624,8 @@ void wb_ipc_close(wb_ipc *ipc)
 void wb_ipc_free(wb_ipc *ipc)
 {
     if (!ipc) return;
+    pthread_mutex_lock(&ipc->lock); /* behind whatever callback was the last */
+    pthread_mutex_unlock(&ipc->lock);
     if (ipc->accept) nng_aio_free(ipc->accept);
     if (ipc->pause) nng_aio_free(ipc->pause);
     if (ipc->listener) nng_stream_listener_free(ipc->listener);

@@ -220,10 +220,14 @@ class Sidecar:
             raise TimeoutError(f"sidecar {self.name} did not end in {timeout_s} s:\n{self.log()}")
 
     def close(self) -> None:
-        """End it whatever its state, and remove the folders that it made."""
+        """End it whatever its state, and remove the folders that it made. Raises AssertionError if it
+        was built with a sanitizer that had something to say in its whole life."""
         if self.running:
             with contextlib.suppress(TimeoutError):
                 self.stop()
+        said = self.log()
+        if "Sanitizer:" in said or "runtime error:" in said:
+            raise AssertionError(f"sidecar {self.name}, in {self.base}:\n{said[-20000:]}")
         if self._owns_base:
             shutil.rmtree(self.base, ignore_errors=True)
 
