@@ -328,6 +328,7 @@ static wb_stored_delegation read_delegation(sqlite3_stmt *stmt)
     row.depth = (uint32_t)take_number(&c);
     row.sidecar_id = take_number(&c);
     row.seq = take_number(&c);
+    row.sidecar_name = take_bytes(&c);
     return row;
 }
 
@@ -336,10 +337,11 @@ static const char DELEGATIONS[] =
     " parent_acceptance, target_url, target_agent_id, target_name, method, message_id, context_id,"
     " task_id, body_digest, task_state, error_type, event, opened_ns, updated_ns, closed_ns,"
     " deadline_ns, late_answer, chain, unsigned_reason, token_hash, token_exp_s, issuer, key_id,"
-    " depth, sidecar_id, seq"
+    " depth, sidecar_id, seq,"
+    " (SELECT s.name FROM sidecars s WHERE s.sidecar_id = d.sidecar_id)"
     " FROM (SELECT * FROM delegations WHERE (?1 IS NULL OR trace_id = ?1)"
     "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"
-    "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4)"
+    "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"
     " ORDER BY opened_ns, delegation_id";
 
 wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,

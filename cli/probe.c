@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status.json says where a sidecar listens; the admin endpoint says the rest. A file outlives a killed
+ * process and its pid may be somebody else's by now, so only an answer proves that it runs. */
+#include "cli/probe.h"
+
+#include "cli/http_get.h"
+#include "core/config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+enum { TIMEOUT_MS = 2000 };
+
+static const wb_json_limits limits = {
+    .depth = 8, .members = 256, .elements = 1024, .string_bytes = 8192, .any_number = true};
+
+const wb_json *wb_report_object(const wb_json *object, const char *name)
+{
+    const wb_json *member = wb_json_member(object, wb_slice_str(name));
+    return member && (member->type == WB_JSON_OBJECT || member->type == WB_JSON_ARRAY) ? member : NULL;
+}
+
+uint64_t wb_report_number(const wb_json *object, const char *name)
+{
+    const wb_json *member = wb_json_member(object, wb_slice_str(name));
+    return member && member->type == WB_JSON_INT ? member->number : 0;
+}
+
+wb_slice wb_report_text(const wb_json *object, const char *name)
+{
+    const wb_json *member = wb_json_member(object, wb_slice_str(name));
+    return member && member->type == WB_JSON_STRING ? member->text : WB_S("");
+}
+
+bool wb_report_bool(const wb_json *object, const char *name)
+{
+    const wb_json *member = wb_json_member(object, wb_slice_str(name));
+    return member && member->type == WB_JSON_BOOL && member->truth;
+}
+
+static const wb_json *parse(wb_slice text, wb_arena *arena)
+{
+    const wb_json *root = NULL;
+    wb_json_fault fault;
+    wb_status status = wb_json_parse(text, &limits, arena, &root, &fault);
+    return status == WB_OK && fault == WB_JSON_NO_FAULT ? root : NULL;
+}
+
+static void say(wb_probe *probe, wb_probe_result result, const char *why)
+{
+    probe->result = result;
+    (void)snprintf(probe->why, sizeof probe->why, "%s", why);
+}
+
+/* False: *probe says why. */
+static bool read_status_file(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
+{
+    wb_slice text;
+    wb_error err = {0};
+    wb_status status = wb_config_read_file(cli->paths.status_file, arena, &text, &err);
+    if (status == WB_ERR_NOT_FOUND) {
+        (void)snprintf(probe->why, sizeof probe->why, "no sidecar named %s runs here: no %.100s",
+                       cli->paths.name, cli->paths.status_file);
+        return false;
+    }
+    const wb_json *file = status == WB_OK ? parse(text, arena) : NULL;
+    if (!file) {
+        say(probe, WB_PROBE_SILENT, status == WB_OK ? "status.json is not what a sidecar writes"
+                                                    : err.detail);
+        return false;
+    }
+    wb_slice host = wb_report_text(file, "admin_host");
+    probe->pid = wb_report_number(file, "pid");
+    probe->port = (uint16_t)wb_report_number(wb_report_object(file, "ports"), "admin");
+    (void)snprintf(probe->host, sizeof probe->host, "%.*s",
+                   WB_SLICE_ARG(host.len ? host : WB_S("127.0.0.1")));
+    return true;
+}
+
+/* An endpoint that listens on all addresses is asked on the loopback one. */
+static const char *reachable(const char *host)
+{
+    if (strcmp(host, "0.0.0.0") == 0) return "127.0.0.1";
+    return strcmp(host, "::") == 0 ? "::1" : host;
+}
+
+static bool process_lives(uint64_t pid)
+{
+    if (pid == 0 || pid > INT32_MAX) return false;
+    return kill((pid_t)pid, 0) == 0 || errno == EPERM;
+}
+
+void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
+{
+    int code = 0;
+    wb_error err = {0};
+    *probe = (wb_probe){.result = WB_PROBE_ABSENT};
+    if (!read_status_file(cli, arena, probe)) return;
+    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", TIMEOUT_MS, arena,
+                                   &code, &probe->report_text, &err);
+    if (status == WB_OK && code == 200) probe->report = parse(probe->report_text, arena);
+    wb_slice name = wb_report_text(probe->report, "name");
+    if (probe->report && wb_slice_eq(name, wb_slice_str(cli->paths.name))) {
+        probe->result = WB_PROBE_ANSWERS;
+        return;
+    }
+    probe->report = NULL;
+    if (!process_lives(probe->pid)) {
+        (void)snprintf(probe->why, sizeof probe->why, "process %llu is gone but left %.100s",
+                       (unsigned long long)probe->pid, cli->paths.status_file);
+        probe->result = WB_PROBE_DEAD;
+    } else {
+        say(probe, WB_PROBE_SILENT, status != WB_OK ? err.detail : "somebody else answers in its place");
+    }
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/probe.h: find a running sidecar by its run directory and ask it how it is. */
+#ifndef WAYBILL_CLI_PROBE_H
+#define WAYBILL_CLI_PROBE_H
+
+#include "cli/cli.h"
+#include "core/arena.h"
+#include "core/json.h"
+
+typedef enum wb_probe_result {
+    WB_PROBE_ANSWERS, /* `report` is there */
+    WB_PROBE_ABSENT,  /* no status.json: never started, or stopped in order */
+    WB_PROBE_DEAD,    /* status.json of a process that is gone: it crashed or was killed */
+    WB_PROBE_SILENT,  /* the process lives but does not answer */
+} wb_probe_result;
+
+typedef struct wb_probe {
+    wb_probe_result result;
+    char why[200];         /* in words, unless it answers */
+    uint64_t pid;          /* of status.json; 0: unknown */
+    char host[64];         /* of its admin endpoint */
+    uint16_t port;
+    wb_slice report_text;  /* the JSON of /status */
+    const wb_json *report; /* the same, read */
+} wb_probe;
+
+/** Fill `probe`; what it points at lives in `arena`. */
+void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe);
+
+/* Members of the report; 0, "" and NULL where they are absent or of another type. */
+uint64_t wb_report_number(const wb_json *object, const char *name);
+wb_slice wb_report_text(const wb_json *object, const char *name);
+bool wb_report_bool(const wb_json *object, const char *name);
+const wb_json *wb_report_object(const wb_json *object, const char *name);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `status`: one running sidecar, in a dozen lines. */
+#include "cli/output.h"
+#include "cli/probe.h"
+
+enum { ARENA_BYTES = 8 * 1024 * 1024 };
+
+static void line(const wb_cli *cli, const char *key)
+{
+    (void)printf("  %s%-12s%s", wb_color_code(cli, WB_COLOR_DIM), key,
+                 wb_color_code(cli, WB_COLOR_NONE));
+}
+
+static void text_line(const wb_cli *cli, const char *key, wb_slice value)
+{
+    line(cli, key);
+    wb_print_safe(stdout, value);
+    (void)fputc('\n', stdout);
+}
+
+static void print_size(uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < WB_COUNT(units); unit++) value /= 1024;
+    (void)printf(unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void print_identity(const wb_cli *cli, const wb_probe *probe)
+{
+    const wb_json *r = probe->report;
+    char uptime[WB_TIME_TEXT];
+    text_line(cli, "agent id", wb_report_text(r, "agent_id"));
+    text_line(cli, "key id", wb_report_text(r, "key_id"));
+    line(cli, "process");
+    (void)printf("%llu, version ", (unsigned long long)wb_report_number(r, "pid"));
+    wb_print_safe(stdout, wb_report_text(r, "version"));
+    (void)printf(", up %s\n",
+                 wb_duration_text(wb_report_number(r, "uptime_s") * WB_NS_PER_S, uptime));
+    text_line(cli, "isolation", wb_report_text(r, "isolation"));
+    text_line(cli, "socket", wb_slice_str(cli->paths.socket));
+    line(cli, "admin");
+    (void)printf("http://%s:%u\n", probe->host, probe->port);
+}
+
+static void print_journal(const wb_cli *cli, const wb_json *journal)
+{
+    line(cli, "journal");
+    (void)printf("frame %llu, ", (unsigned long long)wb_report_number(journal, "durable_seq"));
+    print_size(wb_report_number(journal, "used_bytes"));
+    (void)fputs(" of ", stdout);
+    print_size(wb_report_number(journal, "limit_bytes"));
+    (void)printf(", %llu segments, %llu frames lost\n",
+                 (unsigned long long)wb_report_number(journal, "segments"),
+                 (unsigned long long)wb_report_number(journal, "lost_frames"));
+}
+
+static void print_exporters(const wb_cli *cli, const wb_json *exporters)
+{
+    char lag[WB_TIME_TEXT];
+    for (const wb_json *e = exporters ? exporters->first : NULL; e; e = e->next) {
+        wb_slice state = wb_report_text(e, "state"), error = wb_report_text(e, "last_error");
+        bool is_stuck = wb_slice_eq(state, WB_S("backoff"));
+        line(cli, "exporter");
+        wb_print_safe(stdout, wb_report_text(e, "name"));
+        (void)printf(" %s", wb_color_code(cli, is_stuck ? WB_COLOR_BAD : WB_COLOR_GOOD));
+        wb_print_safe(stdout, state);
+        (void)printf("%s, %llu frames behind", wb_color_code(cli, WB_COLOR_NONE),
+                     (unsigned long long)wb_report_number(e, "lag_frames"));
+        (void)printf(" (%s), %llu records sent, %llu parked\n",
+                     wb_duration_text(wb_report_number(e, "lag_ms") * WB_NS_PER_MS, lag),
+                     (unsigned long long)wb_report_number(e, "sent_records"),
+                     (unsigned long long)wb_report_number(e, "parked_records"));
+        if (error.len > 0) text_line(cli, "", error);
+    }
+}
+
+static void print_report(const wb_cli *cli, const wb_probe *probe)
+{
+    const wb_json *r = probe->report, *trust = wb_report_object(r, "trust");
+    wb_slice trouble = wb_report_text(r, "trouble");
+    bool healthy = wb_report_bool(r, "healthy");
+    (void)printf("%s%s%s: %s%s%s", wb_color_code(cli, WB_COLOR_BOLD), cli->paths.name,
+                 wb_color_code(cli, WB_COLOR_NONE),
+                 wb_color_code(cli, healthy ? WB_COLOR_GOOD : WB_COLOR_BAD),
+                 healthy ? "running" : "in trouble", wb_color_code(cli, WB_COLOR_NONE));
+    if (trouble.len > 0) {
+        (void)fputs(": ", stdout);
+        wb_print_safe(stdout, trouble);
+    }
+    (void)fputc('\n', stdout);
+    print_identity(cli, probe);
+    print_journal(cli, wb_report_object(r, "journal"));
+    print_exporters(cli, wb_report_object(r, "exporters"));
+    line(cli, "delegations");
+    (void)printf("%llu open; %llu accepted ones open\n",
+                 (unsigned long long)wb_report_number(wb_report_object(r, "delegations"), "open"),
+                 (unsigned long long)wb_report_number(wb_report_object(r, "acceptances"), "open"));
+    line(cli, "trust");
+    wb_print_safe(stdout, wb_report_text(trust, "mode"));
+    (void)printf(", %llu issuers, %llu faulty files\n",
+                 (unsigned long long)wb_report_number(trust, "issuers"),
+                 (unsigned long long)wb_report_number(trust, "faulty_files"));
+}
+
+static wb_exit print_json(const wb_cli *cli, const wb_probe *probe)
+{
+    wb_json_out out;
+    wb_json_out_init(&out);
+    wb_json_open(&out, NULL, '{');
+    wb_json_text(&out, "name", wb_slice_str(cli->paths.name));
+    wb_json_bool(&out, "running", probe->result == WB_PROBE_ANSWERS);
+    wb_json_text_or_null(&out, "reason", wb_slice_str(probe->why));
+    wb_json_text(&out, "socket", wb_slice_str(cli->paths.socket));
+    wb_json_text(&out, "state_dir", wb_slice_str(cli->paths.state_dir));
+    wb_json_text(&out, "store", wb_slice_str(cli->paths.store));
+    if (probe->report) {
+        wb_json_text(&out, "admin_host", wb_slice_str(probe->host));
+        wb_json_number(&out, "admin_port", probe->port);
+    }
+    wb_json_raw(&out, "report", probe->report ? probe->report_text : WB_S("null"));
+    wb_json_close(&out, '}');
+    wb_exit code = wb_json_out_finish(&out, stdout);
+    wb_json_out_done(&out);
+    return code;
+}
+
+static wb_exit run(const wb_cli *cli, int argc, char **argv)
+{
+    wb_probe probe;
+    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
+    if (code != WB_EXIT_OK) return code;
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "status", "no memory", NULL);
+    wb_probe_sidecar(cli, arena, &probe);
+    if (cli->json)
+        code = print_json(cli, &probe);
+    else if (probe.report)
+        print_report(cli, &probe);
+    else
+        return wb_cli_fail(WB_EXIT_NO, "status", probe.why,
+                           probe.result == WB_PROBE_SILENT ? "see its log"
+                                                           : "start it: waybilld --name NAME");
+    if (code != WB_EXIT_OK) return code;
+    return probe.report && wb_report_bool(probe.report, "healthy") ? WB_EXIT_OK : WB_EXIT_NO;
+}
+
+const wb_verb wb_status_verbs[] = {
+    {
+        .name = "status",
+        .synopsis = "",
+        .summary = "Show one running sidecar: identity, journal, exporters, trust",
+        .help = "Which one: --name. Exit code 1: it does not run, or is in trouble.\n"
+                "With --json: one object, the sidecar's own report in \"report\".\n",
+        .run = run,
+    },
+    {.name = NULL},
+};
