@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's independent judge. It imports nothing of Waybill and has its own Ed25519 (cryptography);
-it reads the store with sqlite3, the public keys from the trust directories, the refusals from the
-victim's log, and checks what TOKENS.md promises:
+it reads the store with sqlite3, the agents' public keys, the trust directories, the refusals from the
+victim's log, and checks what docs/design/token.md promises:
 
-    tokens       header, claims, signature, key of the right issuer, chain: every one stored
+    tokens       header, claims, signature by the issuer's key, chain: every one stored
     rows         say what their token says; a delegation and its acceptance are the same token
     trees        each trace is one tree: one root, every parent there, no cycle
     verdicts     who was believed, who was linked, who was refused, with which code
@@ -112,18 +112,25 @@ def read_keys(folder: str) -> dict[str, dict[str, bytes]]:
         if name != file.name:
             continue
         for key in trusted["keys"]:
-            text = f'{{"crv":"Ed25519","kty":"OKP","x":"{key["x"]}"}}'
-            kid = b64(hashlib.sha256(text.encode()).digest())
-            keys.setdefault(trusted["wb_iss"], {})[kid] = unb64(key["x"])
+            keys.setdefault(trusted["wb_iss"], {})[kid_of(key["x"])] = unb64(key["x"])
     return keys
 
 
-def check_token(f: Findings, token: Token, name: str) -> None:
+def kid_of(x: str) -> str:
+    """RFC 7638."""
+    text = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
+    return b64(hashlib.sha256(text.encode()).digest())
+
+
+def check_token(f: Findings, token: Token, keys: dict[str, str], name: str) -> None:
     c = token.claims
     f.check(set(token.header) == {"alg", "typ", "kid"} and token.header["alg"] == "Ed25519"
             and token.header["typ"] == "waybill-trace+jwt", f"{name}: header {token.header}")
     if not f.check(REQUIRED <= set(c), f"{name}: claims missing: {REQUIRED - set(c)}"):
         return
+    x = keys.get(c["iss"], "")
+    f.check(x and token.header["kid"] == kid_of(x), f"{name}: not the key of {c['iss']}")
+    f.check(x and token.signed_by(unb64(x)), f"{name}: a signature is bad")
     f.check(c["ver"] == 1 and len(unb64(c["jti"])) == 16, f"{name}: ver or jti")
     f.check(c["iat"] < c["exp"] <= c["iat"] + 600, f"{name}: iat, exp")
     f.check(c["exp"] <= c["dln"] <= c["iat"] + 86400, f"{name}: dln")
@@ -136,7 +143,7 @@ def check_token(f: Findings, token: Token, name: str) -> None:
 
 
 def check_chain(f: Findings, chain: list[Token], name: str) -> None:
-    """The pair rules of TOKENS.md section 9, from the root down."""
+    """The rules between neighbours, from the root down."""
     root = chain[0].claims
     f.check(root["dep"] == 0 and root["sub"] == root["iss"] and "pth" not in root, f"{name}: root")
     for parent, child in zip(chain, chain[1:]):
@@ -185,13 +192,13 @@ def check_row(f: Findings, row: dict[str, Any], token: Token, name: str) -> None
     f.check(row["body_digest"] == unb64(c["bnd"]["bdg"]), f"{name}: body_digest")
 
 
-def check_delegation(f: Findings, row: dict[str, Any]) -> list[Token]:
+def check_delegation(f: Findings, row: dict[str, Any], keys: dict[str, str]) -> list[Token]:
     name = f"delegation {row['issuer']} -> {row['target_agent_id']}"
     chain = [Token(text) for text in json.loads(row["chain"])]
     if not f.check(chain, f"{name}: unsigned, {row['unsigned_reason']}"):
         return []
     for token in chain:
-        check_token(f, token, name)
+        check_token(f, token, keys, name)
     check_chain(f, chain, name)
     leaf = chain[-1]
     check_row(f, row, leaf, name)
@@ -202,25 +209,26 @@ def check_delegation(f: Findings, row: dict[str, Any]) -> list[Token]:
     return chain
 
 
-def check_acceptance(f: Findings, row: dict[str, Any], keys: dict[str, dict[str, bytes]]) -> None:
+def check_acceptance(f: Findings, row: dict[str, Any], keys: dict[str, str],
+                     trusted: dict[str, dict[str, bytes]]) -> list[Token]:
+    """`trusted` is what the accepting agent believes."""
     name = f"acceptance of {row['issuer']} at {row['agent_id']}"
     chain = [Token(text) for text in json.loads(row["chain"])]
+    f.check(row["finished_ns"] and row["outcome"] == "ok", f"{name}: not finished with ok")
+    if not row["verified"]:
+        f.check(not chain and not row["issuer"] and not row["jti"], f"{name}: keeps what it did not verify")
+        return []
     if not f.check(chain, f"{name}: no token"):
-        return
+        return []
     for token in chain:
-        check_token(f, token, name)
+        check_token(f, token, keys, name)
+        f.check(token.header["kid"] in trusted.get(token.iss, {}), f"{name}: {token.iss} is not trusted")
     check_chain(f, chain, name)
     leaf = chain[-1]
+    check_row(f, row, leaf, name)
     f.check(leaf.aud == row["agent_id"], f"{name}: aud is not the acceptor")
-    f.check(row["token_hash"] == leaf.hash and row["jti"] == leaf.jti, f"{name}: token_hash, jti")
-    f.check(row["method"] == leaf.bnd["mth"] and row["message_id"] == leaf.bnd["mid"], f"{name}: bnd")
-    f.check(row["finished_ns"] and row["outcome"] == "ok", f"{name}: not finished with ok")
-    known = [keys.get(t.iss, {}).get(t.header["kid"]) for t in chain]
-    if row["verified"]:
-        f.check(all(known), f"{name}: verified, with a key that its trust directory does not have")
-        f.check(all(x and t.signed_by(x) for t, x in zip(chain, known)), f"{name}: a signature is bad")
-    else:
-        f.check(known[-1] is None, f"{name}: unverified, though the key is known")
+    f.check(row["jti"] == unb64(leaf.jti).hex(), f"{name}: jti")
+    return chain
 
 
 # ---- what the acts must have left ----------------------------------------------------------------
@@ -229,12 +237,12 @@ def check_acceptance(f: Findings, row: dict[str, Any], keys: dict[str, dict[str,
 def check_hops(f: Findings, store: Store, report: dict[str, Any]) -> None:
     found = sorted(hop_of(row) for row in store.delegations)
     f.check(found == sorted(HOPS), f"delegations are {found}")
-    by_token = {row["token_hash"]: row for row in store.acceptances}
-    f.check(len(by_token) == len(store.acceptances), "a token was accepted twice")
+    by_message = {row["message_id"]: row for row in store.acceptances}
+    f.check(len(by_message) == len(store.acceptances), "a message was accepted twice")
     for row in store.delegations:
         if hop_of(row) in HOPS:
-            check_hop(f, row, by_token.pop(row["token_hash"], None))
-    f.check(not by_token, f"{len(by_token)} acceptances of tokens that nobody minted")
+            check_hop(f, row, by_message.pop(row["message_id"], None))
+    f.check(not by_message, f"{len(by_message)} acceptances of messages that nobody delegated")
     open_seen = [seen for seen in report["open_seen"] if seen]
     f.check(len(open_seen) == 1, f"the open delegation was seen {len(open_seen)} times")
 
@@ -247,10 +255,11 @@ def check_hop(f: Findings, row: dict[str, Any], accepted: dict[str, Any] | None)
     if verdict is None:
         f.check(accepted is None, f"{name}: accepted by somebody")
         return
-    if not f.check(accepted, f"{name}: no acceptance of this token"):
+    if not f.check(accepted and accepted["agent_id"] == row["target_agent_id"], f"{name}: not accepted"):
         return
     assert accepted is not None
     joins = verdict == "continue"
+    f.check(not joins or accepted["token_hash"] == row["token_hash"], f"{name}: another token")
     f.check(accepted["verdict"] == verdict and accepted["code"] == code,
             f"{name}: {accepted['verdict']} {accepted['code']}, not {verdict} {code}")
     f.check(bool(accepted["verified"]) == joins, f"{name}: verified {accepted['verified']}")
@@ -322,8 +331,10 @@ def check_attacks(f: Findings, store: Store, report: dict[str, Any]) -> None:
     for attack in report["attacks"]:
         check_attack(f, attack, log)
     accepted = {row["jti"] for row in store.acceptances if row["agent_id"] == D + "researcher"}
-    forged = {a["jti"] for a in report["attacks"] if a["trick"] != "replay"}
+    forged = {unb64(a["jti"]).hex() for a in report["attacks"] if a["trick"] != "replay"}
     f.check(not accepted & forged, "an attacker's token was accepted")
+    tids = {a["tid"] for a in report["attacks"] if a["trick"] == "forge"}
+    f.check(not tids & {span["trace_id"].hex() for span in store.spans}, "a forged trace was joined")
     f.check(len(genuine) == len(store.delegations), "a message was delegated twice")
 
 
@@ -343,12 +354,13 @@ def check_attack(f: Findings, attack: dict[str, Any], log: list[str]) -> None:
 def main() -> int:
     report = json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"))
     store, f = Store(report["store"]), Findings()
-    keys = {name: read_keys(folder) for name, folder in report["trust"].items()}
-    tokens = set()
+    trusted = {name: read_keys(folder) for name, folder in report["trust"].items()}
+    keys, tokens = report["keys"], set()
     for row in store.delegations:
-        tokens |= {token.text for token in check_delegation(f, row)}
+        tokens |= {token.text for token in check_delegation(f, row, keys)}
     for row in store.acceptances:
-        check_acceptance(f, row, keys.get(row["agent_id"].rsplit("/", 1)[-1], {}))
+        believed = trusted.get(row["agent_id"].rsplit("/", 1)[-1], {})
+        tokens |= {token.text for token in check_acceptance(f, row, keys, believed)}
     check_hops(f, store, report)
     check_crash(f, store, report)
     check_trees(f, store, report)

@@ -25,7 +25,7 @@ import tempfile
 import time
 from typing import Any
 
-from stage import HERE, DemoFailed, Stage
+from stage import HERE, IDS, DemoFailed, Stage
 
 CHECK_S = 10.0
 PLANTS = ("missing-key", "no-restart")
@@ -35,7 +35,8 @@ class Demo:
     def __init__(self, stage: Stage, options: argparse.Namespace) -> None:
         self.stage = stage
         self.options = options
-        self.report: dict[str, Any] = {"ids": {}, "attacks": [], "store": str(stage.store)}
+        keys = {IDS[name]: key for name, key in stage.keys.items()}
+        self.report: dict[str, Any] = {"attacks": [], "store": str(stage.store), "keys": keys}
 
     def tell(self, act: int, text: str) -> None:
         print(f"{act} | {text}", file=sys.stderr if self.options.json else sys.stdout, flush=True)
@@ -91,13 +92,14 @@ class Demo:
         sidecar = self.stage.sidecars["writer"]
         sidecar.kill9()
         self.report["killed_ns"] = time.time_ns()
+        then = "and left dead"
         if self.options.plant != "no-restart":
             sidecar.start()
-        self.report["restarted_ns"] = time.time_ns()
+            then = "and started again"
         done = self.planner.expect("written")
         self.planner.wait()
         self.tell(2, f"while it writes, `waybill delegations` shows {len(rows)} open; its sidecar is "
-                  f"killed with -9 and started again; the task ends: {done['state']}")
+                  f"killed with -9 {then}; the task ends: {done['state']}")
 
     def open_delegations(self) -> list[Any]:
         """As the command line shows them, once the store has them."""
@@ -211,7 +213,6 @@ def main() -> int:
             show_what_to_try(demo)
     except (DemoFailed, RuntimeError, TimeoutError) as error:
         print(f"demo: FAILED: {error}", file=sys.stderr)
-        print(f"(logs: {folder})", file=sys.stderr)
         options.keep = False
     finally:
         if not options.keep:
@@ -219,8 +220,10 @@ def main() -> int:
             if options.folder:
                 shutil.copytree(folder, options.folder, dirs_exist_ok=True,
                                 ignore=shutil.ignore_patterns("ipc.sock"))
-            if good:
+            if good or options.folder:
                 shutil.rmtree(folder, ignore_errors=True)
+            else:
+                print(f"logs, journals and store: {folder}", file=sys.stderr)
     return 0 if good else 1
 
 

@@ -109,6 +109,7 @@ class Stage:
         self.agents: list[Agent] = []
         self.sidecars = {name: self._sidecar(name) for name in PEERS}
         self.seed = folder / "attacker.seed"
+        self.keys: dict[str, str] = {}
         self._make_keys()
 
     def url(self, name: str) -> str:
@@ -130,7 +131,7 @@ class Stage:
 
     def _make_keys(self) -> None:
         """A key for everybody, and everybody's trust directory, before any sidecar starts."""
-        keys = {}
+        keys = self.keys
         for name, sidecar in self.sidecars.items():
             sidecar.cli("key", "new")
             keys[name] = json.loads(sidecar.cli("--json", "key", "show"))["x"]

@@ -60,8 +60,8 @@ class Oracle:
         self._path = path
         self._lock = threading.Lock()
 
-    def note(self, kind: str, *ids: bytes) -> None:
-        lines = b"".join(f"{kind} {found.hex()}\n".encode() for found in ids)
+    def note(self, kind: str, *found: bytes) -> None:
+        lines = b"".join(f"{kind} {one.hex()}\n".encode() for one in found)
         with self._lock:
             self._file.write(lines)
             os.fsync(self._file.fileno())
@@ -165,24 +165,24 @@ class Load:
 # ---- what the store holds ------------------------------------------------------------------------
 
 
-def column(db: sqlite3.Connection, query: str) -> set[bytes]:
-    return {row[0] for row in db.execute(query)}
+def ids(db: sqlite3.Connection, query: str) -> set[bytes]:
+    return {b"".join(row) for row in db.execute(query)}
 
 
 def count_lost(db: sqlite3.Connection, oracle: dict[str, set[bytes]]) -> dict[str, int]:
     stored = {
-        "span": column(db, "SELECT trace_id || span_id FROM spans"),
-        "delegated": column(db, "SELECT delegation_id FROM delegations"),
-        "accepted": column(db, "SELECT acceptance_id FROM acceptances WHERE verdict = 'continue'"),
-        "finished": column(db, "SELECT acceptance_id FROM acceptances WHERE outcome = 'ok'"),
-        "settled": column(db, "SELECT delegation_id FROM delegations WHERE state = 'answered'"),
-        "server span": column(db, "SELECT trace_id || span_id FROM spans WHERE kind = 'server'"),
-        "client span": column(db, "SELECT trace_id || span_id FROM spans WHERE kind = 'client'"),
+        "span": ids(db, "SELECT trace_id, span_id FROM spans"),
+        "delegated": ids(db, "SELECT delegation_id FROM delegations"),
+        "accepted": ids(db, "SELECT acceptance_id FROM acceptances WHERE verdict = 'continue'"),
+        "finished": ids(db, "SELECT acceptance_id FROM acceptances WHERE outcome = 'ok'"),
+        "settled": ids(db, "SELECT delegation_id FROM delegations WHERE state = 'answered'"),
+        "server span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'server'"),
+        "client span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'client'"),
     }
     wanted = {
         **oracle,
-        "server span": column(db, "SELECT trace_id || span_id FROM acceptances WHERE outcome = 'ok'"),
-        "client span": column(db, "SELECT trace_id || span_id FROM delegations WHERE closed_ns > 0"),
+        "server span": ids(db, "SELECT trace_id, span_id FROM acceptances WHERE outcome = 'ok'"),
+        "client span": ids(db, "SELECT trace_id, span_id FROM delegations WHERE closed_ns > 0"),
     }
     return {kind: len(found - stored[kind]) for kind, found in wanted.items()}
 
@@ -238,7 +238,7 @@ def judge(sidecar: Sidecar, load: Load, oracle: Oracle) -> bool:
     db = sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True)
     lost, doubled = count_lost(db, acknowledged), count_doubled(db)
     db.close()
-    print("acknowledged: " + ", ".join(f"{len(ids)} {kind}" for kind, ids in acknowledged.items()))
+    print("acknowledged: " + ", ".join(f"{len(found)} {kind}" for kind, found in acknowledged.items()))
     print(f"{sum(lost.values())} lost, {sum(doubled.values())} doubled")
     for what, counts in (("lost", lost), ("doubled", doubled)):
         for kind, count in counts.items():
