@@ -93,7 +93,7 @@ static wb_token_code check_binding(const verifier *v)
 static wb_token_code find_key(const wb_verify_input *in, const wb_claims *c, const uint8_t **key)
 {
     if (is_own_id(in, c->iss)) {
-        if (strcmp(c->kid, wb_key_ring_kid(in->ring)) != 0) return WB_E_KEY_UNKNOWN;
+        if (!in->ring || strcmp(c->kid, wb_key_ring_kid(in->ring)) != 0) return WB_E_KEY_UNKNOWN;
         *key = wb_key_ring_public(in->ring);
         return WB_E_NONE;
     }

@@ -27,7 +27,7 @@ typedef struct wb_verify_input {
     uint64_t skew_s;
     const wb_slice *self_ids; /* own ids, the first is our iss */
     size_t n_self_ids;
-    const wb_key_ring *ring; /* the keys of our own ids */
+    const wb_key_ring *ring; /* the keys of our own ids; NULL: none at hand */
     const wb_trust *trust;
     const wb_policies *policies;
     wb_token_code carrier; /* NONE, MISSING or CARRIER, from a2a/carrier.h */

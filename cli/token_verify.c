@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `token verify`: the sidecar's own function over the sidecar's own keys and trust, less what only its
+ * durable state knows: whether the token was used before, and who owns the trace or the task. Policies
+ * of the configuration are not read either; the defaults by trust domain hold.
+ *
+ * What the command line does not say about the message is taken from the token itself and listed, so
+ * that "CONTINUE" never claims more than was checked. */
+#include "cli/token.h"
+#include "propagation/keyring.h"
+#include "propagation/verify.h"
+
+#include <stdio.h>
+
+const char wb_token_verify_help[] =
+    "Takes what `token inspect` takes: the whole chain, root first.\n"
+    "\n"
+    "  --audience ID         who received it; default: this instance's agent id\n"
+    "  --now SECONDS         verify as of then (Unix time); default: now\n"
+    "  --skew SECONDS        clocks may differ by so much; default 60\n"
+    "  --method NAME         SendMessage or SendStreamingMessage\n"
+    "  --message-id ID       of the message; likewise --context-id, --task-id\n"
+    "                        (an empty value says that the message has none)\n"
+    "  --digest B64URL       the body's digest, 43 characters\n"
+    "  --traceparent TEXT    the header that came with the message\n"
+    "  --callbacks           allow chains in which an agent appears twice\n"
+    "\n"
+    "What is not said about the message is taken from the token and not checked.\n"
+    "Replays and owners of traces and tasks are known to the sidecar alone.\n"
+    "Exit code 0: CONTINUE or a verified LINK.\n";
+
+typedef struct verify_line {
+    const char *audience, *now, *skew, *method, *message_id, *context_id, *task_id, *digest;
+    const char *traceparent, *word;
+    bool callbacks;
+} verify_line;
+
+typedef struct verify_job {
+    wb_tokens tokens;
+    char audience[WB_SELF_ID_MAX + 1];
+    wb_slice self_id;
+    wb_policies policies;
+    wb_trust *trust;   /* owned */
+    wb_key_ring *ring; /* owned; NULL: no key here */
+    wb_verify_input in;
+    const char *unchecked[5]; /* facts taken from the token */
+    size_t n_unchecked;
+} verify_job;
+
+static wb_exit read_line(int argc, char **argv, verify_line *line)
+{
+    const wb_option options[] = {
+        {.name = "--audience", .text = &line->audience},
+        {.name = "--now", .text = &line->now},
+        {.name = "--skew", .text = &line->skew},
+        {.name = "--method", .text = &line->method},
+        {.name = "--message-id", .text = &line->message_id},
+        {.name = "--context-id", .text = &line->context_id},
+        {.name = "--task-id", .text = &line->task_id},
+        {.name = "--digest", .text = &line->digest},
+        {.name = "--traceparent", .text = &line->traceparent},
+        {.name = "--callbacks", .flag = &line->callbacks},
+    };
+    return wb_cli_parse(argc, argv, options, WB_COUNT(options), &line->word, 0, 1);
+}
+
+static wb_exit read_facts(const wb_cli *cli, const char *verb, const verify_line *line,
+                          verify_job *job)
+{
+    wb_message_facts *m = &job->in.message;
+    job->in.now_s = wb_now(cli->clock) / WB_NS_PER_S;
+    job->in.skew_s = WB_SKEW_DEFAULT_S;
+    if (line->now && !wb_input_seconds(verb, "--now", line->now, &job->in.now_s))
+        return WB_EXIT_USAGE;
+    if (line->skew && !wb_input_seconds(verb, "--skew", line->skew, &job->in.skew_s))
+        return WB_EXIT_USAGE;
+    if (job->in.skew_s > WB_SKEW_MAX_S)
+        return wb_cli_usage(verb, "--skew is at most %d", WB_SKEW_MAX_S);
+    if (line->digest &&
+        wb_b64url_parse_exact(wb_slice_str(line->digest), m->digest, sizeof m->digest) != WB_OK)
+        return wb_cli_usage(verb, "--digest wants 43 characters of base64url");
+    if (line->audience && !wb_agent_id_ok(wb_slice_str(line->audience)))
+        return wb_cli_usage(verb, "%.80s is no agent id", line->audience);
+    m->method = wb_slice_str(line->method);
+    m->message_id = wb_slice_str(line->message_id);
+    m->context_id = wb_slice_str(line->context_id);
+    m->task_id = wb_slice_str(line->task_id);
+    m->has_digest = line->digest != NULL;
+    m->traceparent = wb_slice_str(line->traceparent);
+    job->policies.callbacks = line->callbacks;
+    return WB_EXIT_OK;
+}
+
+static bool unsaid(verify_job *job, const char *option, const char *name)
+{
+    if (option) return false;
+    job->unchecked[job->n_unchecked++] = name;
+    return true;
+}
+
+/* Facts about the message that nobody said are the token's own. */
+static wb_status fill_from_leaf(const verify_line *line, verify_job *job)
+{
+    wb_token leaf;
+    wb_token_code fault;
+    wb_message_facts *m = &job->in.message;
+    const wb_chain *chain = &job->tokens.chain;
+    if (chain->n < 1 || chain->n > WB_CHAIN_MAX_LINKS) return WB_OK;
+    WB_TRY(wb_token_parse(chain->links[chain->n - 1], job->tokens.arena, &leaf, &fault));
+    if (fault != WB_E_NONE) return WB_OK;
+    const wb_claims *c = &leaf.claims;
+    if (unsaid(job, line->method, "method")) m->method = wb_slice_str(wb_method_name(c->mth));
+    if (unsaid(job, line->message_id, "message id")) m->message_id = c->mid;
+    if (unsaid(job, line->context_id, "context id")) m->context_id = c->ctx;
+    if (unsaid(job, line->task_id, "task id")) m->task_id = c->tsk;
+    if (unsaid(job, line->digest, "body digest")) {
+        memcpy(m->digest, c->bdg, sizeof m->digest);
+        m->has_digest = true;
+    }
+    return WB_OK;
+}
+
+/* Trust and own key as the sidecar loads them; no key of ours is no fault here. */
+static wb_exit load_trust(const wb_cli *cli, verify_job *job)
+{
+    wb_error err = {0};
+    wb_status status = wb_trust_load(cli->paths.trust_dir, NULL, &job->trust, &err);
+    if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "trust", err.detail, NULL);
+    status = wb_key_ring_open(cli->paths.keys_dir, &job->ring, &err);
+    if (status != WB_OK && status != WB_ERR_NOT_FOUND)
+        return wb_cli_fail(wb_cli_exit_of(status), "key", err.detail, NULL);
+    job->in.trust = job->trust;
+    job->in.ring = job->ring;
+    return WB_EXIT_OK;
+}
+
+static const char *code_class(const wb_verdict *v) { return wb_token_code_class(v->code); }
+
+static void json_verdict(const verify_job *job, const wb_verify_result *r, const wb_verdict *v,
+                         wb_json_out *json)
+{
+    wb_json_text(json, "verdict", wb_slice_str(wb_verdict_name(v->kind)));
+    wb_json_bool(json, "verified", v->verified);
+    wb_json_bool(json, "proven", r->proven);
+    wb_json_text_or_null(json, "code", wb_slice_str(wb_token_code_name(v->code)));
+    wb_json_text_or_null(json, "class", wb_slice_str(code_class(v)));
+    wb_json_open(json, "warnings", '[');
+    for (unsigned i = 0; i < WB_TOKEN_WARNINGS; i++)
+        if (v->warnings & 1u << i) wb_json_text(json, NULL, wb_slice_str(wb_token_warning_name(i)));
+    wb_json_close(json, ']');
+    wb_json_text(json, "audience", job->self_id);
+    wb_json_open(json, "unchecked", '[');
+    for (size_t i = 0; i < job->n_unchecked; i++)
+        wb_json_text(json, NULL, wb_slice_str(job->unchecked[i]));
+    wb_json_close(json, ']');
+}
+
+static void print_verdict(const wb_cli *cli, const verify_job *job, const wb_verify_result *r,
+                          const wb_verdict *v)
+{
+    wb_color color = v->kind == WB_VERDICT_REJECT ? WB_COLOR_BAD
+                     : v->verified                ? WB_COLOR_GOOD
+                                                  : WB_COLOR_WARN;
+    (void)printf("%s%s%s%s", wb_color_code(cli, color), wb_verdict_name(v->kind),
+                 v->kind == WB_VERDICT_REJECT ? ""
+                 : v->verified                ? ", verified"
+                                              : ", unverified",
+                 wb_color_code(cli, WB_COLOR_NONE));
+    if (v->code != WB_E_NONE) (void)printf(": %s (%s)", wb_token_code_name(v->code), code_class(v));
+    (void)printf("\n");
+    for (unsigned i = 0; i < WB_TOKEN_WARNINGS; i++)
+        if (v->warnings & 1u << i) (void)printf("  warning: %s\n", wb_token_warning_name(i));
+    if (v->verified && !r->proven)
+        (void)printf("  the chain above the last token could not be verified here\n");
+    if (job->n_unchecked > 0) (void)printf("  not checked:");
+    for (size_t i = 0; i < job->n_unchecked; i++)
+        (void)printf("%s %s", i ? "," : "", job->unchecked[i]);
+    if (job->n_unchecked > 0) (void)printf(" (taken from the token)\n");
+}
+
+static wb_exit report(const wb_cli *cli, const verify_job *job, const wb_verify_result *r)
+{
+    wb_json_out json;
+    bool all_good;
+    wb_verdict v = wb_verdict_decide(r, WB_REPLAY_NEW, false);
+    wb_exit code = v.verified ? WB_EXIT_OK : WB_EXIT_NO;
+    wb_json_out_init(&json);
+    wb_json_open(&json, NULL, '{');
+    json_verdict(job, r, &v, &json);
+    if (!cli->json) print_verdict(cli, job, r, &v);
+    wb_json_open(&json, "tokens", '[');
+    wb_status status = wb_tokens_show(cli, &job->tokens, &json, &all_good);
+    wb_json_close(&json, ']');
+    wb_json_close(&json, '}');
+    if (status != WB_OK) code = wb_cli_fail(WB_EXIT_FAILURE, "token", "no memory", NULL);
+    if (status == WB_OK && cli->json && wb_json_out_finish(&json, stdout) != WB_EXIT_OK)
+        code = WB_EXIT_FAILURE;
+    wb_json_out_done(&json);
+    return code;
+}
+
+static wb_exit verify(const wb_cli *cli, const verify_line *line, verify_job *job)
+{
+    wb_verify_result result;
+    wb_input_self_id(cli, line->audience, job->audience);
+    job->self_id = wb_slice_str(job->audience);
+    job->policies.self_id = job->self_id;
+    job->in.self_ids = &job->self_id;
+    job->in.n_self_ids = 1;
+    job->in.policies = &job->policies;
+    job->in.chain = job->tokens.chain;
+    wb_exit code = load_trust(cli, job);
+    if (code != WB_EXIT_OK) return code;
+    if (fill_from_leaf(line, job) != WB_OK ||
+        wb_token_verify(&job->in, job->tokens.arena, &result) != WB_OK)
+        return wb_cli_fail(WB_EXIT_FAILURE, "token", "no memory", NULL);
+    return report(cli, job, &result);
+}
+
+wb_exit wb_cli_token_verify(const wb_cli *cli, int argc, char **argv)
+{
+    verify_line line = {0};
+    verify_job job = {0};
+    wb_exit code = read_line(argc, argv, &line);
+    if (code == WB_EXIT_OK) code = read_facts(cli, argv[0], &line, &job);
+    if (code == WB_EXIT_OK) code = wb_input_ready();
+    if (code == WB_EXIT_OK) code = wb_tokens_read(line.word, &job.tokens);
+    if (code == WB_EXIT_OK) code = verify(cli, &line, &job);
+    wb_trust_free(job.trust);
+    wb_key_ring_free(job.ring);
+    wb_tokens_done(&job.tokens);
+    return code;
+}
