@@ -578,14 +578,14 @@ static void the_cursor_is_told_seldom_and_at_the_end(void **state)
 {
     fixture *f = *state;
     start(f);
-    for (uint64_t i = 1; i <= 200; i++) {
+    for (uint64_t i = 1; i <= 40; i++) {
         (void)spans(f);
         EVENTUALLY(cursor_is(f, i));
     }
     assert_true(advances(f) <= 8); /* one a second at most, on a slow machine */
     wb_runner_stop(f->runner);
     join(f);
-    assert_int_equal(last_advance(f), 200);
+    assert_int_equal(last_advance(f), 40);
 }
 
 static void a_pause_tells_the_cursor_within_two_seconds(void **state)
