@@ -98,8 +98,9 @@ class Demo:
             then = "and started again"
         done = self.planner.expect("written")
         self.planner.wait()
-        self.tell(2, f"while it writes, `waybill delegations` shows {len(rows)} open; its sidecar is "
-                  f"killed with -9 {then}; the task ends: {done['state']}")
+        seen = ", ".join(f"{r['sidecar']} -> {r['target_name']} {r['state']}" for r in rows) or "none"
+        self.tell(2, f"`waybill delegations` shows it open: {seen}; writer's sidecar is killed with -9 "
+                  f"{then}; the task ends: {done['state']}")
 
     def open_delegations(self) -> list[Any]:
         """As the command line shows them, once the store has them."""

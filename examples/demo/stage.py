@@ -134,14 +134,15 @@ class Stage:
         keys = self.keys
         for name, sidecar in self.sidecars.items():
             sidecar.cli("key", "new")
-            keys[name] = json.loads(sidecar.cli("--json", "key", "show"))["x"]
+            shown = json.loads(sidecar.cli("key", "show", "--json", "--id", IDS[name]))
+            keys[name] = shown["keys"][0]["x"]
         key = Ed25519PrivateKey.generate()
         self.seed.touch(mode=0o600)
         self.seed.write_text(key.private_bytes_raw().hex())
         keys["attacker"] = b64(key.public_key().public_bytes_raw())
         for name, believed in TRUST.items():
             for other in believed:
-                self.sidecars[name].cli("trust", "add", IDS[other], keys[other])
+                self.sidecars[name].cli("trust", "add", "--id", IDS[other], keys[other])
 
     def take_key_away(self, name: str, other: str) -> None:
         """Make `name` forget the key of `other`."""
