@@ -47,6 +47,12 @@ def find_program(name: str) -> pathlib.Path:
     return found[-1]
 
 
+def is_sanitized(program: str | os.PathLike[str]) -> bool:
+    """Whether a built program carries a sanitizer, which has its own idea of memory and of time."""
+    code = pathlib.Path(program).read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
 def free_port() -> int:
     """A TCP port of the loopback address that was free a moment ago."""
     with socket.socket() as probe:
