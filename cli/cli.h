@@ -51,6 +51,10 @@ typedef struct wb_option {
 WB_MUST_USE wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_options,
                                  const char **words, size_t n_words, size_t max_words);
 
+/** True if argv[*i] is this option: *i is then at its last word, and *code says whether it was right.
+ *  For wb_cli_parse and main.c. */
+bool wb_cli_take_option(int argc, char **argv, int *i, const wb_option *option, wb_exit *code);
+
 /* Families; a row without a name ends each. */
 extern const wb_verb wb_key_verbs[];         /* cli/key.c */
 extern const wb_verb wb_trust_verbs[];       /* cli/trust.c */
