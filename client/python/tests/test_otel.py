@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenTelemetry beside Waybill: one tree, and the same bytes as OpenTelemetry's own exporter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Iterator
+
+import pytest
+
+pytest.importorskip("opentelemetry.sdk.trace")
+
+from conftest import Store  # noqa: E402
+from opentelemetry import trace  # noqa: E402
+from opentelemetry.sdk.resources import Resource  # noqa: E402
+from opentelemetry.sdk.trace import TracerProvider  # noqa: E402
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402
+
+import waybill  # noqa: E402
+import waybill.otel  # noqa: E402
+from waybill import _otlp  # noqa: E402
+
+
+@pytest.fixture
+def tracer(wb: waybill.Waybill) -> Iterator[trace.Tracer]:
+    provider = TracerProvider(resource=Resource.create({"service.name": "plain otel"}))
+    provider.add_span_processor(waybill.otel.AcceptanceProcessor())
+    provider.add_span_processor(SimpleSpanProcessor(waybill.otel.SidecarExporter(wb)))
+    yield provider.get_tracer("instrumentation", "1.2")
+    provider.shutdown()
+
+
+def test_plain_spans_become_children_of_the_acceptance(
+    wb: waybill.Waybill, store: Store, tracer: trace.Tracer
+) -> None:
+    acceptance = wb.accept(method="SendMessage", message_id="in")
+    with tracer.start_as_current_span("outside"):
+        with waybill.otel.working(acceptance):
+            with tracer.start_as_current_span("plain"):
+                with wb.span("ours"):
+                    with tracer.start_as_current_span("below ours"):
+                        made = wb.delegate(
+                            waybill.Target("http://127.0.0.1:1/"), method="SendMessage", message_id="m"
+                        )
+        with tracer.start_as_current_span("outside again"):
+            pass
+    wb.finish(acceptance, "ok")
+    assert wb.flush()
+    spans = {
+        str(row["name"]): row
+        for row in store.wait(
+            "SELECT * FROM spans WHERE name <> 'SendMessage'", count=5
+        )
+    }
+    plain, ours, below = (spans[name] for name in ("plain", "ours", "below ours"))
+    assert plain["parent_span_id"] == acceptance.context.span_id
+    assert ours["parent_span_id"] == plain["span_id"] and below["parent_span_id"] == ours["span_id"]
+    for row in (plain, ours, below):
+        assert row["trace_id"] == acceptance.context.trace_id
+        assert row["acceptance_id"] == acceptance.id
+    assert plain["service"] == "plain otel" and ours["service"] == "agent"
+    assert spans["outside again"]["parent_span_id"] == spans["outside"]["span_id"]
+    assert spans["outside"]["acceptance_id"] is spans["outside again"]["acceptance_id"] is None
+    row = store.one("SELECT * FROM delegations WHERE delegation_id = ?", made.id)
+    assert row["parent_span_id"] == below["span_id"]
+
+
+def test_a_delegation_under_a_plain_span_is_in_its_trace(
+    wb: waybill.Waybill, tracer: trace.Tracer
+) -> None:
+    with tracer.start_as_current_span("planning") as span:
+        made = wb.delegate(waybill.Target("http://x/"), method="SendMessage", message_id="m")
+    assert int.from_bytes(made.context.trace_id, "big") == span.get_span_context().trace_id
+
+
+def test_a_plain_span_is_encoded_as_opentelemetry_does(tracer: trace.Tracer) -> None:
+    """Read back by the OTLP definitions, as far as this machine has them; else by our own walk."""
+    link = trace.Link(trace.SpanContext(5, 6, False), {"why": "x"})
+    with pytest.raises(ValueError):
+        with tracer.start_as_current_span(
+            "n", kind=trace.SpanKind.CLIENT, attributes={"i": -1, "f": 0.5, "b": True, "l": ["a"]}, links=[link]
+        ) as span:
+            span.add_event("e", {"k": 1}, timestamp=7)
+            raise ValueError("x")
+    fields = walk(waybill.otel.encode(span))  # type: ignore[arg-type]
+    own = span.get_span_context()
+    assert fields[1] == [own.trace_id.to_bytes(16, "big")]
+    assert fields[2] == [own.span_id.to_bytes(8, "big")]
+    assert fields[5] == [b"n"] and fields[6] == [3]
+    assert fields[7][0] <= fields[8][0]  # type: ignore[operator]
+    attributes = {walk(a)[1][0]: walk(walk(a)[2][0]) for a in fields[9]}
+    assert attributes[b"i"] == {3: [(1 << 64) - 1]}
+    assert attributes[b"b"] == {2: [1]}
+    assert attributes[b"l"] == {5: [b"\x0a\x03\x0a\x01a"]}
+    assert b"f" in attributes
+    assert [walk(e)[2] for e in fields[11]] == [[b"e"], [b"exception"]]
+    assert walk(fields[13][0])[1] == [(5).to_bytes(16, "big")]
+    assert walk(fields[15][0])[3] == [_otlp.STATUS_ERROR]
+    assert fields[16] == [0x100 | int(own.trace_flags)]
+
+
+def walk(data: object) -> dict[int, list[object]]:
+    """The fields of a protobuf message."""
+    assert isinstance(data, bytes)
+    found: dict[int, list[object]] = {}
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        tag = varint()
+        value: object
+        if tag & 7 == 0:
+            value = varint()
+        elif tag & 7 == 2:
+            size = varint()
+            value, at = data[at : at + size], at + size
+        else:
+            size = 8 if tag & 7 == 1 else 4
+            value, at = int.from_bytes(data[at : at + size], "little"), at + size
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def test_the_package_itself_needs_nothing() -> None:
+    """Imported with nothing but the standard library in reach, as a fresh interpreter would."""
+    script = (
+        "import sys; sys.path.insert(0, 'client/python'); import waybill, waybill.digest;"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('a2a', 'google', 'opentelemetry', 'httpx')];"
+        "assert not bad, bad"
+    )
+    import waybill_testkit as kit
+
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], check=True, cwd=kit.ROOT)
