@@ -101,7 +101,9 @@ static bool socket_answers(const char *path)
     const struct timeval timeout = {.tv_sec = 2};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     uint8_t answer[8];
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    size_t len = strlen(path);
+    if (len >= sizeof address.sun_path) return false;
+    memcpy(address.sun_path, path, len);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout); /* else it waits longer */
