@@ -125,7 +125,8 @@ wb_status wb_cursors_register(wb_cursors *cursors, const char *name, uint64_t tr
                               uint64_t *seq, wb_error *err)
 {
     if (!name_fits(name))
-        return wb_fail(err, WB_ERR_CONFIG, "an exporter's name has 1 to %d bytes", WB_CURSOR_NAME_MAX);
+        return wb_fail(err, WB_ERR_CONFIG, "an exporter's name has 1 to %d bytes",
+                       WB_CURSOR_NAME_MAX);
     wb_cursor *slot = find_or_make(cursors, name);
     if (!slot) return wb_fail(err, WB_ERR_FULL, "more than %d exporters", WB_JOURNAL_CURSORS);
     if (!slot->written) slot->seq = trimmed_seq;

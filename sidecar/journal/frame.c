@@ -123,7 +123,8 @@ wb_frame_look wb_frame_parse(wb_slice bytes, uint64_t room, const wb_frame_home 
     }
     if (memcmp(p, home->magic, sizeof home->magic) != 0) return WB_FRAME_BAD;
     size_t len = wb_get_u32(p + AT_LENGTH);
-    if (len < WB_FRAME_HEADER || len > WB_FRAME_MAX_BYTES || len % WB_FRAME_ALIGN != 0 || len > room)
+    if (len < WB_FRAME_HEADER || len > WB_FRAME_MAX_BYTES || len % WB_FRAME_ALIGN != 0 ||
+        len > room)
         return WB_FRAME_BAD;
     if (bytes.len < len) {
         *need = len;

@@ -14,9 +14,9 @@ enum {
 
 /** What a frame belongs to; it makes every other segment's frames fail their check here. */
 typedef struct wb_frame_home {
-    uint8_t magic[8];  /* random, of the segment */
+    uint8_t magic[8]; /* random, of the segment */
     wb_id journal_id;
-    uint64_t segment;  /* its number */
+    uint64_t segment; /* its number */
 } wb_frame_home;
 
 /** A checked frame, borrowed from the buffer it was read into. */
@@ -24,8 +24,8 @@ typedef struct wb_frame_view {
     uint64_t seq;
     uint64_t durable_seq; /* all at or below it were safe when this frame was written */
     uint32_t n_entries;
-    uint32_t bytes;       /* whole frame: where the next one starts */
-    wb_slice entries;     /* walk with wb_frame_next_entry */
+    uint32_t bytes;   /* whole frame: where the next one starts */
+    wb_slice entries; /* walk with wb_frame_next_entry */
 } wb_frame_view;
 
 /** The entry at *at (0 at first), and move on; false behind the last. Its payload is borrowed as the
@@ -37,7 +37,8 @@ size_t wb_frame_bytes(const wb_entry *entries, size_t n);
 
 /** Append the unsealed frame: everything but what depends on where and when it is written.
  *  Errors  NO_MEMORY the buffer's limit */
-WB_MUST_USE wb_status wb_frame_build(wb_buffer *out, uint64_t seq, const wb_entry *entries, size_t n);
+WB_MUST_USE wb_status wb_frame_build(wb_buffer *out, uint64_t seq, const wb_entry *entries,
+                                     size_t n);
 
 /** Length and sequence of a frame made by wb_frame_build, sealed or not. */
 uint32_t wb_frame_built_bytes(const uint8_t *frame);

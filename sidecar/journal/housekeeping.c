@@ -82,7 +82,8 @@ static bool snapshot_is_due(wb_journal *j)
     if (j->safe_seq <= base) return false;
     if (j->state_bytes > enough) return true;
     if (delivered_above(j, base)) return true;
-    return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) && nearly_full(j);
+    return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) &&
+           nearly_full(j);
 }
 
 static wb_status begin_snapshot(wb_journal *j, wb_error *err)

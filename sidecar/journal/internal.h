@@ -19,10 +19,10 @@ enum {
 
 typedef enum wb_spare {
     WB_SPARE_NONE,
-    WB_SPARE_WANTED,   /* the current segment is half full */
+    WB_SPARE_WANTED, /* the current segment is half full */
     WB_SPARE_BUILDING,
     WB_SPARE_READY,
-    WB_SPARE_REFUSED,  /* could not be made; not wanted before the next segment */
+    WB_SPARE_REFUSED, /* could not be made; not wanted before the next segment */
 } wb_spare;
 
 struct wb_journal {
@@ -36,19 +36,19 @@ struct wb_journal {
     wb_cursors cursors;
 
     /* the writer's */
-    int file;              /* of the current segment, the last in the list; -1: none */
-    wb_buffer pending;     /* built frames, not yet durable */
-    uint64_t next_seq;     /* of the next append */
-    uint64_t safe_seq;     /* all at or below it is durable or, if lost or left out, never comes */
-    uint64_t next_number;  /* of the next segment; no number is used twice */
-    uint64_t planned_end;  /* of the segment that the pending frames will end in */
+    int file;               /* of the current segment, the last in the list; -1: none */
+    wb_buffer pending;      /* built frames, not yet durable */
+    uint64_t next_seq;      /* of the next append */
+    uint64_t safe_seq;      /* all at or below it is durable or, if lost or left out, never comes */
+    uint64_t next_number;   /* of the next segment; no number is used twice */
+    uint64_t planned_end;   /* of the segment that the pending frames will end in */
     uint32_t planned_rolls; /* segments that they will begin */
-    bool must_roll;        /* the current file may not be written any more */
-    bool tables_stale;     /* the tables hold what never became durable */
-    bool trim_unsynced;    /* the last trim's sync failed */
-    uint64_t gap;          /* frames and entries of the state that are lost, not yet said so */
-    bool proven;           /* a later frame or header says that the last frame is durable */
-    uint64_t state_bytes;  /* applied since the last snapshot began */
+    bool must_roll;         /* the current file may not be written any more */
+    bool tables_stale;      /* the tables hold what never became durable */
+    bool trim_unsynced;     /* the last trim's sync failed */
+    uint64_t gap;           /* frames and entries of the state that are lost, not yet said so */
+    bool proven;            /* a later frame or header says that the last frame is durable */
+    uint64_t state_bytes;   /* applied since the last snapshot began */
     wb_snapshot_draft draft;
     wb_snapshot_info kept[WB_SNAPSHOTS_KEPT]; /* the newest last */
     size_t n_kept;

@@ -134,7 +134,8 @@ uint64_t wb_journal_used_bytes(const wb_journal *j)
     return bytes;
 }
 
-/* What a full journal needs to get out of being full, or to start at all. */
+/* What a full journal needs to get out of being full, or to start at all: it is never refused. There
+ * are few such frames then, since cursors stand still when nothing new comes in. */
 static bool keeps_house(const wb_entry *entries, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -145,14 +146,14 @@ static bool keeps_house(const wb_entry *entries, size_t n)
 /* One more segment than there will be by then, and one for the spare. */
 static bool may_begin_segment(wb_journal *j, const wb_entry *entries, size_t n)
 {
-    uint64_t segments = j->planned_rolls + UINT64_C(1), limit = j->limit_bytes;
-    if (keeps_house(entries, n)) limit += j->segment_bytes;
+    uint64_t segments = j->planned_rolls + UINT64_C(1);
+    if (keeps_house(entries, n)) return true;
     pthread_mutex_lock(&j->lock);
     uint64_t used = wb_journal_used_bytes(j);
     bool spare = j->spare == WB_SPARE_BUILDING || j->spare == WB_SPARE_READY;
     pthread_mutex_unlock(&j->lock);
     if (!spare) segments++;
-    return used + segments * j->segment_bytes <= limit;
+    return used + segments * j->segment_bytes <= j->limit_bytes;
 }
 
 void wb_journal_plan_anew(wb_journal *j)
@@ -472,7 +473,8 @@ wb_status wb_journal_wait(wb_journal *j, uint64_t after_seq, uint32_t timeout_ms
     pthread_mutex_lock(&j->lock);
     while (j->stats.durable_seq <= after_seq && !j->stopping && rv == 0)
         rv = pthread_cond_timedwait(&j->committed, &j->lock, &until);
-    if (j->stats.durable_seq <= after_seq) status = j->stopping ? WB_ERR_UNAVAILABLE : WB_ERR_TIMEOUT;
+    if (j->stats.durable_seq <= after_seq)
+        status = j->stopping ? WB_ERR_UNAVAILABLE : WB_ERR_TIMEOUT;
     pthread_mutex_unlock(&j->lock);
     return status;
 }

@@ -25,22 +25,22 @@ typedef struct wb_journal_options {
     const char *dir;        /* made with mode 0700 if missing; the directory above it must exist */
     uint64_t segment_bytes; /* 0: WB_JOURNAL_SEGMENT_BYTES; a multiple of 4096, 64 KiB to 1 GiB */
     uint64_t limit_bytes;   /* 0: WB_JOURNAL_LIMIT_BYTES; at least 4 segments; on disk, all files */
-    const wb_file_ops *ops;           /* NULL: wb_real_disk */
-    const wb_clock *clock;            /* NULL: wb_system_clock */
-    const wb_state_table *tables;     /* copied; their `self` outlives the journal */
+    const wb_file_ops *ops; /* NULL: wb_real_disk */
+    const wb_clock *clock;  /* NULL: wb_system_clock */
+    const wb_state_table *tables; /* copied; their `self` outlives the journal */
     size_t n_tables;
 } wb_journal_options;
 
 /** What start-up found. */
 typedef struct wb_journal_report {
-    wb_id journal_id;      /* random, made once */
-    bool created;          /* there was no journal */
-    bool gap;              /* state was lost: a WB_ENTRY_GAP was applied, so that it fails closed */
-    uint64_t frames;       /* good frames found */
-    uint64_t replayed;     /* of them: applied on top of the snapshot */
-    uint64_t lost_frames;  /* frames that were once safe and are gone or damaged */
+    wb_id journal_id;     /* random, made once */
+    bool created;         /* there was no journal */
+    bool gap;             /* state was lost: a WB_ENTRY_GAP was applied, so that it fails closed */
+    uint64_t frames;      /* good frames found */
+    uint64_t replayed;    /* of them: applied on top of the snapshot */
+    uint64_t lost_frames; /* frames that were once safe and are gone or damaged */
     uint64_t lost_segments; /* whole files set aside, with unknown contents */
-    uint64_t torn_bytes;   /* of frames nobody was told about, cut from the end */
+    uint64_t torn_bytes;    /* of frames nobody was told about, cut from the end */
     uint64_t took_ms;
 } wb_journal_report;
 
@@ -64,7 +64,7 @@ wb_id wb_journal_id(const wb_journal *journal);
  *  it before wb_journal_commit returned WB_OK. Hold whatever guards the tables.
  *  seq      of the new frame
  *  Errors   FULL        the journal's limit, or 32 MiB pending; nothing was changed. Frames of cursor
- *                       entries alone may use one segment more, so that trimming can go on
+ *                       entries alone are not refused for the limit, so that trimming goes on
  *           REJECTED    more than a frame can hold; nothing was changed
  *           UNAVAILABLE the disk failed; call wb_journal_idle to try again
  *           other       what a table's apply said: the group will not commit */
@@ -86,12 +86,13 @@ bool wb_journal_idle(wb_journal *journal);
  *  seq      all at or below it are delivered; before the first wb_cursor_entry it is the end of what
  *           was trimmed
  *  Errors   FULL WB_JOURNAL_CURSORS names | CONFIG name empty or longer than WB_CURSOR_NAME_MAX */
-WB_MUST_USE wb_status wb_journal_register_cursor(wb_journal *journal, const char *name, uint64_t *seq,
-                                                 wb_error *err);
+WB_MUST_USE wb_status wb_journal_register_cursor(wb_journal *journal, const char *name,
+                                                 uint64_t *seq, wb_error *err);
 
 /** The entry that moves a cursor: append it like any other; a cursor never moves back. `payload` lives
  *  in `out`. A runner should not write one just to step over frames without records. */
-WB_MUST_USE wb_status wb_cursor_entry(const char *name, uint64_t seq, wb_buffer *out, wb_entry *entry);
+WB_MUST_USE wb_status wb_cursor_entry(const char *name, uint64_t seq, wb_buffer *out,
+                                      wb_entry *entry);
 
 /* ---- readers, any thread; one reader is used by one thread at a time ---- */
 
@@ -133,9 +134,9 @@ typedef struct wb_journal_stats {
     uint32_t snapshots_taken; /* since the start */
     uint64_t lost_frames;     /* found lost at the start */
     uint64_t commits;
-    uint64_t last_commit_ns;  /* what write and fdatasync took */
+    uint64_t last_commit_ns; /* what write and fdatasync took */
     uint64_t failed_syncs;
-    bool failed;              /* appends get UNAVAILABLE */
+    bool failed; /* appends get UNAVAILABLE */
 } wb_journal_stats;
 void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
 

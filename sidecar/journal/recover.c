@@ -37,13 +37,13 @@ typedef struct recovery {
     numbers unborn, damaged;               /* segments that will be removed, set aside */
     numbers useless_snapshots;             /* bad ones, and the third and older */
     bool spare_file;
-    bool lost_end;           /* the last segment is one of the damaged: who knows what it had */
-    uint64_t durable_seq;    /* D */
-    uint64_t last_seq;       /* the last frame that counts */
-    uint64_t scanned_to;     /* in the last segment: nothing that looks like a frame is behind it */
-    uint64_t unproven_at;    /* in the last segment: from here to its end, frames behind D */
+    bool lost_end;        /* the last segment is one of the damaged: who knows what it had */
+    uint64_t durable_seq; /* D */
+    uint64_t last_seq;    /* the last frame that counts */
+    uint64_t scanned_to;  /* in the last segment: nothing that looks like a frame is behind it */
+    uint64_t unproven_at; /* in the last segment: from here to its end, frames behind D */
     uint64_t torn_bytes;
-    uint64_t *found;         /* good frames of each segment that was there; owned */
+    uint64_t *found; /* good frames of each segment that was there; owned */
     size_t n_found;
 } recovery;
 
@@ -178,8 +178,10 @@ static wb_status read_snapshot(recovery *r, uint64_t base_seq, wb_error *err)
 static uint64_t void_from(const wb_journal *j, size_t index)
 {
     uint64_t lowest = UINT64_MAX;
-    for (size_t i = index + 1; i < j->n_segments; i++)
-        if (j->segments[i]->first_seq < lowest) lowest = j->segments[i]->first_seq;
+    for (size_t i = index + 1; i < j->n_segments; i++) {
+        uint64_t from = j->segments[i]->first_seq - j->segments[i]->skipped;
+        if (from < lowest) lowest = from;
+    }
     return lowest;
 }
 
@@ -371,11 +373,10 @@ static wb_status go_on(recovery *r, wb_error *err)
 static void adopt_spare(const recovery *r)
 {
     wb_journal *j = r->j;
-    uint64_t bytes = 0;
     if (!r->spare_file || j->spare != WB_SPARE_NONE) return;
     int file = j->ops->open(j->ops, j->dir, WB_SPARE_FILE, WB_FILE_READ);
     if (file < 0) return;
-    if (j->ops->size(j->ops, file, &bytes) == 0 && bytes == j->segment_bytes)
+    if (wb_segment_fits_as_spare(j->ops, file, j->segment_bytes, j->id, &j->next_number))
         j->spare = WB_SPARE_READY;
     j->ops->close(j->ops, file);
     if (j->spare != WB_SPARE_READY) (void)j->ops->remove(j->ops, j->dir, WB_SPARE_FILE);

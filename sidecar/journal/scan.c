@@ -14,8 +14,7 @@ enum { BLOCK = 4096 };
 void wb_scan_init(wb_scan *scan, const wb_file_ops *ops, int file, const wb_frame_home *home,
                   uint64_t at, uint64_t end, size_t chunk)
 {
-    *scan = (wb_scan){
-        .ops = ops, .file = file, .home = home, .at = at, .end = end, .chunk = chunk};
+    *scan = (wb_scan){.ops = ops, .file = file, .home = home, .at = at, .end = end, .chunk = chunk};
 }
 
 void wb_scan_rest(wb_scan *scan)

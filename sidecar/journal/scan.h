@@ -9,15 +9,15 @@
 
 typedef struct wb_scan {
     const wb_file_ops *ops;
-    int file;               /* borrowed */
+    int file;                  /* borrowed */
     const wb_frame_home *home; /* borrowed */
-    uint64_t at;            /* what is looked at next; 8-aligned */
-    uint64_t end;           /* nothing at or behind it is looked at; may be raised between calls */
-    uint64_t frame_at;      /* where the last frame began */
-    uint64_t broken_end;    /* end of the last thing that began like a frame and was none; 0: none */
-    bool lost;              /* no frame began at the last place: looking for the next one */
-    size_t chunk;           /* bytes to read at once, unless a frame is larger */
-    uint8_t *buf;           /* owned */
+    uint64_t at;               /* what is looked at next; 8-aligned */
+    uint64_t end;        /* nothing at or behind it is looked at; may be raised between calls */
+    uint64_t frame_at;   /* where the last frame began */
+    uint64_t broken_end; /* end of the last thing that began like a frame and was none; 0: none */
+    bool lost;           /* no frame began at the last place: looking for the next one */
+    size_t chunk;        /* bytes to read at once, unless a frame is larger */
+    uint8_t *buf;        /* owned */
     size_t cap, len;
     uint64_t buf_at;
 } wb_scan;

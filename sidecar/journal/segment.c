@@ -7,8 +7,9 @@
  *   12  4  0
  *   16 16  journal id
  *   32  8  segment number, as in the file's name
- *   40  8  first_seq: of the first frame; voids what older segments have at or above it
- *   48  8  sequences just below first_seq that were never given out
+ *   40  8  first_seq: of the first frame
+ *   48  8  skipped: sequences just below first_seq that were left out. Frames at or above
+ *          first_seq - skipped in older segments are void
  *   56  8  bytes of the file
  *   64  8  magic of its frames
  *   72     zeros
@@ -17,7 +18,12 @@
  * A segment is made in this order: its name (a rename of the spare, or a new file), the header, a sync
  * of the file, a sync of the directory; only then the first frame. A crash in between leaves a file
  * whose header is all zeros or, if it was recycled, carries another number: unborn. A header that is
- * neither of these nor whole has been damaged since. */
+ * neither of these nor whole has been damaged since.
+ *
+ * The crash may also keep the new header and take back the name: the file is the spare again, with the
+ * header of a segment that never was. So the number in a spare's header is never given out again; else
+ * the next segment made of it could, by a second crash, get the old header back, and void with the old
+ * first_seq what was acknowledged in between. */
 #include "sidecar/journal/segment.h"
 
 #include "core/crc32c.h"
@@ -45,16 +51,14 @@ int wb_segment_write_header(const wb_file_ops *ops, int file, const wb_segment *
     return rv != 0 ? rv : ops->write_at(ops, file, sector, sizeof sector, WB_SEGMENT_SECOND);
 }
 
-static wb_segment_look look_at_sector(const uint8_t *sector, uint64_t number, uint64_t file_bytes,
-                                      wb_segment *out)
+static wb_segment_look look_at_sector(const uint8_t *sector, uint64_t file_bytes, wb_segment *out)
 {
     if (wb_id_is_zero(sector, WB_SEGMENT_SECTOR)) return WB_SEGMENT_UNBORN;
     if (wb_get_u32(sector + AT_CRC) != wb_crc32c(0, sector, AT_CRC)) return WB_SEGMENT_DAMAGED;
     if (memcmp(sector, file_magic, sizeof file_magic) != 0) return WB_SEGMENT_DAMAGED;
     if (wb_get_u32(sector + AT_VERSION) > WB_JOURNAL_VERSION) return WB_SEGMENT_NEWER;
-    if (wb_get_u64(sector + AT_NUMBER) != number) return WB_SEGMENT_UNBORN;
     wb_segment found = {
-        .home.segment = number,
+        .home.segment = wb_get_u64(sector + AT_NUMBER),
         .first_seq = wb_get_u64(sector + AT_FIRST),
         .skipped = wb_get_u64(sector + AT_SKIPPED),
         .bytes = wb_get_u64(sector + AT_BYTES),
@@ -70,28 +74,52 @@ static wb_segment_look look_at_sector(const uint8_t *sector, uint64_t number, ui
     return WB_SEGMENT_GOOD;
 }
 
+/* A sector beyond the end reads as zeros, one that the disk cannot read as damaged. */
+static int read_sector(const wb_file_ops *ops, int file, uint64_t at, uint64_t file_bytes,
+                       wb_segment *out, wb_segment_look *look)
+{
+    uint8_t sector[WB_SEGMENT_SECTOR] = {0};
+    size_t got = 0;
+    int rv = ops->read_at(ops, file, sector, sizeof sector, at, &got);
+    *look = rv == 0 ? look_at_sector(sector, file_bytes, out) : WB_SEGMENT_DAMAGED;
+    return rv == -EIO ? 0 : rv;
+}
+
+static const uint64_t places[] = {0, WB_SEGMENT_SECOND};
+
 wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t number, wb_segment *out,
                                  wb_segment_look *look, wb_error *err)
 {
-    static const uint64_t places[] = {0, WB_SEGMENT_SECOND};
+    wb_segment found;
     uint64_t file_bytes;
     bool damaged = false;
     int rv = ops->size(ops, file, &file_bytes);
     for (size_t i = 0; rv == 0 && i < WB_COUNT(places); i++) {
-        uint8_t sector[WB_SEGMENT_SECTOR] = {0};
-        size_t got = 0;
-        rv = ops->read_at(ops, file, sector, sizeof sector, places[i], &got);
-        if (rv == -EIO) {
-            rv = 0;
-            damaged = true;
-            continue;
-        }
+        rv = read_sector(ops, file, places[i], file_bytes, &found, look);
         if (rv != 0) break;
-        *look = look_at_sector(sector, number, file_bytes, out);
-        if (*look == WB_SEGMENT_GOOD || *look == WB_SEGMENT_NEWER) return WB_OK;
         damaged |= *look == WB_SEGMENT_DAMAGED;
+        if (*look == WB_SEGMENT_NEWER) return WB_OK;
+        if (*look != WB_SEGMENT_GOOD || found.home.segment != number) continue;
+        *out = found;
+        return WB_OK;
     }
     if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: segment header");
     *look = damaged ? WB_SEGMENT_DAMAGED : WB_SEGMENT_UNBORN;
     return WB_OK;
+}
+
+bool wb_segment_fits_as_spare(const wb_file_ops *ops, int file, uint64_t bytes, wb_id journal_id,
+                              uint64_t *next_number)
+{
+    wb_segment found;
+    uint64_t file_bytes;
+    if (ops->size(ops, file, &file_bytes) != 0 || file_bytes != bytes) return false;
+    for (size_t i = 0; i < WB_COUNT(places); i++) {
+        wb_segment_look look;
+        if (read_sector(ops, file, places[i], file_bytes, &found, &look) != 0) return false;
+        if (look == WB_SEGMENT_UNBORN) continue;
+        if (look != WB_SEGMENT_GOOD || !WB_ID_EQ(found.home.journal_id, journal_id)) return false;
+        if (found.home.segment >= *next_number) *next_number = found.home.segment + 1;
+    }
+    return true;
 }

@@ -8,8 +8,8 @@
 #include "sidecar/journal/layout.h"
 
 enum {
-    WB_SEGMENT_SECTOR = 512,    /* a header; the unit a disk writes whole or not at all */
-    WB_SEGMENT_SECOND = 4096,   /* where its copy is */
+    WB_SEGMENT_SECTOR = 512,     /* a header; the unit a disk writes whole or not at all */
+    WB_SEGMENT_SECOND = 4096,    /* where its copy is */
     WB_SEGMENT_FRAMES_AT = 8192, /* where frames begin */
     WB_SEGMENT_MIN_BYTES = 64 * 1024,
     WB_SEGMENT_MAX_BYTES = 1 << 30,
@@ -17,14 +17,15 @@ enum {
 
 typedef struct wb_segment {
     wb_frame_home home;
-    uint64_t first_seq; /* of its first frame; frames at or above it in older segments are void */
-    uint64_t skipped;   /* sequences just below first_seq that were never given out */
-    uint64_t bytes;     /* of the file */
-    uint64_t last_seq;  /* of what counts in it; first_seq - 1: nothing */
-    uint64_t end;       /* behind the last frame that counts */
-    bool damaged;       /* frames are missing in it: set aside when trimmed */
-    uint32_t readers;   /* it is not recycled under them; guarded by the journal's lock */
-    bool trimmed;       /* out of the list, freed by its last reader; guarded likewise */
+    uint64_t first_seq; /* of its first frame */
+    uint64_t skipped;  /* sequences just below first_seq that were left out; from the first of them,
+                         * or first_seq, on, whatever older segments have is void */
+    uint64_t bytes;    /* of the file */
+    uint64_t last_seq; /* of what counts in it; first_seq - 1: nothing */
+    uint64_t end;      /* behind the last frame that counts */
+    bool damaged;      /* frames are missing in it: set aside when trimmed */
+    uint32_t readers;  /* it is not recycled under them; guarded by the journal's lock */
+    bool trimmed;      /* out of the list, freed by its last reader; guarded likewise */
 } wb_segment;
 
 typedef enum wb_segment_look {
@@ -42,6 +43,11 @@ int wb_segment_write_header(const wb_file_ops *ops, int file, const wb_segment *
  *  Errors  UNAVAILABLE the disk fails */
 WB_MUST_USE wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t number,
                                              wb_segment *out, wb_segment_look *look, wb_error *err);
+
+/** May the file become a segment of this journal? It has that size, and its header is empty or of this
+ *  journal; *next_number is raised above the number there. */
+bool wb_segment_fits_as_spare(const wb_file_ops *ops, int file, uint64_t bytes, wb_id journal_id,
+                              uint64_t *next_number);
 
 static inline void wb_segment_name(char name[WB_FILE_NAME], uint64_t number)
 {

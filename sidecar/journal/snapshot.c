@@ -55,7 +55,8 @@ void wb_snapshot_abandon(wb_snapshot_draft *draft, const wb_snapshot_place *plac
 {
     if (!draft->active) return;
     place->ops->close(place->ops, draft->file);
-    (void)place->ops->remove(place->ops, place->dir, WB_SNAPSHOT_DRAFT); /* or the next start does */
+    (void)place->ops->remove(place->ops, place->dir,
+                             WB_SNAPSHOT_DRAFT); /* or the next start does */
     wb_buffer_done(&draft->slice);
     *draft = (wb_snapshot_draft){.active = false};
 }
@@ -85,8 +86,8 @@ wb_status wb_snapshot_begin(wb_snapshot_draft *draft, const wb_snapshot_place *p
 }
 
 /* The slice buffer holds CHUNK bytes of room, the name, and the payload. */
-static wb_status write_chunk(wb_snapshot_draft *draft, const wb_snapshot_place *place, uint32_t kind,
-                             size_t name_len, wb_error *err)
+static wb_status write_chunk(wb_snapshot_draft *draft, const wb_snapshot_place *place,
+                             uint32_t kind, size_t name_len, wb_error *err)
 {
     static const uint8_t zeros[8];
     wb_buffer *b = &draft->slice;
@@ -131,7 +132,8 @@ wb_status wb_snapshot_slice(wb_snapshot_draft *draft, const wb_snapshot_place *p
     return WB_OK;
 }
 
-static wb_status make_durable(wb_snapshot_draft *draft, const wb_snapshot_place *place, wb_error *err)
+static wb_status make_durable(wb_snapshot_draft *draft, const wb_snapshot_place *place,
+                              wb_error *err)
 {
     char name[WB_FILE_NAME];
     const wb_file_ops *ops = place->ops;
@@ -247,8 +249,9 @@ static wb_status walk_chunks(const wb_file_ops *ops, int file, wb_snapshot_info 
     }
 }
 
-static wb_status read_file(const wb_snapshot_place *place, uint64_t base_seq, wb_snapshot_info *info,
-                           bool *newer, chunk_fn each, void *arg, wb_error *err)
+static wb_status read_file(const wb_snapshot_place *place, uint64_t base_seq,
+                           wb_snapshot_info *info, bool *newer, chunk_fn each, void *arg,
+                           wb_error *err)
 {
     char name[WB_FILE_NAME];
     uint32_t crc;
@@ -263,8 +266,8 @@ static wb_status read_file(const wb_snapshot_place *place, uint64_t base_seq, wb
     return status;
 }
 
-wb_status wb_snapshot_check(const wb_snapshot_place *place, uint64_t base_seq, wb_snapshot_info *out,
-                            bool *newer, wb_error *err)
+wb_status wb_snapshot_check(const wb_snapshot_place *place, uint64_t base_seq,
+                            wb_snapshot_info *out, bool *newer, wb_error *err)
 {
     wb_snapshot_info info = {.bytes = 0};
     WB_TRY(read_file(place, base_seq, &info, newer, NULL, NULL, err));

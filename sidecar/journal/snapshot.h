@@ -46,7 +46,8 @@ WB_MUST_USE wb_status wb_snapshot_slice(wb_snapshot_draft *draft, const wb_snaps
 /** Make it durable and give it its name; *out is what it is. Nothing is active afterwards.
  *  Errors UNAVAILABLE */
 WB_MUST_USE wb_status wb_snapshot_finish(wb_snapshot_draft *draft, const wb_snapshot_place *place,
-                                         uint64_t durable_seq, wb_snapshot_info *out, wb_error *err);
+                                         uint64_t durable_seq, wb_snapshot_info *out,
+                                         wb_error *err);
 /** Stop, if one is active. */
 void wb_snapshot_abandon(wb_snapshot_draft *draft, const wb_snapshot_place *place);
 

@@ -56,7 +56,8 @@ static wb_status replay_segment(wb_journal *j, const wb_segment *segment, int fi
     wb_scan scan;
     wb_frame_view frame;
     wb_status status;
-    wb_scan_init(&scan, j->ops, file, &segment->home, WB_SEGMENT_FRAMES_AT, segment->end, READ_CHUNK);
+    wb_scan_init(&scan, j->ops, file, &segment->home, WB_SEGMENT_FRAMES_AT, segment->end,
+                 READ_CHUNK);
     while ((status = wb_scan_next(&scan, &frame, err)) == WB_OK) {
         if (frame.seq < range->expected || frame.seq > segment->last_seq) continue;
         if (frame.seq > range->upto) break;
