@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from typing import Any, AsyncIterator
+from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import uvicorn
@@ -120,7 +121,9 @@ def card_of(name: str, port: int, agent_id: str = "") -> AgentCard:
         ),
         supported_interfaces=[
             AgentInterface(
-                url=f"http://127.0.0.1:{port}/{path}", protocol_binding=binding, protocol_version="1.0"
+                url=f"http://127.0.0.1:{port}/{path}",
+                protocol_binding=binding,
+                protocol_version="1.0",
             )
             for path, binding in (("rpc", "JSONRPC"), ("rest", "HTTP+JSON"))
         ],

@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -160,5 +160,6 @@ def request(**body: object) -> _wire.Request:
     """A request with a fresh id; without a body it is a StatusRequest, which an echo server sends
     back as a Reply with status OK."""
     return _wire.Request(
-        id=_context.new_id(16), **(body or {"status": _wire.StatusRequest()})  # type: ignore[arg-type]
+        id=_context.new_id(16),
+        **(body or {"status": _wire.StatusRequest()}),  # type: ignore[arg-type]
     )

@@ -6,7 +6,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import Any, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -99,7 +100,10 @@ def test_a_forged_token_is_refused_over_http_json(path: str, company: Company) -
             assert response.status_code == error["code"] == 400
             assert (error["status"], error["message"]) == ("INVALID_ARGUMENT", "refused by Waybill")
             assert info["reason"] == "WAYBILL_MALFORMED" and info["domain"] == "w3id.org/waybill"
-            assert list(info["metadata"]) == ["ref"] and info["metadata"]["ref"] in company.b.sidecar.log()
+            assert (
+                list(info["metadata"]) == ["ref"]
+                and info["metadata"]["ref"] in company.b.sidecar.log()
+            )
             assert executor.seen == []
 
     run(scenario)
@@ -288,20 +292,24 @@ def test_a_task_that_is_polled_to_its_end(handler: Any, company: Company) -> Non
         async with serving(
             company.b.port, company.b.wb, agent_id=company.b.id, handler_class=handler
         ):
-            async with calling(company.b.port, company.a.wb, streaming=False, polling=True) as client:
+            async with calling(
+                company.b.port, company.a.wb, streaming=False, polling=True
+            ) as client:
                 (event,) = await send(client, "slow", message_id=message_id)
                 assert event.task.status.state < TaskState.TASK_STATE_COMPLETED
                 task_id = event.task.id
                 assert list(client.tracked) == [task_id]
                 row = await ended(
                     lambda: company.store.one(
-                        "SELECT state, task_id FROM delegations WHERE message_id = ? AND state <> 'sent'",
+                        "SELECT state, task_id FROM delegations"
+                        " WHERE message_id = ? AND state <> 'sent'",
                         message_id,
                     )
                 )
                 assert row == {"state": "in_flight", "task_id": task_id}
                 open_work = company.store.rows(
-                    "SELECT 1 FROM acceptances WHERE message_id = ? AND finished_ns IS NULL", message_id
+                    "SELECT 1 FROM acceptances WHERE message_id = ? AND finished_ns IS NULL",
+                    message_id,
                 )
                 assert open_work
                 while True:
@@ -321,7 +329,9 @@ def test_a_task_that_is_polled_to_its_end(handler: Any, company: Company) -> Non
 def test_open_delegations_are_taken_up_again_after_a_restart(company: Company) -> None:
     async def scenario() -> None:
         async with serving(company.b.port, company.b.wb, agent_id=company.b.id):
-            async with calling(company.b.port, company.a.wb, streaming=False, polling=True) as client:
+            async with calling(
+                company.b.port, company.a.wb, streaming=False, polling=True
+            ) as client:
                 await send(client, "task", message_id="carried over")
                 kept = client.tracked
             async with calling(company.b.port, company.a.wb, streaming=False) as client:
@@ -360,7 +370,8 @@ def test_who_stops_listening_leaves_the_delegation_detached(leave: str, company:
                 del listener
                 row = await ended(
                     lambda: company.store.one(
-                        "SELECT task_id, event FROM delegations WHERE message_id = ? AND state = 'detached'",
+                        "SELECT task_id, event FROM delegations"
+                        " WHERE message_id = ? AND state = 'detached'",
                         message_id,
                     )
                 )
@@ -382,7 +393,9 @@ def test_a_stream_that_breaks_is_detached_and_an_unreachable_agent_failed(compan
             with pytest.raises(Exception, match="[Nn]etwork|incomplete"):
                 await send(client, "slow", message_id="cut")
         row = await ended(
-            lambda: company.store.one("SELECT * FROM delegations WHERE message_id = 'cut' AND state = 'detached'")
+            lambda: company.store.one(
+                "SELECT * FROM delegations WHERE message_id = 'cut' AND state = 'detached'"
+            )
         )
         assert row["event"] == "stream_broken" and row["task_id"]
 
@@ -449,7 +462,11 @@ def test_an_agent_that_is_not_there_is_a_failed_delegation(company: Company) -> 
 @pytest.mark.parametrize(
     ("handler", "text"),
     # The older handler takes the canceled state from the agent only.
-    [(DefaultRequestHandler, "hang"), (DefaultRequestHandler, "quiet"), (LegacyRequestHandler, "hang")],
+    [
+        (DefaultRequestHandler, "hang"),
+        (DefaultRequestHandler, "quiet"),
+        (LegacyRequestHandler, "hang"),
+    ],
 )
 def test_a_cancelled_task_is_canceled_on_both_sides(
     handler: Any, text: str, company: Company
@@ -460,7 +477,9 @@ def test_a_cancelled_task_is_canceled_on_both_sides(
         async with serving(
             company.b.port, company.b.wb, agent_id=company.b.id, handler_class=handler
         ):
-            async with calling(company.b.port, company.a.wb, streaming=False, polling=True) as client:
+            async with calling(
+                company.b.port, company.a.wb, streaming=False, polling=True
+            ) as client:
                 (event,) = await send(client, text, message_id=message_id)
                 await asyncio.sleep(0.1)
                 task = await client.cancel_task(CancelTaskRequest(id=event.task.id))
@@ -498,7 +517,9 @@ def test_a_task_that_asks_waits_and_the_next_message_is_its_next_turn(
     run(scenario)
     assert acceptance(company, first)["outcome"] == "interrupted"
     assert acceptance(company, second)["outcome"] == "ok"
-    assert delegation(company, first)["state"] == delegation(company, second)["state"] == "completed"
+    assert (
+        delegation(company, first)["state"] == delegation(company, second)["state"] == "completed"
+    )
 
 
 def test_a_task_that_is_left_working_finishes_as_interrupted(company: Company) -> None:
@@ -516,12 +537,14 @@ def test_a_task_that_is_left_working_finishes_as_interrupted(company: Company) -
 
 
 def test_finish_comes_before_anybody_can_see_the_end(company: Company) -> None:
-    """The store of tasks is read in a tight loop while the agent ends; whenever it shows the end, the
-    sidecar has the Finish already."""
+    """The task is read in a tight loop while the agent ends; whenever it shows the end, the sidecar
+    has the Finish already."""
 
     async def scenario() -> None:
         async with serving(company.b.port, company.b.wb, agent_id=company.b.id):
-            async with calling(company.b.port, company.a.wb, streaming=False, polling=True) as traced:
+            async with calling(
+                company.b.port, company.a.wb, streaming=False, polling=True
+            ) as traced:
                 (event,) = await send(traced, "task", message_id="in order")
             async with calling(company.b.port, None, streaming=False) as plain:
                 while True:
@@ -565,8 +588,14 @@ def test_work_and_delegations_of_the_agent_belong_to_the_acceptance(company: Com
     assert {one["trace_id"], two["trace_id"], work["trace_id"], last["trace_id"]} == {trace}
     assert one["parent_span_id"] == plan.context.span_id
     assert work["parent_span_id"] == one["span_id"]
-    assert relay["parent_span_id"] == work["span_id"] and relay["acceptance_id"] == work["acceptance_id"]
-    assert two["parent_acceptance"] == work["acceptance_id"] and two["parent_span_id"] == relay["span_id"]
+    assert (
+        relay["parent_span_id"] == work["span_id"]
+        and relay["acceptance_id"] == work["acceptance_id"]
+    )
+    assert (
+        two["parent_acceptance"] == work["acceptance_id"]
+        and two["parent_span_id"] == relay["span_id"]
+    )
     assert last["parent_span_id"] == two["span_id"] and last["verdict"] == "continue"
     assert len(json.loads(str(last["chain"]))) == 2 and last["depth"] == 1
 
@@ -607,7 +636,9 @@ def test_a_handler_without_an_executor_is_watched_at_its_edges(company: Company)
                         assert text == "boom"
             async with calling(company.b.port, company.a.wb) as client:
                 await send(client, "task", message_id="edge-stream")
-            async with calling(company.b.port, company.a.wb, streaming=False, polling=True) as client:
+            async with calling(
+                company.b.port, company.a.wb, streaming=False, polling=True
+            ) as client:
                 (event,) = await send(client, "task", message_id="edge-poll")
                 await asyncio.sleep(0.2)
                 await client.get_task(GetTaskRequest(id=event.task.id))
@@ -628,7 +659,13 @@ def test_a_stranger_without_a_token_is_linked(company: Company) -> None:
 
     async def scenario() -> None:
         async with serving(company.b.port, company.b.wb) as executor:
-            body = {"message": {"messageId": "stranger", "role": "ROLE_USER", "parts": [{"text": "message"}]}}
+            body = {
+                "message": {
+                    "messageId": "stranger",
+                    "role": "ROLE_USER",
+                    "parts": [{"text": "message"}],
+                }
+            }
             async with httpx.AsyncClient() as http:
                 response = await http.post(
                     f"http://127.0.0.1:{company.b.port}/rest/message:send",

@@ -10,8 +10,8 @@ import pathlib
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Callable, Iterator
 
 import pytest
 import waybill_testkit as kit
@@ -49,7 +49,7 @@ def echo(path: str) -> Iterator[object]:
 
 
 class Peer:
-    """A listener that plays one script for each connection: `scripts` in order, the last repeated."""
+    """A listener that plays a script for each connection: `scripts` in order, the last repeated."""
 
     def __init__(self, path: str, *scripts: Callable[[Peer, socket.socket], None]) -> None:
         self.seen: list[bytes] = []  # every request body, in order
@@ -132,7 +132,9 @@ def outcome(future: Future[_wire.Reply], within_s: float = 5.0) -> _wire.Reply:
 # -- nobody there, or not a sidecar --------------------------------------------------------------
 
 
-def test_without_a_sidecar_a_request_fails_at_its_deadline(connect: Callable[..., Connection]) -> None:
+def test_without_a_sidecar_a_request_fails_at_its_deadline(
+    connect: Callable[..., Connection],
+) -> None:
     began = time.monotonic()
     with pytest.raises(Unavailable, match="No such file"):
         outcome(connect().submit(request(), 0.2))
@@ -371,7 +373,9 @@ def test_a_server_killed_with_requests_in_hand_answers_them_after_its_restart(
 # -- ends ----------------------------------------------------------------------------------------
 
 
-def test_closing_fails_what_waits_and_refuses_what_comes(connect: Callable[..., Connection]) -> None:
+def test_closing_fails_what_waits_and_refuses_what_comes(
+    connect: Callable[..., Connection],
+) -> None:
     connection = connect()
     waiting = connection.submit(request(), 60)
     connection.close()
@@ -398,7 +402,9 @@ def test_deadlines_of_answered_requests_do_not_pile_up(
     for _ in range(30):
         for future in [connection.submit(request(), 600) for _ in range(200)]:
             outcome(future)
-    kit.wait_until(lambda: connection.submit(request(), 5).result() and len(connection._due) <= 1100)
+    kit.wait_until(
+        lambda: connection.submit(request(), 5).result() and len(connection._due) <= 1100
+    )
 
 
 # -- fork ----------------------------------------------------------------------------------------

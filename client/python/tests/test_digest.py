@@ -47,7 +47,7 @@ def test_a_part_without_a_digest_is_refused(part: object) -> None:
     [
         '{"a":1,"a":2}',
         '{"a":1,"\\u0061":2}',
-        '[NaN]',
+        "[NaN]",
         "[Infinity]",
         "{",
         "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -41,7 +41,9 @@ def test_plain_spans_become_children_of_the_acceptance(
                 with wb.span("ours"):
                     with tracer.start_as_current_span("below ours"):
                         made = wb.delegate(
-                            waybill.Target("http://127.0.0.1:1/"), method="SendMessage", message_id="m"
+                            waybill.Target("http://127.0.0.1:1/"),
+                            method="SendMessage",
+                            message_id="m",
                         )
         with tracer.start_as_current_span("outside again"):
             pass
@@ -49,9 +51,7 @@ def test_plain_spans_become_children_of_the_acceptance(
     assert wb.flush()
     spans = {
         str(row["name"]): row
-        for row in store.wait(
-            "SELECT * FROM spans WHERE name <> 'SendMessage'", count=5
-        )
+        for row in store.wait("SELECT * FROM spans WHERE name <> 'SendMessage'", count=5)
     }
     plain, ours, below = (spans[name] for name in ("plain", "ours", "below ours"))
     assert plain["parent_span_id"] == acceptance.context.span_id
@@ -79,7 +79,10 @@ def test_a_plain_span_is_encoded_as_opentelemetry_does(tracer: trace.Tracer) -> 
     link = trace.Link(trace.SpanContext(5, 6, False), {"why": "x"})
     with pytest.raises(ValueError):
         with tracer.start_as_current_span(
-            "n", kind=trace.SpanKind.CLIENT, attributes={"i": -1, "f": 0.5, "b": True, "l": ["a"]}, links=[link]
+            "n",
+            kind=trace.SpanKind.CLIENT,
+            attributes={"i": -1, "f": 0.5, "b": True, "l": ["a"]},
+            links=[link],
         ) as span:
             span.add_event("e", {"k": 1}, timestamp=7)
             raise ValueError("x")
@@ -136,7 +139,8 @@ def test_the_package_itself_needs_nothing() -> None:
     """Imported with nothing but the standard library in reach, as a fresh interpreter would."""
     script = (
         "import sys; sys.path.insert(0, 'client/python'); import waybill, waybill.digest;"
-        "bad = [m for m in sys.modules if m.split('.')[0] in ('a2a', 'google', 'opentelemetry', 'httpx')];"
+        "others = ('a2a', 'google', 'opentelemetry', 'httpx');"
+        "bad = [m for m in sys.modules if m.split('.')[0] in others];"
         "assert not bad, bad"
     )
     import waybill_testkit as kit

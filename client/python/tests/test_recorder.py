@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Iterator
 
 import pytest
 import waybill_testkit as kit
@@ -194,7 +194,7 @@ def test_a_batch_is_one_export_request_grouped_by_origin() -> None:
     from waybill import _otlp
 
     spans = [(b"\x0a\x00", b"\x0a\x00", b"\x2a\x01a"), (b"\x0a\x00", b"\x0a\x00", b"\x2a\x01b")]
-    assert _otlp.export_request(spans) == bytes.fromhex("0a10" "0a00" "120c" "0a00" "12032a0161" "12032a0162")
+    assert _otlp.export_request(spans) == bytes.fromhex("0a100a00120c0a0012032a016112032a0162")
 
 
 def test_bounds_are_the_documented_ones() -> None:

@@ -79,4 +79,6 @@ def test_random_bytes_raise_wire_error_and_nothing_else() -> None:
 
 def test_the_header_is_the_one_of_nng() -> None:
     assert _sp.header() == bytes.fromhex("00535000 0030 0000".replace(" ", ""))
-    assert _sp.frame(ID, b"ab") == bytes.fromhex("01 0000000000000006 80000005 6162".replace(" ", ""))
+    assert _sp.frame(ID, b"ab") == bytes.fromhex(
+        "01 0000000000000006 80000005 6162".replace(" ", "")
+    )

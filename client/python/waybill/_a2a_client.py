@@ -7,8 +7,8 @@
     Task or status in a terminal state         settle completed failed canceled rejected
     Task that goes on (polling, streams)       observe; stays open, is found again by its task id
     INPUT_REQUIRED, AUTH_REQUIRED              observe: waiting; the next message is its next turn
-    stream ends or breaks before that          observe stream_broken: detached, for the server works on
-    the caller leaves (break, cancellation)    the same: who stops listening has not stopped the work
+    stream ends or breaks before that          observe stream_broken: detached; the server works on
+    the caller leaves (break, cancellation)    the same: who stops listening stops no work
     an error answer, no connection             settle failed with error.type; refused: rejected
 
 What must be told is told before the event reaches the caller, so that it may break off right there.
@@ -16,10 +16,10 @@ What must be told is told before the event reaches the caller, so that it may br
 delegations that are still open; the table for that is bounded (`MAX_TASKS`), and `track` and
 `tracked` let an agent carry it over a restart.
 
-Where the hook sits: method, card and the final message are known only inside the SDK's `send_message`,
-and there a client interceptor sees them. So a send puts a `_Hop` into a context variable, and the
-interceptor, which is added once and comes last, finds it there. The SDK's objects are changed only on
-copies that the caller does not hold.
+Where the hook sits: method, card and the final message are known only inside the SDK's
+`send_message`, and there a client interceptor sees them. So a send puts a `_Hop` into a context
+variable, and the interceptor, which is added at the first send and so comes last, finds it there.
+What is changed are copies that the caller does not hold.
 
 A sidecar that is away, or that cannot make sense of a message, never breaks a call; `Denied`, and
 `Unavailable` under on_unavailable "fail", do.
@@ -315,8 +315,8 @@ class TracedClient(Client):
     ) -> AsyncIterator[StreamResponse]:
         watch = self._watches.get(request.id)
         if watch is None:
-            async for event in self._client.subscribe(request, context=context):
-                yield event
+            async for passed_on in self._client.subscribe(request, context=context):
+                yield passed_on
             return
         hop = _Hop(self, watch=watch, streaming=True, asked=True)
         stream = self._client.subscribe(request, context=context)
@@ -451,9 +451,7 @@ async def _note(watch: _Watch, event: StreamResponse, name: str = "") -> None:
         watch.task_id = event.artifact_update.task_id or watch.task_id
 
 
-def _with_headers(
-    context: ClientCallContext | None, delegation: Delegation
-) -> ClientCallContext:
+def _with_headers(context: ClientCallContext | None, delegation: Delegation) -> ClientCallContext:
     """A copy of the call's context with the delegation's headers; they replace any others."""
     given = context or ClientCallContext()
     headers = delegation.headers
@@ -471,7 +469,7 @@ def _with_headers(
 
 def _transport(client: Any) -> Any:
     """The SDK's transport, below its tenant decorator."""
-    found = getattr(client, "_transport", None)
+    found: Any = getattr(client, "_transport", None)
     while hasattr(found, "_base"):
         found = found._base
     return found

@@ -5,9 +5,9 @@
     HTTP+JSON  401 UNAUTHENTICATED and the like, details [ErrorInfo], WWW-Authenticate: Waybill
     ErrorInfo  reason WAYBILL_<CLASS>, domain w3id.org/waybill, metadata {ref}
 
-a2a-sdk 1.x makes errors out of the *exact* class of the exception, by tables (which may be added to)
-and by `build_error_details`, which writes its own domain into every ErrorInfo and has no hook. So
-there is one exception class per wire class, entered in the tables, and `build_error_details` is
+a2a-sdk 1.x makes errors out of the *exact* class of the exception, by tables (which may be added
+to) and by `build_error_details`, which writes its own domain into every ErrorInfo and has no hook.
+So there is one exception class per wire class, entered in the tables, and `build_error_details` is
 wrapped where the SDK looks it up: for our classes it answers our details, for all else it is the
 SDK's. HTTP's challenge header needs the same at `_create_error_response`.
 
@@ -20,7 +20,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from a2a.server.jsonrpc_models import JSONRPCError
 from a2a.server.request_handlers import response_helpers
@@ -49,14 +50,14 @@ _HTTP = {
 
 
 class RefusedByWaybill(InvalidRequestError):
-    """What a server raises for a refused message. `ref` is all that the peer learns beside the class."""
+    """What a server raises for a refused message; the peer learns its class and `ref`."""
 
     wire_class = "refused"
 
     def __init__(self, ref: str) -> None:
         super().__init__(MESSAGE)
         self.ref = ref
-        details: Any = [
+        self.details = [
             {
                 "@type": _ERROR_INFO,
                 "reason": f"WAYBILL_{self.wire_class.upper()}",
@@ -64,7 +65,7 @@ class RefusedByWaybill(InvalidRequestError):
                 "metadata": {"ref": ref},
             }
         ]
-        self.data = details
+        self.data: Any = self.details  # as the SDK's 0.3 endpoint writes it
 
 
 _CLASSES: dict[str, type[RefusedByWaybill]] = {
@@ -82,7 +83,7 @@ def refusal(refused: Refused) -> RefusedByWaybill:
 def _details(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @functools.wraps(original)
     def build_error_details(error: Any) -> Any:
-        return list(error.data) if isinstance(error, RefusedByWaybill) else original(error)
+        return error.details if isinstance(error, RefusedByWaybill) else original(error)
 
     return build_error_details
 
@@ -98,7 +99,7 @@ def _challenge(original: Callable[[Exception], Any]) -> Callable[[Exception], An
     return create_error_response
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def install() -> None:
     """Teach the SDK our errors; once."""
     for module in ("a2a.client.transports.jsonrpc", "a2a.compat.v0_3.jsonrpc_transport"):
@@ -109,8 +110,9 @@ def install() -> None:
         JSON_RPC_ERROR_CODE_MAP[cls] = CODE
         response_helpers.EXCEPTION_MAP[cls] = JSONRPCError
         A2A_ERROR_MAPPING[cls] = ErrorMapping(http_code, status, f"WAYBILL_{name.upper()}")
-    for place in (error_handlers, response_helpers):
+    places: tuple[Any, ...] = (error_handlers, response_helpers)
+    for place in places:
         place.build_error_details = _details(place.build_error_details)
-    create: Any = getattr(error_handlers, "_create_error_response", None)
-    if create is not None:
-        setattr(error_handlers, "_create_error_response", _challenge(create))
+    http_errors: Any = error_handlers
+    if hasattr(http_errors, "_create_error_response"):
+        http_errors._create_error_response = _challenge(http_errors._create_error_response)

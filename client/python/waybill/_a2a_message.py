@@ -60,7 +60,7 @@ def put_carrier(message: Message, text: str) -> None:
 
 
 def take_carrier(message: Message) -> Carrier:
-    """Remove the carrier from an arrived message, so that it does not land in the task's history."""
+    """Remove the carrier from an arrived message, lest it land in the task's history."""
     fields = message.metadata.fields
     if not message.HasField("metadata") or EXTENSION_URI not in fields:
         return Carrier("", None)
@@ -96,8 +96,8 @@ def body_digest(message: Message, salt: bytes | None) -> bytes:
 
 
 def extension(agent_id: str = "") -> AgentExtension:
-    """What a card's `capabilities.extensions` says of an agent that takes tokens. `agent_id`: its own
-    id; peers use it if it is an https id of the card's origin, else they need it configured."""
+    """What a card's `capabilities.extensions` says of an agent that takes tokens. `agent_id`: its
+    own id; peers use it if it is an https id of the card's origin, else they need it configured."""
     made = AgentExtension(
         uri=EXTENSION_URI, description="Waybill: signed delegations", required=False
     )

@@ -12,9 +12,9 @@
 The last line decides where to stand. A task outlives its request (return_immediately, a client that
 leaves), so watching what `on_message_send` returns is not enough; but everything that an agent says
 goes through the EventQueue that `execute` is given. So `execute` and `cancel` of the handler's
-`agent_executor` are wrapped, on that object: both of the SDK's handlers look them up there for every
-request, and one of them keeps a second reference to it. The wrapper hands on a queue that says
-Finish before it lets a final event through.
+`agent_executor` are wrapped, on that object: both of the SDK's handlers look them up there for
+every request, and one of them keeps a second reference to it. The wrapper hands on a queue that
+says Finish before it lets a final event through.
 
 Ways out of `execute`, each of which finishes exactly once:
     a final event        ok, error, canceled, rejected, by its state; Message: ok

@@ -14,8 +14,9 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import functools
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Callable, Coroutine, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from waybill._wire import Reply, Status
 from waybill.errors import Denied, NotFound, Refused, Unavailable, WaybillError

@@ -15,8 +15,8 @@ for what:
     at its deadline, wherever it is: future fails with Unavailable
 
 A lost connection loses nothing: every request that has no reply is sent again, byte for byte, with
-the same 16-byte id inside, and the sidecar answers a repeat from its journal. A waiter that gives up
-(a cancelled asyncio task) does not take its request back: what was handed over is delivered.
+the same 16-byte id inside, and the sidecar answers a repeat from its journal. A waiter that gives
+up (a cancelled asyncio task) does not take its request back: what was handed over is delivered.
 
 Bounds: `MAX_PENDING` requests and `MAX_PENDING_BYTES` of them; a reply above `MAX_REPLY_BYTES`, a
 wrong handshake or bytes that are no message close the connection, which is then opened anew with
@@ -41,8 +41,8 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Callable
 
 from waybill import _sp, _wire
 from waybill._wire import Reply, Request, Status
@@ -286,8 +286,8 @@ class Connection:
             self._fresh = []
 
     def _greet(self) -> None:
-        """The peer is the sidecar: introduce ourselves. What waits is sent after its answer, so that
-        what it says of itself is known before anything depends on it."""
+        """The peer is the sidecar: introduce ourselves. What waits is sent after its answer, so
+        that what it says of itself is known before anything depends on it."""
         if self._greeting is None:
             self._introduced()
             return
@@ -402,7 +402,9 @@ class Connection:
                     late.append(self._pending.pop(nng_id))
                     self._pending_bytes -= len(entry.frame)
         for entry in late:
-            detail = f"no answer in time ({self._trouble})" if self._trouble else "no answer in time"
+            detail = (
+                f"no answer in time ({self._trouble})" if self._trouble else "no answer in time"
+            )
             _fail(entry.future, Unavailable(detail))
 
     def _forget(self, nng_id: int) -> None:

@@ -2,9 +2,9 @@
 """Where the running code stands: under which span, and inside which acceptance.
 
 Two context variables, so that threads, asyncio tasks and callbacks each see their own. If
-OpenTelemetry is in the process, its context is kept in step through `bridge`
-(waybill/_otel_bridge.py sets it): what we open is current there, and a span opened there is the parent of what we open next.
-Without that, one agent with both would grow two trees.
+OpenTelemetry is in the process, its context is kept in step through `bridge`, which
+waybill/_otel_bridge.py sets: what we open is current there, and a span opened there is the parent
+of what we open next. Without that, one agent with both would grow two trees.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import os
 import random
 import re
 import sys
-from typing import Any, Iterator, Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 TRACE_FLAGS_NEW = 0x03  # sampled; random trace id (W3C Trace Context Level 2)
 
@@ -64,7 +65,9 @@ bridge: Bridge | None = None
 _span: contextvars.ContextVar[SpanContext | None] = contextvars.ContextVar(
     "waybill_span", default=None
 )
-_acceptance: contextvars.ContextVar[Any] = contextvars.ContextVar("waybill_acceptance", default=None)
+_acceptance: contextvars.ContextVar[Any] = contextvars.ContextVar(
+    "waybill_acceptance", default=None
+)
 
 
 def find_bridge() -> None:

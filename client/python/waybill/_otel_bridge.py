@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenTelemetry's context as waybill/_context.py needs it. Uses its API only; an agent may have that
-without the SDK."""
+"""OpenTelemetry's context as waybill/_context.py needs it. Uses its API only; an agent may have
+that without the SDK."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ class _Bridge:
             span_id=int.from_bytes(context.span_id, "big"),
             is_remote=context.remote,
             trace_flags=TraceFlags(context.flags & 0xFF),
-            trace_state=TraceState.from_header([context.tracestate]) if context.tracestate else None,
+            trace_state=TraceState.from_header([context.tracestate])
+            if context.tracestate
+            else None,
         )
         return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(made)))
 
@@ -49,5 +51,3 @@ def connect() -> None:
 
 
 connect()
-
-

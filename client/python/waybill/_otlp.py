@@ -16,7 +16,8 @@ it ends, on the thread that ended it (10 to 20 us); a batch is a concatenation.
 from __future__ import annotations
 
 import struct
-from typing import Any, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from waybill._wire import delimited, varint
 
@@ -141,6 +142,8 @@ def export_request(spans: Iterable[tuple[bytes, bytes, bytes]]) -> bytes:
     for resource_field, scopes in groups.items():
         body = [resource_field]
         for scope_field, encoded_spans in scopes.items():
-            body.append(delimited(2, scope_field + b"".join(delimited(2, s) for s in encoded_spans)))
+            body.append(
+                delimited(2, scope_field + b"".join(delimited(2, s) for s in encoded_spans))
+            )
         out.append(delimited(1, b"".join(body)))
     return b"".join(out)

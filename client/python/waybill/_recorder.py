@@ -7,9 +7,9 @@ buffer is at its bound, the span is dropped and counted, and the next acknowledg
 sidecar how many were.
 
 The other side is one daemon thread that sends a batch when there is enough for one or `FLUSH_S`
-after the first span arrived, one batch at a time. **A span leaves the buffer when the Reply said OK**,
-which the sidecar says after its fdatasync, and not before: a batch that gets no answer stays, with
-its request id, and is sent again until it gets one. So the bound counts what is in flight too.
+after the first span arrived, one batch at a time. **A span leaves the buffer when the Reply said
+OK**, which the sidecar says after its fdatasync, and not before: a batch that gets no answer stays,
+with its request id, and is sent again until it gets one. So the bound counts what is in flight too.
 
 A batch that the sidecar will never take (malformed, too large) is dropped and counted as rejected:
 waiting for another answer would stop all that follows.
@@ -24,8 +24,8 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Callable
 
 from waybill import _context, _otlp, _wire
 from waybill._wire import Reply, Request, Status

@@ -21,7 +21,7 @@ its limit when the header arrives, before the body is read. This module does no 
 from __future__ import annotations
 
 import struct
-from typing import Iterator
+from collections.abc import Iterator
 
 from waybill.errors import WireError
 

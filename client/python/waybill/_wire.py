@@ -10,7 +10,7 @@ codec walks them. tests/test_wire.py compares the table with the text of the .pr
 bytes with those of protoc's own output.
 
     tag     = varint(number << 3 | wire type)
-    varint  uint32 uint64 bool enum     7 bits a byte, least significant group first, at most 10 bytes
+    varint  uint32 uint64 bool enum     7 bits a byte, least significant first, at most 10 bytes
     length  bytes string message        varint length, then the bytes
     fixed   skipped when unknown; none of our fields use it
 
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
 
 from waybill.errors import WireError
@@ -315,9 +314,19 @@ class _Column(NamedTuple):
     message: type[Message] | None
 
 
-@functools.lru_cache(maxsize=None)
+_tables: dict[type[Message], tuple[_Column, ...]] = {}
+_numbers: dict[type[Message], dict[int, _Column]] = {}
+
+
 def columns(cls: type[Message]) -> tuple[_Column, ...]:
-    """The fields of a message class, by number."""
+    """The fields of a message class, by number; read from its annotations at first use."""
+    if cls not in _tables:
+        _tables[cls] = _read_table(cls)
+        _numbers[cls] = {column.number: column for column in _tables[cls]}
+    return _tables[cls]
+
+
+def _read_table(cls: type[Message]) -> tuple[_Column, ...]:
     hints = get_type_hints(cls)
     table = []
     for field in dataclasses.fields(cls):
@@ -327,11 +336,6 @@ def columns(cls: type[Message]) -> tuple[_Column, ...]:
             _Column(field.name, field.metadata["number"], kind, field.metadata["optional"], message)
         )
     return tuple(sorted(table, key=lambda column: column.number))
-
-
-@functools.lru_cache(maxsize=None)
-def _by_number(cls: type[Message]) -> dict[int, _Column]:
-    return {column.number: column for column in columns(cls)}
 
 
 def varint(value: int) -> bytes:
@@ -425,7 +429,8 @@ def decode(cls: type[M], data: bytes | memoryview) -> M:
     """The message in `data`. Raises WireError."""
     view, at = memoryview(data), 0
     end = len(view)
-    table = _by_number(cls)
+    columns(cls)
+    table = _numbers[cls]
     message = cls()
     while at < end:
         tag, at = _read_varint(view, at, end)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one object per process and sidecar, for plain code and asyncio alike.
 
-Each call comes twice, `delegate` and `adelegate`, `accept` and `aaccept` and so on: the same request
-on the same connection, once waited for by the thread and once by the task. In a coroutine use the
-second kind; the first would hold the event loop. `observe_soon` and `settle_soon` do not wait.
+Each call comes twice, `delegate` and `adelegate`, `accept` and `aaccept` and so on: the same
+request on the same connection, once waited for by the thread and once by the task. In a coroutine
+use the second kind; the first would hold the event loop. `observe_soon` and `settle_soon` do not
+wait.
 
 How long a call may take, and what it does without a sidecar (DESIGN.md section 3):
 
@@ -32,8 +33,9 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from typing import Any, Callable, Mapping, TypeVar
+from typing import Any, TypeVar
 
 from waybill import _context, _otlp, _wire
 from waybill._calls import Call, awaiting, blocking, check, posting
@@ -133,7 +135,7 @@ class Waybill:
         self._breaker_until = 0.0
 
     def _ask(self, request: Request) -> Future[Reply]:
-        """A call that the agent waits for: bounded, and refused at once while the breaker is open."""
+        """A call that the agent waits for: bounded; refused at once while the breaker is open."""
         if self._breaker_open:
             refused: Future[Reply] = Future()
             refused.set_exception(Unavailable("the sidecar was away a moment ago"))
@@ -148,7 +150,7 @@ class Waybill:
         result: Callable[[Reply | None], T],
     ) -> Call[T]:
         """Something that the sidecar must learn, now or when it is back; `result` makes what the
-        call returns of the reply, or of None. About what only we know of there is nothing to say."""
+        call returns of the reply, or of None. What only we know of there is no word about."""
         if not isinstance(about, bytes) and about.local:
             return Call(None, lambda _: result(None))
 
@@ -331,9 +333,7 @@ class Waybill:
     ) -> None:
         """One span that says: from here the agent went on without its sidecar."""
         attributes["waybill.token.error"] = "unavailable"
-        Span(
-            self.record_encoded, name, kind=kind, type=type, attributes=attributes, **more
-        ).end()
+        Span(self.record_encoded, name, kind=kind, type=type, attributes=attributes, **more).end()
 
     def _observe(
         self,
@@ -442,7 +442,7 @@ class Waybill:
     aaccept = awaiting(_accept)
 
     def _unaccepted(self, asked: _wire.Accept, why: Unavailable) -> Acceptance:
-        """An own trace with a link to the claimed context: what LINK means, with nothing verified."""
+        """An own trace with a link to the claimed context: a LINK with nothing verified."""
         self._go_on(why, accepting=True)
         with self._lock:
             self._unverified += 1

@@ -27,14 +27,23 @@ import hashlib
 import json
 import math
 import re
-from typing import Any, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 SALT_LEN = 16
 DIGEST_LEN = 32
 _DOMAIN = b"waybill-bdg-v1\0"
 _KINDS = {"text": 1, "raw": 2, "url": 3, "data": 4}
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
 _TO_ESCAPE = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -201,7 +210,7 @@ def part_from_proto(part: Any) -> bytes:
     """The hashed bytes of an a2a-sdk 1.x `Part`, which is a protobuf message."""
     name = part.WhichOneof("content")
     if name is None:
-        from google.protobuf import json_format
+        from google.protobuf import json_format  # a2a-sdk brings it
 
         return _entry(0, canonical(json_format.MessageToDict(part)).encode("utf-8"))
     value = getattr(part, name)

@@ -41,7 +41,7 @@ class Refused(WaybillError):
 
 
 class Denied(WaybillError):
-    """The sidecar did not open the delegation: the ask does not fit what this agent may hand out."""
+    """The sidecar did not open the delegation: the ask is above what this agent may hand out."""
 
 
 class NotFound(WaybillError):

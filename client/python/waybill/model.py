@@ -39,7 +39,7 @@ class Delegation:
     carrier          JSON text for `metadata[EXTENSION_URI]`, or "" for none: then send none
     context          the delegation's span: the parent of what the remote agent does
     unsigned_reason  why there is no carrier: a code, "no_peer", or "unavailable"
-    deadline_s       Unix seconds after which it counts as lost; 0 if the sidecar does not know of it
+    deadline_s       Unix seconds after which it counts as lost; 0 if local
     local            the sidecar was away: it knows nothing of this delegation
     """
 

@@ -6,7 +6,7 @@ span for OpenTelemetry's instrumentation, so what httpx or an LLM library opens 
 becomes a child of its SERVER span; and a delegation made under an OpenTelemetry span is shown below
 that span. `working` does that for code that stands outside of the hooks.
 
-    AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside an acceptance
+    AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside one
     SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
 
 The exporter answers SUCCESS once a span is in that buffer: from there on it is sent until the
@@ -20,7 +20,8 @@ filtered by it; times are Unix nanoseconds already; kind is one below OTLP's num
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -100,6 +101,8 @@ def encode(span: ReadableSpan) -> bytes:
             )
             for link in span.links
         ],
-        status={"OK": _otlp.STATUS_OK, "ERROR": _otlp.STATUS_ERROR}.get(span.status.status_code.name, 0),
+        status={"OK": _otlp.STATUS_OK, "ERROR": _otlp.STATUS_ERROR}.get(
+            span.status.status_code.name, 0
+        ),
         status_message=span.status.description or "",
     )

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Mapping
+from typing import Any
 
 from waybill import _context, _otlp
 from waybill._context import SpanContext
@@ -25,7 +26,7 @@ TYPES = frozenset(
 
 
 class Span:
-    """One span, open from `with` to the end of the block. Not for use by several threads at once."""
+    """One span, open from `with` to the end of the block. Not for several threads at once."""
 
     def __init__(
         self,
