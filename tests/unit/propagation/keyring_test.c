@@ -9,7 +9,10 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -273,6 +276,46 @@ static void a_seed_handed_over_is_wiped(void **state)
     assert_memory_equal(seed, zeros, sizeof seed);
 }
 
+/* In a child: as a user without privileges, and with no memory to lock. */
+static int load_without_lockable_memory(void)
+{
+    const struct rlimit none = {0};
+    uint8_t seed[WB_SEED_BYTES] = {1}, zeros[WB_SEED_BYTES] = {0};
+    wb_key_ring *ring = NULL;
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) return 2;
+    if (setrlimit(RLIMIT_MEMLOCK, &none) != 0) return 3;
+    if (mlock(seed, sizeof seed) == 0) return 0; /* under a sanitizer, whose mlock does nothing */
+    if (wb_key_ring_from_seed(seed, &ring, NULL) != WB_ERR_UNAVAILABLE) return 4;
+    return ring || memcmp(seed, zeros, sizeof seed) != 0 ? 5 : 0;
+}
+
+static void a_key_that_cannot_be_locked_is_not_used(void **state)
+{
+    int status = 0;
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(load_without_lockable_memory());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_key_of_another_user_is_refused(void **state)
+{
+    folder *f = *state;
+    lay_down(f, LINE, 0600);
+    if (geteuid() != 0) { /* nobody but root can give a file away, or be given one */
+        assert_int_equal(chown(f->file, 65534, (gid_t)-1), -1);
+        return;
+    }
+    assert_int_equal(chown(f->file, 65534, getegid()), 0);
+    assert_int_equal(load(f), WB_ERR_CONFIG);
+    assert_int_equal(chown(f->file, 0, getegid()), 0);
+    assert_int_equal(chown(f->keys, 65534, getegid()), 0);
+    assert_int_equal(load(f), WB_ERR_CONFIG);
+}
+
 enum { THREADS = 8, ROUNDS = 200 };
 
 static void *sign_many(void *arg)
@@ -320,6 +363,8 @@ int main(void)
         TEST(two_new_keys_differ),
         TEST(the_seed_gives_the_published_key),
         TEST(a_seed_handed_over_is_wiped),
+        TEST(a_key_that_cannot_be_locked_is_not_used),
+        TEST(a_key_of_another_user_is_refused),
         TEST(many_threads_sign_at_once),
     };
     return cmocka_run_group_tests_name("keyring", tests, NULL, NULL);

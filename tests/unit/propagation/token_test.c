@@ -401,6 +401,28 @@ static void every_code_has_a_name_and_a_class(void **state)
     assert_string_equal(wb_token_warning_name(WB_TOKEN_WARNINGS), "");
 }
 
+static void the_worst_link_fits_its_arena(void **state)
+{
+    token_fixture *f = *state;
+    WB_AUTO(wb_arena) arena = wb_arena_new(128 * 1024);
+    WB_AUTO_BUFFER text;
+    wb_token out = {0};
+    wb_token_code code;
+    wb_buffer_init(&text, WB_PAYLOAD_MAX_BYTES);
+    for (int i = 0; i < 40; i++) { /* as many values as the payload has room for */
+        assert_int_equal(wb_buffer_printf(&text, "%s\"%c\":[1", i ? "," : "{", '0' + i), WB_OK);
+        for (int k = 1; k < (i ? 29 : 28); k++)
+            assert_int_equal(wb_buffer_add(&text, ",1", 2), WB_OK);
+        assert_int_equal(wb_buffer_add(&text, "]", 1), WB_OK);
+    }
+    assert_int_equal(wb_buffer_add(&text, "}", 1), WB_OK);
+    assert_in_range(text.len, WB_PAYLOAD_MAX_BYTES - 2, WB_PAYLOAD_MAX_BYTES);
+    wb_slice jws = fixture_sign(f, f->a, WB_S(GOOD_HEADER), wb_buffer_slice(&text));
+    assert_int_equal(wb_token_parse(jws, arena, &out, &code), WB_OK);
+    assert_code("1130 values", code, WB_E_VER);
+    assert_true(wb_arena_used(arena) * WB_CHAIN_MAX_LINKS < WB_VERIFY_ARENA_BYTES / 2);
+}
+
 static void a_small_arena_is_no_verdict(void **state)
 {
     token_fixture *f = *state;
@@ -425,6 +447,7 @@ int main(void)
         TEST(faults_of_the_header_come_before_the_payloads),
         TEST(all_claims_are_read_as_they_stand),
         TEST(every_code_has_a_name_and_a_class),
+        TEST(the_worst_link_fits_its_arena),
         TEST(a_small_arena_is_no_verdict),
     };
     return cmocka_run_group_tests_name("token", tests, NULL, NULL);
