@@ -100,6 +100,13 @@ void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, s
     free(series);
 }
 
+/* How many others want the processors: numbers taken above one a processor say little. */
+static double read_load(void)
+{
+    double load = 0;
+    return getloadavg(&load, 1) == 1 ? load : 0;
+}
+
 /* The processor as /proc/cpuinfo names it. */
 static void read_cpu(char *out, size_t size)
 {
@@ -136,11 +143,13 @@ int wb_bench_report(const wb_bench_figure *figure)
     const char *commit = getenv("WAYBILL_COMMIT"); /* tests/bench/run sets it */
     (void)printf("{\"name\":\"%s\",\"unit\":\"%s\",\"value\":%.4g,\"p50_ns\":%.1f,\"p99_ns\":%.1f,"
                  "\"samples\":%zu,\"ratio\":%.3g,\"bound\":\"%s\",\"limit\":%.4g,"
-                 "\"verdict\":\"%s\",\"excuse\":\"%s\",\"commit\":\"%s\",\"cpu\":\"%s\"}\n",
+                 "\"verdict\":\"%s\",\"excuse\":\"%s\",\"commit\":\"%s\",\"cpu\":\"%s\","
+                 "\"load\":%.2f}\n",
                  figure->name, figure->unit, value, figure->stats.p50 / per,
                  figure->stats.p99 / per, figure->stats.samples, figure->ratio,
                  figure->bound == WB_BENCH_AT_MOST ? "at most" : "at least", figure->limit,
-                 verdict, figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu);
+                 verdict, figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu,
+                 read_load());
     (void)fflush(stdout);
     return strcmp(verdict, "over") == 0 ? 1 : 0;
 }

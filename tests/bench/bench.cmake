@@ -22,6 +22,6 @@ function(waybill_bench name)
 endfunction()
 
 waybill_bench(otlp_walk_bench LIBS wb_pipeline wb_proto wb_otlp_oracle)
-foreach(verb ipc_mint)
-    waybill_bench(${verb}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
+foreach(name ipc_mint ipc_accept record_commit idle)
+    waybill_bench(${name}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
 endforeach()

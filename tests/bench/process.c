@@ -66,7 +66,8 @@ static void make_dir(const char *path)
 void wb_bench_sidecar_init(wb_bench_sidecar *s, const char *config)
 {
     char path[128];
-    static const char *const folders[] = {"run", "state", "data"};
+    static const char *const folders[] = {"run", "data", "state", "state/waybill",
+                                          "state/waybill/bench"};
     *s = (wb_bench_sidecar){.base = "/tmp/wb-bench-XXXXXX"};
     if (!mkdtemp(s->base)) wb_bench_give_up("%s: %s", s->base, strerror(errno));
     for (size_t i = 0; i < WB_COUNT(folders); i++) {
@@ -74,7 +75,7 @@ void wb_bench_sidecar_init(wb_bench_sidecar *s, const char *config)
         make_dir(path);
     }
     (void)snprintf(s->socket, sizeof s->socket, "%s/run/waybill/bench/ipc.sock", s->base);
-    (void)snprintf(s->trust, sizeof s->trust, "%s/state/waybill/bench/trust", s->base);
+    (void)snprintf(s->trust, sizeof s->trust, "%s/state/waybill/bench/trust.d", s->base);
     (void)snprintf(s->config, sizeof s->config, "%s/config.yaml", s->base);
     FILE *file = fopen(s->config, "we");
     if (!file || fputs(config, file) < 0 || fclose(file) != 0) wb_bench_give_up("%s", s->config);
