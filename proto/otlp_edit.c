@@ -35,7 +35,8 @@ wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner ki
     size_t len = wb_otlp_value_size(value);
     WB_TRY(make_attr(batch, kind, key, len, &field, &at));
     (void)wb_otlp_put_value(at, value);
-    return wb_batch_append(batch, owner, key_within(field, at, key.len), (wb_slice){at, len}, field);
+    return wb_batch_append(batch, owner, key_within(field, at, key.len), (wb_slice){at, len},
+                           field);
 }
 
 wb_status wb_otlp_rename_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_attr *attr,

@@ -170,8 +170,8 @@ wb_status wb_otlp_events_json(wb_slice span_message, wb_buffer *out)
         WB_TRY(add_separator(out, &first));
         WB_TRY(add(out, WB_S("{\"name\":")));
         WB_TRY(add_text(out, event.name));
-        WB_TRY(wb_buffer_printf(out, ",\"time_ns\":\"%llu\",\"attributes\":",
-                                (unsigned long long)event.time_ns));
+        WB_TRY(wb_buffer_printf(
+            out, ",\"time_ns\":\"%llu\",\"attributes\":", (unsigned long long)event.time_ns));
         WB_TRY(wb_otlp_attrs_json(event.message, WB_OTLP_EVENT, out));
         WB_TRY(add(out, WB_S("}")));
     }
@@ -189,8 +189,8 @@ wb_status wb_otlp_links_json(wb_slice span_message, wb_buffer *out)
         wb_hex(link.trace_id.b, sizeof link.trace_id.b, trace);
         wb_hex(link.span_id.b, sizeof link.span_id.b, span);
         WB_TRY(add_separator(out, &first));
-        WB_TRY(wb_buffer_printf(out, "{\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_state\":",
-                                trace, span));
+        WB_TRY(wb_buffer_printf(
+            out, "{\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_state\":", trace, span));
         WB_TRY(add_text(out, link.trace_state));
         WB_TRY(wb_buffer_printf(out, ",\"flags\":%u,\"attributes\":", link.flags));
         WB_TRY(wb_otlp_attrs_json(link.message, WB_OTLP_LINK, out));

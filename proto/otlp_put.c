@@ -93,7 +93,8 @@ uint8_t *wb_otlp_put_attr_head(uint8_t *at, wb_otlp_owner owner, wb_slice key, s
 /* Link { trace_id 1; span_id 2; trace_state 3; attributes 4; flags 6, fixed32 } */
 size_t wb_otlp_link_size(wb_slice trace_state, uint32_t flags)
 {
-    size_t size = wb_otlp_field_size(1, sizeof(wb_trace_id)) + wb_otlp_field_size(2, sizeof(wb_span_id));
+    size_t size =
+        wb_otlp_field_size(1, sizeof(wb_trace_id)) + wb_otlp_field_size(2, sizeof(wb_span_id));
     if (trace_state.len) size += wb_otlp_field_size(3, trace_state.len);
     return flags ? size + 1 + sizeof flags : size;
 }

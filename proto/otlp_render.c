@@ -110,7 +110,8 @@ wb_status wb_render_plan_make(const wb_batch *batch, wb_render_plan *plan)
 {
     wb_render_plan made = {.size = batch->body.len};
     uint32_t rejected = 0;
-    size_t appended = wb_arena_used(batch->arena); /* no edit can add more than the arena gave out */
+    size_t appended =
+        wb_arena_used(batch->arena); /* no edit can add more than the arena gave out */
     if (appended > BODY_MAX_BYTES || made.size > BODY_MAX_BYTES - appended) return WB_ERR_NO_MEMORY;
     WB_TRY(plan_arrays(batch, &made));
     for (uint32_t i = 0; i < batch->resource_count; i++)
@@ -125,9 +126,9 @@ wb_status wb_render_plan_make(const wb_batch *batch, wb_render_plan *plan)
 typedef struct sweep {
     const wb_batch *batch;
     wb_render_plan *plan;
-    uint8_t *out;     /* start of the rendered body */
-    uint8_t *to;      /* where the next byte goes */
-    uint32_t from;    /* offset in the arrived body of the next byte not yet dealt with */
+    uint8_t *out;      /* start of the rendered body */
+    uint8_t *to;       /* where the next byte goes */
+    uint32_t from;     /* offset in the arrived body of the next byte not yet dealt with */
     uint32_t rejected; /* index of the next rejected span */
 } sweep;
 
@@ -182,7 +183,8 @@ static void edited_bytes(sweep *s, wb_extent extent, const wb_attrs *attrs)
 static void copy_noting(sweep *s, size_t limit, wb_extent head, wb_render_place *place)
 {
     if (head.at != 0 && head.at >= s->from && head.at < limit)
-        *place = (wb_render_place){(uint32_t)(s->to - s->out) + head.message_at - s->from, head.len};
+        *place =
+            (wb_render_place){(uint32_t)(s->to - s->out) + head.message_at - s->from, head.len};
     copy_to(s, limit);
 }
 

@@ -11,8 +11,9 @@ typedef struct wb_render_place {
 } wb_render_place;
 
 typedef struct wb_render_plan {
-    size_t size;                                    /* of the rendered body */
-    wb_render_place *spans, *scopes, *resources;    /* one for each of the batch; `at` after wb_render */
+    size_t size; /* of the rendered body */
+    wb_render_place *spans, *scopes,
+        *resources; /* one for each of the batch; `at` after wb_render */
     uint32_t *scope_spans_len, *resource_spans_len; /* WB_RENDER_LEFT_OUT: nothing of it remains */
 } wb_render_plan;
 

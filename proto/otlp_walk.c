@@ -158,7 +158,8 @@ static bool walk_value_field(walk *w, const wb_wire_field *f, unsigned depth)
     case 2: /* bool_value */
     case 3: /* int_value */ return expect(w, f, WB_WIRE_VARINT);
     case 4: /* double_value */ return expect(w, f, WB_WIRE_FIXED64);
-    case 5: /* array_value */ return expect(w, f, WB_WIRE_LEN) && walk_array(w, f->bytes, depth + 1);
+    case 5: /* array_value */
+        return expect(w, f, WB_WIRE_LEN) && walk_array(w, f->bytes, depth + 1);
     case 6: /* kvlist_value */
         return expect(w, f, WB_WIRE_LEN) && walk_kvlist(w, f->bytes, depth + 1);
     case 7: /* bytes_value */ return expect(w, f, WB_WIRE_LEN);
@@ -306,7 +307,8 @@ static bool walk_status(walk *w, wb_slice message, uint8_t *code)
 }
 
 /* Span's fields whose wire type is LEN. */
-static inline bool walk_span_bytes(walk *w, const wb_wire_field *f, wb_span *span, bool *seen_status)
+static inline bool walk_span_bytes(walk *w, const wb_wire_field *f, wb_span *span,
+                                   bool *seen_status)
 {
     switch (f->number) {
     case 1: copy_id(w, f->bytes, span->trace_id.b, 16, false); return true;

@@ -8,9 +8,9 @@
 
 enum {
     WB_OTLP_BODY_MAX_BYTES = 8 * 1024 * 1024,
-    WB_OTLP_SPANS_MAX = 65536,  /* in a body, and as many scopes and resources */
-    WB_OTLP_ATTRS_MAX = 1024,   /* on a span, resource, scope, event or link */
-    WB_OTLP_DEPTH_MAX = 64,     /* of AnyValue in AnyValue; OpenTelemetry SDKs stop at 64 */
+    WB_OTLP_SPANS_MAX = 65536, /* in a body, and as many scopes and resources */
+    WB_OTLP_ATTRS_MAX = 1024,  /* on a span, resource, scope, event or link */
+    WB_OTLP_DEPTH_MAX = 64,    /* of AnyValue in AnyValue; OpenTelemetry SDKs stop at 64 */
 };
 
 /** Walk `body` once and make the index over it.

@@ -81,7 +81,8 @@ uint8_t *wb_span_batch_put_span(uint8_t *at, const wb_span *span, wb_render_plac
 
 /* Where the name of an arrived span comes to be: as far into the message as it was, less what is masked
  * before it. */
-static wb_render_place name_place(const wb_batch *batch, const wb_span *span, wb_render_place message)
+static wb_render_place name_place(const wb_batch *batch, const wb_span *span,
+                                  wb_render_place message)
 {
     if (span->name.len == 0) return (wb_render_place){message.at, 0};
     size_t at = (size_t)(span->name.ptr - batch->body.ptr) - span->extent.message_at;
@@ -120,10 +121,7 @@ static uint32_t get_u32(const uint8_t *at)
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static uint64_t get_u64(const uint8_t *at)
-{
-    return get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
-}
+static uint64_t get_u64(const uint8_t *at) { return get_u32(at) | (uint64_t)get_u32(at + 4) << 32; }
 
 static bool inside(size_t outer_at, size_t outer_len, size_t at, size_t len)
 {
@@ -135,8 +133,8 @@ static bool good_span(const wb_span_batch *batch, const uint8_t *row)
     size_t at = get_u32(row + 56), len = get_u32(row + 60);
     return !wb_id_is_zero(row, 16) && !wb_id_is_zero(row + 16, 8) &&
            get_u32(row + 52) < batch->scope_count && inside(0, batch->body.len, at, len) &&
-           inside(at, len, get_u32(row + 64), get_u32(row + 68)) &&
-           row[72] <= WB_SPAN_CONSUMER && row[73] <= WB_SPAN_ERROR;
+           inside(at, len, get_u32(row + 64), get_u32(row + 68)) && row[72] <= WB_SPAN_CONSUMER &&
+           row[73] <= WB_SPAN_ERROR;
 }
 
 static bool good_rows(const wb_span_batch *batch)
@@ -165,8 +163,9 @@ wb_status wb_span_batch_open(wb_slice payload, wb_span_batch *out, wb_error *err
     if (wb_span_batch_index_size(counts) + body_len != payload.len)
         return wb_fail(err, WB_ERR_CORRUPT, "span batch: %zu bytes, its counts say otherwise",
                        payload.len);
-    wb_span_batch made = {
-        .span_count = counts.spans, .scope_count = counts.scopes, .resource_count = counts.resources};
+    wb_span_batch made = {.span_count = counts.spans,
+                          .scope_count = counts.scopes,
+                          .resource_count = counts.resources};
     made.resource_rows = p + HEADER_BYTES;
     made.scope_rows = made.resource_rows + (size_t)counts.resources * RESOURCE_ROW_BYTES;
     made.span_rows = made.scope_rows + (size_t)counts.scopes * SCOPE_ROW_BYTES;
@@ -199,7 +198,7 @@ wb_span_row wb_span_batch_row(const wb_span_batch *batch, uint32_t i)
     const uint8_t *scope = batch->scope_rows + (size_t)row.scope_index * SCOPE_ROW_BYTES;
     row.scope = body_part(batch, scope + 4);
     row.resource_index = get_u32(scope);
-    row.resource = body_part(
-        batch, batch->resource_rows + (size_t)row.resource_index * RESOURCE_ROW_BYTES);
+    row.resource =
+        body_part(batch, batch->resource_rows + (size_t)row.resource_index * RESOURCE_ROW_BYTES);
     return row;
 }

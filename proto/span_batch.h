@@ -62,9 +62,18 @@ typedef struct wb_span_origin {
 } wb_span_origin;
 
 /* wb_otlp_attr values for drafts */
-#define WB_ATTR_TEXT(k, s) {.key = WB_S(k), .value = {.type = WB_VALUE_TEXT, .text = (s)}}
-#define WB_ATTR_INT(k, n) {.key = WB_S(k), .value = {.type = WB_VALUE_INT, .integer = (n)}}
-#define WB_ATTR_BOOL(k, b) {.key = WB_S(k), .value = {.type = WB_VALUE_BOOL, .boolean = (b)}}
+#define WB_ATTR_TEXT(k, s)                                                                         \
+    {                                                                                              \
+        .key = WB_S(k), .value = {.type = WB_VALUE_TEXT, .text = (s) }                             \
+    }
+#define WB_ATTR_INT(k, n)                                                                          \
+    {                                                                                              \
+        .key = WB_S(k), .value = {.type = WB_VALUE_INT, .integer = (n) }                           \
+    }
+#define WB_ATTR_BOOL(k, b)                                                                         \
+    {                                                                                              \
+        .key = WB_S(k), .value = {.type = WB_VALUE_BOOL, .boolean = (b) }                          \
+    }
 
 /** Build a payload of `n` spans under one resource and scope and append it to `out`. Attributes whose
  *  value is EMPTY, or TEXT without a byte, are left out: a caller lists all that it might have.
@@ -90,9 +99,9 @@ typedef struct wb_span_row {
     uint8_t kind;        /* wb_span_kind */
     uint8_t status_code; /* wb_span_status */
     wb_slice name;
-    wb_slice span;      /* the Span message: attributes, events, links by proto/otlp_read.h */
-    wb_slice scope;     /* the InstrumentationScope message; empty if absent */
-    wb_slice resource;  /* the Resource message; empty if absent */
+    wb_slice span;     /* the Span message: attributes, events, links by proto/otlp_read.h */
+    wb_slice scope;    /* the InstrumentationScope message; empty if absent */
+    wb_slice resource; /* the Resource message; empty if absent */
     uint32_t scope_index, resource_index; /* equal for spans that share one */
 } wb_span_row;
 

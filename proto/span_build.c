@@ -134,9 +134,9 @@ typedef struct sizes {
 
 static sizes measure(const wb_span_origin *origin, const wb_span_draft *spans, size_t n)
 {
-    sizes s = {
-        .resource = attrs_size((attr_span){origin->resource, origin->resource_count}, WB_OTLP_RESOURCE),
-        .scope = text_size(1, origin->scope_name) + text_size(2, origin->scope_version)};
+    sizes s = {.resource = attrs_size((attr_span){origin->resource, origin->resource_count},
+                                      WB_OTLP_RESOURCE),
+               .scope = text_size(1, origin->scope_name) + text_size(2, origin->scope_version)};
     s.scope_spans = wb_otlp_field_size(1, s.scope);
     for (size_t i = 0; i < n; i++) s.scope_spans += wb_otlp_field_size(2, span_size(&spans[i]));
     s.resource_spans = wb_otlp_field_size(1, s.resource) + wb_otlp_field_size(2, s.scope_spans);
@@ -191,7 +191,8 @@ static bool all_text(const wb_otlp_attr *attrs, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (!wb_utf8_valid(attrs[i].key)) return false;
-        if (attrs[i].value.type == WB_VALUE_TEXT && !wb_utf8_valid(attrs[i].value.text)) return false;
+        if (attrs[i].value.type == WB_VALUE_TEXT && !wb_utf8_valid(attrs[i].value.text))
+            return false;
     }
     return true;
 }

@@ -57,5 +57,7 @@ static wb_status guard_apply(const void *self, wb_batch *batch, wb_error *err)
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to rename attributes");
 }
 
-const wb_stage_ops wb_guard_stage = {
-    .name = "guard", .prefixes = prefixes, .prefix_count = WB_COUNT(prefixes), .apply = guard_apply};
+const wb_stage_ops wb_guard_stage = {.name = "guard",
+                                     .prefixes = prefixes,
+                                     .prefix_count = WB_COUNT(prefixes),
+                                     .apply = guard_apply};

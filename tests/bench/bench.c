@@ -93,7 +93,8 @@ void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, s
     size_t bursts = (samples + BURST - 1) / BURST, warm_up = bursts / 10;
     wb_bench_series *series = calloc(n, sizeof *series);
     if (!series) wb_bench_give_up("no memory for %zu series", n);
-    for (size_t i = 0; i < n; i++) wb_bench_series_init(&series[i], once[i], ctx[i], bursts * BURST);
+    for (size_t i = 0; i < n; i++)
+        wb_bench_series_init(&series[i], once[i], ctx[i], bursts * BURST);
     for (size_t b = 0; b < bursts + warm_up; b++)
         for (size_t i = 0; i < n; i++) wb_bench_series_run(&series[i], BURST, b >= warm_up);
     for (size_t i = 0; i < n; i++) stats[i] = wb_bench_series_done(&series[i]);
@@ -127,8 +128,8 @@ static void read_cpu(char *out, size_t size)
 static const char *verdict_of(const wb_bench_figure *figure, double value)
 {
     if (figure->limit == 0) return "none";
-    bool within = figure->bound == WB_BENCH_AT_MOST ? value <= figure->limit
-                                                    : value >= figure->limit;
+    bool within =
+        figure->bound == WB_BENCH_AT_MOST ? value <= figure->limit : value >= figure->limit;
     if (within) return "ok";
     return figure->excuse ? "excused" : "over";
 }
@@ -147,8 +148,8 @@ int wb_bench_report(const wb_bench_figure *figure)
                  "\"load\":%.2f}\n",
                  figure->name, figure->unit, value, figure->stats.p50 / per,
                  figure->stats.p99 / per, figure->stats.samples, figure->ratio,
-                 figure->bound == WB_BENCH_AT_MOST ? "at most" : "at least", figure->limit,
-                 verdict, figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu,
+                 figure->bound == WB_BENCH_AT_MOST ? "at most" : "at least", figure->limit, verdict,
+                 figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu,
                  read_load());
     (void)fflush(stdout);
     return strcmp(verdict, "over") == 0 ? 1 : 0;

@@ -8,7 +8,8 @@
 
 enum { REST_US = 400000, BLOCKS_MAX = 8 };
 
-wb_bench_sum wb_bench_beside(wb_ipc_load *load, const wb_bench_block *blocks, size_t n, size_t samples)
+wb_bench_sum wb_bench_beside(wb_ipc_load *load, const wb_bench_block *blocks, size_t n,
+                             size_t samples)
 {
     wb_bench_series verb, raw[BLOCKS_MAX];
     wb_bench_sum sum = {.blocks_ns = 0};

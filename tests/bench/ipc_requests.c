@@ -61,7 +61,8 @@ static const char *judge(wb_slice reply, bool (*look)(const Waybill__V1__Reply *
         waybill__v1__reply__unpack(need(wb_arena_allocator(arena)), reply.len, reply.ptr);
     if (!r) return "not a Reply";
     if (r->status == WAYBILL__V1__STATUS__STATUS_OK && look(r)) return NULL;
-    (void)snprintf(fault, sizeof fault, "status %d, %s%s", (int)r->status, r->wire_class, r->detail);
+    (void)snprintf(fault, sizeof fault, "status %d, %s%s", (int)r->status, r->wire_class,
+                   r->detail);
     return fault;
 }
 

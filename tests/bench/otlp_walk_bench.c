@@ -28,8 +28,7 @@ static void walk_once(void *ctx)
 static void unpack_once(void *ctx)
 {
     fixture *f = ctx;
-    Oracle__TracesRequest *request =
-        oracle__traces_request__unpack(NULL, f->body.len, f->body.ptr);
+    Oracle__TracesRequest *request = oracle__traces_request__unpack(NULL, f->body.len, f->body.ptr);
     WB_ASSERT(request && request->resource_spans[0]->scope_spans[0]->n_spans == SPANS);
     oracle__traces_request__free_unpacked(request, NULL);
 }

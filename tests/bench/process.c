@@ -146,7 +146,8 @@ uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key)
     FILE *file = fopen(path, "re");
     if (!file) wb_bench_give_up("%s: %s", path, strerror(errno));
     while (fgets(line, sizeof line, file))
-        if (strncmp(line, key, len) == 0 && line[len] == ':') kib = strtoul(line + len + 1, NULL, 10);
+        if (strncmp(line, key, len) == 0 && line[len] == ':')
+            kib = strtoul(line + len + 1, NULL, 10);
     (void)fclose(file);
     return kib;
 }

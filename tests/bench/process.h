@@ -16,9 +16,9 @@ void wb_process_stop(pid_t pid);
 
 /** One waybilld. */
 typedef struct wb_bench_sidecar {
-    char base[64];     /* temporary folder; goes with the sidecar */
+    char base[64];    /* temporary folder; goes with the sidecar */
     char socket[100]; /* of a Unix socket's 107 */
-    char trust[160];   /* its trust directory */
+    char trust[160];  /* its trust directory */
     char config[160];
     pid_t pid; /* 0: not running */
 } wb_bench_sidecar;

@@ -132,7 +132,8 @@ wb_raw_sync *wb_raw_sync_new(const char *dir, size_t bytes)
     sync->file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     uint8_t *zeros = need(calloc(1, 1 << 20));
     for (off_t at = 0; at < FILE_BYTES; at += 1 << 20)
-        if (pwrite(sync->file, zeros, 1 << 20, at) != 1 << 20) wb_bench_give_up("cannot write %s", path);
+        if (pwrite(sync->file, zeros, 1 << 20, at) != 1 << 20)
+            wb_bench_give_up("cannot write %s", path);
     free(zeros);
     if (fsync(sync->file) != 0) wb_bench_give_up("cannot sync %s", path);
     return sync;
@@ -146,7 +147,8 @@ void wb_raw_sync_once(void *self)
     memcpy(sync->frame, &len, sizeof len);
     memcpy(sync->frame + sizeof len, &crc, sizeof crc);
     if (sync->at + (off_t)len > FILE_BYTES) sync->at = 0;
-    if (pwrite(sync->file, sync->frame, len, sync->at) != (ssize_t)len || fdatasync(sync->file) != 0)
+    if (pwrite(sync->file, sync->frame, len, sync->at) != (ssize_t)len ||
+        fdatasync(sync->file) != 0)
         wb_bench_give_up("the raw file cannot be synced");
     sync->at += (off_t)(len + 7) & ~(off_t)7;
 }

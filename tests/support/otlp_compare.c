@@ -101,7 +101,10 @@ static bool good_resource(const Oracle__ResourceSpans *group)
             good_attrs(group->resource->attributes, group->resource->n_attributes, 1));
 }
 
-static uint8_t known(int32_t value, int32_t most) { return value >= 0 && value <= most ? (uint8_t)value : 0; }
+static uint8_t known(int32_t value, int32_t most)
+{
+    return value >= 0 && value <= most ? (uint8_t)value : 0;
+}
 
 /* protobuf-c's strings end at a NUL, a name on the wire may hold one. */
 static bool same_name(wb_slice name, const char *text)
@@ -119,7 +122,8 @@ static const char *span_differs(const wb_span *w, const Oracle__Span *s)
     if (memcmp(w->span_id.b, s->span_id.data, 8) != 0) return "span id";
     const uint8_t *parent = s->parent_span_id.len ? s->parent_span_id.data : absent;
     if (memcmp(w->parent_id.b, parent, 8) != 0) return "parent id";
-    if (w->start_ns != s->start_time_unix_nano || w->end_ns != s->end_time_unix_nano) return "times";
+    if (w->start_ns != s->start_time_unix_nano || w->end_ns != s->end_time_unix_nano)
+        return "times";
     if (!same_name(w->name, s->name)) return "name";
     if (w->kind != known(s->kind, 5)) return "kind";
     if (w->flags != s->flags) return "flags";
@@ -167,7 +171,8 @@ static const char *request_differs(progress *p, const Oracle__TracesRequest *req
         for (size_t j = 0; j < group->n_scope_spans; j++) {
             if (p->scope == p->batch->scope_count) return "fewer scopes";
             if (p->batch->scopes[p->scope].resource != p->resource) return "scope's resource";
-            const char *differs = scope_spans_differ(p, group->scope_spans[j], good_resource(group));
+            const char *differs =
+                scope_spans_differ(p, group->scope_spans[j], good_resource(group));
             if (differs) return differs;
             p->scope++;
         }

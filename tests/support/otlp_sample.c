@@ -149,21 +149,31 @@ wb_slice wb_sample_llm_spans(size_t spans, uint64_t seed, wb_arena *arena)
 /* ---- random requests --------------------------------------------------------------------------------- */
 
 /* Text that is not UTF-8 and holds no NUL, which protobuf-c's strings could not carry. */
-static const char *const bad_texts[] = {"\xff", "cut \xe2\x82", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80"};
+static const char *const bad_texts[] = {"\xff", "cut \xe2\x82", "\xc0\xaf", "\xed\xa0\x80",
+                                        "\xf5\x80\x80\x80"};
 #define LONG_TEXT                                                                                  \
-    "a text that is somewhat longer than what fits into one byte of length, so that the long way "  \
+    "a text that is somewhat longer than what fits into one byte of length, so that the long way " \
     "of reading lengths is gone as well as the short one"
-static const char *const good_texts[] = {
-    "", "a", "chat", "na\xc3\xafve \xe2\x82\xac \xf0\x9f\xa6\x8a", "0123456789abcdef0123456789abcdef",
-    LONG_TEXT};
-static const char *const keys[] = {"key.a", "key.b", "waybill.span.type", "waybill.acceptance.id",
-                                   "waybill.x", "service.name", "\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87"};
+static const char *const good_texts[] = {"",
+                                         "a",
+                                         "chat",
+                                         "na\xc3\xafve \xe2\x82\xac \xf0\x9f\xa6\x8a",
+                                         "0123456789abcdef0123456789abcdef",
+                                         LONG_TEXT};
+static const char *const keys[] = {"key.a",
+                                   "key.b",
+                                   "waybill.span.type",
+                                   "waybill.acceptance.id",
+                                   "waybill.x",
+                                   "service.name",
+                                   "\xd0\xba\xd0\xbb\xd1\x8e\xd1\x87"};
 
 static bool goes_wrong(maker *m) { return m->hostile && below(m, 40) == 0; }
 
 static char *random_text(maker *m)
 {
-    if (goes_wrong(m)) return need(wb_arena_printf(m->arena, "%s", bad_texts[below(m, WB_COUNT(bad_texts))]));
+    if (goes_wrong(m))
+        return need(wb_arena_printf(m->arena, "%s", bad_texts[below(m, WB_COUNT(bad_texts))]));
     return need(wb_arena_printf(m->arena, "%s", good_texts[below(m, WB_COUNT(good_texts))]));
 }
 
@@ -185,7 +195,9 @@ static Oracle__AnyValue *random_value(maker *m, unsigned depth)
     switch (v->value_case) {
     case ORACLE__ANY_VALUE__VALUE_STRING_VALUE: v->string_value = random_text(m); break;
     case ORACLE__ANY_VALUE__VALUE_BOOL_VALUE: v->bool_value = below(m, 2) == 1; break;
-    case ORACLE__ANY_VALUE__VALUE_INT_VALUE: v->int_value = (int64_t)wb_sample_next(&m->state); break;
+    case ORACLE__ANY_VALUE__VALUE_INT_VALUE:
+        v->int_value = (int64_t)wb_sample_next(&m->state);
+        break;
     case ORACLE__ANY_VALUE__VALUE_DOUBLE_VALUE: v->double_value = (double)below(m, 1000) / 8; break;
     case ORACLE__ANY_VALUE__VALUE_ARRAY_VALUE:
         v->array_value = array_of(m, 1, sizeof *v->array_value);
@@ -200,7 +212,9 @@ static Oracle__AnyValue *random_value(maker *m, unsigned depth)
         oracle__key_value_list__init(v->kvlist_value);
         v->kvlist_value->values = random_attrs(m, &v->kvlist_value->n_values, depth + 1);
         break;
-    case ORACLE__ANY_VALUE__VALUE_BYTES_VALUE: v->bytes_value = random_bytes(m, below(m, 20)); break;
+    case ORACLE__ANY_VALUE__VALUE_BYTES_VALUE:
+        v->bytes_value = random_bytes(m, below(m, 20));
+        break;
     default: break;
     }
     return v;
@@ -313,7 +327,8 @@ wb_slice wb_sample_random(uint64_t seed, bool hostile, wb_arena *arena)
     maker m = {.arena = arena, .state = seed, .hostile = hostile};
     Oracle__TracesRequest request = ORACLE__TRACES_REQUEST__INIT;
     request.n_resource_spans = below(&m, 4);
-    request.resource_spans = array_of(&m, request.n_resource_spans, sizeof request.resource_spans[0]);
+    request.resource_spans =
+        array_of(&m, request.n_resource_spans, sizeof request.resource_spans[0]);
     for (size_t i = 0; i < request.n_resource_spans; i++)
         request.resource_spans[i] = random_resource_spans(&m);
     return pack(&m, &request);

@@ -29,7 +29,10 @@ wb_slice make_raw(maker *m, uint32_t number, unsigned type, wb_slice bytes)
     return (wb_slice){p, n + bytes.len};
 }
 
-wb_slice make_len(maker *m, uint32_t number, wb_slice bytes) { return make_raw(m, number, 2, bytes); }
+wb_slice make_len(maker *m, uint32_t number, wb_slice bytes)
+{
+    return make_raw(m, number, 2, bytes);
+}
 
 wb_slice make_joined(maker *m, const wb_slice *parts, size_t n)
 {
@@ -93,7 +96,4 @@ wb_slice in_envelope_all(maker *m, wb_slice scope_spans)
     return make_len(m, 1, make_len(m, 2, scope_spans));
 }
 
-wb_slice in_envelope(maker *m, wb_slice span)
-{
-    return in_envelope_all(m, make_len(m, 2, span));
-}
+wb_slice in_envelope(maker *m, wb_slice span) { return in_envelope_all(m, make_len(m, 2, span)); }

@@ -27,11 +27,25 @@ static bool valid_anywhere(wb_slice s)
 static void valid_refuses_what_unicode_table_3_7_refuses(void **state)
 {
     (void)state;
-    static const wb_slice bad[] = {
-        WB_S("\x80"), WB_S("\xBF"), WB_S("\xC0\x80"), WB_S("\xC1\xBF"), WB_S("\xC2"), WB_S("\xC2\x7F"),
-        WB_S("\xC2\xC0"), WB_S("\xE0\x9F\xBF"), WB_S("\xE0\xA0"), WB_S("\xE1\x80\x7F"),
-        WB_S("\xED\xA0\x80"), WB_S("\xED\xBF\xBF"), WB_S("\xEF\xBF\xC0"), WB_S("\xF0\x8F\xBF\xBF"),
-        WB_S("\xF0\x90\x80"), WB_S("\xF4\x90\x80\x80"), WB_S("\xF5\x80\x80\x80"), WB_S("\xFE"), WB_S("\xFF")};
+    static const wb_slice bad[] = {WB_S("\x80"),
+                                   WB_S("\xBF"),
+                                   WB_S("\xC0\x80"),
+                                   WB_S("\xC1\xBF"),
+                                   WB_S("\xC2"),
+                                   WB_S("\xC2\x7F"),
+                                   WB_S("\xC2\xC0"),
+                                   WB_S("\xE0\x9F\xBF"),
+                                   WB_S("\xE0\xA0"),
+                                   WB_S("\xE1\x80\x7F"),
+                                   WB_S("\xED\xA0\x80"),
+                                   WB_S("\xED\xBF\xBF"),
+                                   WB_S("\xEF\xBF\xC0"),
+                                   WB_S("\xF0\x8F\xBF\xBF"),
+                                   WB_S("\xF0\x90\x80"),
+                                   WB_S("\xF4\x90\x80\x80"),
+                                   WB_S("\xF5\x80\x80\x80"),
+                                   WB_S("\xFE"),
+                                   WB_S("\xFF")};
     for (size_t i = 0; i < WB_COUNT(bad); i++)
         if (valid_anywhere(bad[i])) fail_msg("case %zu", i);
 }
@@ -39,10 +53,19 @@ static void valid_refuses_what_unicode_table_3_7_refuses(void **state)
 static void valid_takes_the_ends_of_every_range(void **state)
 {
     (void)state;
-    static const wb_slice good[] = {
-        WB_S(""), WB_S("\x7F"), WB_S("\xC2\x80"), WB_S("\xDF\xBF"), WB_S("\xE0\xA0\x80"),
-        WB_S("\xE0\xBF\xBF"), WB_S("\xED\x80\x80"), WB_S("\xED\x9F\xBF"), WB_S("\xEE\x80\x80"),
-        WB_S("\xEF\xBF\xBF"), WB_S("\xF0\x90\x80\x80"), WB_S("\xF3\xBF\xBF\xBF"), WB_S("\xF4\x8F\xBF\xBF")};
+    static const wb_slice good[] = {WB_S(""),
+                                    WB_S("\x7F"),
+                                    WB_S("\xC2\x80"),
+                                    WB_S("\xDF\xBF"),
+                                    WB_S("\xE0\xA0\x80"),
+                                    WB_S("\xE0\xBF\xBF"),
+                                    WB_S("\xED\x80\x80"),
+                                    WB_S("\xED\x9F\xBF"),
+                                    WB_S("\xEE\x80\x80"),
+                                    WB_S("\xEF\xBF\xBF"),
+                                    WB_S("\xF0\x90\x80\x80"),
+                                    WB_S("\xF3\xBF\xBF\xBF"),
+                                    WB_S("\xF4\x8F\xBF\xBF")};
     for (size_t i = 0; i < WB_COUNT(good); i++)
         if (!valid_anywhere(good[i])) fail_msg("case %zu", i);
     assert_true(wb_utf8_valid(WB_S("a\0b")));

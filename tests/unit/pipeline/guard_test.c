@@ -50,7 +50,8 @@ static void pass(fixture *f, wb_slice body)
 {
     wb_batch *batch = NULL;
     wb_buffer_clear(&f->out);
-    assert_int_equal(wb_otlp_walk(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL), WB_OK);
+    assert_int_equal(wb_otlp_walk(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL),
+                     WB_OK);
     assert_int_equal(wb_pipeline_run(f->pipeline, batch, NULL), WB_OK);
     assert_int_equal(wb_span_batch_write(batch, &f->out, NULL), WB_OK);
     assert_int_equal(wb_span_batch_open(wb_buffer_slice(&f->out), &f->read, NULL), WB_OK);
@@ -122,7 +123,8 @@ static void guard_takes_an_acceptance_id_that_is_no_id(void **state)
         assert_false(has(span, WB_OTLP_SPAN, WB_S("waybill.acceptance.id")));
         assert_true(has(span, WB_OTLP_SPAN, WB_S("claimed.waybill.acceptance.id")));
     }
-    wb_slice kv[] = {make_len(m, 1, WB_S("waybill.acceptance.id")), make_len(m, 2, WB_S("\x18\x01"))};
+    wb_slice kv[] = {make_len(m, 1, WB_S("waybill.acceptance.id")),
+                     make_len(m, 2, WB_S("\x18\x01"))};
     wb_slice number = make_len(m, 9, make_joined(m, kv, 2));
     assert_false(has(guarded_span(f, &number, 1), WB_OTLP_SPAN, WB_S("waybill.acceptance.id")));
 }
@@ -131,10 +133,10 @@ static void guard_leaves_a_span_its_type_and_acceptance(void **state)
 {
     fixture *f = *state;
     maker *m = &f->m;
-    wb_slice fields[] = {good_ids(m), text_attr(m, 9, WB_S("waybill.span.type"), WB_S("tool_call")),
-                         text_attr(m, 9, WB_S("waybill.acceptance.id"),
-                                   WB_S("0123456789abcdef0123456789abcdef")),
-                         text_attr(m, 9, WB_S("claimed.waybill.x"), WB_S("said so itself"))};
+    wb_slice fields[] = {
+        good_ids(m), text_attr(m, 9, WB_S("waybill.span.type"), WB_S("tool_call")),
+        text_attr(m, 9, WB_S("waybill.acceptance.id"), WB_S("0123456789abcdef0123456789abcdef")),
+        text_attr(m, 9, WB_S("claimed.waybill.x"), WB_S("said so itself"))};
     wb_slice body = in_envelope(m, make_joined(m, fields, 4));
     pass(f, body);
     assert_true(wb_slice_eq(f->read.body, body));
@@ -146,9 +148,11 @@ static void guard_leaves_only_the_first_of_two(void **state)
     wb_slice two[] = {text_attr(&f->m, 9, WB_S("waybill.span.type"), WB_S("agent")),
                       text_attr(&f->m, 9, WB_S("waybill.span.type"), WB_S("llm_call"))};
     wb_slice span = guarded_span(f, two, 2);
-    assert_true(wb_slice_eq(wb_otlp_find_text(span, WB_OTLP_SPAN, WB_S("waybill.span.type")), WB_S("agent")));
-    assert_true(wb_slice_eq(wb_otlp_find_text(span, WB_OTLP_SPAN, WB_S("claimed.waybill.span.type")),
-                            WB_S("llm_call")));
+    assert_true(wb_slice_eq(wb_otlp_find_text(span, WB_OTLP_SPAN, WB_S("waybill.span.type")),
+                            WB_S("agent")));
+    assert_true(
+        wb_slice_eq(wb_otlp_find_text(span, WB_OTLP_SPAN, WB_S("claimed.waybill.span.type")),
+                    WB_S("llm_call")));
 }
 
 static void no_forged_name_leaves_the_pipeline(void **state)
@@ -162,9 +166,12 @@ static void no_forged_name_leaves_the_pipeline(void **state)
             wb_otlp_attr attr;
             unsigned types = 0, acceptances = 0;
             while (wb_otlp_next_attr(&span, WB_OTLP_SPAN, &attr)) {
-                if (wb_slice_eq(attr.key, WB_S("waybill.span.type"))) types++;
-                else if (wb_slice_eq(attr.key, WB_S("waybill.acceptance.id"))) acceptances++;
-                else assert_false(wb_slice_starts(attr.key, WB_S("waybill.")));
+                if (wb_slice_eq(attr.key, WB_S("waybill.span.type")))
+                    types++;
+                else if (wb_slice_eq(attr.key, WB_S("waybill.acceptance.id")))
+                    acceptances++;
+                else
+                    assert_false(wb_slice_starts(attr.key, WB_S("waybill.")));
             }
             assert_true(types <= 1 && acceptances <= 1);
             while (wb_otlp_next_attr(&resource, WB_OTLP_RESOURCE, &attr))

@@ -82,7 +82,12 @@ static void every_type_of_value_reads_back(void **state)
 static void the_first_of_two_equal_keys_counts(void **state)
 {
     maker *m = *state;
-    wb_slice two[] = {attr(m, WB_S("k"), WB_S("\x0a\x01" "1")), attr(m, WB_S("k"), WB_S("\x0a\x01" "2"))};
+    wb_slice two[] = {attr(m, WB_S("k"),
+                           WB_S("\x0a\x01"
+                                "1")),
+                      attr(m, WB_S("k"),
+                           WB_S("\x0a\x01"
+                                "2"))};
     wb_slice message = make_joined(m, two, 2);
     WB_AUTO_BUFFER json;
     wb_buffer_init(&json, 1000);
@@ -98,9 +103,16 @@ static void values_become_the_json_that_means_them(void **state)
         wb_slice value, json;
     } cases[] = {
         {WB_S(""), WB_S("null")},
-        {WB_S("\x0a\x04" "a\"\\\n"), WB_S("\"a\\\"\\\\\\n\"")},
-        {WB_S("\x0a\x03" "a\0b"), WB_S("\"a\xEF\xBF\xBD" "b\"")}, /* U+0000: Postgres has no room for it */
-        {WB_S("\x0a\x02" "\xC3("), WB_S("\"\xEF\xBF\xBD(\"")},
+        {WB_S("\x0a\x04"
+              "a\"\\\n"),
+         WB_S("\"a\\\"\\\\\\n\"")},
+        {WB_S("\x0a\x03"
+              "a\0b"),
+         WB_S("\"a\xEF\xBF\xBD"
+              "b\"")}, /* U+0000: Postgres has no room for it */
+        {WB_S("\x0a\x02"
+              "\xC3("),
+         WB_S("\"\xEF\xBF\xBD(\"")},
         {WB_S("\x10\x01"), WB_S("true")},
         {WB_S("\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f"), WB_S("9223372036854775807")},
         {WB_S("\x18\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), WB_S("-9223372036854775808")},
@@ -111,9 +123,15 @@ static void values_become_the_json_that_means_them(void **state)
         {WB_S("\x21\0\0\0\0\0\0\xf0\xff"), WB_S("\"-Infinity\"")},
         {WB_S("\x21\0\0\0\0\0\0\xf8\x7f"), WB_S("\"NaN\"")},
         {WB_S("\x3a\x00"), WB_S("\"\"")},
-        {WB_S("\x3a\x01" "f"), WB_S("\"Zg==\"")},
-        {WB_S("\x3a\x02" "fo"), WB_S("\"Zm8=\"")},
-        {WB_S("\x3a\x06" "foobar"), WB_S("\"Zm9vYmFy\"")},
+        {WB_S("\x3a\x01"
+              "f"),
+         WB_S("\"Zg==\"")},
+        {WB_S("\x3a\x02"
+              "fo"),
+         WB_S("\"Zm8=\"")},
+        {WB_S("\x3a\x06"
+              "foobar"),
+         WB_S("\"Zm9vYmFy\"")},
         {WB_S("\x2a\x06\x0a\x02\x18\x01\x0a\x00"), WB_S("[1,null]")},
         {WB_S("\x32\x09\x0a\x07\x0a\x01k\x12\x02\x18\x02"), WB_S("{\"k\":2}")},
         {WB_S("\x2a\x00"), WB_S("[]")},
@@ -136,12 +154,13 @@ static void values_become_the_json_that_means_them(void **state)
 static void events_and_links_become_json(void **state)
 {
     maker *m = *state;
-    wb_slice event[] = {make_raw(m, 1, 1, WB_S("\x05\0\0\0\0\0\0\0")), make_len(m, 2, WB_S("exception")),
+    wb_slice event[] = {make_raw(m, 1, 1, WB_S("\x05\0\0\0\0\0\0\0")),
+                        make_len(m, 2, WB_S("exception")),
                         make_len(m, 3, make_len(m, 1, WB_S("k")))};
     wb_slice link[] = {make_len(m, 1, WB_S("abcdefghijklmnop")), make_len(m, 2, WB_S("ABCDEFGH")),
                        make_len(m, 3, WB_S("a=b")), make_raw(m, 6, 5, WB_S("\x01\x01\0\0"))};
-    wb_slice span[] = {make_len(m, 11, make_joined(m, event, 3)), make_len(m, 13, make_joined(m, link, 4)),
-                       make_len(m, 11, WB_S(""))};
+    wb_slice span[] = {make_len(m, 11, make_joined(m, event, 3)),
+                       make_len(m, 13, make_joined(m, link, 4)), make_len(m, 11, WB_S(""))};
     wb_slice message = make_joined(m, span, 3);
     WB_AUTO_BUFFER events;
     WB_AUTO_BUFFER links;
@@ -149,9 +168,10 @@ static void events_and_links_become_json(void **state)
     wb_buffer_init(&links, 1000);
     assert_int_equal(wb_otlp_events_json(message, &events), WB_OK);
     assert_int_equal(wb_otlp_links_json(message, &links), WB_OK);
-    assert_true(wb_slice_eq(wb_buffer_slice(&events),
-                            WB_S("[{\"name\":\"exception\",\"time_ns\":\"5\",\"attributes\":{\"k\":null}},"
-                                 "{\"name\":\"\",\"time_ns\":\"0\",\"attributes\":{}}]")));
+    assert_true(
+        wb_slice_eq(wb_buffer_slice(&events),
+                    WB_S("[{\"name\":\"exception\",\"time_ns\":\"5\",\"attributes\":{\"k\":null}},"
+                         "{\"name\":\"\",\"time_ns\":\"0\",\"attributes\":{}}]")));
     assert_true(wb_slice_eq(wb_buffer_slice(&links),
                             WB_S("[{\"trace_id\":\"6162636465666768696a6b6c6d6e6f70\","
                                  "\"span_id\":\"4142434445464748\",\"trace_state\":\"a=b\","
@@ -175,7 +195,8 @@ static void json_of_random_spans_passes_the_strict_reader(void **state)
             wb_buffer_init(&json, 1 << 20);
             wb_slice span = wb_batch_bytes(batch, batch->spans[i].extent);
             assert_int_equal(wb_otlp_attrs_json(span, WB_OTLP_SPAN, &json), WB_OK);
-            assert_int_equal(wb_json_parse(wb_buffer_slice(&json), &limits, m->arena, &root, &fault), WB_OK);
+            assert_int_equal(
+                wb_json_parse(wb_buffer_slice(&json), &limits, m->arena, &root, &fault), WB_OK);
             if (fault != WB_JSON_NO_FAULT)
                 fail_msg("seed %lu: %s: %.*s", (unsigned long)seed, wb_json_fault_text(fault),
                          WB_SLICE_ARG(wb_buffer_slice(&json)));

@@ -79,13 +79,15 @@ static void walk_refuses_what_is_no_protobuf(void **state)
         {"wire type 7", {(const uint8_t *)"\x0f\x00", 2}},
         {"a varint of eleven bytes",
          {(const uint8_t *)"\x28\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 12}},
-        {"a varint of 65 bits", {(const uint8_t *)"\x28\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 11}},
+        {"a varint of 65 bits",
+         {(const uint8_t *)"\x28\x80\x80\x80\x80\x80\x80\x80\x80\x80\x02", 11}},
         {"a varint cut off", {(const uint8_t *)"\x28\x80", 2}},
         {"a fixed32 cut off", {(const uint8_t *)"\x2d\x00\x00\x00", 4}},
         {"a fixed64 cut off", {(const uint8_t *)"\x29\x00\x00\x00\x00\x00\x00\x00", 8}},
         {"resource_spans as a varint", {(const uint8_t *)"\x08\x00", 2}},
     };
-    for (size_t i = 0; i < WB_COUNT(cases); i++) assert_malformed(*state, cases[i].what, cases[i].body);
+    for (size_t i = 0; i < WB_COUNT(cases); i++)
+        assert_malformed(*state, cases[i].what, cases[i].body);
 }
 
 /* A span with one more field, in its envelope. */
@@ -101,8 +103,8 @@ static void walk_refuses_a_known_field_of_another_wire_type(void **state)
     static const struct {
         uint32_t number;
         unsigned type; /* the right one */
-    } fields[] = {{1, 2},  {2, 2},  {3, 2},  {4, 2},  {5, 2},  {6, 0},  {7, 1},  {8, 1},
-                  {9, 2},  {10, 0}, {11, 2}, {12, 0}, {13, 2}, {14, 0}, {15, 2}, {16, 5}};
+    } fields[] = {{1, 2}, {2, 2},  {3, 2},  {4, 2},  {5, 2},  {6, 0},  {7, 1},  {8, 1},
+                  {9, 2}, {10, 0}, {11, 2}, {12, 0}, {13, 2}, {14, 0}, {15, 2}, {16, 5}};
     static const unsigned types[] = {0, 1, 2, 5};
     for (size_t i = 0; i < WB_COUNT(fields); i++) {
         for (size_t t = 0; t < WB_COUNT(types); t++) {
@@ -166,10 +168,12 @@ static void walk_refuses_a_body_above_its_limits(void **state)
     assert_malformed(f, "8 MiB and a byte", large);
     wb_slice many = make_repeated(&f->m, WB_S("\x0a\x00"), WB_OTLP_SPANS_MAX + 1);
     assert_malformed(f, "65537 resources", many);
-    assert_malformed(f, "65537 scopes",
-                     make_len(&f->m, 1, make_repeated(&f->m, WB_S("\x12\x00"), WB_OTLP_SPANS_MAX + 1)));
-    assert_malformed(f, "65537 spans",
-                     in_envelope_all(&f->m, make_repeated(&f->m, WB_S("\x12\x00"), WB_OTLP_SPANS_MAX + 1)));
+    assert_malformed(
+        f, "65537 scopes",
+        make_len(&f->m, 1, make_repeated(&f->m, WB_S("\x12\x00"), WB_OTLP_SPANS_MAX + 1)));
+    assert_malformed(
+        f, "65537 spans",
+        in_envelope_all(&f->m, make_repeated(&f->m, WB_S("\x12\x00"), WB_OTLP_SPANS_MAX + 1)));
     wb_batch *batch;
     assert_int_equal(walk(f, (wb_slice){many.ptr, many.len - 2}, &batch), WB_OK);
     assert_int_equal(batch->resource_count, WB_OTLP_SPANS_MAX);
@@ -342,7 +346,7 @@ static void walk_passes_unknown_fields_and_long_winded_varints(void **state)
     wb_batch *batch;
     wb_slice fields[] = {good_ids(m), make_len(m, 900, WB_S("new")), WB_S("\xa8\x06\x01"),
                          make_long_name(m, WB_S("abc")),
-                         WB_S("\xb0\x80\x00\x84\x80\x00")};       /* kind: PRODUCER */
+                         WB_S("\xb0\x80\x00\x84\x80\x00")}; /* kind: PRODUCER */
     assert_int_equal(walk(f, in_envelope(m, make_joined(m, fields, 5)), &batch), WB_OK);
     assert_int_equal(batch->span_count, 1);
     assert_memory_equal(batch->spans[0].name.ptr, "abc", 3);
@@ -361,7 +365,8 @@ static void walk_indexes_the_attributes_asked_for_and_no_others(void **state)
         const wb_attr *a = batch->spans[i].attrs.first;
         assert_non_null(a);
         assert_true(wb_slice_eq(a->key, WB_S("waybill.acceptance.id")));
-        assert_true(wb_slice_eq(wb_otlp_value(a->value).text, WB_S("0123456789abcdef0123456789abcdef")));
+        assert_true(
+            wb_slice_eq(wb_otlp_value(a->value).text, WB_S("0123456789abcdef0123456789abcdef")));
         assert_int_equal(a->field.ptr[0], 9 << 3 | 2);
         assert_null(a->next);
     }

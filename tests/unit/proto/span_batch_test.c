@@ -81,12 +81,14 @@ static void open_refuses_what_is_no_span_batch(void **state)
     write_and_open(f, walked(f, wb_sample_llm_spans(3, 1, f->arena)));
     wb_slice good = wb_buffer_slice(&f->out);
     for (size_t len = 0; len < good.len; len++)
-        assert_int_equal(wb_span_batch_open((wb_slice){good.ptr, len}, &untouched, NULL), WB_ERR_CORRUPT);
+        assert_int_equal(wb_span_batch_open((wb_slice){good.ptr, len}, &untouched, NULL),
+                         WB_ERR_CORRUPT);
     f->out.ptr[0] ^= 1;
     assert_int_equal(wb_span_batch_open(good, &untouched, NULL), WB_ERR_CORRUPT);
     f->out.ptr[0] ^= 1;
     assert_int_equal(wb_buffer_add(&f->out, "", 1), WB_OK);
-    assert_int_equal(wb_span_batch_open(wb_buffer_slice(&f->out), &untouched, NULL), WB_ERR_CORRUPT);
+    assert_int_equal(wb_span_batch_open(wb_buffer_slice(&f->out), &untouched, NULL),
+                     WB_ERR_CORRUPT);
     assert_int_equal(untouched.span_count, 77);
 }
 
@@ -101,7 +103,8 @@ static void open_never_lets_a_row_point_outside(void **state)
             wb_span_batch read;
             uint8_t was = f->out.ptr[at];
             f->out.ptr[at] = hostile[h];
-            if (wb_span_batch_open(wb_buffer_slice(&f->out), &read, NULL) != WB_OK) refused++;
+            if (wb_span_batch_open(wb_buffer_slice(&f->out), &read, NULL) != WB_OK)
+                refused++;
             else
                 for (uint32_t i = 0; i < read.span_count; i++) {
                     wb_span_row row = wb_span_batch_row(&read, i);
@@ -120,7 +123,8 @@ static void open_refuses_counts_whose_product_wraps(void **state)
     uint8_t payload[64] = {'W', 'S', 'B', '1', 0x33, 0x33, 0x33, 0x03}; /* spans * 80 > 2^32 */
     wb_span_batch read;
     memset(payload + 4, 0xFF, 12);
-    assert_int_equal(wb_span_batch_open((wb_slice){payload, sizeof payload}, &read, NULL), WB_ERR_CORRUPT);
+    assert_int_equal(wb_span_batch_open((wb_slice){payload, sizeof payload}, &read, NULL),
+                     WB_ERR_CORRUPT);
 }
 
 static void write_changes_nothing_when_the_buffer_is_full(void **state)
@@ -227,7 +231,8 @@ static void a_bad_resource_or_scope_is_left_out_even_without_spans(void **state)
     wb_slice bad = make_len(m, 1, make_len(m, 1, bad_attr));
     wb_slice bad_scope = make_len(m, 2, make_len(m, 1, make_len(m, 1, WB_S("\xff"))));
     wb_slice good = make_len(m, 2, make_len(m, 2, good_ids(m)));
-    wb_slice group[] = {bad_scope, good}, groups[] = {bad, make_len(m, 1, make_joined(m, group, 2))};
+    wb_slice group[] = {bad_scope, good},
+             groups[] = {bad, make_len(m, 1, make_joined(m, group, 2))};
     wb_batch *batch = walked(f, make_joined(m, groups, 2));
     assert_int_equal(batch->rejected_count, 0);
     write_and_open(f, batch);
@@ -305,7 +310,8 @@ static wb_slice rest_of_span(fixture *f, wb_slice message)
     assert_int_equal(wb_otlp_events_json(message, &text), WB_OK);
     assert_int_equal(wb_otlp_links_json(message, &text), WB_OK);
     assert_int_equal(wb_buffer_printf(&text, "%u %u %u ", d.dropped_attributes, d.dropped_events,
-                                      d.dropped_links), WB_OK);
+                                      d.dropped_links),
+                     WB_OK);
     assert_int_equal(wb_buffer_add_slice(&text, d.trace_state), WB_OK);
     assert_int_equal(wb_buffer_add_slice(&text, d.status_message), WB_OK);
     assert_int_equal(wb_arena_dup(f->arena, wb_buffer_slice(&text), &out), WB_OK);
@@ -319,7 +325,8 @@ static void random_edits_render_to_what_was_asked(void **state)
         uint64_t dice = seed ^ 0xD1CE;
         wb_batch *batch = walked(f, wb_sample_random(seed, seed % 3 == 0, f->arena));
         expected(*want)[64] = wb_arena_array(f->arena, batch->span_count + 1, sizeof *want);
-        expected(*of_resource)[64] = wb_arena_array(f->arena, batch->resource_count + 1, sizeof *want);
+        expected(*of_resource)[64] =
+            wb_arena_array(f->arena, batch->resource_count + 1, sizeof *want);
         size_t counts[256], resource_counts[64];
         for (uint32_t i = 0; i < batch->resource_count; i++)
             resource_counts[i] = edit_by_dice(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE,
@@ -374,10 +381,12 @@ static void a_resource_that_was_absent_can_get_attributes(void **state)
     wb_batch *batch = walked(f, in_envelope(&f->m, good_ids(&f->m)));
     wb_value name = {.type = WB_VALUE_TEXT, .text = WB_S("planner")};
     assert_int_equal(wb_otlp_append_attr(batch, &batch->resources[0].attrs, WB_OTLP_RESOURCE,
-                                         WB_S("service.name"), name), WB_OK);
+                                         WB_S("service.name"), name),
+                     WB_OK);
     write_and_open(f, batch);
     wb_slice resource = wb_span_batch_row(&f->read, 0).resource;
-    assert_true(wb_slice_eq(wb_otlp_find_text(resource, WB_OTLP_RESOURCE, WB_S("service.name")), name.text));
+    assert_true(wb_slice_eq(wb_otlp_find_text(resource, WB_OTLP_RESOURCE, WB_S("service.name")),
+                            name.text));
     assert_null(wb_oracle_differs(walked(f, f->read.body), true));
 }
 
@@ -436,13 +445,18 @@ static const wb_span_origin origin = {.resource = resource_attrs,
 
 static wb_span_draft full_draft(void)
 {
-    static const wb_otlp_attr attrs[] = {
-        WB_ATTR_TEXT("waybill.span.type", WB_S("delegation")), WB_ATTR_INT("depth", 2),
-        WB_ATTR_INT("negative", -1), WB_ATTR_BOOL("late", false),
-        WB_ATTR_TEXT("nothing", WB_S("")), {.key = WB_S("empty")}};
-    static const wb_span_link links[] = {
-        {.trace_id = {"linked trace id."}, .span_id = {"linkspan"}, .trace_state = WB_S("wb=1"),
-         .flags = 1, .attrs = attrs, .attr_count = 1}};
+    static const wb_otlp_attr attrs[] = {WB_ATTR_TEXT("waybill.span.type", WB_S("delegation")),
+                                         WB_ATTR_INT("depth", 2),
+                                         WB_ATTR_INT("negative", -1),
+                                         WB_ATTR_BOOL("late", false),
+                                         WB_ATTR_TEXT("nothing", WB_S("")),
+                                         {.key = WB_S("empty")}};
+    static const wb_span_link links[] = {{.trace_id = {"linked trace id."},
+                                          .span_id = {"linkspan"},
+                                          .trace_state = WB_S("wb=1"),
+                                          .flags = 1,
+                                          .attrs = attrs,
+                                          .attr_count = 1}};
     return (wb_span_draft){.trace_id = {"trace id of this"},
                            .span_id = {"span id."},
                            .parent_id = {"parent.."},
@@ -507,7 +521,8 @@ static void a_built_span_reads_back(void **state)
     assert_true(wb_slice_eq(detail.trace_state, WB_S("wb=abc")));
     assert_true(wb_slice_eq(detail.status_message, WB_S("lost")));
     wb_otlp_scope scope = wb_otlp_read_scope(row.scope);
-    assert_true(wb_slice_eq(scope.name, WB_S("waybill")) && wb_slice_eq(scope.version, WB_S("0.1.0")));
+    assert_true(wb_slice_eq(scope.name, WB_S("waybill")) &&
+                wb_slice_eq(scope.version, WB_S("0.1.0")));
     const expected want[] = {
         {WB_S("waybill.span.type"), {.type = WB_VALUE_TEXT, .text = WB_S("delegation")}},
         {WB_S("depth"), {.type = WB_VALUE_INT, .integer = 2}},
