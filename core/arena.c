@@ -8,7 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 256 * 1024, ALIGN = 16 };
+enum {
+    FIRST_BLOCK = 4096,
+    KEPT_BLOCK = 32 * 1024, /* across resets, so that requests alike need no malloc */
+    LARGEST_BLOCK = 256 * 1024,
+    ALIGN = 16,
+};
 
 typedef struct block {
     struct block *older;
@@ -52,14 +57,19 @@ void wb_arena_free(wb_arena *arena)
 
 void wb_arena_reset(wb_arena *arena)
 {
-    block *b = arena->newest;
-    while (b && b->older) {
+    block *kept = arena->newest;
+    if (kept && kept->size > KEPT_BLOCK) /* then the first one, the smallest of all */
+        while (kept->older) kept = kept->older;
+    for (block *b = arena->newest; b;) {
         block *older = b->older;
-        free(b);
+        if (b != kept) free(b);
         b = older;
     }
-    if (b) b->used = 0;
-    arena->newest = b;
+    if (kept) {
+        kept->older = NULL;
+        kept->used = 0;
+    }
+    arena->newest = kept;
     arena->used = 0;
 }
 

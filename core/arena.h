@@ -13,7 +13,7 @@ WB_MUST_USE wb_arena *wb_arena_new(size_t limit_bytes);
 void wb_arena_free(wb_arena *arena);
 WB_DEFINE_AUTO(wb_arena)
 
-/** Forget all allocations but keep the first block, for the next request. */
+/** Forget all allocations but keep one block of at most 32 KiB, for the next request. */
 void wb_arena_reset(wb_arena *arena);
 
 /** `size` zeroed bytes, 16-aligned; NULL at the limit or when memory is out. */

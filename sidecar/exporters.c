@@ -8,8 +8,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { CURSOR_BYTES = 256 };
+enum { CURSOR_BYTES = 256, DELIVERY_NICE = 10 };
 
 struct wb_exporters {
     wb_sidecar *sidecar;
@@ -65,6 +67,8 @@ static void advance(void *self, const char *exporter, uint64_t seq)
 
 static void *run(void *arg)
 {
+    /* Delivery may wait, the agent may not: where cores are scarce, requests go first. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), DELIVERY_NICE);
     wb_runner_run(((wb_exporters *)arg)->sidecar->runner);
     return NULL;
 }
