@@ -283,16 +283,19 @@ static void a_file_sets_every_kind(void **state)
 
 static void variables_override_every_kind_of_key(void **state)
 {
+    static char variables[][48] = {
+        "WAYBILL_ROOMS=4",
+        "WAYBILL_PAINT_ATTIC_SIZE_BYTES=2GiB",
+        "WAYBILL_GUESTS= x ,y",
+        "WAYBILL_SHELVES=[{name: s, books: [q]}]",
+        "WAYBILL_RULES={r: {open: false}}",
+        "WAYBILL_STREET=",
+        "WAYBILL_UNHEARD_OF=1",
+        "XWAYBILL_LIT=false",
+    };
     fixture *f = *state;
-    char *env[] = {"WAYBILL_ROOMS=4",
-                   "WAYBILL_PAINT_ATTIC_SIZE_BYTES=2GiB",
-                   "WAYBILL_GUESTS= x ,y",
-                   "WAYBILL_SHELVES=[{name: s, books: [q]}]",
-                   "WAYBILL_RULES={r: {open: false}}",
-                   "WAYBILL_STREET=",
-                   "WAYBILL_UNHEARD_OF=1",
-                   "XWAYBILL_LIT=false",
-                   NULL};
+    char *env[WB_COUNT(variables) + 1] = {NULL};
+    for (size_t i = 0; i < WB_COUNT(variables); i++) env[i] = variables[i];
     assert_int_equal(load(f, "rooms: 5\nstreet: here\n", env), WB_OK);
     assert_int_equal(f->h.rooms, 4);
     assert_int_equal(f->h.attic_bytes, UINT64_C(2) << 30);
@@ -306,8 +309,8 @@ static void variables_override_every_kind_of_key(void **state)
 
 static void a_wrong_variable_is_refused_by_its_name(void **state)
 {
-    static const struct {
-        char *variable;
+    static struct {
+        char variable[40]; /* not const, as environ is not */
         const char *says;
     } cases[] = {
         {"WAYBILL_ROOMS=many", "WAYBILL_ROOMS: a whole number"},

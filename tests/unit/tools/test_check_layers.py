@@ -47,7 +47,7 @@ def test_an_allowed_direction_is_green(tmp_path, folder, other):
     assert not plant(tmp_path, {f"{folder}/x.c": include(f"{other}/y.h"), f"{other}/y.h": ""})
 
 
-@pytest.mark.parametrize("part,other", itertools.permutations(SIDECAR_PARTS, 2))
+@pytest.mark.parametrize("part,other", list(itertools.permutations(SIDECAR_PARTS, 2)))
 def test_parts_of_the_sidecar_do_not_know_each_other(tmp_path, part, other):
     files = {f"sidecar/{part}/x.c": include(f"sidecar/{other}/y.h"), f"sidecar/{other}/y.h": ""}
     (finding,) = plant(tmp_path, files)
