@@ -5,13 +5,14 @@
  * WAYBILL_CRASH_POINTS=n asks for more than the 10 000 of the core tier; WAYBILL_SEED=n for others. */
 #include "tests/fault/journal_trial.h"
 
-#include <cmocka.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 enum { CRASH_POINTS = 10000, CRASHES_A_DISK = 500, SEARCH_POINTS = 4000, SITES_MAX = 16 };
 

@@ -602,6 +602,67 @@ size_t wb_model_disk_sites(const wb_model_disk *d, const char *out[], size_t max
     return d->n_sites;
 }
 
+wb_model_disk *wb_model_disk_clone(const wb_model_disk *d)
+{
+    wb_model_disk *copy = wb_model_disk_new(d->random);
+    for (size_t i = 0; i < d->seen.n; i++) {
+        const inode *node = d->seen.list[i].inode;
+        wb_model_disk_put(copy, d->seen.list[i].name, node->seen, (size_t)node->size);
+    }
+    return copy;
+}
+
+void wb_model_disk_put(wb_model_disk *d, const char *name, const void *bytes, size_t len)
+{
+    inode *node = new_inode(d);
+    entry made = entry_of(name, node);
+    write_bytes(node, bytes, len, 0);
+    sync_inode(node);
+    assign(&d->seen, &made);
+    assign(&d->disk, &made);
+    drop_nameless(d);
+}
+
+void wb_model_disk_drop(wb_model_disk *d, const char *name)
+{
+    entry gone = entry_of(name, NULL);
+    assign(&d->seen, &gone);
+    assign(&d->disk, &gone);
+    drop_nameless(d);
+}
+
+uint64_t wb_model_disk_size_of(const wb_model_disk *d, const char *name)
+{
+    const entry *there = find(&d->seen, name);
+    return there ? there->inode->size : UINT64_MAX;
+}
+
+void wb_model_disk_get(const wb_model_disk *d, const char *name, uint64_t at, void *out, size_t len)
+{
+    const entry *there = find(&d->seen, name);
+    WB_ASSERT(there != NULL);
+    memset(out, 0, len);
+    if (at >= there->inode->size) return;
+    uint64_t left = there->inode->size - at;
+    memcpy(out, there->inode->seen + at, left < len ? (size_t)left : len);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const char *x, *y;
+    memcpy(&x, a, sizeof(const char *));
+    memcpy(&y, b, sizeof(const char *));
+    return strcmp(x, y);
+}
+
+size_t wb_model_disk_names(const wb_model_disk *d, const char *out[], size_t max)
+{
+    size_t n = 0;
+    for (; n < d->seen.n && n < max; n++) out[n] = d->seen.list[n].name;
+    qsort(out, n, sizeof(const char *), by_text);
+    return d->seen.n;
+}
+
 bool wb_model_disk_damage(wb_model_disk *d, const char *name, uint64_t at, uint8_t bits)
 {
     entry *there = find(&d->seen, name);

@@ -15,6 +15,8 @@ typedef struct wb_model_disk wb_model_disk;
 
 wb_model_disk *wb_model_disk_new(uint64_t seed);
 void wb_model_disk_free(wb_model_disk *disk);
+/** A second disk with what this one shows, all of it synced and closed. */
+wb_model_disk *wb_model_disk_clone(const wb_model_disk *disk);
 /** To hand to what is tested; lives as long as the disk. */
 const wb_file_ops *wb_model_disk_ops(const wb_model_disk *disk);
 
@@ -51,6 +53,18 @@ unsigned wb_model_disk_faults(const wb_model_disk *disk);
 void wb_model_disk_ignore_site(wb_model_disk *disk, const char *site);
 /** Names of all sites that ever synced; returns how many. */
 size_t wb_model_disk_sites(const wb_model_disk *disk, const char *out[], size_t max);
+
+/** Replace or make a file, synced. */
+void wb_model_disk_put(wb_model_disk *disk, const char *name, const void *bytes, size_t len);
+/** Remove a file, synced. */
+void wb_model_disk_drop(wb_model_disk *disk, const char *name);
+/** Size of a file, or UINT64_MAX if there is none. */
+uint64_t wb_model_disk_size_of(const wb_model_disk *disk, const char *name);
+/** Copy bytes of a file; the rest of `out` becomes 0. */
+void wb_model_disk_get(const wb_model_disk *disk, const char *name, uint64_t at, void *out,
+                       size_t len);
+/** Names of all files, sorted; returns how many. */
+size_t wb_model_disk_names(const wb_model_disk *disk, const char *out[], size_t max);
 
 /** Flip `bits` of one byte of a file, in cache and on disk; false if there is no such byte. */
 bool wb_model_disk_damage(wb_model_disk *disk, const char *name, uint64_t at, uint8_t bits);
