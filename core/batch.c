@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stage's edits are kept where the attribute is, not in a list of their own: a masked attribute is
- * marked, an appended one joins its owner's list behind the arrived ones. So later stages see what
- * earlier ones did by the same walk over the list, and a renderer meets masked fields in the order of
- * their bytes without sorting. Attributes come from the arena in chunks and never move, because stages
- * hold pointers to them while they append. */
+/* A stage's edits are kept where the attribute is, not in a list of their own: a masked attribute
+ * is marked, an appended one joins its owner's list behind the arrived ones. So later stages see
+ * what earlier ones did by the same walk over the list, and a renderer meets masked fields in the
+ * order of their bytes without sorting. Attributes come from the arena in chunks and never move,
+ * because stages hold pointers to them while they append. */
 #include "core/batch.h"
 
 enum { ATTR_CHUNK = 64 };

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* core/batch.h: the spans of one arrival, between the wire and the journal.
  *
- * The arrived bytes stay where they are; this is an index over them plus the edits that stages made.
- * proto/otlp_walk.h makes one, stages read it and append or mask attributes, proto/span_batch.h
- * renders it. All of it lives in the arena given to the walk. One thread at a time. */
+ * The arrived bytes stay where they are; this is an index over them plus the edits that stages
+ * made. proto/otlp_walk.h makes one, stages read it and append or mask attributes,
+ * proto/span_batch.h renders it. All of it lives in the arena given to the walk. One thread at a
+ * time. */
 #ifndef WAYBILL_CORE_BATCH_H
 #define WAYBILL_CORE_BATCH_H
 
@@ -107,8 +108,8 @@ wb_attr *wb_attrs_find(const wb_attrs *attrs, wb_slice key);
 /** Leave an arrived attribute out; an appended one is taken back. Repeating it changes nothing. */
 void wb_batch_mask(wb_batch *batch, wb_attrs *owner, wb_attr *attr);
 
-/** Leave out a field that the walk did not index. `field` is one whole field of the owner's message,
- *  inside the body. NO_MEMORY arena limit. */
+/** Leave out a field that the walk did not index. `field` is one whole field of the owner's
+ *  message, inside the body. NO_MEMORY arena limit. */
 WB_MUST_USE wb_status wb_batch_mask_field(wb_batch *batch, wb_attrs *owner, wb_slice field);
 
 /** Append an encoded field to the owner's message. `key`, `value` and `field` are borrowed and must

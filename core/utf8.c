@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Most text is ASCII: all of it is tested for a high bit first, a word at a time. Only text that has
- * one is read character by character, where a table of lead bytes says how many bytes follow and which
- * range the first of them must be in; that is all of Unicode's table 3-7. */
+/* Most text is ASCII: all of it is tested for a high bit first, a word at a time. Only text that
+ * has one is read character by character, where a table of lead bytes says how many bytes follow
+ * and which range the first of them must be in; that is all of Unicode's table 3-7. */
 #include "core/utf8.h"
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* protobuf-c allocates each submessage, string and array on its own. From an arena that is a pointer
- * bump, the whole request is freed at once, and the arena's limit bounds what a hostile message can
- * make us allocate, whatever it repeats. */
+/* protobuf-c allocates each submessage, string and array on its own. From an arena that is a
+ * pointer bump, the whole request is freed at once, and the arena's limit bounds what a hostile
+ * message can make us allocate, whatever it repeats. */
 #include "proto/arena_alloc.h"
 
 #include <protobuf-c/protobuf-c.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hash table in which nearly every look-up misses: most attributes of a span are asked for by
  * nobody. So the hash takes only the length and the ends of the key, and the table is kept three
- * quarters empty: a miss is two loads and one test. Keys come from our own source code and never from
- * outside, so nobody can choose them to collide. */
+ * quarters empty: a miss is two loads and one test. Keys come from our own source code and never
+ * from outside, so nobody can choose them to collide. */
 #include "proto/key_set.h"
 
 #include <stdlib.h>

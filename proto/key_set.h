@@ -12,8 +12,8 @@ enum { WB_KEY_SET_MAX = 4096, WB_KEY_PREFIX_MAX = 8 };
 
 /** Exact keys and prefixes ("waybill." takes every key that starts so). The slices are borrowed for
  *  the life of the set. Immutable once made: any thread may look up.
- *  Errors  NO_MEMORY | CONFIG more than WB_KEY_SET_MAX keys or WB_KEY_PREFIX_MAX prefixes, or an empty
- *          one */
+ *  Errors  NO_MEMORY | CONFIG more than WB_KEY_SET_MAX keys or WB_KEY_PREFIX_MAX prefixes, or an
+ *          empty one */
 WB_MUST_USE wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixes,
                                      size_t n_prefixes, wb_key_set **out, wb_error *err);
 void wb_key_set_free(wb_key_set *set);

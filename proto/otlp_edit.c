@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An edit is a mask over arrived bytes, an appended field, or both: nothing that arrived is ever written
- * to, so the arrived bytes may be anywhere, and a batch can be rendered twice. Order among a message's
- * fields has no meaning in protobuf, so what is appended at the end is as good as what stood inside. */
+/* An edit is a mask over arrived bytes, an appended field, or both: nothing that arrived is ever
+ * written to, so the arrived bytes may be anywhere, and a batch can be rendered twice. Order among
+ * a message's fields has no meaning in protobuf, so what is appended at the end is as good as what
+ * stood inside. */
 #include "proto/otlp_edit.h"
 
 #include "proto/otlp_put.h"

@@ -7,9 +7,9 @@
 #include "core/batch.h"
 #include "proto/otlp_read.h"
 
-/** Append `key` = `value` to a span (WB_OTLP_SPAN, &span->attrs) or to a resource (WB_OTLP_RESOURCE,
- *  &resource->attrs). TEXT, BOOL, INT, DOUBLE and BYTES are encoded; ARRAY and KVLIST take their
- *  message's bytes. Key and value are copied. */
+/** Append `key` = `value` to a span (WB_OTLP_SPAN, &span->attrs) or to a resource
+ *  (WB_OTLP_RESOURCE, &resource->attrs). TEXT, BOOL, INT, DOUBLE and BYTES are encoded; ARRAY and
+ *  KVLIST take their message's bytes. Key and value are copied. */
 WB_MUST_USE wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
                                           wb_slice key, wb_value value);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stores keep attributes as one JSON text a span, so that a query can look inside. Types keep their
- * JSON type; what JSON cannot say (bytes, doubles that are not finite) is spelled as OTLP/JSON spells
- * it.
+/* The stores keep attributes as one JSON text a span, so that a query can look inside. Types keep
+ * their JSON type; what JSON cannot say (bytes, doubles that are not finite) is spelled as
+ * OTLP/JSON spells it.
  *
- * Which of two attributes with one key is written is decided by a look back, so that the first counts
- * here as everywhere. The look is taken only when a bitmap of hashed keys says that there may be an
- * earlier one: a thousand different keys cost a thousand look-ups, not half a million. */
+ * Which of two attributes with one key is written is decided by a look back, so that the first
+ * counts here as everywhere. The look is taken only when a bitmap of hashed keys says that there
+ * may be an earlier one: a thousand different keys cost a thousand look-ups, not half a million. */
 #include "proto/otlp_json.h"
 
 #include <math.h>
@@ -26,7 +26,7 @@ static wb_status add_separator(wb_buffer *out, bool *first)
     return WB_OK;
 }
 
-/* ---- scalars ---------------------------------------------------------------------------------------------- */
+/* ---- scalars --------------------------------------------------------------------------------- */
 
 /* A copy of `text` in which whatever a store cannot keep as text is U+FFFD. */
 static wb_status add_repaired(wb_buffer *out, wb_slice text)
@@ -80,7 +80,7 @@ static wb_status add_base64(wb_buffer *out, wb_slice bytes)
     return add(out, WB_S("\""));
 }
 
-/* ---- values and objects --------------------------------------------------------------------------------- */
+/* ---- values and objects ---------------------------------------------------------------------- */
 
 static wb_status add_object(wb_buffer *out, wb_slice message, wb_otlp_owner owner, unsigned depth);
 static wb_status add_value(wb_buffer *out, wb_value value, unsigned depth);

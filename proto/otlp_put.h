@@ -18,7 +18,8 @@ uint8_t *wb_otlp_put_field(uint8_t *at, uint32_t number, wb_slice bytes);
 size_t wb_otlp_value_size(wb_value value);
 uint8_t *wb_otlp_put_value(uint8_t *at, wb_value value);
 
-/** An attribute field of `owner`, whose AnyValue takes `value_len` bytes; put writes all before them. */
+/** An attribute field of `owner`, whose AnyValue takes `value_len` bytes; put writes all before
+ *  them. */
 size_t wb_otlp_attr_size(wb_otlp_owner owner, wb_slice key, size_t value_len);
 uint8_t *wb_otlp_put_attr_head(uint8_t *at, wb_otlp_owner owner, wb_slice key, size_t value_len);
 

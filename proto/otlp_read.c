@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Readers for one message at a time, each a loop over the wire with the field numbers of trace.proto and
- * common.proto. What they are given was walked before, or comes out of our own journal; still, each of
- * them stops quietly at the first byte that is not protobuf. */
+/* Readers for one message at a time, each a loop over the wire with the field numbers of
+ * trace.proto and common.proto. What they are given was walked before, or comes out of our own
+ * journal; still, each of them stops quietly at the first byte that is not protobuf. */
 #include "proto/otlp_read.h"
 
 #include "proto/wire.h"

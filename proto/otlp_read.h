@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* proto/otlp_read.h: read single OTLP messages in place: values, attributes, events, links.
  *
- * For bytes that were walked (proto/otlp_walk.h) or come out of the journal. Safe on any bytes: what
- * does not parse reads as absent, and an iteration ends there. Nothing allocates; slices point into
- * the message. Source: opentelemetry-proto 1.11.0, trace.proto and common.proto. */
+ * For bytes that were walked (proto/otlp_walk.h) or come out of the journal. Safe on any bytes:
+ * what does not parse reads as absent, and an iteration ends there. Nothing allocates; slices point
+ * into the message. Source: opentelemetry-proto 1.11.0, trace.proto and common.proto. */
 #ifndef WAYBILL_PROTO_OTLP_READ_H
 #define WAYBILL_PROTO_OTLP_READ_H
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rendering copies runs of arrived bytes and stops only where something changes: a masked field is
- * stepped over, an appended one written at the end of its message, a message whose length changed gets a
- * new head (tag 1 byte, length as short as it goes). A message that nobody touched keeps its head as it
- * arrived, long-winded varints and all, so a batch without edits comes out byte for byte.
+ * stepped over, an appended one written at the end of its message, a message whose length changed
+ * gets a new head (tag 1 byte, length as short as it goes). A message that nobody touched keeps its
+ * head as it arrived, long-winded varints and all, so a batch without edits comes out byte for
+ * byte.
  *
- * Two passes. The plan goes from the leaves up, because a length stands before what it encloses; then
- * one sweep over the body writes. Between them stand only lengths, 8 bytes a span.
+ * Two passes. The plan goes from the leaves up, because a length stands before what it encloses;
+ * then one sweep over the body writes. Between them stand only lengths, 8 bytes a span.
  *
- * What rejected spans leave empty is left out too, but a good envelope that arrived empty stays: it was
- * the sender's to send. */
+ * What rejected spans leave empty is left out too, but a good envelope that arrived empty stays: it
+ * was the sender's to send. */
 #include "proto/otlp_render.h"
 
 #include "proto/otlp_put.h"
@@ -17,7 +18,7 @@ enum { RESOURCE_SPANS = 1, RESOURCE = 1, CHILDREN = 2 }; /* field numbers; scope
 
 #define BODY_MAX_BYTES (SIZE_MAX < UINT64_C(1) << 30 ? SIZE_MAX : (size_t)1 << 30)
 
-/* ---- the plan --------------------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 static size_t edited_len(uint32_t arrived, const wb_attrs *attrs)
 {
@@ -52,8 +53,8 @@ static wb_status plan_arrays(const wb_batch *batch, wb_render_plan *plan)
     return all ? WB_OK : WB_ERR_NO_MEMORY;
 }
 
-/* Plan one ScopeSpans; *rejected walks on through batch->rejected. Returns the new length of its whole
- * field, 0 if it is left out. */
+/* Plan one ScopeSpans; *rejected walks on through batch->rejected. Returns the new length of its
+ * whole field, 0 if it is left out. */
 static size_t plan_scope_spans(const wb_batch *batch, wb_render_plan *plan, uint32_t index,
                                uint32_t *rejected)
 {
@@ -121,7 +122,7 @@ wb_status wb_render_plan_make(const wb_batch *batch, wb_render_plan *plan)
     return WB_OK;
 }
 
-/* ---- the sweep ---------------------------------------------------------------------------------------------- */
+/* ---- the sweep ------------------------------------------------------------------------------- */
 
 typedef struct sweep {
     const wb_batch *batch;
@@ -178,8 +179,8 @@ static void edited_bytes(sweep *s, wb_extent extent, const wb_attrs *attrs)
     }
 }
 
-/* Copy up to `limit`; if `head`, a resource or scope that nobody edited, is on the way, note where it
- * comes to be. */
+/* Copy up to `limit`; if `head`, a resource or scope that nobody edited, is on the way, note where
+ * it comes to be. */
 static void copy_noting(sweep *s, size_t limit, wb_extent head, wb_render_place *place)
 {
     if (head.at != 0 && head.at >= s->from && head.at < limit)

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One pass over the bytes that checks everything and keeps little.
  *
- * Why not unpack: an unpacked span is some sixty allocations of which nearly all are copied out again
- * unchanged. The sidecar wants to know about ten things of a span and to pass the rest on.
+ * Why not unpack: an unpacked span is some sixty allocations of which nearly all are copied out
+ * again unchanged. The sidecar wants to know about ten things of a span and to pass the rest on.
  *
- * Why check all of it, down to the values of an event's attributes: what is acknowledged is durable and
- * will be sent to backends that do unpack. One bad byte there makes them refuse a whole request, hours
- * later, when nobody is left to tell. So wire that is no protobuf refuses the body, and a span that is
- * good protobuf but no good span (ids, text that is not UTF-8) is left out by itself, here, where the
- * sender still listens.
+ * Why check all of it, down to the values of an event's attributes: what is acknowledged is durable
+ * and will be sent to backends that do unpack. One bad byte there makes them refuse a whole
+ * request, hours later, when nobody is left to tell. So wire that is no protobuf refuses the body,
+ * and a span that is good protobuf but no good span (ids, text that is not UTF-8) is left out by
+ * itself, here, where the sender still listens.
  *
- * Why a second resource, key or value refuses the body although protobuf would merge them: two readers
- * that merge differently would see different spans, and a check made by one would say nothing about
- * what the other stores. No encoder writes such bytes.
+ * Why a second resource, key or value refuses the body although protobuf would merge them: two
+ * readers that merge differently would see different spans, and a check made by one would say
+ * nothing about what the other stores. No encoder writes such bytes.
  *
- * The nesting is ExportTraceServiceRequest { 1: ResourceSpans { 1: Resource, 2: ScopeSpans { 1: scope,
- * 2: Span }}}. It is gone through three times: count (so that the arrays are made once, at their size,
- * after the limits were checked), envelope (a resource may come behind its spans, and decides on them),
- * spans. The first two only hop from length to length. */
+ * The nesting is ExportTraceServiceRequest { 1: ResourceSpans { 1: Resource, 2: ScopeSpans { 1:
+ * scope, 2: Span }}}. It is gone through three times: count (so that the arrays are made once, at
+ * their size, after the limits were checked), envelope (a resource may come behind its spans, and
+ * decides on them), spans. The first two only hop from length to length. */
 #include "proto/otlp_walk.h"
 
 #include "core/utf8.h"
@@ -71,15 +71,15 @@ static inline void check_text(walk *w, wb_slice text)
     if (!wb_utf8_valid(text)) reject(w, "text is not UTF-8");
 }
 
-/* ---- values and attributes (common.proto) -------------------------------------------------------- */
+/* ---- values and attributes (common.proto) ---------------------------------------------------- */
 
 /* KeyValue { string key = 1; AnyValue value = 2 } */
 typedef struct key_value {
     wb_slice key, value;
 } key_value;
 
-/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says nothing
- * but that the long way must be gone. */
+/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says
+ * nothing but that the long way must be gone. */
 static inline bool split_common(wb_slice message, key_value *out)
 {
     const uint8_t *p = message.ptr;
@@ -225,7 +225,7 @@ static inline bool walk_attr(walk *w, const wb_wire_field *f, const uint8_t *end
     return list->tail != NULL;
 }
 
-/* ---- parts of a span (trace.proto) ----------------------------------------------------------------- */
+/* ---- parts of a span (trace.proto) ----------------------------------------------------------- */
 
 static inline void copy_id(walk *w, wb_slice bytes, void *id, size_t len, bool may_be_empty)
 {
@@ -367,7 +367,7 @@ static bool walk_span(walk *w, wb_slice message, wb_span *span)
     return true;
 }
 
-/* ---- envelopes ---------------------------------------------------------------------------------------- */
+/* ---- envelopes ------------------------------------------------------------------------------- */
 
 static wb_extent extent_of(const walk *w, const wb_wire_field *f)
 {
@@ -405,8 +405,8 @@ static bool walk_scope(walk *w, wb_slice message)
     return true;
 }
 
-/* ResourceSpans and ScopeSpans alike: 1 the resource or scope, 2 the children, 3 the schema URL. Finds
- * the first, checks the third, counts the second. */
+/* ResourceSpans and ScopeSpans alike: 1 the resource or scope, 2 the children, 3 the schema URL.
+ * Finds the first, checks the third, counts the second. */
 static bool walk_envelope(walk *w, wb_slice message, wb_extent *head, wb_slice *head_bytes,
                           uint32_t *children)
 {
@@ -505,7 +505,7 @@ static bool walk_resource_spans(walk *w, const wb_wire_field *f)
     return true;
 }
 
-/* ---- the body ------------------------------------------------------------------------------------------ */
+/* ---- the body -------------------------------------------------------------------------------- */
 
 /* How many resources, scopes and spans there are, by hopping over their lengths. */
 typedef struct totals {

@@ -20,10 +20,11 @@ enum {
  *  arena   holds the batch: about 160 bytes a span and 72 an indexed attribute
  *  batch   NULL stays NULL unless WB_OK. A body without spans is WB_OK and has no spans
  *
- *  A span that no backend could take is left out of the batch, and counted in batch->rejected_count:
- *  trace id not 16 bytes, span id not 8, either all zero, parent or link id of another length, text
- *  that is not UTF-8, more than WB_OTLP_ATTRS_MAX attributes, deeper than WB_OTLP_DEPTH_MAX. What is
- *  wrong with a resource or scope is wrong with all its spans; it is left out with them.
+ *  A span that no backend could take is left out of the batch, and counted in
+ *  batch->rejected_count: trace id not 16 bytes, span id not 8, either all zero, parent or link id
+ *  of another length, text that is not UTF-8, more than WB_OTLP_ATTRS_MAX attributes, deeper than
+ *  WB_OTLP_DEPTH_MAX. What is wrong with a resource or scope is wrong with all its spans; it is
+ *  left out with them.
  *  Errors  MALFORMED not this message: truncated, a group, a known field with another wire type, a
  *          varint over 64 bits, a field that merges with an earlier one (a second resource, scope,
  *          status, key or value); larger than WB_OTLP_BODY_MAX_BYTES or WB_OTLP_SPANS_MAX

@@ -4,14 +4,16 @@
  *   header     32 bytes   0 magic "WSB1"; 4 spans; 8 scopes; 12 resources; 16 body bytes; 20 zero
  *   resources   8 each    0 offset, 4 length of the Resource message; 0, 0: there is none
  *   scopes     12 each    0 index of its resource; 4 offset, 8 length of the InstrumentationScope
- *   spans      80 each    0 trace id; 16 span id; 24 parent id; 32 start; 40 end (8 each); 48 flags;
- *                         52 index of its scope; 56 offset, 60 length of the Span message; 64 offset,
- *                         68 length of its name; 72 kind (1); 73 status code (1); 74 zero (6)
+ *   spans      80 each    0 trace id; 16 span id; 24 parent id; 32 start; 40 end (8 each); 48
+ *              flags;
+ *                         52 index of its scope; 56 offset, 60 length of the Span message; 64
+ *                         offset, 68 length of its name; 72 kind (1); 73 status code (1); 74 zero
+ *                         (6)
  *   body                  an ExportTraceServiceRequest
  *
- * Rows are read byte by byte, so a payload may stand at any address. The journal's CRC guards it; the
- * reader still checks every offset, because a reader that trusts a checksum trusts every writer that ever
- * made one. Zero bytes are room for later fields, and are not looked at. */
+ * Rows are read byte by byte, so a payload may stand at any address. The journal's CRC guards it;
+ * the reader still checks every offset, because a reader that trusts a checksum trusts every writer
+ * that ever made one. Zero bytes are room for later fields, and are not looked at. */
 #include "proto/span_batch.h"
 
 #include "proto/otlp_render.h"
@@ -27,7 +29,7 @@ enum {
 
 static const uint8_t magic[4] = {'W', 'S', 'B', '1'};
 
-/* ---- writing ---------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static uint8_t *put_u32(uint8_t *at, uint32_t value) { return wb_wire_put_fixed(at, 4, value); }
 
@@ -79,8 +81,8 @@ uint8_t *wb_span_batch_put_span(uint8_t *at, const wb_span *span, wb_render_plac
     return wb_wire_put_fixed(at, 8, span->kind | (uint64_t)span->status_code << 8);
 }
 
-/* Where the name of an arrived span comes to be: as far into the message as it was, less what is masked
- * before it. */
+/* Where the name of an arrived span comes to be: as far into the message as it was, less what is
+ * masked before it. */
 static wb_render_place name_place(const wb_batch *batch, const wb_span *span,
                                   wb_render_place message)
 {
@@ -114,7 +116,7 @@ wb_status wb_span_batch_write(const wb_batch *batch, wb_buffer *out, wb_error *e
     return WB_OK;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static uint32_t get_u32(const uint8_t *at)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/span_batch.h: the payload of WB_ENTRY_SPANS: a fixed-size index of spans before rendered OTLP.
+/* proto/span_batch.h: the payload of WB_ENTRY_SPANS: a fixed-size index of spans before rendered
+ * OTLP.
  *
- * The body is an ExportTraceServiceRequest, so an OTLP exporter may send it as it is; the index saves
- * everyone else a walk. The byte layout is in span_batch.c. */
+ * The body is an ExportTraceServiceRequest, so an OTLP exporter may send it as it is; the index
+ * saves everyone else a walk. The byte layout is in span_batch.c. */
 #ifndef WAYBILL_PROTO_SPAN_BATCH_H
 #define WAYBILL_PROTO_SPAN_BATCH_H
 
@@ -10,7 +11,7 @@
 #include "core/buffer.h"
 #include "proto/otlp_read.h"
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /** Render the batch, edits applied and rejected spans left out, and append the payload to `out`. A
  *  batch that nobody touched keeps its body byte for byte. May be repeated.
@@ -75,14 +76,15 @@ typedef struct wb_span_origin {
         .key = WB_S(k), .value = {.type = WB_VALUE_BOOL, .boolean = (b) }                          \
     }
 
-/** Build a payload of `n` spans under one resource and scope and append it to `out`. Attributes whose
- *  value is EMPTY, or TEXT without a byte, are left out: a caller lists all that it might have.
+/** Build a payload of `n` spans under one resource and scope and append it to `out`. Attributes
+ *  whose value is EMPTY, or TEXT without a byte, are left out: a caller lists all that it might
+ *  have.
  *  Errors  MALFORMED absent trace or span id, or text that is not UTF-8 | NO_MEMORY the buffer's
  *          limit; either way nothing was appended */
 WB_MUST_USE wb_status wb_span_batch_build(const wb_span_origin *origin, const wb_span_draft *spans,
                                           size_t n, wb_buffer *out, wb_error *err);
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /** A payload whose every offset was checked. Borrows the payload. Any thread may read. */
 typedef struct wb_span_batch {

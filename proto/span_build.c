@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spans that the sidecar writes itself: one ResourceSpans with one ScopeSpans, and its index, in one go.
- * Each part has a function for its size and one that writes it, side by side, because protobuf wants the
- * length first; a wrong pair is caught by the assertion at the end, in every test. */
+/* Spans that the sidecar writes itself: one ResourceSpans with one ScopeSpans, and its index, in
+ * one go. Each part has a function for its size and one that writes it, side by side, because
+ * protobuf wants the length first; a wrong pair is caught by the assertion at the end, in every
+ * test. */
 #include "core/utf8.h"
 #include "proto/otlp_put.h"
 #include "proto/span_batch.h"
@@ -65,7 +66,7 @@ static uint8_t *put_time(uint8_t *at, uint32_t number, wb_time_ns time_ns)
     return wb_wire_put_fixed(at, 8, time_ns);
 }
 
-/* ---- Link, Status, Span --------------------------------------------------------------------------------- */
+/* ---- Link, Status, Span ---------------------------------------------------------------------- */
 
 static size_t link_size(const wb_span_link *link)
 {
@@ -126,7 +127,7 @@ static uint8_t *put_span(uint8_t *at, const wb_span_draft *d, const uint8_t **na
     return wb_wire_put_fixed(at, sizeof d->flags, d->flags);
 }
 
-/* ---- the envelope --------------------------------------------------------------------------------------- */
+/* ---- the envelope ---------------------------------------------------------------------------- */
 
 typedef struct sizes {
     size_t resource, scope, scope_spans, resource_spans, body;
@@ -185,7 +186,7 @@ static void put_payload(uint8_t *index, uint8_t *body, const sizes *s, const wb_
     WB_ASSERT(at == body + s->body);
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static bool all_text(const wb_otlp_attr *attrs, size_t n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whoever reads a store trusts `waybill.*`: verdicts, costs and budgets are said with it. An agent may
- * send any attribute it likes, so on the way in the name is taken from it, and what it said is kept
- * under `claimed.`. Appended attributes are Waybill's own and are not looked at. */
+/* Whoever reads a store trusts `waybill.*`: verdicts, costs and budgets are said with it. An agent
+ * may send any attribute it likes, so on the way in the name is taken from it, and what it said is
+ * kept under `claimed.`. Appended attributes are Waybill's own and are not looked at. */
 #include "sidecar/pipeline/guard.h"
 
 #include "proto/otlp_edit.h"
@@ -19,8 +19,8 @@ static bool is_acceptance_id(wb_slice any_value)
     return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK;
 }
 
-/* What a span may say itself, once: of duplicates only the first counts for us, but another reader may
- * take the last. */
+/* What a span may say itself, once: of duplicates only the first counts for us, but another reader
+ * may take the last. */
 static bool may_stay(const wb_attrs *attrs, const wb_attr *attr)
 {
     if (wb_attrs_find(attrs, attr->key) != attr) return false;

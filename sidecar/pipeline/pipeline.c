@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stages are a plain array, in the order in which a batch passes them. guard comes first: whatever
- * stands behind it may trust what is named `waybill.*`. */
+/* The stages are a plain array, in the order in which a batch passes them. guard comes first:
+ * whatever stands behind it may trust what is named `waybill.*`. */
 #include "sidecar/pipeline/pipeline.h"
 
 #include <stdlib.h>

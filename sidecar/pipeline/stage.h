@@ -7,9 +7,9 @@
 
 typedef struct wb_config_section wb_config_section;
 
-/** A stage (OpenTelemetry: processor). Stateless: it changes the batch in hand and keeps none of it, so
- *  a crash can lose nothing here. What must be remembered goes into the commit that follows. Any
- *  receiver thread may call apply. */
+/** A stage (OpenTelemetry: processor). Stateless: it changes the batch in hand and keeps none of
+ *  it, so a crash can lose nothing here. What must be remembered goes into the commit that
+ *  follows. Any receiver thread may call apply. */
 typedef struct wb_stage_ops {
     const char *name; /* config section and metric label */
     /* Attributes of spans and resources that apply looks at; the walk indexes no others. */

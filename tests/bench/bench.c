@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Medians, because a shared machine's mean says what the neighbours did; ratios of what was measured in
- * turns in one run, because a nanosecond on one machine is two on another. */
+/* Medians, because a shared machine's mean says what the neighbours did; ratios of what was
+ * measured in turns in one run, because a nanosecond on one machine is two on another. */
 #include "tests/bench/bench.h"
 
 #include <stdarg.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tests/bench/bench.h: measure, print one JSON line a figure, judge it against its limit.
  *
- * A bench program exits 0 when every figure is within its limit or excused, 1 when one is not, and 2
- * when it could not measure: a build without optimisation or with a sanitizer, a missing program. */
+ * A bench program exits 0 when every figure is within its limit or excused, 1 when one is not, and
+ * 2 when it could not measure: a build without optimisation or with a sanitizer, a missing
+ * program. */
 #ifndef WAYBILL_TESTS_BENCH_BENCH_H
 #define WAYBILL_TESTS_BENCH_BENCH_H
 
@@ -35,10 +36,10 @@ void wb_bench_series_run(wb_bench_series *series, size_t n, bool keep);
 /** Frees the samples. */
 wb_bench_stats wb_bench_series_done(wb_bench_series *series);
 
-/** Time `samples` calls of each of `n` operations. They take turns in bursts of 20: often enough that
- *  whatever else the machine does hits all alike, seldom enough that one does not pay for the state in
- *  which another leaves caches and heap. A tenth more warms up first and is not counted. `stats` has
- *  room for `n`. */
+/** Time `samples` calls of each of `n` operations. They take turns in bursts of 20: often enough
+ *  that whatever else the machine does hits all alike, seldom enough that one does not pay for the
+ *  state in which another leaves caches and heap. A tenth more warms up first and is not counted.
+ *  `stats` has room for `n`. */
 void wb_bench_together(wb_bench_once *const *once, void *const *ctx, size_t n, size_t samples,
                        wb_bench_stats *stats);
 

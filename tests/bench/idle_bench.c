@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a sidecar costs that has nothing to do: time from start to its first handshake, on an empty
- * folder (where it makes a key, a journal and a store) and again on what that left; and its own memory
- * after a second of rest. */
+ * folder (where it makes a key, a journal and a store) and again on what that left; and its own
+ * memory after a second of rest. */
 #include "tests/bench/bench.h"
 #include "tests/bench/ipc_requests.h"
 #include "tests/bench/process.h"

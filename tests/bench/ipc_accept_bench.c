@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accept on a real waybilld: a chain of two links parsed, bound to its message, both signatures checked,
- * the acceptance and its replay row synced, answered. Beside: a round trip over nng, two checks of a
- * signature (each R a good point, then the equation), a synced write. */
+/* Accept on a real waybilld: a chain of two links parsed, bound to its message, both signatures
+ * checked, the acceptance and its replay row synced, answered. Beside: a round trip over nng, two
+ * checks of a signature (each R a good point, then the equation), a synced write. */
 #include "tests/bench/ipc_bench.h"
 #include "tests/bench/ipc_requests.h"
 #include "tests/bench/raw_blocks.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks and verb take turns in rounds, not call by call: after a request the sidecar still delivers to
- * its store, and a block measured meanwhile would be measured against that. So each round first waits
- * until the sidecar has come to rest. */
+/* Blocks and verb take turns in rounds, not call by call: after a request the sidecar still
+ * delivers to its store, and a block measured meanwhile would be measured against that. So each
+ * round first waits until the sidecar has come to rest. */
 #include "tests/bench/ipc_bench.h"
 
 #include <unistd.h>

@@ -21,8 +21,8 @@ typedef struct wb_bench_sum {
 
 enum { WB_BENCH_ROUNDS = 8 };
 
-/** Rounds of: every block alone, `samples` times, while the sidecar rests; then the verb. Prints a line
- *  a block. Uses WB_BENCH_ROUNDS * `samples` requests, and a tenth more to warm up. */
+/** Rounds of: every block alone, `samples` times, while the sidecar rests; then the verb. Prints a
+ *  line a block. Uses WB_BENCH_ROUNDS * `samples` requests, and a tenth more to warm up. */
 wb_bench_sum wb_bench_beside(wb_ipc_load *load, const wb_bench_block *blocks, size_t n,
                              size_t samples);
 

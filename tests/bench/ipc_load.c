@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One REQ socket, so one connection, as an agent process has. Alone, a request goes through the socket;
- * many at once go through a context each, driven by nng's own threads: no thread of ours waits. */
+/* One REQ socket, so one connection, as an agent process has. Alone, a request goes through the
+ * socket; many at once go through a context each, driven by nng's own threads: no thread of ours
+ * waits. */
 #include "tests/bench/ipc_load.h"
 
 #include <nng/nng.h>
@@ -69,7 +70,7 @@ void wb_ipc_load_once(void *self)
     judge(load, reply);
 }
 
-/* ---- many at once ----------------------------------------------------------------------------------- */
+/* ---- many at once ---------------------------------------------------------------------------- */
 
 typedef struct crowd crowd;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tests/bench/ipc_load.h: send requests to a sidecar over nng, one after the other or many at once. */
+/* tests/bench/ipc_load.h: send requests to a sidecar over nng, one after the other or many at
+ * once. */
 #ifndef WAYBILL_TESTS_BENCH_IPC_LOAD_H
 #define WAYBILL_TESTS_BENCH_IPC_LOAD_H
 

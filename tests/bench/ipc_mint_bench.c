@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delegate on a real waybilld: token minted, delegation opened, both synced, answered. Beside: a round
- * trip over nng, a signature, a synced write. */
+/* Delegate on a real waybilld: token minted, delegation opened, both synced, answered. Beside: a
+ * round trip over nng, a signature, a synced write. */
 #include "tests/bench/ipc_bench.h"
 #include "tests/bench/ipc_requests.h"
 #include "tests/bench/raw_blocks.h"

@@ -66,7 +66,7 @@ static const char *judge(wb_slice reply, bool (*look)(const Waybill__V1__Reply *
     return fault;
 }
 
-/* ---- Delegate ------------------------------------------------------------------------------------------- */
+/* ---- Delegate -------------------------------------------------------------------------------- */
 
 wb_slice *wb_bench_delegates(size_t n, wb_arena *arena)
 {
@@ -97,7 +97,7 @@ static bool minted(const Waybill__V1__Reply *r)
 
 const char *wb_bench_judge_delegate(wb_slice reply) { return judge(reply, minted); }
 
-/* ---- Accept ---------------------------------------------------------------------------------------------- */
+/* ---- Accept ---------------------------------------------------------------------------------- */
 
 typedef struct issuers {
     wb_key_ring *a, *b;
@@ -212,7 +212,7 @@ static bool continued(const Waybill__V1__Reply *r)
 
 const char *wb_bench_judge_accept(wb_slice reply) { return judge(reply, continued); }
 
-/* ---- Record ---------------------------------------------------------------------------------------------- */
+/* ---- Record ---------------------------------------------------------------------------------- */
 
 wb_slice *wb_bench_records(size_t n, size_t spans, wb_arena *arena)
 {

@@ -13,8 +13,8 @@ extern const char wb_bench_config[];
 wb_slice *wb_bench_delegates(size_t n, wb_arena *arena);
 const char *wb_bench_judge_delegate(wb_slice reply);
 
-/** `n` Accepts, each with a chain of two links that is good for the next two minutes; and: CONTINUE?
- *  Writes the issuers' keys into `trust_dir`, which the sidecar reads when it starts. */
+/** `n` Accepts, each with a chain of two links that is good for the next two minutes; and:
+ *  CONTINUE? Writes the issuers' keys into `trust_dir`, which the sidecar reads when it starts. */
 wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena);
 const char *wb_bench_judge_accept(wb_slice reply);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A request of 100 spans, each 555 bytes and 12 attributes, as an LLM client leaves them: walked with
- * the keys of the default stages, and unpacked and freed by protobuf-c, in turns. */
+/* A request of 100 spans, each 555 bytes and 12 attributes, as an LLM client leaves them: walked
+ * with the keys of the default stages, and unpacked and freed by protobuf-c, in turns. */
 #include "core/arena.h"
 #include "proto/otlp_walk.h"
 #include "sidecar/pipeline/pipeline.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The yardsticks of the IPC benches. They take no short cut that the sidecar does not take (the file is
- * filled with zeros beforehand, as segments are) and have nothing that it has besides (no queue, no
- * state, no second thread). */
+/* The yardsticks of the IPC benches. They take no short cut that the sidecar does not take (the
+ * file is filled with zeros beforehand, as segments are) and have nothing that it has besides (no
+ * queue, no state, no second thread). */
 #include "tests/bench/raw_blocks.h"
 
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static void check(int rv, const char *what)
     if (rv != 0) wb_bench_give_up("%s: %s", what, nng_strerror(rv));
 }
 
-/* ---- echo ---------------------------------------------------------------------------------------------- */
+/* ---- echo ------------------------------------------------------------------------------------ */
 
 struct wb_raw_echo {
     pid_t pid;
@@ -73,7 +73,7 @@ void wb_raw_echo_stop(wb_raw_echo *echo)
     free(echo);
 }
 
-/* ---- signature ---------------------------------------------------------------------------------------------- */
+/* ---- signature ------------------------------------------------------------------------------- */
 
 struct wb_raw_sign {
     uint8_t public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
@@ -113,7 +113,7 @@ void wb_raw_sign_free(wb_raw_sign *sign)
     free(sign);
 }
 
-/* ---- synced write ------------------------------------------------------------------------------------------- */
+/* ---- synced write ---------------------------------------------------------------------------- */
 
 struct wb_raw_sync {
     int file;

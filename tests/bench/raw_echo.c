@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* raw_echo URL REPLY_BYTES: the plainest REP server that nng can be: receive, send, again. Ends with the
- * process that started it. */
+/* raw_echo URL REPLY_BYTES: the plainest REP server that nng can be: receive, send, again. Ends
+ * with the process that started it. */
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <signal.h>

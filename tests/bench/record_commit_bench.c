@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Record of 100 spans (555 bytes, 12 attributes each) on a real waybilld: unpacked, walked, guarded,
- * rendered with its index, synced, answered. Beside: the same bytes sent over nng for a short answer, and
- * framed, CRC'd and synced bare. */
+/* Record of 100 spans (555 bytes, 12 attributes each) on a real waybilld: unpacked, walked,
+ * guarded, rendered with its index, synced, answered. Beside: the same bytes sent over nng for a
+ * short answer, and framed, CRC'd and synced bare. */
 #include "tests/bench/ipc_bench.h"
 #include "tests/bench/ipc_requests.h"
 #include "tests/bench/raw_blocks.h"

@@ -15,7 +15,8 @@ static wb_slice packed(const ProtobufCMessage *message, wb_arena *arena)
     return (wb_slice){bytes, len};
 }
 
-/* protobuf-c reads an unknown field of number 0 if its tag is spelled long, but not as it writes it. */
+/* protobuf-c reads an unknown field of number 0 if its tag is spelled long, but not as it writes
+ * it. */
 static bool has_field_zero(const ProtobufCMessage *message)
 {
     const ProtobufCMessageDescriptor *type = message->descriptor;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever the walk takes, protobuf-c unpacks to the same spans; and what is rendered of it, with every
- * indexed attribute left alone, masked or renamed, is taken again with the same spans and no rejection.
- * The first byte says what is done to the attributes. */
+/* Whatever the walk takes, protobuf-c unpacks to the same spans; and what is rendered of it, with
+ * every indexed attribute left alone, masked or renamed, is taken again with the same spans and no
+ * rejection. The first byte says what is done to the attributes. */
 #include "proto/otlp_edit.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
@@ -54,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wb_slice body = {data + 1, size - 1};
     WB_ASSERT(arena && wb_key_set_new(NULL, 0, prefixes, WB_COUNT(prefixes), &keys, NULL) == WB_OK);
     if (wb_otlp_walk(body, keys, arena, &batch, NULL) != WB_OK) return 0;
-    /* Below WB_OTLP_DEPTH_MAX the walk does not look: what is there is left out, but not for protobuf-c. */
+    /* Below WB_OTLP_DEPTH_MAX the walk does not look: what is there is left out, but not for
+     * protobuf-c. */
     bool cut_short = batch->edited && !wb_oracle_unpacks(body);
     WB_ASSERT(cut_short || wb_oracle_differs(batch, false) == NULL);
     for (uint32_t i = 0; i < batch->resource_count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A payload that opens has every slice of every row inside its body, and everything that reads a row's
- * slices ends; what it opens to does not depend on the address. */
+/* A payload that opens has every slice of every row inside its body, and everything that reads a
+ * row's slices ends; what it opens to does not depend on the address. */
 #include "proto/otlp_json.h"
 #include "proto/span_batch.h"
 

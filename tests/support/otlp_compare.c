@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules are written here a second time, over unpacked structs and with another UTF-8 decoder, so
- * that a mistake in the walk has to be made twice to pass. */
+/* The rules are written here a second time, over unpacked structs and with another UTF-8 decoder,
+ * so that a mistake in the walk has to be made twice to pass. */
 #include "tests/support/otlp_compare.h"
 
 #include "tests/support/otlp_oracle.pb-c.h"

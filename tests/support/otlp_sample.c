@@ -47,7 +47,7 @@ static wb_slice pack(maker *m, const Oracle__TracesRequest *request)
     return (wb_slice){bytes, len};
 }
 
-/* ---- the measured sample ------------------------------------------------------------------------------- */
+/* ---- the measured sample --------------------------------------------------------------------- */
 
 static Oracle__KeyValue *attr(maker *m, const char *key, Oracle__AnyValue value)
 {
@@ -146,7 +146,7 @@ wb_slice wb_sample_llm_spans(size_t spans, uint64_t seed, wb_arena *arena)
     return pack(&m, &request);
 }
 
-/* ---- random requests --------------------------------------------------------------------------------- */
+/* ---- random requests ------------------------------------------------------------------------- */
 
 /* Text that is not UTF-8 and holds no NUL, which protobuf-c's strings could not carry. */
 static const char *const bad_texts[] = {"\xff", "cut \xe2\x82", "\xc0\xaf", "\xed\xa0\x80",

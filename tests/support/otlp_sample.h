@@ -9,8 +9,9 @@
 
 enum { WB_SAMPLE_SPAN_BYTES = 555, WB_SAMPLE_SPAN_ATTRS = 12 };
 
-/** `spans` spans as an LLM call leaves them, of 555 bytes and 12 attributes each, under one resource
- *  and scope, as exporters batch them. Ids differ from span to span and with `seed`. In the arena. */
+/** `spans` spans as an LLM call leaves them, of 555 bytes and 12 attributes each, under one
+ *  resource and scope, as exporters batch them. Ids differ from span to span and with `seed`. In
+ *  the arena. */
 wb_slice wb_sample_llm_spans(size_t spans, uint64_t seed, wb_arena *arena);
 
 /** A random request: any mixture of resources, scopes, spans, events, links and nested values. With

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Not the encoder of proto/: a test that made its input with the code under test would agree with it. */
+/* Not the encoder of proto/: a test that made its input with the code under test would agree with
+ * it. */
 #include "tests/support/wire_maker.h"
 
 static size_t put_varint(uint8_t *at, uint64_t value)

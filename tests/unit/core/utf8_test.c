@@ -9,7 +9,8 @@
 
 #include "core/status.h"
 
-/* As it stands, and with ASCII before and behind it, so that words of 4 and 8 bytes are cut anywhere. */
+/* As it stands, and with ASCII before and behind it, so that words of 4 and 8 bytes are cut
+ * anywhere. */
 static bool valid_anywhere(wb_slice s)
 {
     uint8_t text[64];

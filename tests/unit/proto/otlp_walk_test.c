@@ -50,7 +50,7 @@ static wb_status walk(fixture *f, wb_slice body, wb_batch **batch)
     return wb_otlp_walk(body, f->keys, f->arena, batch, NULL);
 }
 
-/* ---- refusals of the body -------------------------------------------------------------------------- */
+/* ---- refusals of the body -------------------------------------------------------------------- */
 
 static void assert_malformed(fixture *f, const char *what, wb_slice body)
 {
@@ -193,7 +193,7 @@ static void walk_stops_at_the_arenas_limit(void **state)
     }
 }
 
-/* ---- rejections of a span ---------------------------------------------------------------------------- */
+/* ---- rejections of a span -------------------------------------------------------------------- */
 
 /* The body holds the span and a good one behind it: only the first is left out. */
 static void assert_rejected(fixture *f, const char *what, wb_slice span)
@@ -328,7 +328,7 @@ static void walk_rejects_all_spans_of_a_bad_resource_or_scope(void **state)
     assert_null(wb_oracle_differs(batch, true));
 }
 
-/* ---- what is taken ------------------------------------------------------------------------------------- */
+/* ---- what is taken --------------------------------------------------------------------------- */
 
 static void walk_takes_an_empty_body(void **state)
 {

@@ -72,7 +72,7 @@ static bool within(wb_slice outer, wb_slice inner)
     return inner.ptr >= outer.ptr && inner.ptr + inner.len <= outer.ptr + outer.len;
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------------ */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void open_refuses_what_is_no_span_batch(void **state)
 {
@@ -139,7 +139,7 @@ static void write_changes_nothing_when_the_buffer_is_full(void **state)
     assert_int_equal(small.len, 6);
 }
 
-/* ---- rendering ----------------------------------------------------------------------------------------- */
+/* ---- rendering ------------------------------------------------------------------------------- */
 
 static void assert_row_is_span(const fixture *f, uint32_t i, const wb_batch *batch)
 {
@@ -240,7 +240,7 @@ static void a_bad_resource_or_scope_is_left_out_even_without_spans(void **state)
     assert_int_equal(wb_span_batch_row(&f->read, 0).scope.len, 0);
 }
 
-/* ---- edits --------------------------------------------------------------------------------------------- */
+/* ---- edits ----------------------------------------------------------------------------------- */
 
 typedef struct expected {
     wb_slice key;
@@ -260,7 +260,8 @@ static bool same_value(wb_value a, wb_value b)
     }
 }
 
-/* Mask, rename, append to or leave each attribute of the list, by dice; what must be there afterwards. */
+/* Mask, rename, append to or leave each attribute of the list, by dice; what must be there
+ * afterwards. */
 static size_t edit_by_dice(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, uint64_t *dice,
                            expected *want)
 {
@@ -435,7 +436,7 @@ static void a_span_can_move_to_another_trace(void **state)
     assert_memory_equal(again->spans[0].trace_id.b, second.b, 16);
 }
 
-/* ---- spans that the sidecar writes ---------------------------------------------------------------- */
+/* ---- spans that the sidecar writes ----------------------------------------------------------- */
 
 static const wb_otlp_attr resource_attrs[] = {WB_ATTR_TEXT("service.name", WB_S("planner"))};
 static const wb_span_origin origin = {.resource = resource_attrs,
