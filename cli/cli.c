@@ -73,8 +73,7 @@ static wb_exit take_duration(const char *verb, const wb_option *option, const ch
     return wb_cli_usage(verb, "%s %.40s: %.120s", option->name, text, err.detail);
 }
 
-bool wb_cli_take_option(int argc, char **argv, int *i, const wb_option *option,
-                        wb_exit *code)
+bool wb_cli_take_option(int argc, char **argv, int *i, const wb_option *option, wb_exit *code)
 {
     bool missing = false;
     *code = WB_EXIT_OK;

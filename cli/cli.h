@@ -20,10 +20,10 @@ typedef enum wb_exit {
 } wb_exit;
 
 typedef struct wb_cli {
-    wb_paths paths;  /* by --name, --state-dir, --store and the environment */
-    bool json;       /* --json: one JSON value, or one a line where --help says so */
-    bool color;      /* --color, already decided for standard output */
-    bool terminal;   /* standard output is one */
+    wb_paths paths; /* by --name, --state-dir, --store and the environment */
+    bool json;      /* --json: one JSON value, or one a line where --help says so */
+    bool color;     /* --color, already decided for standard output */
+    bool terminal;  /* standard output is one */
     const wb_clock *clock;
 } wb_cli;
 

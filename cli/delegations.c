@@ -13,13 +13,13 @@ typedef struct view {
     const wb_cli *cli;
     wb_table table;
     wb_json_out json;
-    bool lines;                /* JSON: one object a line, for rows that are new or changed */
+    bool lines; /* JSON: one object a line, for rows that are new or changed */
     uint32_t shown;
     /* --watch: the version of each row already printed, by the place its id hashes to. */
     struct seen {
         wb_id id;
         uint64_t version;
-    } *seen;
+    } * seen;
     wb_exit code;
 } view;
 

@@ -84,8 +84,8 @@ static void check_dir(doctor *d, const char *check, const char *path, bool is_se
     if (!S_ISDIR(st.st_mode))
         say(d, FAIL, check, "move it away", "%s is no directory", path);
     else if (st.st_uid != geteuid() && geteuid() != 0)
-        say(d, FAIL, check, "run as its owner, or fix the owner", "%s belongs to uid %u, this is %u",
-            path, st.st_uid, geteuid());
+        say(d, FAIL, check, "run as its owner, or fix the owner",
+            "%s belongs to uid %u, this is %u", path, st.st_uid, geteuid());
     else if (st.st_mode & refused)
         say(d, FAIL, check, is_secret ? "chmod 0700" : "chmod 0750 or less",
             "%s has mode %04o: others can get in", path, st.st_mode & 07777U);
@@ -106,7 +106,8 @@ static bool socket_answers(const char *path)
     memcpy(address.sun_path, path, len);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout); /* else it waits longer */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+                     sizeof timeout); /* else it waits longer */
     bool answers = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
                    send(fd, hello, sizeof hello, MSG_NOSIGNAL) == (ssize_t)sizeof hello &&
                    recv(fd, answer, sizeof answer, MSG_WAITALL) == (ssize_t)sizeof answer &&
@@ -161,7 +162,8 @@ static void check_key(doctor *d)
         say(d, WARN, "key", "waybill key new, or start the sidecar", "no key in %s",
             d->cli->paths.keys_dir);
     else if (status != WB_OK)
-        say(d, FAIL, "key", "fix owner and mode (0600 in 0700), or make a new one", "%s", err.detail);
+        say(d, FAIL, "key", "fix owner and mode (0600 in 0700), or make a new one", "%s",
+            err.detail);
     else
         say(d, OK, "key", NULL, "%s", wb_key_ring_kid(ring));
 }
@@ -211,11 +213,13 @@ static void check_store(doctor *d)
     struct stat st;
     wb_status status = wb_store_open(path, &store, &err);
     if (status == WB_ERR_NOT_FOUND)
-        say(d, WARN, "store", "a sidecar makes it when it first delivers", "%s is not there yet", path);
+        say(d, WARN, "store", "a sidecar makes it when it first delivers", "%s is not there yet",
+            path);
     else if (status != WB_OK)
         say(d, FAIL, "store", "nothing is lost meanwhile: the journal keeps it", "%s", err.detail);
     else if (access(path, W_OK) != 0)
-        say(d, FAIL, "store", "fix its owner: the sidecar must write to it", "%s is not writable", path);
+        say(d, FAIL, "store", "fix its owner: the sidecar must write to it", "%s is not writable",
+            path);
     else if (stat(path, &st) == 0 && st.st_mode & 0007)
         say(d, WARN, "store", "chmod 0600", "%s has mode %04o: anybody can read it", path,
             st.st_mode & 07777U);
@@ -268,7 +272,8 @@ static void check_journal(doctor *d)
 static void check_sidecar(doctor *d)
 {
     const wb_json *report = d->probe.report;
-    wb_slice version = wb_report_text(report, "version"), trouble = wb_report_text(report, "trouble");
+    wb_slice version = wb_report_text(report, "version"),
+             trouble = wb_report_text(report, "trouble");
     if (!report) {
         finding f = d->probe.result == WB_PROBE_ABSENT ? WARN : FAIL;
         say(d, f, "sidecar", d->probe.result == WB_PROBE_SILENT ? "see its log" : "start waybilld",
@@ -334,9 +339,10 @@ const wb_verb wb_doctor_verbs[] = {
         .name = "doctor",
         .synopsis = "",
         .summary = "Check this sidecar's surroundings and say what to do",
-        .help = "Looks at the sidecar, its directories, socket, key, trusted keys, store, disk and\n"
-                "clock. Changes nothing. Exit code 1: something failed; warnings alone are 0.\n"
-                "With --json: an array of {check, result, detail, todo}.\n",
+        .help =
+            "Looks at the sidecar, its directories, socket, key, trusted keys, store, disk and\n"
+            "clock. Changes nothing. Exit code 1: something failed; warnings alone are 0.\n"
+            "With --json: an array of {check, result, detail, todo}.\n",
         .run = run,
     },
     {.name = NULL},

@@ -27,7 +27,8 @@ static bool next_line(wb_slice *rest, wb_slice *line)
 /* RFC 9112 section 4: "HTTP/1.1 200 OK" */
 static bool parse_status_line(wb_slice line, int *code)
 {
-    if (line.len < 12 || !wb_slice_starts(line, WB_S("HTTP/1.")) || line.ptr[8] != ' ') return false;
+    if (line.len < 12 || !wb_slice_starts(line, WB_S("HTTP/1.")) || line.ptr[8] != ' ')
+        return false;
     int value = 0;
     for (size_t i = 9; i < 12; i++) {
         if (line.ptr[i] < '0' || line.ptr[i] > '9') return false;
@@ -41,7 +42,8 @@ static bool parse_status_line(wb_slice line, int *code)
 static bool header_is(wb_slice line, const char *name, wb_slice *value)
 {
     size_t len = strlen(name);
-    if (line.len <= len || line.ptr[len] != ':' || strncasecmp((const char *)line.ptr, name, len) != 0)
+    if (line.len <= len || line.ptr[len] != ':' ||
+        strncasecmp((const char *)line.ptr, name, len) != 0)
         return false;
     *value = (wb_slice){line.ptr + len + 1, line.len - len - 1};
     while (value->len > 0 && (value->ptr[0] == ' ' || value->ptr[0] == '\t'))
@@ -95,7 +97,8 @@ static wb_status connect_to(const char *host, uint16_t port, uint32_t timeout_ms
         return wb_fail(err, WB_ERR_UNAVAILABLE, "%.60s is no numeric address", host);
     int fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "no socket");
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout); /* else it waits longer */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+                     sizeof timeout); /* else it waits longer */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     int rv = is_six ? connect(fd, (const struct sockaddr *)&six, sizeof six)
                     : connect(fd, (const struct sockaddr *)&four, sizeof four);

@@ -38,14 +38,10 @@ typedef struct globals {
 static int take_globals(int argc, char **argv, globals *g)
 {
     const wb_option options[] = {
-        {.name = "--json", .flag = &g->json},
-        {.name = "--help", .flag = &g->help},
-        {.name = "-h", .flag = &g->help},
-        {.name = "--version", .flag = &g->version},
-        {.name = "--name", .text = &g->name},
-        {.name = "--state-dir", .text = &g->state_dir},
-        {.name = "--store", .text = &g->store},
-        {.name = "--color", .text = &g->color},
+        {.name = "--json", .flag = &g->json},   {.name = "--help", .flag = &g->help},
+        {.name = "-h", .flag = &g->help},       {.name = "--version", .flag = &g->version},
+        {.name = "--name", .text = &g->name},   {.name = "--state-dir", .text = &g->state_dir},
+        {.name = "--store", .text = &g->store}, {.name = "--color", .text = &g->color},
     };
     int kept = 0;
     bool options_end = false;
@@ -90,8 +86,9 @@ static wb_exit set_up(const globals *g, wb_cli *cli)
 
 static void print_overview(FILE *file)
 {
-    (void)fprintf(file, "waybill: keys, trust, tokens, traces and delegations of a Waybill sidecar\n\n"
-                        "Usage: waybill [options] VERB [arguments]\n\nVerbs:\n");
+    (void)fprintf(file,
+                  "waybill: keys, trust, tokens, traces and delegations of a Waybill sidecar\n\n"
+                  "Usage: waybill [options] VERB [arguments]\n\nVerbs:\n");
     for (size_t f = 0; f < WB_COUNT(families); f++)
         for (const wb_verb *v = families[f]; v->name; v++)
             (void)fprintf(file, "  %-17s %s\n", v->name, v->summary);

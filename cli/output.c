@@ -79,10 +79,12 @@ wb_color wb_color_of_state(wb_slice state)
         const char *state;
         wb_color color;
     } colors[] = {
-        {"success", WB_COLOR_GOOD},       {"completed", WB_COLOR_GOOD},  {"answered", WB_COLOR_GOOD},
-        {"ok", WB_COLOR_GOOD},            {"error", WB_COLOR_BAD},       {"failed", WB_COLOR_BAD},
-        {"rejected", WB_COLOR_BAD},       {"lost", WB_COLOR_BAD},        {"running", WB_COLOR_WARN},
-        {"sent", WB_COLOR_WARN},          {"in_flight", WB_COLOR_WARN},  {"detached", WB_COLOR_WARN},
+        {"success", WB_COLOR_GOOD},       {"completed", WB_COLOR_GOOD},
+        {"answered", WB_COLOR_GOOD},      {"ok", WB_COLOR_GOOD},
+        {"error", WB_COLOR_BAD},          {"failed", WB_COLOR_BAD},
+        {"rejected", WB_COLOR_BAD},       {"lost", WB_COLOR_BAD},
+        {"running", WB_COLOR_WARN},       {"sent", WB_COLOR_WARN},
+        {"in_flight", WB_COLOR_WARN},     {"detached", WB_COLOR_WARN},
         {"waiting_input", WB_COLOR_WARN}, {"waiting_auth", WB_COLOR_WARN},
     };
     for (size_t i = 0; i < WB_COUNT(colors); i++)

@@ -18,7 +18,8 @@ static const wb_json_limits limits = {
 const wb_json *wb_report_object(const wb_json *object, const char *name)
 {
     const wb_json *member = wb_json_member(object, wb_slice_str(name));
-    return member && (member->type == WB_JSON_OBJECT || member->type == WB_JSON_ARRAY) ? member : NULL;
+    return member && (member->type == WB_JSON_OBJECT || member->type == WB_JSON_ARRAY) ? member
+                                                                                       : NULL;
 }
 
 uint64_t wb_report_number(const wb_json *object, const char *name)
@@ -66,8 +67,8 @@ static bool read_status_file(const wb_cli *cli, wb_arena *arena, wb_probe *probe
     }
     const wb_json *file = status == WB_OK ? parse(text, arena) : NULL;
     if (!file) {
-        say(probe, WB_PROBE_SILENT, status == WB_OK ? "status.json is not what a sidecar writes"
-                                                    : err.detail);
+        say(probe, WB_PROBE_SILENT,
+            status == WB_OK ? "status.json is not what a sidecar writes" : err.detail);
         return false;
     }
     wb_slice host = wb_report_text(file, "admin_host");
@@ -97,8 +98,8 @@ void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
     wb_error err = {0};
     *probe = (wb_probe){.result = WB_PROBE_ABSENT};
     if (!read_status_file(cli, arena, probe)) return;
-    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", TIMEOUT_MS, arena,
-                                   &code, &probe->report_text, &err);
+    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", TIMEOUT_MS,
+                                   arena, &code, &probe->report_text, &err);
     if (status == WB_OK && code == 200) probe->report = parse(probe->report_text, arena);
     wb_slice name = wb_report_text(probe->report, "name");
     if (probe->report && wb_slice_eq(name, wb_slice_str(cli->paths.name))) {
@@ -111,6 +112,7 @@ void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
                        (unsigned long long)probe->pid, cli->paths.status_file);
         probe->result = WB_PROBE_DEAD;
     } else {
-        say(probe, WB_PROBE_SILENT, status != WB_OK ? err.detail : "somebody else answers in its place");
+        say(probe, WB_PROBE_SILENT,
+            status != WB_OK ? err.detail : "somebody else answers in its place");
     }
 }

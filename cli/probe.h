@@ -16,9 +16,9 @@ typedef enum wb_probe_result {
 
 typedef struct wb_probe {
     wb_probe_result result;
-    char why[200];         /* in words, unless it answers */
-    uint64_t pid;          /* of status.json; 0: unknown */
-    char host[64];         /* of its admin endpoint */
+    char why[200]; /* in words, unless it answers */
+    uint64_t pid;  /* of status.json; 0: unknown */
+    char host[64]; /* of its admin endpoint */
     uint16_t port;
     wb_slice report_text;  /* the JSON of /status */
     const wb_json *report; /* the same, read */

@@ -40,7 +40,8 @@ typedef struct lister {
 static void add_row(lister *l, const wb_stored_trace *t)
 {
     char hex[WB_TRACE_HEX + 1], time[WB_TIME_TEXT];
-    uint64_t end = t->open_delegation_count > 0 || !t->ended_ns ? wb_now(l->cli->clock) : t->ended_ns;
+    uint64_t end =
+        t->open_delegation_count > 0 || !t->ended_ns ? wb_now(l->cli->clock) : t->ended_ns;
     wb_hex(t->trace_id.b, sizeof t->trace_id.b, hex);
     wb_table_add(&l->table, WB_COLOR_NONE, wb_slice_of(hex, SHORT_ID));
     wb_table_add(&l->table, wb_color_of_state(t->status), t->status);
@@ -134,7 +135,8 @@ static wb_exit run_list(const wb_cli *cli, int argc, char **argv)
     if (status && !is_trace_status(status))
         return wb_cli_usage(argv[0], "--status is running, success, error or cancelled");
     wb_time_ns now = wb_now(cli->clock);
-    if (since_ms > 0 && since_ms < now / WB_NS_PER_MS) filter.since_ns = now - since_ms * WB_NS_PER_MS;
+    if (since_ms > 0 && since_ms < now / WB_NS_PER_MS)
+        filter.since_ns = now - since_ms * WB_NS_PER_MS;
     filter.status = wb_slice_str(status);
     filter.agent = wb_slice_str(agent);
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);

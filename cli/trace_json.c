@@ -147,7 +147,8 @@ static void add_owner(wb_json_out *out, const wb_tree_node *node)
     wb_json_text_or_null(out, "sidecar", node->sidecar ? node->sidecar->name : WB_S(""));
 }
 
-static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node, unsigned depth);
+static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node,
+                     unsigned depth);
 
 static void add_children(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node,
                          unsigned depth)
@@ -161,7 +162,8 @@ static void add_children(wb_json_out *out, const wb_tree *tree, const wb_tree_no
     if (too_deep) wb_json_bool(out, "children_left_out", true);
 }
 
-static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node, unsigned depth)
+static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node,
+                     unsigned depth)
 {
     uint64_t duration = wb_tree_duration(tree, node);
     wb_json_open(out, NULL, '{');

@@ -138,8 +138,8 @@ static void print_result(const printer *p, const wb_tree_node *node)
         color(p, WB_COLOR_BAD);
         (void)fputs("  error", stdout);
         color(p, WB_COLOR_NONE);
-        wb_slice why = node->span->status_message.len ? node->span->status_message
-                                                      : node->span->error_type;
+        wb_slice why =
+            node->span->status_message.len ? node->span->status_message : node->span->error_type;
         if (why.len > 0) {
             (void)fputs(": ", stdout);
             wb_print_safe(stdout, why);

@@ -43,9 +43,9 @@ static wb_status take_span(void *ctx, const wb_stored_span *row)
     wb_stored_span *s = next_row(l, &l->spans);
     if (!s) return WB_ERR_NO_MEMORY;
     *s = *row;
-    wb_slice *texts[] = {&s->name,    &s->kind,      &s->status,     &s->status_message, &s->span,
-                         &s->service, &s->span_type, &s->error_type, &s->session_id,     &s->resource,
-                         &s->scope};
+    wb_slice *texts[] = {&s->name,       &s->kind,     &s->status,    &s->status_message,
+                         &s->span,       &s->service,  &s->span_type, &s->error_type,
+                         &s->session_id, &s->resource, &s->scope};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }
@@ -56,10 +56,10 @@ static wb_status take_delegation(void *ctx, const wb_stored_delegation *row)
     wb_stored_delegation *d = next_row(l, &l->delegations);
     if (!d) return WB_ERR_NO_MEMORY;
     *d = *row;
-    wb_slice *texts[] = {&d->state,       &d->target_url, &d->target_agent_id, &d->target_name,
-                         &d->method,      &d->message_id, &d->context_id,      &d->task_id,
-                         &d->body_digest, &d->task_state, &d->error_type,      &d->event,
-                         &d->issuer,      &d->key_id,     &d->unsigned_reason, &d->token_hash,
+    wb_slice *texts[] = {&d->state,       &d->target_url,  &d->target_agent_id, &d->target_name,
+                         &d->method,      &d->message_id,  &d->context_id,      &d->task_id,
+                         &d->body_digest, &d->task_state,  &d->error_type,      &d->event,
+                         &d->issuer,      &d->key_id,      &d->unsigned_reason, &d->token_hash,
                          &d->chain,       &d->sidecar_name};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
@@ -71,11 +71,10 @@ static wb_status take_acceptance(void *ctx, const wb_stored_acceptance *row)
     wb_stored_acceptance *a = next_row(l, &l->acceptances);
     if (!a) return WB_ERR_NO_MEMORY;
     *a = *row;
-    wb_slice *texts[] = {&a->verdict,    &a->code,       &a->agent_id,    &a->issuer,
-                         &a->subject,    &a->jti,        &a->token_hash,  &a->warnings,
-                         &a->chain,      &a->method,     &a->message_id,  &a->context_id,
-                         &a->task_id,    &a->peer,       &a->body_digest, &a->outcome,
-                         &a->error_type, &a->task_state};
+    wb_slice *texts[] = {&a->verdict,    &a->code,       &a->agent_id,  &a->issuer, &a->subject,
+                         &a->jti,        &a->token_hash, &a->warnings,  &a->chain,  &a->method,
+                         &a->message_id, &a->context_id, &a->task_id,   &a->peer,   &a->body_digest,
+                         &a->outcome,    &a->error_type, &a->task_state};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }
@@ -281,8 +280,8 @@ static wb_status join(const loader *l, wb_tree *tree, wb_error *err)
     return WB_OK;
 }
 
-wb_status wb_tree_load(wb_store *store, const wb_trace_id *trace, wb_time_ns now_ns, wb_arena *arena,
-                       wb_tree *tree, wb_error *err)
+wb_status wb_tree_load(wb_store *store, const wb_trace_id *trace, wb_time_ns now_ns,
+                       wb_arena *arena, wb_tree *tree, wb_error *err)
 {
     loader l = {.arena = arena,
                 .spans = {.size = sizeof(wb_stored_span)},

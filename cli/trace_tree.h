@@ -22,14 +22,14 @@ struct wb_tree_node {
     wb_span_id span_id, parent_id;
     wb_time_ns started_ns;
     wb_tree_node *first_child, *last_child, *next; /* by start */
-    bool is_orphan; /* its parent is not in the store; it is shown at the top */
+    bool is_orphan;  /* its parent is not in the store; it is shown at the top */
     bool is_settled; /* these two: for the builder */
     size_t walk;
 };
 
 typedef struct wb_tree {
     wb_stored_trace trace;
-    wb_tree_node top; /* its children are the roots */
+    wb_tree_node top;                        /* its children are the roots */
     const wb_stored_acceptance *acceptances; /* those of the trace, and those that link to it */
     size_t n_acceptances;
     size_t n_nodes;

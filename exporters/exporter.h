@@ -26,9 +26,9 @@ typedef struct wb_export_result {
 } wb_export_result;
 
 typedef struct wb_exporter_ops {
-    const char *name;                   /* "sqlite"; section of the configuration */
-    uint64_t takes;                     /* WB_KIND_BIT of each kind that send wants to see */
-    const wb_config_table *config;      /* describes the struct behind open's `cfg->values` */
+    const char *name;              /* "sqlite"; section of the configuration */
+    uint64_t takes;                /* WB_KIND_BIT of each kind that send wants to see */
+    const wb_config_table *config; /* describes the struct behind open's `cfg->values` */
     /** Check the settings. Does not reach out: a far side that is away must not stop the sidecar.
      *  cfg     borrowed for the life of the exporter, as is `origin`
      *  Errors  CONFIG settings that can never work | NO_MEMORY; *self is untouched */

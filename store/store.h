@@ -94,9 +94,10 @@ typedef struct wb_stored_delegation {
     wb_span_id span_id, parent_id;
     uint32_t trace_flags, depth;
     wb_slice target_url, target_agent_id, target_name, method, message_id, context_id, task_id;
-    wb_slice body_digest, task_state, error_type, event, unsigned_reason, issuer, key_id, token_hash;
-    wb_slice chain;        /* JSON array of tokens, root first */
-    wb_slice sidecar_name; /* of the delegating agent */
+    wb_slice body_digest, task_state, error_type, event, unsigned_reason, issuer, key_id,
+        token_hash;
+    wb_slice chain;                                           /* JSON array of tokens, root first */
+    wb_slice sidecar_name;                                    /* of the delegating agent */
     wb_time_ns opened_ns, updated_ns, closed_ns, deadline_ns; /* closed 0: open */
     uint64_t token_exp_s;
     bool late_answer;

@@ -24,7 +24,8 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
         " RETURNING sidecar_id",
     [WB_ROWS_SEEN] = "UPDATE sidecars SET last_seen_ns = ?2 WHERE sidecar_id = ?1",
     [WB_ROWS_DELIVERED] = "SELECT seq, entry FROM delivered WHERE journal_id = ?",
-    [WB_ROWS_DELIVER] = "INSERT OR REPLACE INTO delivered (journal_id, seq, entry) VALUES (?, ?, ?)",
+    [WB_ROWS_DELIVER] =
+        "INSERT OR REPLACE INTO delivered (journal_id, seq, entry) VALUES (?, ?, ?)",
     [WB_ROWS_FIND_RESOURCE] = "SELECT resource_id FROM resources WHERE bytes = ?",
     [WB_ROWS_ADD_RESOURCE] = "INSERT INTO resources (bytes) VALUES (?) RETURNING resource_id",
     [WB_ROWS_FIND_SCOPE] = "SELECT scope_id FROM scopes WHERE bytes = ?",
@@ -37,12 +38,16 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
         " ON CONFLICT (trace_id, span_id) DO NOTHING",
     [WB_ROWS_KNOWN_DELEGATION] = "SELECT 1 FROM delegations WHERE delegation_id = ?",
     [WB_ROWS_DELEGATION] =
-        "INSERT OR REPLACE INTO delegations (delegation_id, version, sidecar_id, seq, state, trace_id,"
+        "INSERT OR REPLACE INTO delegations (delegation_id, version, sidecar_id, seq, state, "
+        "trace_id,"
         " span_id, parent_span_id, trace_flags, parent_acceptance, target_url, target_agent_id,"
-        " target_name, method, message_id, context_id, task_id, body_digest, task_state, error_type,"
-        " event, opened_ns, updated_ns, closed_ns, deadline_ns, late_answer, chain, unsigned_reason,"
+        " target_name, method, message_id, context_id, task_id, body_digest, task_state, "
+        "error_type,"
+        " event, opened_ns, updated_ns, closed_ns, deadline_ns, late_answer, chain, "
+        "unsigned_reason,"
         " token_hash, token_exp_s, issuer, key_id, depth)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19,"
         " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33"
         " WHERE NOT EXISTS (SELECT 1 FROM delegations WHERE delegation_id = ?1"
         "  AND (version >= ?2 OR sidecar_id <> ?3))",
@@ -50,10 +55,12 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
     [WB_ROWS_ACCEPTANCE] =
         "INSERT OR REPLACE INTO acceptances (acceptance_id, version, sidecar_id, seq, verdict,"
         " verified, code, warnings, pass, agent_id, issuer, subject, jti, token_hash, token_exp_s,"
-        " chain, depth, trace_id, span_id, parent_span_id, trace_flags, link_trace_id, link_span_id,"
+        " chain, depth, trace_id, span_id, parent_span_id, trace_flags, link_trace_id, "
+        "link_span_id,"
         " method, message_id, context_id, task_id, body_digest, peer, opened_ns, finished_ns,"
         " deadline_ns, outcome, error_type, task_state)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19,"
         " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35"
         " WHERE NOT EXISTS (SELECT 1 FROM acceptances WHERE acceptance_id = ?1"
         "  AND (version >= ?2 OR sidecar_id <> ?3))",
@@ -98,8 +105,8 @@ void wb_put_text(wb_rows_values *v, wb_slice text)
     if (text.len == 0)
         (void)sqlite3_bind_null(v->stmt, v->next++);
     else
-        (void)sqlite3_bind_text64(v->stmt, v->next++, (const char *)text.ptr, text.len, SQLITE_STATIC,
-                                  SQLITE_UTF8);
+        (void)sqlite3_bind_text64(v->stmt, v->next++, (const char *)text.ptr, text.len,
+                                  SQLITE_STATIC, SQLITE_UTF8);
 }
 
 void wb_put_str(wb_rows_values *v, const char *text) { wb_put_text(v, wb_slice_str(text)); }
@@ -138,7 +145,10 @@ wb_status wb_rows_run(wb_rows *rows, wb_rows_values *v, int64_t *found, wb_error
     return status;
 }
 
-bool wb_rows_changed(const wb_rows *rows) { return sqlite3_changes(wb_sqlite_handle(rows->db)) > 0; }
+bool wb_rows_changed(const wb_rows *rows)
+{
+    return sqlite3_changes(wb_sqlite_handle(rows->db)) > 0;
+}
 
 /* ---- totals --------------------------------------------------------------------------------- */
 
@@ -297,8 +307,8 @@ static wb_status known(wb_rows *rows, wb_rows_statement which, ProtobufCBinaryDa
     return WB_OK;
 }
 
-static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v, const Waybill__V1__DelegationRow *d,
-                                 uint64_t seq, wb_error *err)
+static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v,
+                                 const Waybill__V1__DelegationRow *d, uint64_t seq, wb_error *err)
 {
     put_bytes(v, d->id);
     wb_put_number(v, d->version);
@@ -340,8 +350,8 @@ wb_status wb_rows_delegation(wb_rows *rows, const wb_record_view *record, wb_err
 {
     ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
     if (!allocator) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for a row");
-    const Waybill__V1__DelegationRow *d = waybill__v1__delegation_row__unpack(
-        allocator, record->payload.len, record->payload.ptr);
+    const Waybill__V1__DelegationRow *d =
+        waybill__v1__delegation_row__unpack(allocator, record->payload.len, record->payload.ptr);
     if (!d || !is_id(d->id, 16) || !is_id(d->trace_id, 16) || !is_id(d->span_id, 8))
         return wb_fail(err, WB_ERR_REJECTED, "not a delegation row");
     bool repeated;
@@ -369,8 +379,8 @@ static const char *verdict_name(Waybill__V1__Verdict verdict)
     }
 }
 
-static wb_status bind_acceptance(wb_rows *rows, wb_rows_values *v, const Waybill__V1__AcceptanceRow *a,
-                                 uint64_t seq, wb_error *err)
+static wb_status bind_acceptance(wb_rows *rows, wb_rows_values *v,
+                                 const Waybill__V1__AcceptanceRow *a, uint64_t seq, wb_error *err)
 {
     put_bytes(v, a->id);
     wb_put_number(v, a->version);
@@ -414,8 +424,8 @@ wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *record, wb_err
 {
     ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
     if (!allocator) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for a row");
-    const Waybill__V1__AcceptanceRow *a = waybill__v1__acceptance_row__unpack(
-        allocator, record->payload.len, record->payload.ptr);
+    const Waybill__V1__AcceptanceRow *a =
+        waybill__v1__acceptance_row__unpack(allocator, record->payload.len, record->payload.ptr);
     if (!a || !is_id(a->id, 16) || !is_id(a->trace_id, 16) || !is_id(a->span_id, 8))
         return wb_fail(err, WB_ERR_REJECTED, "not an acceptance row");
     bool repeated;

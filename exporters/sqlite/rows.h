@@ -63,8 +63,10 @@ WB_MUST_USE wb_status wb_rows_commit(wb_rows *rows, const wb_exporter_origin *or
 void wb_rows_rollback(wb_rows *rows);
 
 /** Errors of the three: REJECTED this record will never fit | as wb_sqlite_fail. */
-WB_MUST_USE wb_status wb_rows_delegation(wb_rows *rows, const wb_record_view *record, wb_error *err);
-WB_MUST_USE wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *record, wb_error *err);
+WB_MUST_USE wb_status wb_rows_delegation(wb_rows *rows, const wb_record_view *record,
+                                         wb_error *err);
+WB_MUST_USE wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *record,
+                                         wb_error *err);
 /** Write spans of the record from number *at on, until all are written or `pause(ctx)` says so; *at
  *  moves, *more says that some are left. */
 WB_MUST_USE wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *at,
@@ -79,10 +81,10 @@ typedef struct wb_rows_values {
 } wb_rows_values;
 
 wb_rows_values wb_rows_values_of(wb_rows *rows, wb_rows_statement which);
-void wb_put_number(wb_rows_values *v, uint64_t number);      /* 0 stays 0; above 2^63-1: that */
+void wb_put_number(wb_rows_values *v, uint64_t number); /* 0 stays 0; above 2^63-1: that */
 void wb_put_number_or_null(wb_rows_values *v, uint64_t number);
 void wb_put_text(wb_rows_values *v, wb_slice text);
-void wb_put_str(wb_rows_values *v, const char *text);        /* may be NULL */
+void wb_put_str(wb_rows_values *v, const char *text); /* may be NULL */
 void wb_put_blob(wb_rows_values *v, wb_slice bytes);
 void wb_put_id(wb_rows_values *v, const void *id, size_t len);
 /** Run it; `found` (may be NULL) gets the first column of the row, 0 without one. */
@@ -91,7 +93,7 @@ WB_MUST_USE wb_status wb_rows_run(wb_rows *rows, wb_rows_values *v, int64_t *fou
 bool wb_rows_changed(const wb_rows *rows);
 
 /** The totals of this trace, to add to; writes those of another one first. */
-WB_MUST_USE wb_status wb_rows_part_of(wb_rows *rows, const wb_trace_id *trace, wb_time_ns started_ns,
-                                      wb_rows_part **out, wb_error *err);
+WB_MUST_USE wb_status wb_rows_part_of(wb_rows *rows, const wb_trace_id *trace,
+                                      wb_time_ns started_ns, wb_rows_part **out, wb_error *err);
 
 #endif

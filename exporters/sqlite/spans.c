@@ -67,7 +67,8 @@ static wb_status look_up_shared(wb_rows *rows, const wb_span_row *row, shared *s
         s->service = wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name"));
     }
     if (!s->known || s->scope_index != row->scope_index)
-        WB_TRY(message_id(rows, WB_ROWS_FIND_SCOPE, WB_ROWS_ADD_SCOPE, row->scope, &s->scope_id, err));
+        WB_TRY(
+            message_id(rows, WB_ROWS_FIND_SCOPE, WB_ROWS_ADD_SCOPE, row->scope, &s->scope_id, err));
     s->resource_index = row->resource_index;
     s->scope_index = row->scope_index;
     s->known = true;
@@ -134,8 +135,8 @@ static wb_status write_span(wb_rows *rows, const wb_span_row *row, const shared 
     return WB_OK;
 }
 
-wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *at,
-                        bool *more, bool (*pause)(void *ctx), void *ctx, wb_error *err)
+wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *at, bool *more,
+                        bool (*pause)(void *ctx), void *ctx, wb_error *err)
 {
     wb_span_batch batch;
     shared s = {0};

@@ -20,8 +20,8 @@
 static const uint32_t MAGIC = 0x53514C58; /* "SQLX" */
 static const uint64_t TRANSACTION_NS = 40 * WB_NS_PER_MS;
 enum {
-    ROWS_A_LOOK = 32,                    /* rows between two looks at the clock */
-    ROW_ARENA_BYTES = 64 * 1024 * 1024,  /* unpacking takes up to 40 times the row's bytes */
+    ROWS_A_LOOK = 32,                   /* rows between two looks at the clock */
+    ROW_ARENA_BYTES = 64 * 1024 * 1024, /* unpacking takes up to 40 times the row's bytes */
 };
 
 typedef struct sqlite_exporter {
@@ -36,7 +36,7 @@ typedef struct sqlite_exporter {
 /* One send in progress. */
 typedef struct delivery {
     sqlite_exporter *x;
-    wb_rows_mark mark; /* complete records */
+    wb_rows_mark mark;              /* complete records */
     uint64_t began_ns, deadline_ns; /* monotonic */
     uint32_t rows;
 } delivery;

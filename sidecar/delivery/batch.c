@@ -45,8 +45,10 @@ static wb_status take_frame(wb_delivery_batch *batch, const wb_frame_view *frame
         if ((unsigned)entry.kind > 63 || !(takes & WB_KIND_BIT(entry.kind))) continue;
         WB_TRY(grow(batch));
         WB_TRY(wb_buffer_add_slice(&batch->bytes, entry.payload));
-        batch->records[batch->n++] = (wb_record_view){
-            .kind = entry.kind, .seq = frame->seq, .entry = i, .payload = {NULL, entry.payload.len}};
+        batch->records[batch->n++] = (wb_record_view){.kind = entry.kind,
+                                                      .seq = frame->seq,
+                                                      .entry = i,
+                                                      .payload = {NULL, entry.payload.len}};
     }
     return WB_OK;
 }
@@ -69,7 +71,8 @@ wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *re
     batch->n = 0;
     batch->end_seq = after_seq;
     batch->read_bytes = 0;
-    while (batch->n < max_records && batch->bytes.len < max_bytes && batch->read_bytes < BYTES_MAX) {
+    while (batch->n < max_records && batch->bytes.len < max_bytes &&
+           batch->read_bytes < BYTES_MAX) {
         wb_frame_view frame;
         wb_status status = wb_journal_reader_next(reader, &frame, err);
         if (status == WB_ERR_NOT_FOUND) break;

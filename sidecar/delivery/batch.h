@@ -9,7 +9,7 @@
 typedef struct wb_delivery_batch {
     wb_record_view *records; /* ordered; payloads point into `bytes`; good until the next fill */
     size_t n, cap;
-    uint64_t end_seq;   /* the batch is every wanted record up to here */
+    uint64_t end_seq;    /* the batch is every wanted record up to here */
     uint64_t read_bytes; /* of frames, wanted or not */
     wb_buffer bytes;
 } wb_delivery_batch;
@@ -23,7 +23,8 @@ void wb_delivery_batch_done(wb_delivery_batch *batch);
  *  takes   WB_KIND_BIT of the wanted kinds
  *  Errors  UNAVAILABLE the disk | NO_MEMORY; the reader then has to be opened again behind `after_seq` */
 WB_MUST_USE wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *reader,
-                                             uint64_t after_seq, uint64_t takes, uint32_t max_records,
-                                             uint32_t max_bytes, wb_error *err);
+                                             uint64_t after_seq, uint64_t takes,
+                                             uint32_t max_records, uint32_t max_bytes,
+                                             wb_error *err);
 
 #endif

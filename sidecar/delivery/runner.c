@@ -33,7 +33,7 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 30000,
     RETRY_AFTER_MAX_MS = 300000,
-    LOOK_MS = 250, /* how long a wait may overlook a stop */
+    LOOK_MS = 250,  /* how long a wait may overlook a stop */
     GATHER_MS = 50, /* between batches that are not full */
     ADVANCE_MS = 1000,
     ADVANCE_BYTES = 1024 * 1024,
@@ -47,14 +47,14 @@ struct wb_runner {
 
     /* the runner's thread alone */
     wb_delivery_batch batch;
-    uint64_t position;        /* read up to here */
-    uint64_t advanced;        /* what `advance` was last told */
-    uint64_t advanced_at;     /* monotonic */
-    uint64_t bytes_since;     /* of frames passed since then */
-    bool has_news;            /* records went through since then */
-    uint64_t failing_since;   /* monotonic; 0: it answers */
-    uint64_t logged_at;       /* of the last warning about it */
-    uint32_t backoff_ms;      /* of the next wait */
+    uint64_t position;      /* read up to here */
+    uint64_t advanced;      /* what `advance` was last told */
+    uint64_t advanced_at;   /* monotonic */
+    uint64_t bytes_since;   /* of frames passed since then */
+    bool has_news;          /* records went through since then */
+    uint64_t failing_since; /* monotonic; 0: it answers */
+    uint64_t logged_at;     /* of the last warning about it */
+    uint32_t backoff_ms;    /* of the next wait */
 
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -185,8 +185,9 @@ static void pass(wb_runner *r, uint64_t seq)
 static void advance(wb_runner *r, bool at_the_end)
 {
     uint64_t now = mono(r), cursor = r->stats.cursor; /* this thread alone writes it */
-    bool is_due = r->bytes_since >= ADVANCE_BYTES ||
-                  (r->has_news && (at_the_end || now - r->advanced_at >= ADVANCE_MS * WB_NS_PER_MS));
+    bool is_due =
+        r->bytes_since >= ADVANCE_BYTES ||
+        (r->has_news && (at_the_end || now - r->advanced_at >= ADVANCE_MS * WB_NS_PER_MS));
     if (!is_due || cursor == r->advanced) return;
     r->options.advance(r->options.ctx, r->options.name, cursor);
     r->advanced = cursor;
@@ -394,8 +395,8 @@ static void idle(wb_runner *r)
  * journal's own: Delegate takes half as long again for it. The first record after a pause never waits. */
 static void gather(wb_runner *r)
 {
-    bool full = r->batch.n >= r->options.batch_records ||
-                r->batch.bytes.len >= r->options.batch_bytes;
+    bool full =
+        r->batch.n >= r->options.batch_records || r->batch.bytes.len >= r->options.batch_bytes;
     if (!full) wait_until(r, GATHER_MS * WB_NS_PER_MS);
 }
 

@@ -14,19 +14,19 @@ typedef struct wb_journal wb_journal;
 typedef struct wb_runner wb_runner;
 
 typedef struct wb_runner_options {
-    const char *name;                 /* the exporter's configured name; its cursor's key */
-    const wb_exporter_ops *ops;       /* static */
-    const wb_config_section *config;  /* the exporter's own */
+    const char *name;                /* the exporter's configured name; its cursor's key */
+    const wb_exporter_ops *ops;      /* static */
+    const wb_config_section *config; /* the exporter's own */
     const wb_exporter_origin *origin;
     wb_journal *journal;
-    uint64_t cursor;                  /* all at or below it were delivered by an earlier run */
-    const char *parked_dir;           /* where quarantine files go; made 0700 when first needed */
+    uint64_t cursor;        /* all at or below it were delivered by an earlier run */
+    const char *parked_dir; /* where quarantine files go; made 0700 when first needed */
     const wb_clock *clock;
-    uint32_t batch_records;           /* 0: 1024 */
-    uint32_t batch_bytes;             /* 0: 1 MiB; a larger frame travels alone */
-    uint32_t timeout_ms;              /* of one send; 0: 10 s */
-    uint32_t backoff_min_ms;          /* 0: 100 */
-    uint32_t backoff_max_ms;          /* 0: 30 000 */
+    uint32_t batch_records;  /* 0: 1024 */
+    uint32_t batch_bytes;    /* 0: 1 MiB; a larger frame travels alone */
+    uint32_t timeout_ms;     /* of one send; 0: 10 s */
+    uint32_t backoff_min_ms; /* 0: 100 */
+    uint32_t backoff_max_ms; /* 0: 30 000 */
     /** All at or below `seq` are durable at the far side, or parked: make it durable as a
      *  WB_ENTRY_CURSOR and let the journal trim. Called on the runner's thread, at most once a
      *  second or a MiB, when caught up, and at the end; never for frames that hold cursors only. */
@@ -35,9 +35,9 @@ typedef struct wb_runner_options {
 } wb_runner_options;
 
 typedef enum wb_runner_state {
-    WB_RUNNER_IDLE,     /* caught up, waits for the journal */
+    WB_RUNNER_IDLE, /* caught up, waits for the journal */
     WB_RUNNER_SENDING,
-    WB_RUNNER_BACKOFF,  /* the far side is away; last_error says why */
+    WB_RUNNER_BACKOFF, /* the far side is away; last_error says why */
     WB_RUNNER_STOPPED,
 } wb_runner_state;
 
@@ -57,7 +57,8 @@ typedef struct wb_runner_stats {
 
 /** Opens the exporter. Everything in `options` is borrowed for the life of the runner.
  *  Errors  CONFIG the exporter's settings | NO_MEMORY */
-WB_MUST_USE wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out, wb_error *err);
+WB_MUST_USE wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out,
+                                    wb_error *err);
 /** The body of the runner's thread: delivers until stopped or drained. */
 void wb_runner_run(wb_runner *runner);
 /** Any thread. Return from wb_runner_run after the send in hand, whatever is left. */

@@ -113,7 +113,10 @@ wb_status wb_sqlite_begin(wb_sqlite *db, wb_error *err)
     return wb_sqlite_exec(db, "BEGIN IMMEDIATE", err);
 }
 
-wb_status wb_sqlite_commit(wb_sqlite *db, wb_error *err) { return wb_sqlite_exec(db, "COMMIT", err); }
+wb_status wb_sqlite_commit(wb_sqlite *db, wb_error *err)
+{
+    return wb_sqlite_exec(db, "COMMIT", err);
+}
 
 void wb_sqlite_rollback(wb_sqlite *db)
 {
@@ -169,7 +172,8 @@ static wb_status find_file(const char *path, const char *dir, wb_error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
-        wb_status status = errno == ENOENT || errno == ENOTDIR ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE;
+        wb_status status =
+            errno == ENOENT || errno == ENOTDIR ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE;
         return wb_fail_errno(err, status, errno, "no store at %.100s", path);
     }
     return refuse_network_disk(dir, err);
@@ -177,9 +181,11 @@ static wb_status find_file(const char *path, const char *dir, wb_error *err)
 
 static wb_status set_up_once(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
 {
-    WB_TRY(wb_sqlite_exec(db, "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024;"
-                              "PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
-                              "PRAGMA journal_size_limit=16777216", err));
+    WB_TRY(wb_sqlite_exec(db,
+                          "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024;"
+                          "PRAGMA temp_store=MEMORY; PRAGMA synchronous=FULL;"
+                          "PRAGMA journal_size_limit=16777216",
+                          err));
     if (mode == WB_SQLITE_READ) {
         WB_TRY(wb_sqlite_exec(db, "PRAGMA query_only=ON", err));
         return wb_sqlite_check_version(db, err);
@@ -200,8 +206,8 @@ static wb_status set_up(wb_sqlite *db, wb_sqlite_mode mode, wb_error *err)
     }
 }
 
-wb_status wb_sqlite_open(const char *path, wb_sqlite_mode mode, uint32_t timeout_ms, wb_sqlite **out,
-                         wb_error *err)
+wb_status wb_sqlite_open(const char *path, wb_sqlite_mode mode, uint32_t timeout_ms,
+                         wb_sqlite **out, wb_error *err)
 {
     char dir[WB_PATH_MAX];
     if (strlen(path) >= WB_PATH_MAX || *path == '\0')
@@ -214,9 +220,9 @@ wb_status wb_sqlite_open(const char *path, wb_sqlite_mode mode, uint32_t timeout
     WB_AUTO(wb_sqlite) db = calloc(1, sizeof *db);
     if (!db) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory");
     wb_sqlite_set_wait(db, timeout_ms);
-    int code = sqlite3_open_v2(path, &db->handle,
-                               SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                               NULL);
+    int code = sqlite3_open_v2(
+        path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+        NULL);
     if (code != SQLITE_OK) return wb_sqlite_fail(db, code, "store", err);
     WB_TRY(set_up(db, mode, err));
     *out = WB_STEAL(db);

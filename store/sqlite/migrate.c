@@ -27,10 +27,11 @@ static wb_status read_version(wb_sqlite *db, int64_t *version, wb_error *err)
     if (tables > 0 && id != APPLICATION_ID)
         return wb_fail(err, WB_ERR_CONFIG, "store: this database is of another program");
     if (*version > (int64_t)wb_sqlite_migration_count)
-        return wb_fail(err, WB_ERR_CONFIG,
-                       "store: schema version %lld was made by a newer Waybill; this one, " WAYBILL_VERSION
-                       ", knows up to %u: upgrade it",
-                       (long long)*version, wb_sqlite_migration_count);
+        return wb_fail(
+            err, WB_ERR_CONFIG,
+            "store: schema version %lld was made by a newer Waybill; this one, " WAYBILL_VERSION
+            ", knows up to %u: upgrade it",
+            (long long)*version, wb_sqlite_migration_count);
     return WB_OK;
 }
 

@@ -58,7 +58,10 @@ static wb_slice take_bytes(columns *c)
     return s;
 }
 
-static uint64_t take_number(columns *c) { return (uint64_t)sqlite3_column_int64(c->stmt, c->next++); }
+static uint64_t take_number(columns *c)
+{
+    return (uint64_t)sqlite3_column_int64(c->stmt, c->next++);
+}
 
 /* An id of another length than its type's is absent; the schema's CHECKs keep such out of keys. */
 static void take_id(columns *c, void *out, size_t len)
@@ -185,9 +188,9 @@ wb_status wb_store_find_trace(wb_store *store, wb_slice prefix, wb_trace_id *out
     sqlite3_stmt *stmt = NULL;
     if (!prefix_range(prefix, low, high))
         return wb_fail(err, WB_ERR_MALFORMED, "a trace id has 1 to 32 hex digits");
-    WB_TRY(prepare(store,
-                   "SELECT DISTINCT trace_id FROM trace_parts WHERE trace_id BETWEEN ? AND ? LIMIT 2",
-                   &stmt, err));
+    WB_TRY(prepare(
+        store, "SELECT DISTINCT trace_id FROM trace_parts WHERE trace_id BETWEEN ? AND ? LIMIT 2",
+        &stmt, err));
     (void)sqlite3_bind_blob(stmt, 1, low, sizeof low, SQLITE_STATIC);
     (void)sqlite3_bind_blob(stmt, 2, high, sizeof high, SQLITE_STATIC);
     wb_trace_id found = {{0}};
@@ -212,10 +215,11 @@ wb_status wb_store_sidecars(wb_store *store,
                             wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(prepare(store,
-                   "SELECT sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns,"
-                   " last_seen_ns FROM sidecars ORDER BY sidecar_id",
-                   &stmt, err));
+    WB_TRY(
+        prepare(store,
+                "SELECT sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns,"
+                " last_seen_ns FROM sidecars ORDER BY sidecar_id",
+                &stmt, err));
     wb_status status = WB_OK;
     while (step(store, stmt, &status, err)) {
         columns c = {stmt, 0};
@@ -415,14 +419,15 @@ wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
                                void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(prepare(store,
-                   "SELECT acceptance_id, version, verdict, verified, code, warnings, pass, agent_id,"
-                   " issuer, subject, jti, token_hash, token_exp_s, chain, depth, trace_id, span_id,"
-                   " parent_span_id, trace_flags, link_trace_id, link_span_id, method, message_id,"
-                   " context_id, task_id, body_digest, peer, opened_ns, finished_ns, deadline_ns,"
-                   " outcome, error_type, task_state, sidecar_id, seq FROM acceptances"
-                   " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
-                   &stmt, err));
+    WB_TRY(
+        prepare(store,
+                "SELECT acceptance_id, version, verdict, verified, code, warnings, pass, agent_id,"
+                " issuer, subject, jti, token_hash, token_exp_s, chain, depth, trace_id, span_id,"
+                " parent_span_id, trace_flags, link_trace_id, link_span_id, method, message_id,"
+                " context_id, task_id, body_digest, peer, opened_ns, finished_ns, deadline_ns,"
+                " outcome, error_type, task_state, sidecar_id, seq FROM acceptances"
+                " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
+                &stmt, err));
     bind_id(stmt, 1, trace->b, sizeof trace->b);
     wb_status status = WB_OK;
     while (step(store, stmt, &status, err)) {

@@ -281,20 +281,21 @@ static void two_sidecars_do_not_mistake_each_others_places(void **state)
     contract_holds_all(f);
 }
 
-static void send_state(contract_fixture *f, uint64_t seq, uint64_t version, wb_delegation_state state)
+static void send_state(contract_fixture *f, uint64_t seq, uint64_t version,
+                       wb_delegation_state state)
 {
     WB_AUTO_BUFFER bytes;
     wb_buffer_init(&bytes, 1 << 20);
-    test_delegation_payload(&bytes, &(test_delegation_spec){.id = 1,
-                                                            .trace = 1,
-                                                            .span = 101,
-                                                            .version = version,
-                                                            .state = state,
-                                                            .opened_ms = 1});
-    wb_record_view record = {.kind = WB_ENTRY_DELEGATION, .seq = seq, .payload = wb_buffer_slice(&bytes)};
+    test_delegation_payload(
+        &bytes,
+        &(test_delegation_spec){
+            .id = 1, .trace = 1, .span = 101, .version = version, .state = state, .opened_ms = 1});
+    wb_record_view record = {
+        .kind = WB_ENTRY_DELEGATION, .seq = seq, .payload = wb_buffer_slice(&bytes)};
     wb_export_result result;
     wb_error err = {0};
-    assert_int_equal(f->ops->exporter->send(f->exporter, &record, 1, SEND_MS, &result, &err), WB_OK);
+    assert_int_equal(f->ops->exporter->send(f->exporter, &record, 1, SEND_MS, &result, &err),
+                     WB_OK);
 }
 
 static void only_a_newer_version_replaces_a_delegation(void **state)
@@ -311,7 +312,8 @@ static void only_a_newer_version_replaces_a_delegation(void **state)
     holds(f->ops->delegations(f->far), 1);
 }
 
-#define CONTRACT_TEST(f) cmocka_unit_test_prestate_setup_teardown(f, contract_set_up, contract_tear_down, (void *)ops)
+#define CONTRACT_TEST(f)                                                                           \
+    cmocka_unit_test_prestate_setup_teardown(f, contract_set_up, contract_tear_down, (void *)ops)
 
 int exporter_contract_run(const far_side_ops *ops)
 {

@@ -41,7 +41,8 @@ typedef struct contract_fixture {
     wb_exporter_origin origin;
     void *exporter;
     wb_buffer bytes[CONTRACT_RECORDS];
-    wb_record_view records[CONTRACT_RECORDS]; /* 3 span batches of 4 spans, 2 delegations, 1 acceptance */
+    wb_record_view
+        records[CONTRACT_RECORDS]; /* 3 span batches of 4 spans, 2 delegations, 1 acceptance */
 } contract_fixture;
 
 enum { CONTRACT_SPANS = 12, CONTRACT_DELEGATIONS = 2, CONTRACT_ACCEPTANCES = 1 };

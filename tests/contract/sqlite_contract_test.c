@@ -49,6 +49,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 static void file_stop(void *self)
 {
     file_far *far = self;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     (void)nftw(far->root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(far);
 }
@@ -139,7 +140,8 @@ static const far_side_ops file_ops = {
 /* ---- what only files do --------------------------------------------------------------------- */
 
 /* Run `body` in a child, so that locks, limits and crashes are another process's. */
-static pid_t in_child(void (*body)(contract_fixture *f, int ready), contract_fixture *f, int *ready)
+static pid_t in_child(void (*body)(contract_fixture *f, int ready), contract_fixture *f,
+                      bool is_ready)
 {
     int ends[2];
     char byte;
@@ -151,7 +153,7 @@ static pid_t in_child(void (*body)(contract_fixture *f, int ready), contract_fix
         _exit(0);
     }
     close(ends[1]);
-    if (ready) assert_int_equal(read(ends[0], &byte, 1), 1);
+    if (is_ready) assert_int_equal(read(ends[0], &byte, 1), 1);
     close(ends[0]);
     return pid;
 }
@@ -176,9 +178,8 @@ static void hold_the_lock(contract_fixture *f, int ready)
 static void a_lock_of_another_process_is_an_outage_and_its_end_ends_it(void **state)
 {
     contract_fixture *f = *state;
-    int ready = 1;
     assert_int_equal(contract_send(f, 0, 1), WB_OK);
-    pid_t pid = in_child(hold_the_lock, f, &ready);
+    pid_t pid = in_child(hold_the_lock, f, true);
     wb_export_result result;
     wb_error err = {0};
     wb_status status = f->ops->exporter->send(f->exporter, f->records, 6, 200, &result, &err);
@@ -286,7 +287,8 @@ static void fill_a_small_disk(contract_fixture *f, int ready)
             spans[k] = (test_span_spec){.trace = 7, .span = 1000 + i * 16 + k, .name = "fill"};
         wb_buffer_clear(&bytes);
         test_spans_payload(&bytes, spans, 16);
-        wb_record_view record = {.kind = WB_ENTRY_SPANS, .seq = 10 + i, .payload = wb_buffer_slice(&bytes)};
+        wb_record_view record = {
+            .kind = WB_ENTRY_SPANS, .seq = 10 + i, .payload = wb_buffer_slice(&bytes)};
         wb_export_result result;
         wb_error err = {0};
         wb_status status = f->ops->exporter->send(f->exporter, &record, 1, 300, &result, &err);
@@ -302,7 +304,7 @@ static void a_disk_without_room_is_an_outage_and_what_was_said_to_be_in_is_in(vo
     const file_far *far = f->far;
     contract_close(f);
     contract_open(f); /* the child opens the file itself */
-    assert_int_equal(wait_for(in_child(fill_a_small_disk, f, NULL)), 0);
+    assert_int_equal(wait_for(in_child(fill_a_small_disk, f, false)), 0);
     int64_t stored = number(far->path, "SELECT count(*) FROM spans");
     int64_t told = number(far->path, "SELECT 16 * (seq - 9) FROM delivered");
     assert_true(stored > 0);
@@ -336,10 +338,11 @@ static void many_processes_migrate_an_empty_store_and_none_fails(void **state)
     contract_close(f);
     for (int i = 0; i < PROCESSES; i++) {
         f->origin.journal_id = test_id(500 + (uint32_t)i);
-        pids[i] = in_child(open_and_send, f, NULL);
+        pids[i] = in_child(open_and_send, f, false);
     }
     for (int i = 0; i < PROCESSES; i++) assert_int_equal(wait_for(pids[i]), 0);
-    assert_int_equal(number(far->path, "SELECT count(*) FROM migrations"), wb_sqlite_migration_count);
+    assert_int_equal(number(far->path, "SELECT count(*) FROM migrations"),
+                     wb_sqlite_migration_count);
     assert_int_equal(number(far->path, "SELECT count(*) FROM sidecars"), PROCESSES);
     assert_int_equal(number(far->path, "SELECT sum(span_count) FROM trace_parts"), CONTRACT_SPANS);
     contract_holds_all(f);
@@ -380,10 +383,12 @@ static void an_id_of_another_sidecar_cannot_be_overwritten(void **state)
                                                             .version = 50,
                                                             .state = WB_DELEGATION_FAILED,
                                                             .opened_ms = 1});
-    wb_record_view record = {.kind = WB_ENTRY_DELEGATION, .seq = 1, .payload = wb_buffer_slice(&bytes)};
+    wb_record_view record = {
+        .kind = WB_ENTRY_DELEGATION, .seq = 1, .payload = wb_buffer_slice(&bytes)};
     wb_export_result result;
     wb_error err = {0};
-    assert_int_equal(other.ops->exporter->send(other.exporter, &record, 1, 500, &result, &err), WB_OK);
+    assert_int_equal(other.ops->exporter->send(other.exporter, &record, 1, 500, &result, &err),
+                     WB_OK);
     contract_close(&other);
     file_delegation_state(f->far, 1, name);
     assert_string_equal(name, "sent");
@@ -419,11 +424,13 @@ static void a_crash_between_two_transactions_of_a_record_doubles_nothing(void **
         kill(pid, SIGKILL);
         (void)wait_for(pid);
         int64_t spans = number(far->path, "SELECT count(*) FROM spans");
-        assert_int_equal(number(far->path, "SELECT coalesce(sum(span_count), 0) FROM trace_parts"), spans);
+        assert_int_equal(number(far->path, "SELECT coalesce(sum(span_count), 0) FROM trace_parts"),
+                         spans);
     }
     wb_export_result result;
     wb_error err = {0};
-    assert_int_equal(f->ops->exporter->send(f->exporter, records, BATCHES, 5000, &result, &err), WB_OK);
+    assert_int_equal(f->ops->exporter->send(f->exporter, records, BATCHES, 5000, &result, &err),
+                     WB_OK);
     assert_int_equal(number(far->path, "SELECT count(*) FROM spans"), BATCH * BATCHES);
     assert_int_equal(number(far->path, "SELECT sum(span_count) FROM trace_parts"), BATCH * BATCHES);
     for (size_t i = 0; i < BATCHES; i++) wb_buffer_done(&bytes[i]);

@@ -20,9 +20,9 @@ wb_id test_id(uint32_t n);
 typedef struct test_span_spec {
     uint32_t trace, span, parent; /* parent 0: root */
     const char *name;
-    uint8_t kind, status;        /* wb_span_kind, wb_span_status */
-    uint64_t start_ms, end_ms;   /* after TEST_T0 */
-    const char *service;         /* resource; NULL: "agent" */
+    uint8_t kind, status;      /* wb_span_kind, wb_span_status */
+    uint64_t start_ms, end_ms; /* after TEST_T0 */
+    const char *service;       /* resource; NULL: "agent" */
     const char *error_type, *status_message;
     uint32_t acceptance, delegation; /* attributes; 0: none */
 } test_span_spec;

@@ -12,7 +12,7 @@
 #include "tests/support/records.h"
 
 #include <stdio.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 enum { PLANNER, WRITER, RESEARCHER, AGENTS };
 
@@ -36,7 +36,7 @@ static void send_payload(filler *f, int agent, wb_entry_kind kind, const wb_buff
     if (wb_exporter_sqlite.send(f->exporters[agent], &record, 1, 5000, &result, &err) == WB_OK)
         return;
     (void)fprintf(stderr, "store_fill: %s\n", err.detail);
-    exit(1);
+    _exit(1);
 }
 
 static void add_spans(filler *f, int agent, const test_span_spec *specs, size_t n)
@@ -129,6 +129,10 @@ static void add_finished_chain(filler *f)
                                            .depth = 1,
                                            .chain = two,
                                            .token_hash = 0xA2});
+}
+
+static void add_finished_spans(filler *f)
+{
     add_spans(f, PLANNER,
               (test_span_spec[]){{.trace = 1,
                                   .span = 1,
@@ -259,6 +263,7 @@ static void add_hostile(filler *f)
                                   .span = 51,
                                   .name = "\x1b]0;owned\x07\x1b[2Jroot\r\nforged line",
                                   .status = WB_SPAN_ERROR,
+                                  /* NOLINTNEXTLINE(misc-misleading-bidirectional): the point */
                                   .status_message = "bad \xE2\x80\xAEtxt\xC2\x9B"
                                                     "31m",
                                   .start_ms = 4000,
@@ -368,6 +373,7 @@ int main(int argc, char **argv)
             return 1;
     }
     add_finished_chain(&f);
+    add_finished_spans(&f);
     add_open_and_linked(&f);
     add_hostile(&f);
     add_ends(&f);

@@ -38,15 +38,21 @@ static const struct {
     size_t len;
     const char *safe, *json;
 } cases[] = {
-    {"\x1b[31m", 5, "\\u{1b}[31m", "\"\\u001b[31m\""},                         /* CSI */
-    {"\xC2\x9B" "31m", 5, "\\u{9b}31m", "\"\\u009b31m\""},                     /* C1 CSI */
-    {"a\r\nb", 4, "a\\u{d}\\u{a}b", "\"a\\u000d\\u000ab\""},                   /* a forged line */
+    {"\x1b[31m", 5, "\\u{1b}[31m", "\"\\u001b[31m\""}, /* CSI */
+    {"\xC2\x9B"
+     "31m",
+     5, "\\u{9b}31m", "\"\\u009b31m\""},                     /* C1 CSI */
+    {"a\r\nb", 4, "a\\u{d}\\u{a}b", "\"a\\u000d\\u000ab\""}, /* a forged line */
     {"\x07\x7F\0", 3, "\\u{7}\\u{7f}\\u{0}", "\"\\u0007\\u007f\\u0000\""},
-    {"\xE2\x80\xAE" "exe.txt", 10, "\\u{202e}exe.txt", "\"\\u202eexe.txt\""},  /* right-to-left override */
-    {"\xE2\x81\xA6", 3, "\\u{2066}", "\"\\u2066\""},                           /* isolate */
-    {"\xFF\xC0\xAF", 3, "\\xff\\xc0\\xaf", "\"\\ufffd\\ufffd\\ufffd\""},       /* not UTF-8 */
-    {"\xED\xA0\x80", 3, "\\xed\\xa0\\x80", "\"\\ufffd\\ufffd\\ufffd\""},       /* a surrogate */
-    {"\xE2\x82", 2, "\\xe2\\x82", "\"\\ufffd\\ufffd\""},                       /* cut off */
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional): the point */
+    {"\xE2\x80\xAE"
+     "exe.txt",
+     10, "\\u{202e}exe.txt", "\"\\u202eexe.txt\""}, /* right-to-left override */
+    /* NOLINTNEXTLINE(misc-misleading-bidirectional): the point */
+    {"\xE2\x81\xA6", 3, "\\u{2066}", "\"\\u2066\""},                     /* isolate */
+    {"\xFF\xC0\xAF", 3, "\\xff\\xc0\\xaf", "\"\\ufffd\\ufffd\\ufffd\""}, /* not UTF-8 */
+    {"\xED\xA0\x80", 3, "\\xed\\xa0\\x80", "\"\\ufffd\\ufffd\\ufffd\""}, /* a surrogate */
+    {"\xE2\x82", 2, "\\xe2\\x82", "\"\\ufffd\\ufffd\""},                 /* cut off */
     {"a\"b\\c", 5, "a\"b\\c", "\"a\\\"b\\\\c\""},
     {"gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80", 11, "gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80",
      "\"gr\xC3\xBC\xC3\x9F \xF0\x9F\x98\x80\""},
@@ -114,7 +120,8 @@ static void durations_and_times_read_well(void **state)
     };
     for (size_t i = 0; i < WB_COUNT(durations); i++)
         assert_string_equal(wb_duration_text(durations[i].ns, out), durations[i].text);
-    assert_string_equal(wb_time_text(UINT64_C(1767323045) * WB_NS_PER_S, out), "2026-01-02 03:04:05Z");
+    assert_string_equal(wb_time_text(UINT64_C(1767323045) * WB_NS_PER_S, out),
+                        "2026-01-02 03:04:05Z");
     assert_string_equal(wb_time_text(0, out), "-");
     (void)wb_time_text(UINT64_MAX, out); /* year 2554: whatever, but it ends */
 }
@@ -141,8 +148,14 @@ static void answers_that_are_no_http_are_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "HTTP/1.1 200 OK", "HTTP/1.1 200 OK\r\n", "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
-        "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 099 x\r\n\r\n", "HTTP/1.1 200 OK\n\n{}",
+        "",
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/2.0 200 OK\r\n\r\n",
+        "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/1.1 2000\r\n\r\n",
+        "HTTP/1.1 099 x\r\n\r\n",
+        "HTTP/1.1 200 OK\n\n{}",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{}",

@@ -10,14 +10,22 @@
 
 #include <cmocka.h>
 
-static const char *const variables[] = {"WAYBILL_NAME",    "OTEL_SERVICE_NAME", "WAYBILL_STORE",
-                                        "WAYBILL_SOCKET",  "XDG_RUNTIME_DIR",   "XDG_STATE_HOME",
-                                        "XDG_DATA_HOME",   "HOME"};
+static const char *const variables[] = {
+    "WAYBILL_NAME",    "OTEL_SERVICE_NAME", "WAYBILL_STORE", "WAYBILL_SOCKET",
+    "XDG_RUNTIME_DIR", "XDG_STATE_HOME",    "XDG_DATA_HOME", "HOME"};
+
+static void set(const char *variable, const char *value)
+{
+    if (value)
+        assert_int_equal(setenv(variable, value, 1), 0); /* NOLINT(concurrency-mt-unsafe) */
+    else
+        assert_int_equal(unsetenv(variable), 0); /* NOLINT(concurrency-mt-unsafe): one thread */
+}
 
 static int clear(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < WB_COUNT(variables); i++) unsetenv(variables[i]);
+    for (size_t i = 0; i < WB_COUNT(variables); i++) set(variables[i], NULL);
     return 0;
 }
 
@@ -32,14 +40,20 @@ static wb_status resolve(const wb_paths_choice *choice, wb_paths *out)
 static void a_name_that_is_a_path_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "..", ".hidden", "a/b", "a b", "\xC3\xA4",
+    static const char *const bad[] = {
+        "",
+        "..",
+        ".hidden",
+        "a/b",
+        "a b",
+        "\xC3\xA4",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     wb_paths paths = {.name = "untouched"};
     for (size_t i = 0; i < WB_COUNT(bad); i++) {
         assert_int_equal(resolve(&(wb_paths_choice){.name = bad[i]}, &paths), WB_ERR_CONFIG);
         assert_string_equal(paths.name, "untouched");
     }
-    setenv("WAYBILL_NAME", "../etc", 1);
+    set("WAYBILL_NAME", "../etc");
     assert_int_equal(resolve(NULL, &paths), WB_ERR_CONFIG);
 }
 
@@ -49,7 +63,7 @@ static void a_socket_path_that_no_address_can_hold_is_refused(void **state)
     char dir[150] = "/";
     memset(dir + 1, 'd', 120);
     wb_paths paths;
-    setenv("XDG_RUNTIME_DIR", dir, 1);
+    set("XDG_RUNTIME_DIR", dir);
     assert_int_equal(resolve(NULL, &paths), WB_ERR_CONFIG);
 }
 
@@ -69,9 +83,9 @@ static void xdg_variables_come_first(void **state)
 {
     (void)state;
     wb_paths paths;
-    setenv("XDG_RUNTIME_DIR", "/r", 1);
-    setenv("XDG_STATE_HOME", "/s", 1);
-    setenv("XDG_DATA_HOME", "/d", 1);
+    set("XDG_RUNTIME_DIR", "/r");
+    set("XDG_STATE_HOME", "/s");
+    set("XDG_DATA_HOME", "/d");
     assert_int_equal(resolve(&(wb_paths_choice){.name = "planner"}, &paths), WB_OK);
     assert_string_equal(paths.run_dir, "/r/waybill/planner");
     assert_string_equal(paths.socket, "/r/waybill/planner/ipc.sock");
@@ -87,8 +101,8 @@ static void without_xdg_root_uses_the_system_and_others_their_home(void **state)
 {
     (void)state;
     wb_paths paths;
-    setenv("HOME", "/home/u", 1);
-    setenv("XDG_STATE_HOME", "relative/is/ignored", 1);
+    set("HOME", "/home/u");
+    set("XDG_STATE_HOME", "relative/is/ignored");
     assert_int_equal(resolve(NULL, &paths), WB_OK);
     assert_string_equal(paths.name, "default");
     assert_string_equal(paths.run_dir, "/run/waybill/default");
@@ -105,10 +119,10 @@ static void what_is_chosen_beats_the_environment(void **state)
 {
     (void)state;
     wb_paths paths;
-    setenv("HOME", "/home/u", 1);
-    setenv("WAYBILL_NAME", "env", 1);
-    setenv("WAYBILL_STORE", "/env/store.db", 1);
-    setenv("WAYBILL_SOCKET", "/env/sock", 1);
+    set("HOME", "/home/u");
+    set("WAYBILL_NAME", "env");
+    set("WAYBILL_STORE", "/env/store.db");
+    set("WAYBILL_SOCKET", "/env/sock");
     assert_int_equal(resolve(NULL, &paths), WB_OK);
     assert_string_equal(paths.name, "env");
     assert_string_equal(paths.store, "/env/store.db");
@@ -124,12 +138,12 @@ static void a_service_name_is_made_a_name(void **state)
 {
     (void)state;
     wb_paths paths;
-    setenv("HOME", "/home/u", 1);
-    setenv("OTEL_SERVICE_NAME", "../my agent/1", 1);
+    set("HOME", "/home/u");
+    set("OTEL_SERVICE_NAME", "../my agent/1");
     assert_int_equal(resolve(NULL, &paths), WB_OK);
     assert_string_equal(paths.name, "-.-my-agent-1");
     assert_true(wb_name_is_valid(wb_slice_str(paths.name)));
-    setenv("WAYBILL_NAME", "first", 1);
+    set("WAYBILL_NAME", "first");
     assert_int_equal(resolve(NULL, &paths), WB_OK);
     assert_string_equal(paths.name, "first");
 }

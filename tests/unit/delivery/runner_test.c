@@ -26,14 +26,14 @@ typedef struct script {
     pthread_mutex_t lock;
     /* what to do */
     wb_status open_status;
-    uint32_t failures;        /* so many sends fail first ... */
-    wb_status failure;        /* ... with this */
-    bool took_anyway;         /* ... although the far side took the records */
+    uint32_t failures; /* so many sends fail first ... */
+    wb_status failure; /* ... with this */
+    bool took_anyway;  /* ... although the far side took the records */
     uint32_t retry_after_ms;
-    uint64_t bad_seq[8];      /* records (seq, entry) that it refuses; seq 0: none */
+    uint64_t bad_seq[8]; /* records (seq, entry) that it refuses; seq 0: none */
     uint32_t bad_entry[8];
     bool all_bad;
-    uint32_t drops;           /* says yes, and that it dropped so many */
+    uint32_t drops; /* says yes, and that it dropped so many */
     uint32_t slow_ms;
     /* what happened */
     size_t n_taken, n_sends;
@@ -184,7 +184,8 @@ static int set_up(void **state)
     (void)snprintf(journal_dir, sizeof journal_dir, "%s/journal", f->dir);
     (void)snprintf(f->parked_dir, sizeof f->parked_dir, "%s/parked", f->dir);
     (void)snprintf(f->parked, sizeof f->parked, "%s/main.parked", f->parked_dir);
-    wb_journal_options journal = {.dir = journal_dir, .segment_bytes = 4 << 20, .limit_bytes = 64 << 20};
+    wb_journal_options journal = {
+        .dir = journal_dir, .segment_bytes = 4 << 20, .limit_bytes = 64 << 20};
     if (wb_journal_open(&journal, &f->journal, NULL, &err) != WB_OK) fail_msg("%s", err.detail);
     pthread_mutex_init(&f->lock, NULL);
     pthread_mutex_init(&f->script.lock, NULL);
@@ -244,6 +245,7 @@ static int tear_down(void **state)
     fixture *f = *state;
     finish(f);
     wb_journal_close(f->journal);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     (void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(f);
     return 0;
@@ -345,7 +347,8 @@ static void a_refused_record_is_parked_alone(void **state)
     assert_non_null(file);
     assert_non_null(fgets(line, sizeof line, file));
     fclose(file);
-    assert_non_null(strstr(line, "\"seq\":23,\"entry\":0,\"kind\":1,\"reason\":\"bad, as the script says\""));
+    assert_non_null(
+        strstr(line, "\"seq\":23,\"entry\":0,\"kind\":1,\"reason\":\"bad, as the script says\""));
     assert_non_null(strstr(line, "\"payload_hex\":\"7070"));
     assert_int_equal(parked_lines(f), 1);
     struct stat st;
@@ -492,7 +495,8 @@ static void waits_double_up_to_the_bound(void **state)
     EVENTUALLY(cursor_is(f, 1));
     static const uint32_t bounds_ms[] = {8, 16, 32, 64, 64, 64, 64, 64};
     for (size_t i = 0; i < WB_COUNT(bounds_ms); i++) {
-        uint64_t waited_ms = (f->script.sends[i + 1].at_ns - f->script.sends[i].at_ns) / WB_NS_PER_MS;
+        uint64_t waited_ms =
+            (f->script.sends[i + 1].at_ns - f->script.sends[i].at_ns) / WB_NS_PER_MS;
         assert_true(waited_ms + 1 >= bounds_ms[i] / 2); /* jitter takes at most half */
     }
 }
@@ -705,7 +709,8 @@ static void waits_that_the_journal_ends_do_not_spin(void **state)
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     usleep(300000);
     (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-    int64_t cpu_ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+    int64_t cpu_ms =
+        (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
     assert_true(cpu_ms < 100);
     (void)spans(f);
     EVENTUALLY(cursor_is(f, 2));

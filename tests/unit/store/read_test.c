@@ -189,11 +189,13 @@ static void a_prefix_must_be_hex_and_name_one_trace(void **state)
     open_store(f);
     static const char *const bad[] = {"", "g", "0x1", " 1", "000000000000000000000000000000110"};
     for (size_t i = 0; i < WB_COUNT(bad); i++)
-        assert_int_equal(wb_store_find_trace(f->store, wb_slice_str(bad[i]), &id, &err), WB_ERR_MALFORMED);
+        assert_int_equal(wb_store_find_trace(f->store, wb_slice_str(bad[i]), &id, &err),
+                         WB_ERR_MALFORMED);
     assert_int_equal(wb_store_find_trace(f->store, WB_S("1"), &id, &err), WB_ERR_NOT_FOUND);
     assert_int_equal(wb_store_find_trace(f->store, WB_S("0"), &id, &err), WB_ERR_REJECTED);
     assert_int_equal(
-        wb_store_find_trace(f->store, WB_S("0000000000000000000000000000001"), &id, &err), WB_ERR_REJECTED);
+        wb_store_find_trace(f->store, WB_S("0000000000000000000000000000001"), &id, &err),
+        WB_ERR_REJECTED);
     wb_trace_id want = test_trace(0x12);
     assert_int_equal(
         wb_store_find_trace(f->store, WB_S("00000000000000000000000000000012"), &id, &err), WB_OK);
@@ -226,7 +228,8 @@ static void a_callback_that_fails_ends_the_query(void **state)
     wb_error err = {0};
     span(f, (test_span_spec){.trace = 1, .span = 1});
     open_store(f);
-    assert_int_equal(wb_store_traces(f->store, &(wb_trace_filter){0}, refuse, NULL, &err), WB_ERR_FULL);
+    assert_int_equal(wb_store_traces(f->store, &(wb_trace_filter){0}, refuse, NULL, &err),
+                     WB_ERR_FULL);
 }
 
 /* ---- a trace's status ----------------------------------------------------------------------- */
@@ -237,7 +240,8 @@ static void the_root_decides_success_and_error(void **state)
     span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
     span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .status = WB_SPAN_ERROR});
     span(f, (test_span_spec){.trace = 2, .span = 3, .status = WB_SPAN_ERROR});
-    span(f, (test_span_spec){.trace = 3, .span = 4, .status = WB_SPAN_ERROR, .error_type = "CancelledError"});
+    span(f, (test_span_spec){
+                .trace = 3, .span = 4, .status = WB_SPAN_ERROR, .error_type = "CancelledError"});
     assert_string_equal(status_of(f, 1), "success");
     assert_string_equal(status_of(f, 2), "error");
     assert_string_equal(status_of(f, 3), "cancelled");
@@ -246,8 +250,13 @@ static void the_root_decides_success_and_error(void **state)
 static void an_open_delegation_means_running_until_it_closes(void **state)
 {
     fixture *f = *state;
-    test_delegation_spec d = {.id = 1, .trace = 1, .span = 2, .parent = 1, .version = 1,
-                              .state = WB_DELEGATION_SENT, .opened_ms = 5};
+    test_delegation_spec d = {.id = 1,
+                              .trace = 1,
+                              .span = 2,
+                              .parent = 1,
+                              .version = 1,
+                              .state = WB_DELEGATION_SENT,
+                              .opened_ms = 5};
     span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
     delegation(f, d);
     assert_string_equal(status_of(f, 1), "running");
@@ -267,12 +276,25 @@ static void without_a_root_a_trace_runs(void **state)
 static void a_delegations_span_is_no_root_of_an_agent_that_still_works(void **state)
 {
     fixture *f = *state;
-    delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 2, .parent = 1, .version = 2,
-                                         .state = WB_DELEGATION_COMPLETED, .opened_ms = 1, .closed_ms = 9});
+    delegation(f, (test_delegation_spec){.id = 1,
+                                         .trace = 1,
+                                         .span = 2,
+                                         .parent = 1,
+                                         .version = 2,
+                                         .state = WB_DELEGATION_COMPLETED,
+                                         .opened_ms = 1,
+                                         .closed_ms = 9});
     span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .delegation = 1});
-    acceptance(f, (test_acceptance_spec){.id = 5, .trace = 1, .span = 3, .parent = 2, .version = 2,
-                                         .verdict = 1, .verified = true, .outcome = "ok",
-                                         .opened_ms = 2, .finished_ms = 8});
+    acceptance(f, (test_acceptance_spec){.id = 5,
+                                         .trace = 1,
+                                         .span = 3,
+                                         .parent = 2,
+                                         .version = 2,
+                                         .verdict = 1,
+                                         .verified = true,
+                                         .outcome = "ok",
+                                         .opened_ms = 2,
+                                         .finished_ms = 8});
     span(f, (test_span_spec){.trace = 1, .span = 3, .parent = 2, .acceptance = 5});
     assert_string_equal(status_of(f, 1), "running");
     span(f, (test_span_spec){.trace = 1, .span = 1});
@@ -283,18 +305,30 @@ static void a_delegations_span_is_no_root_of_an_agent_that_still_works(void **st
 static void an_accepted_span_decides_when_the_caller_is_elsewhere(void **state)
 {
     fixture *f = *state;
-    acceptance(f, (test_acceptance_spec){.id = 5, .trace = 1, .span = 3, .parent = 2, .version = 1,
-                                         .verdict = 1, .verified = true, .opened_ms = 2});
+    acceptance(f, (test_acceptance_spec){.id = 5,
+                                         .trace = 1,
+                                         .span = 3,
+                                         .parent = 2,
+                                         .version = 1,
+                                         .verdict = 1,
+                                         .verified = true,
+                                         .opened_ms = 2});
     assert_string_equal(status_of(f, 1), "running");
-    span(f, (test_span_spec){.trace = 1, .span = 3, .parent = 2, .acceptance = 5, .status = WB_SPAN_ERROR});
+    span(f, (test_span_spec){
+                .trace = 1, .span = 3, .parent = 2, .acceptance = 5, .status = WB_SPAN_ERROR});
     assert_string_equal(status_of(f, 1), "error");
 }
 
 static void a_canceled_delegation_at_the_root_means_cancelled(void **state)
 {
     fixture *f = *state;
-    delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 2, .version = 2,
-                                         .state = WB_DELEGATION_CANCELED, .opened_ms = 1, .closed_ms = 9});
+    delegation(f, (test_delegation_spec){.id = 1,
+                                         .trace = 1,
+                                         .span = 2,
+                                         .version = 2,
+                                         .state = WB_DELEGATION_CANCELED,
+                                         .opened_ms = 1,
+                                         .closed_ms = 9});
     span(f, (test_span_spec){.trace = 1, .span = 2, .status = WB_SPAN_ERROR, .delegation = 1});
     assert_string_equal(status_of(f, 1), "cancelled");
 }
@@ -304,12 +338,19 @@ static void a_canceled_delegation_at_the_root_means_cancelled(void **state)
 static void totals_add_up_over_sidecars_and_count_no_span_twice(void **state)
 {
     fixture *f = *state;
-    span(f, (test_span_spec){.trace = 1, .span = 1, .start_ms = 10, .end_ms = 20, .status = WB_SPAN_ERROR});
+    span(f, (test_span_spec){
+                .trace = 1, .span = 1, .start_ms = 10, .end_ms = 20, .status = WB_SPAN_ERROR});
     become(f, 2, "beta");
-    span(f, (test_span_spec){.trace = 1, .span = 1, .start_ms = 1, .end_ms = 900}); /* already there */
+    span(f,
+         (test_span_spec){.trace = 1, .span = 1, .start_ms = 1, .end_ms = 900}); /* already there */
     span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .start_ms = 5, .end_ms = 40});
-    delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 2, .version = 1, .depth = 2,
-                                         .state = WB_DELEGATION_SENT, .opened_ms = 3});
+    delegation(f, (test_delegation_spec){.id = 1,
+                                         .trace = 1,
+                                         .span = 2,
+                                         .version = 1,
+                                         .depth = 2,
+                                         .state = WB_DELEGATION_SENT,
+                                         .opened_ms = 3});
     taken t = traces(f, (wb_trace_filter){0});
     assert_int_equal(t.n, 1);
     const wb_stored_trace *row = &t.traces[0].row;
@@ -328,10 +369,15 @@ static void filters_select_and_the_newest_come_first(void **state)
 {
     fixture *f = *state;
     for (uint32_t i = 1; i <= 6; i++)
-        span(f, (test_span_spec){.trace = i, .span = i, .start_ms = i * 1000, .end_ms = i * 1000 + 1,
-                                 .status = i % 2 ? WB_SPAN_OK : WB_SPAN_ERROR, .name = "root"});
+        span(f, (test_span_spec){.trace = i,
+                                 .span = i,
+                                 .start_ms = i * 1000,
+                                 .end_ms = i * 1000 + 1,
+                                 .status = i % 2 ? WB_SPAN_OK : WB_SPAN_ERROR,
+                                 .name = "root"});
     become(f, 2, "beta");
-    span(f, (test_span_spec){.trace = 4, .span = 44, .parent = 4, .start_ms = 4000, .end_ms = 4001});
+    span(f,
+         (test_span_spec){.trace = 4, .span = 44, .parent = 4, .start_ms = 4000, .end_ms = 4001});
     taken t = traces(f, (wb_trace_filter){0});
     assert_int_equal(t.n, 6);
     assert_int_equal(t.traces[0].id.b[15], 6);
@@ -371,12 +417,18 @@ static void open_delegations_are_found_whenever_they_were_opened(void **state)
 {
     fixture *f = *state;
     for (uint32_t i = 1; i <= 8; i++)
-        delegation(f, (test_delegation_spec){.id = i, .trace = 1 + i / 5, .span = i, .version = 1,
-                                             .state = i == 2 ? WB_DELEGATION_DETACHED : WB_DELEGATION_FAILED,
-                                             .opened_ms = i * 1000, .closed_ms = i == 2 ? 0 : i * 1000 + 5});
+        delegation(f, (test_delegation_spec){.id = i,
+                                             .trace = 1 + i / 5,
+                                             .span = i,
+                                             .version = 1,
+                                             .state = i == 2 ? WB_DELEGATION_DETACHED
+                                                             : WB_DELEGATION_FAILED,
+                                             .opened_ms = i * 1000,
+                                             .closed_ms = i == 2 ? 0 : i * 1000 + 5});
     assert_int_equal(count(f, (wb_delegation_filter){0}), 8);
     assert_int_equal(count(f, (wb_delegation_filter){.open_only = true}), 1);
-    assert_int_equal(count(f, (wb_delegation_filter){.since_ns = TEST_T0 + 7000 * WB_NS_PER_MS}), 3);
+    assert_int_equal(count(f, (wb_delegation_filter){.since_ns = TEST_T0 + 7000 * WB_NS_PER_MS}),
+                     3);
     assert_int_equal(count(f, (wb_delegation_filter){.trace_id = test_trace(2)}), 4);
     assert_int_equal(count(f, (wb_delegation_filter){.limit = 3}), 3);
 }
@@ -403,13 +455,22 @@ static void a_delegations_columns_come_back(void **state)
     fixture *f = *state;
     static const char *const chain[] = {"a.b.c", "d\"e", NULL};
     wb_error err = {0};
-    delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 2, .parent_acceptance = 21,
-                                         .version = 1, .state = WB_DELEGATION_WAITING_INPUT,
-                                         .target_name = "writer", .issuer = "spiffe://me",
-                                         .opened_ms = 1, .depth = 1, .chain = chain, .token_hash = 7});
+    delegation(f, (test_delegation_spec){.id = 1,
+                                         .trace = 1,
+                                         .span = 2,
+                                         .parent_acceptance = 21,
+                                         .version = 1,
+                                         .state = WB_DELEGATION_WAITING_INPUT,
+                                         .target_name = "writer",
+                                         .issuer = "spiffe://me",
+                                         .opened_ms = 1,
+                                         .depth = 1,
+                                         .chain = chain,
+                                         .token_hash = 7});
     open_store(f);
     assert_int_equal(
-        wb_store_delegations(f->store, &(wb_delegation_filter){0}, look_at_delegation, NULL, &err), WB_OK);
+        wb_store_delegations(f->store, &(wb_delegation_filter){0}, look_at_delegation, NULL, &err),
+        WB_OK);
 }
 
 static wb_status look_at_acceptance(void *ctx, const wb_stored_acceptance *row)
@@ -432,11 +493,18 @@ static void acceptances_of_a_trace_are_its_own_and_those_that_link_to_it(void **
     size_t n = 0;
     wb_error err = {0};
     wb_trace_id own = test_trace(2), linked = test_trace(9), other = test_trace(3);
-    acceptance(f, (test_acceptance_spec){.id = 1, .trace = 2, .span = 1, .version = 1, .verdict = 2,
-                                         .code = "WB_E_MISSING", .warning = "WB_W_X",
-                                         .link_trace = 9, .link_span = 4, .opened_ms = 1});
-    acceptance(f, (test_acceptance_spec){.id = 2, .trace = 9, .span = 2, .version = 1, .verdict = 1,
-                                         .opened_ms = 2});
+    acceptance(f, (test_acceptance_spec){.id = 1,
+                                         .trace = 2,
+                                         .span = 1,
+                                         .version = 1,
+                                         .verdict = 2,
+                                         .code = "WB_E_MISSING",
+                                         .warning = "WB_W_X",
+                                         .link_trace = 9,
+                                         .link_span = 4,
+                                         .opened_ms = 1});
+    acceptance(f, (test_acceptance_spec){
+                      .id = 2, .trace = 9, .span = 2, .version = 1, .verdict = 1, .opened_ms = 2});
     open_store(f);
     assert_int_equal(wb_store_acceptances(f->store, &own, look_at_acceptance, &n, &err), WB_OK);
     assert_int_equal(n, 1);
@@ -459,8 +527,8 @@ static wb_status look_at_span(void *ctx, const wb_stored_span *row)
     assert_true(WB_ID_EQ(row->delegation_id, delegation_id));
     assert_true(wb_slice_eq(wb_otlp_find_text(row->span, WB_OTLP_SPAN, WB_S("test.note")),
                             WB_S("a \"quoted\" value")));
-    assert_true(wb_slice_eq(wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name")),
-                            WB_S("svc")));
+    assert_true(wb_slice_eq(
+        wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name")), WB_S("svc")));
     assert_true(wb_slice_eq(wb_otlp_read_scope(row->scope).name, WB_S("test")));
     return WB_OK;
 }
@@ -472,9 +540,16 @@ static void a_spans_columns_and_its_otlp_bytes_come_back(void **state)
     wb_error err = {0};
     wb_trace_id trace = test_trace(1);
     for (uint32_t i = 1; i <= 2; i++)
-        span(f, (test_span_spec){.trace = 1, .span = i, .kind = WB_SPAN_CLIENT, .status = WB_SPAN_ERROR,
-                                 .status_message = "why", .service = "svc", .error_type = "E",
-                                 .acceptance = 5, .delegation = 6, .end_ms = 1});
+        span(f, (test_span_spec){.trace = 1,
+                                 .span = i,
+                                 .kind = WB_SPAN_CLIENT,
+                                 .status = WB_SPAN_ERROR,
+                                 .status_message = "why",
+                                 .service = "svc",
+                                 .error_type = "E",
+                                 .acceptance = 5,
+                                 .delegation = 6,
+                                 .end_ms = 1});
     open_store(f);
     assert_int_equal(wb_store_begin(f->store, &err), WB_OK);
     assert_int_equal(wb_store_spans(f->store, &trace, look_at_span, &n, &err), WB_OK);
@@ -483,7 +558,8 @@ static void a_spans_columns_and_its_otlp_bytes_come_back(void **state)
     int64_t resources = 0;
     WB_AUTO(wb_sqlite) db = NULL;
     assert_int_equal(wb_sqlite_open(f->path, WB_SQLITE_READ, 100, &db, &err), WB_OK);
-    assert_int_equal(wb_sqlite_number(db, "SELECT count(*) FROM resources", &resources, &err), WB_OK);
+    assert_int_equal(wb_sqlite_number(db, "SELECT count(*) FROM resources", &resources, &err),
+                     WB_OK);
     assert_int_equal(resources, 1);
 }
 
