@@ -38,23 +38,32 @@ static wb_status make_keys(wb_key_set **out, wb_error *err)
     return status;
 }
 
-wb_status wb_pipeline_new(wb_pipeline **out, wb_error *err)
+static wb_status open_all(wb_pipeline *pipeline, wb_error *err)
 {
-    WB_AUTO(wb_pipeline) pipeline = calloc(1, sizeof *pipeline);
-    if (!pipeline) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the pipeline");
     WB_TRY(make_keys(&pipeline->keys, err));
     for (size_t i = 0; i < WB_COUNT(stages); i++) {
         if (stages[i]->open) WB_TRY(stages[i]->open(NULL, &pipeline->selves[i], err));
         pipeline->opened = i + 1;
     }
-    *out = WB_STEAL(pipeline);
     return WB_OK;
+}
+
+wb_status wb_pipeline_new(wb_pipeline **out, wb_error *err)
+{
+    wb_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (!pipeline) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the pipeline");
+    wb_status status = open_all(pipeline, err);
+    if (status == WB_OK)
+        *out = pipeline;
+    else
+        wb_pipeline_free(pipeline);
+    return status;
 }
 
 void wb_pipeline_free(wb_pipeline *pipeline)
 {
     if (!pipeline) return;
-    for (size_t i = 0; i < pipeline->opened; i++)
+    for (size_t i = 0; i < WB_COUNT(stages) && i < pipeline->opened; i++)
         if (stages[i]->close) stages[i]->close(pipeline->selves[i]);
     wb_key_set_free(pipeline->keys);
     free(pipeline);

@@ -59,7 +59,8 @@ wb_bench_stats wb_bench_stats_of(uint64_t *ns, size_t n)
 {
     if (n == 0) return (wb_bench_stats){0};
     qsort(ns, n, sizeof *ns, compare);
-    return (wb_bench_stats){(double)ns[n / 2], (double)ns[n - 1 - n / 100], n};
+    uint64_t p50 = ns[n / 2], p99 = ns[n - 1 - n / 100];
+    return (wb_bench_stats){(double)p50, (double)p99, n};
 }
 
 void wb_bench_series_init(wb_bench_series *series, wb_bench_once *once, void *ctx, size_t most)

@@ -22,7 +22,7 @@ void wb_ipc_load_open(wb_ipc_load *load, const char *socket);
 void wb_ipc_load_close(wb_ipc_load *load);
 
 /** Send the next request and wait for its reply. A wb_bench_once. */
-void wb_ipc_load_once(void *load);
+void wb_ipc_load_once(void *self);
 
 /** Send `n` more, `in_flight` at once. Latencies, and requests a second over the wall time. */
 wb_bench_stats wb_ipc_load_many(wb_ipc_load *load, size_t n, size_t in_flight, double *per_second);

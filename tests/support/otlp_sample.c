@@ -151,15 +151,15 @@ wb_slice wb_sample_llm_spans(size_t spans, uint64_t seed, wb_arena *arena)
 /* Text that is not UTF-8 and holds no NUL, which protobuf-c's strings could not carry. */
 static const char *const bad_texts[] = {"\xff", "cut \xe2\x82", "\xc0\xaf", "\xed\xa0\x80",
                                         "\xf5\x80\x80\x80"};
-#define LONG_TEXT                                                                                  \
-    "a text that is somewhat longer than what fits into one byte of length, so that the long way " \
-    "of reading lengths is gone as well as the short one"
+static const char long_text[] =
+    "a text that is somewhat longer than what fits into one byte of length, so that the long way "
+    "of reading lengths is gone as well as the short one";
 static const char *const good_texts[] = {"",
                                          "a",
                                          "chat",
                                          "na\xc3\xafve \xe2\x82\xac \xf0\x9f\xa6\x8a",
                                          "0123456789abcdef0123456789abcdef",
-                                         LONG_TEXT};
+                                         long_text};
 static const char *const keys[] = {"key.a",
                                    "key.b",
                                    "waybill.span.type",
