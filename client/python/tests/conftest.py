@@ -163,3 +163,35 @@ def request(**body: object) -> _wire.Request:
         id=_context.new_id(16),
         **(body or {"status": _wire.StatusRequest()}),  # type: ignore[arg-type]
     )
+
+
+def walk(data: object) -> dict[int, list[object]]:
+    """The fields of a protobuf message."""
+    assert isinstance(data, bytes)
+    found: dict[int, list[object]] = {}
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        tag = varint()
+        value: object
+        if tag & 7 == 0:
+            value = varint()
+        elif tag & 7 == 2:
+            size = varint()
+            value, at = data[at : at + size], at + size
+        else:
+            size = 8 if tag & 7 == 1 else 4
+            value, at = int.from_bytes(data[at : at + size], "little"), at + size
+        found.setdefault(tag >> 3, []).append(value)
+    return found

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("opentelemetry.sdk.trace")
 
-from conftest import Store  # noqa: E402
+from conftest import Store, walk  # noqa: E402
 from opentelemetry import trace  # noqa: E402
 from opentelemetry.sdk.resources import Resource  # noqa: E402
 from opentelemetry.sdk.trace import TracerProvider  # noqa: E402
@@ -101,38 +101,6 @@ def test_a_plain_span_is_encoded_as_opentelemetry_does(tracer: trace.Tracer) -> 
     assert walk(fields[13][0])[1] == [(5).to_bytes(16, "big")]
     assert walk(fields[15][0])[3] == [_otlp.STATUS_ERROR]
     assert fields[16] == [0x100 | int(own.trace_flags)]
-
-
-def walk(data: object) -> dict[int, list[object]]:
-    """The fields of a protobuf message."""
-    assert isinstance(data, bytes)
-    found: dict[int, list[object]] = {}
-    at = 0
-
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while at < len(data):
-        tag = varint()
-        value: object
-        if tag & 7 == 0:
-            value = varint()
-        elif tag & 7 == 2:
-            size = varint()
-            value, at = data[at : at + size], at + size
-        else:
-            size = 8 if tag & 7 == 1 else 4
-            value, at = int.from_bytes(data[at : at + size], "little"), at + size
-        found.setdefault(tag >> 3, []).append(value)
-    return found
 
 
 def test_the_package_itself_needs_nothing() -> None:

@@ -27,14 +27,18 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Call(Generic[T]):
-    """future  of the reply; None: there is nothing to send
-    then    makes the result of the reply, or of the reason why there is none in time
-    wait_s  how long to wait; None: the connection's own deadline. The request is sent on after it.
+    """future     of the reply; None: there is nothing to send
+    then       makes the result of the reply, or of the reason why there is none in time
+    wait_s     how long to wait; None: the connection's own deadline. The request is sent on after
+               it.
+    abandoned  what to do when a reply of status OK came after the coroutine that waited for it was
+               cancelled: nobody else knows of what it opened
     """
 
     future: Future[Reply] | None
     then: Callable[[Reply | Unavailable], T]
     wait_s: float | None = None
+    abandoned: Callable[[], None] | None = None
 
 
 _LATE = Unavailable("not confirmed in time")
@@ -75,13 +79,26 @@ async def _answer(begun: Call[T]) -> T:
     answer: Reply | Unavailable
     if begun.future is None:
         return begun.then(_NOTHING)
+    waiting = asyncio.wrap_future(begun.future)
+    if begun.abandoned is not None:
+        waiting = asyncio.shield(waiting)
     try:
-        answer = await asyncio.wait_for(asyncio.wrap_future(begun.future), begun.wait_s)
+        answer = await asyncio.wait_for(waiting, begun.wait_s)
     except asyncio.TimeoutError:
         answer = _LATE
     except Unavailable as error:
         answer = error
+    except asyncio.CancelledError:
+        if begun.abandoned is not None:
+            begun.future.add_done_callback(functools.partial(_abandon, begun.abandoned))
+        raise
     return begun.then(answer)
+
+
+def _abandon(abandoned: Callable[[], None], future: Future[Reply]) -> None:
+    if not future.cancelled() and future.exception() is None:
+        if future.result().status == Status.OK:
+            abandoned()
 
 
 def posting(begin: Callable[P, Call[T]]) -> Callable[P, None]:

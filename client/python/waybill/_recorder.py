@@ -178,9 +178,9 @@ class Recorder:
                     if self._closed and not self._spans:
                         return
                     self._changed.wait(self._patience())
-                batch = self._batch()
+                waiting = self._spans[:BATCH_SPANS]
                 dropped = self._dropped_unsaid
-            self._send(batch, dropped)
+            self._send(self._fitting(waiting), dropped)
             if self._closed:
                 return
 
@@ -198,22 +198,26 @@ class Recorder:
     def _patience(self) -> float | None:
         return max(0.0, self._first_at + FLUSH_S - time.monotonic()) if self._spans else None
 
-    def _batch(self) -> list[tuple[bytes, bytes, bytes]]:
-        size = count = 0
-        for _, _, span in self._spans[:BATCH_SPANS]:
+    def _fitting(
+        self, waiting: list[tuple[bytes, bytes, bytes]]
+    ) -> list[tuple[bytes, bytes, bytes]]:
+        """The first of them, as many as one message takes and at least one."""
+        size = 0
+        for count, (_, _, span) in enumerate(waiting):
             size += len(span)
             if count and size > self.batch_bytes:
-                break
-            count += 1
-        return self._spans[:count]
+                return waiting[:count]
+        return waiting
 
     def _send(self, batch: list[tuple[bytes, bytes, bytes]], dropped: int) -> None:
-        traces = _otlp.export_request(batch)
+        """Returns when the batch has its answer. What costs time is done without the lock: the
+        agent's threads wait for it."""
         request = Request(
             id=_context.new_id(16),
             protocol=_wire.PROTOCOL,
-            record=_wire.Record(traces=traces, dropped_spans=dropped),
+            record=_wire.Record(traces=_otlp.export_request(batch), dropped_spans=dropped),
         )
+        size = sum(len(span) + _OVERHEAD for _, _, span in batch)
         reply: Reply | None = None
         while reply is None:
             try:
@@ -222,13 +226,14 @@ class Recorder:
                 if self._closed:
                     return
                 time.sleep(FLUSH_S)
+        rejected = len(batch)
+        if reply.status == Status.OK:
+            rejected = min(len(batch), reply.record.rejected_spans if reply.record else 0)
         with self._lock:
             del self._spans[: len(batch)]
-            self._bytes -= sum(len(span) + _OVERHEAD for _, _, span in batch)
+            self._bytes -= size
             self._first_at = time.monotonic()
-            rejected = len(batch)
             if reply.status == Status.OK:
-                rejected = min(len(batch), reply.record.rejected_spans if reply.record else 0)
                 self._dropped_unsaid -= dropped
             self.stats.rejected += rejected
             self.stats.acknowledged += len(batch) - rejected

@@ -3,8 +3,8 @@
 
 Each call comes twice, `delegate` and `adelegate`, `accept` and `aaccept` and so on: the same
 request on the same connection, once waited for by the thread and once by the task. In a coroutine
-use the second kind; the first would hold the event loop. `observe_soon` and `settle_soon` do not
-wait.
+use the second kind; the first would hold the event loop. `observe_soon`, `settle_soon` and
+`finish_soon` do not wait.
 
 How long a call may take, and what it does without a sidecar (DESIGN.md section 3):
 
@@ -296,7 +296,11 @@ class Waybill:
                 return self._undelegated(asked, target, where, reply)
             return _delegated(asked, target, reply)
 
-        return Call(self._ask(_request(delegate=asked)), answered)
+        return Call(
+            self._ask(_request(delegate=asked)),
+            answered,
+            abandoned=lambda: self.settle_soon(asked.delegation_id, "canceled"),
+        )
 
     delegate = blocking(_delegate)
     adelegate = awaiting(_delegate)
@@ -436,7 +440,11 @@ class Waybill:
                 return self._unaccepted(asked, reply)
             return _accepted(asked, reply)
 
-        return Call(self._ask(_request(accept=asked)), answered)
+        return Call(
+            self._ask(_request(accept=asked)),
+            answered,
+            abandoned=lambda: self.finish_soon(asked.acceptance_id, "canceled"),
+        )
 
     accept = blocking(_accept)
     aaccept = awaiting(_accept)
@@ -492,6 +500,7 @@ class Waybill:
 
     finish = blocking(_finish)
     afinish = awaiting(_finish)
+    finish_soon = posting(_finish)
 
     # -- the rest --------------------------------------------------------------------------------
 
