@@ -206,7 +206,6 @@ wb_status wb_token_mint(wb_key_ring *ring, const wb_claims *claims, wb_arena *ar
     WB_TRY(wb_key_ring_sign(ring, wb_buffer_slice(&text), sig));
     WB_TRY(wb_buffer_add(&text, ".", 1));
     WB_TRY(add_part(&text, wb_slice_of(sig, sizeof sig)));
-    if (text.len > WB_LINK_MAX_BYTES) return no_token(code, WB_E_SIZE, err);
     WB_TRY(wb_arena_dup(arena, wb_buffer_slice(&text), &made));
     WB_TRY(wb_token_parse(made, arena, &again, code));
     if (*code != WB_E_NONE) return no_token(code, *code, err);
@@ -220,6 +219,8 @@ wb_status wb_mint_chain(const wb_mint_parent *parent, wb_policy_chain policy, wb
     wb_chain chain = {0};
     size_t sum = jws.len;
     if (parent && !parent->linked && policy == WB_CHAIN_FULL) {
+        *code = WB_E_CHAIN_ROOT; /* accepted without its ancestors: nobody above vouches for it */
+        if (parent->chain->n != parent->leaf->dep + 1u) return WB_ERR_REJECTED;
         *code = WB_E_CHAIN_LEN;
         if (parent->chain->n >= WB_CHAIN_MAX_LINKS) return WB_ERR_REJECTED;
         chain = *parent->chain;

@@ -60,7 +60,8 @@ WB_MUST_USE wb_status wb_token_mint(wb_key_ring *ring, const wb_claims *claims, 
 
 /** The chain to send (TOKENS section 7.7): `full` the parent's chain and the new token, `leaf` the
  *  latter alone; a root (also a LINK root) is alone anyway. Slices are borrowed.
- *  Errors  REJECTED too many links or bytes (code WB_E_CHAIN_LEN or WB_E_SIZE) */
+ *  Errors  REJECTED too many links or bytes (code WB_E_CHAIN_LEN or WB_E_SIZE), or `full` of a chain that
+ *          was accepted without its root (WB_E_CHAIN_ROOT) */
 WB_MUST_USE wb_status wb_mint_chain(const wb_mint_parent *parent, wb_policy_chain policy,
                                     wb_slice jws, wb_chain *out, wb_token_code *code);
 

@@ -249,20 +249,96 @@ static void what_cannot_verify_is_refused_with_the_code_of_its_check(void **stat
     }
 }
 
+static const char quotes[1 << 20] = {[0 ...(1 << 20) - 1] = '"'}; /* each takes two bytes */
+
+static void widen(wb_claims *c)
+{
+    c->has_scp = true;
+    c->n_scp = WB_SCP_MAX;
+    for (size_t i = 0; i < c->n_scp; i++) c->scp[i] = wb_slice_of(quotes, 64 - i);
+}
+
 static void a_payload_above_its_limit_is_not_minted(void **state)
 {
     token_fixture *f = *state;
-    static const char quotes[128] = {[0 ... 127] = '"'}; /* each takes two bytes */
-    wb_claims c = f->root;
+    wb_claims c = f->root, out = {0};
     wb_slice jws = {0};
+    wb_chain chain;
     wb_token_code code;
-    c.has_scp = true;
-    c.n_scp = WB_SCP_MAX;
-    for (size_t i = 0; i < c.n_scp; i++) c.scp[i] = wb_slice_of(quotes, 64 - i);
-    c.mid = c.ctx = c.tsk = wb_slice_of(quotes, sizeof quotes);
+    widen(&c);
+    c.mid = c.ctx = c.tsk = wb_slice_of(quotes, WB_TEXT_MAX_BYTES);
     assert_int_equal(wb_token_mint(f->a, &c, f->arena, &jws, &code, NULL), WB_ERR_REJECTED);
     assert_code("quotes everywhere", code, WB_E_SIZE);
+    c.mid = wb_slice_of(quotes, sizeof quotes);
+    assert_int_equal(wb_token_mint(f->a, &c, f->arena, &jws, &code, NULL), WB_ERR_REJECTED);
+    assert_code("a megabyte of quotes", code, WB_E_SIZE);
     assert_null(jws.ptr);
+    widen(&f->root); /* what a child copies may be too much as well */
+    wb_mint_parent parent = parent_of(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    ask.message_id = ask.context_id = ask.task_id = wb_slice_of(quotes, WB_TEXT_MAX_BYTES);
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &out, &code, NULL), WB_ERR_REJECTED);
+    assert_code("a child's", code, WB_E_SIZE);
+}
+
+static void a_payload_at_its_limit_is_minted(void **state)
+{
+    token_fixture *f = *state;
+    wb_slice jws = {0};
+    wb_token_code code = WB_E_NONE;
+    size_t len = 1; /* of the message id: text of one byte a character */
+    widen(&f->root);
+    f->root.ctx = wb_slice_of(quotes, 40);
+    static const char text[WB_TEXT_MAX_BYTES] = {[0 ... WB_TEXT_MAX_BYTES - 1] = 'm'};
+    for (; code == WB_E_NONE && len <= sizeof text; len++) {
+        f->root.mid = wb_slice_of(text, len);
+        (void)!wb_token_mint(f->a, &f->root, f->arena, &jws, &code, NULL);
+    }
+    assert_code("one byte too many", code, WB_E_SIZE);
+    assert_int_equal(memcmp(jws.ptr, "eyJ", 3), 0);
+    const uint8_t *dot = memchr(jws.ptr, '.', jws.len);
+    const uint8_t *second = memchr(dot + 1, '.', jws.len - (size_t)(dot + 1 - jws.ptr));
+    assert_int_equal(second - dot - 1, WB_B64URL_LEN(WB_PAYLOAD_MAX_BYTES));
+}
+
+/* B's acceptance becomes C's: the child is the leaf, below the root. */
+static wb_mint_parent parent_of_c(token_fixture *f, wb_chain *chain)
+{
+    wb_mint_parent parent = {.leaf = &f->child, .chain = chain, .free = f->child.lim};
+    *chain = f->in.chain;
+    wb_token_hash(f->child_jws, parent.leaf_hash);
+    return parent;
+}
+
+static void a_loop_over_the_whole_chain_is_seen(void **state)
+{
+    static const struct {
+        const char *aud;
+        wb_token_code expected;
+    } cases[] = {{ID_A, WB_E_LOOP}, {ID_B, WB_E_LOOP}, {ID_C, WB_E_LOOP}, {ID_D, WB_E_NONE}};
+    token_fixture *f = *state;
+    wb_chain chain;
+    wb_claims out = {0};
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_mint_parent parent = parent_of_c(f, &chain);
+        wb_mint_ask ask = ask_of_b(f);
+        wb_token_code code;
+        ask.iss = WB_S(ID_C);
+        ask.aud = wb_slice_str(cases[i].aud);
+        wb_status st = wb_mint_fill(&parent, &ask, f->arena, &out, &code, NULL);
+        assert_code(cases[i].aud, code, cases[i].expected);
+        assert_int_equal(st, cases[i].expected ? WB_ERR_REJECTED : WB_OK);
+        ask.callbacks = true;
+        assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &out, &code, NULL), WB_OK);
+    }
+    wb_mint_parent parent = parent_of_c(f, &chain);
+    wb_mint_ask ask = ask_of_b(f);
+    wb_token_code code;
+    ask.iss = WB_S(ID_C);
+    ask.aud = WB_S(ID_D);
+    chain.links[0] = WB_S("what the journal lost");
+    assert_int_equal(wb_mint_fill(&parent, &ask, f->arena, &out, &code, NULL), WB_ERR_REJECTED);
+    assert_code("an unreadable ancestor", code, WB_E_SYNTAX);
 }
 
 static void the_example_tokens_come_out_to_the_byte(void **state)
@@ -406,15 +482,28 @@ static void the_sent_chain_obeys_policy_and_limits(void **state)
     assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code), WB_OK);
     assert_int_equal(sent.n, 2);
     assert_true(wb_slice_eq(sent.links[1], f->child_jws));
+    f->root.dep = 1; /* accepted as a lone leaf: its root is nowhere */
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
+                     WB_ERR_REJECTED);
+    assert_code("a chain without its root", code, WB_E_CHAIN_ROOT);
+    f->root.dep = 7;
     chain.n = WB_CHAIN_MAX_LINKS;
     assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
                      WB_ERR_REJECTED);
     assert_code("a ninth link", code, WB_E_CHAIN_LEN);
+    f->root.dep = 6;
     chain.n = 7;
     for (size_t i = 0; i < chain.n; i++) chain.links[i].len = 4000;
     assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
                      WB_ERR_REJECTED);
     assert_code("28 000 bytes", code, WB_E_SIZE);
+    chain.links[0].len = 0; /* 24 576 in all */
+    chain.links[1].len = WB_CHAIN_MAX_BYTES - 5 * 4000 - f->child_jws.len;
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code), WB_OK);
+    chain.links[0].len = 1;
+    assert_int_equal(wb_mint_chain(&parent, WB_CHAIN_FULL, f->child_jws, &sent, &code),
+                     WB_ERR_REJECTED);
+    assert_code("24 577 bytes", code, WB_E_SIZE);
 }
 
 int main(void)
@@ -424,6 +513,8 @@ int main(void)
         TEST(an_ask_above_the_pool_is_denied),
         TEST(what_cannot_verify_is_refused_with_the_code_of_its_check),
         TEST(a_payload_above_its_limit_is_not_minted),
+        TEST(a_payload_at_its_limit_is_minted),
+        TEST(a_loop_over_the_whole_chain_is_seen),
         TEST(the_example_tokens_come_out_to_the_byte),
         TEST(the_same_ask_gives_the_same_token),
         TEST(a_root_has_the_defaults),

@@ -104,6 +104,9 @@ static void sizes_are_checked_at_their_exact_limits(void **state)
     long_text[4] = '.';
     long_text[5 + 3415] = '.';
     assert_code("payload of 3415", parse(f, wb_slice_of(long_text, 3600), &out), WB_E_SIZE);
+    memset(long_text, 'A', sizeof long_text);
+    long_text[4] = long_text[5 + 3414] = '.';
+    assert_code("payload of 3414", parse(f, wb_slice_of(long_text, 3600), &out), WB_E_B64);
 }
 
 static void headers_say_exactly_what_they_must(void **state)

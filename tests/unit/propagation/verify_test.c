@@ -144,6 +144,7 @@ CHANGE(exp_unlimited, f->child.exp = f->child.dln = WB_NOLIM)
 CHANGE(exp_at_601, f->child.exp = f->child.iat + 601)
 CHANGE(exp_at_600, f->child.exp = f->child.iat + 600)
 CHANGE(dln_before_exp, f->child.dln = f->child.exp - 1)
+CHANGE(dln_at_exp, f->child.dln = f->child.exp)
 CHANGE(root_dln_too_far, f->root.dln = f->root.iat + 86401)
 CHANGE(root_dln_at_a_day, f->root.dln = f->root.iat + 86400)
 
@@ -191,6 +192,7 @@ static void each_refusal_has_its_code(void **state)
         {"exp 601 s after iat", exp_at_601, NULL, WB_E_TTL},
         {"dln before exp", dln_before_exp, NULL, WB_E_TTL},
         {"an ancestor's dln beyond a day", root_dln_too_far, NULL, WB_E_TTL},
+        {"dln at exp", dln_at_exp, NULL, WB_E_NONE},
         {"exp 600 s after iat", exp_at_600, NULL, WB_E_NONE},
         {"dln a day after iat", root_dln_at_a_day, NULL, WB_E_NONE},
         {"the second own id", aud_second_own_id, NULL, WB_E_NONE},
@@ -290,6 +292,7 @@ static void each_chain_rule_has_its_code(void **state)
 
 CHANGE(broken_leaf_and_root, f->in.chain.links[0] = WB_S("..");
        f->in.chain.links[1] = WB_S("e30=.e30.AAAA"))
+CHANGE(broken_leaf_long_root, long_link(f); f->in.chain.links[1] = WB_S(".."))
 CHANGE(nine_links_one_long, nine_links(f); long_link(f))
 CHANGE(aud_and_expired, aud_other(f); f->in.now_s = NOW + 1000)
 CHANGE(future_and_ttl, exp_at_iat(f); f->in.now_s = NOW - 100)
@@ -321,6 +324,7 @@ static void of_two_faults_the_earlier_step_counts(void **state)
     static const world_case cases[] = {
         {"carrier before length", NULL, bad_carrier, WB_E_CARRIER},
         {"length before size", NULL, nine_links_one_long, WB_E_CHAIN_LEN},
+        {"size of all before the form of one", NULL, broken_leaf_long_root, WB_E_SIZE},
         {"leaf before root", NULL, broken_leaf_and_root, WB_E_B64},
         {"audience before expiry", aud_and_expired, NULL, WB_E_AUD},
         {"future before bounds", future_and_ttl, NULL, WB_E_IAT_FUTURE},
@@ -346,6 +350,22 @@ static void of_two_faults_the_earlier_step_counts(void **state)
         {"root row before pair rows", root_row_before_pairs, NULL, WB_E_CHAIN_SUB},
     };
     check_worlds(cases, WB_COUNT(cases));
+}
+
+static void chains_are_bounded_in_links_and_bytes(void **state)
+{
+    static char text[WB_LINK_MAX_BYTES];
+    token_fixture *f = *state;
+    memset(text, 'A', sizeof text);
+    for (size_t i = 0; i < WB_CHAIN_MAX_LINKS; i++)
+        f->in.chain.links[i] = wb_slice_of(text, WB_CHAIN_MAX_BYTES / WB_CHAIN_MAX_LINKS);
+    f->in.chain.n = WB_CHAIN_MAX_LINKS;
+    assert_code("24 576 bytes in 8 links", fixture_verify(f).code, WB_E_SYNTAX);
+    f->in.chain.links[0].len++;
+    assert_code("24 577 bytes", fixture_verify(f).code, WB_E_SIZE);
+    f->in.chain.links[0].len = WB_LINK_MAX_BYTES;
+    f->in.chain.n = 1;
+    assert_code("a link of 4096 bytes", fixture_verify(f).code, WB_E_SYNTAX);
 }
 
 static void times_are_exact_to_the_second(void **state)
@@ -485,6 +505,22 @@ static void a_lone_leaf_is_linked_not_continued(void **state)
     assert_int_equal(wb_verdict_decide(&r, WB_REPLAY_NEW, false).kind, WB_VERDICT_LINK);
 }
 
+static void a_lone_root_is_a_whole_chain(void **state)
+{
+    token_fixture *f = *state;
+    f->root.aud = WB_S(ID_C);
+    f->root_jws = fixture_mint(f, f->a, &f->root);
+    f->in.chain = (wb_chain){.links = {f->root_jws}, .n = 1};
+    f->in.message.method = WB_S("SendMessage");
+    f->in.message.message_id = f->root.mid;
+    f->in.message.context_id = (wb_slice){0};
+    memcpy(f->in.message.digest, f->root.bdg, sizeof f->root.bdg);
+    wb_verify_result r = fixture_verify(f);
+    assert_code("a lone root", r.code, WB_E_NONE);
+    assert_true(r.proven);
+    assert_int_equal(fixture_verdict(f).kind, WB_VERDICT_CONTINUE);
+}
+
 static void what_is_signed_wins_over_the_header(void **state)
 {
     token_fixture *f = *state;
@@ -621,12 +657,14 @@ int main(void)
         cmocka_unit_test(each_refusal_has_its_code),
         cmocka_unit_test(each_chain_rule_has_its_code),
         cmocka_unit_test(of_two_faults_the_earlier_step_counts),
+        TEST(chains_are_bounded_in_links_and_bytes),
         TEST(times_are_exact_to_the_second),
         TEST(cut_and_spliced_chains_are_refused),
         TEST(one_order_of_three_links_passes),
         TEST(no_flipped_byte_continues),
         TEST(an_unknown_ancestor_leaves_the_chain_unproven),
         TEST(a_lone_leaf_is_linked_not_continued),
+        TEST(a_lone_root_is_a_whole_chain),
         TEST(what_is_signed_wins_over_the_header),
         TEST(the_table_of_verdicts_holds),
         TEST(soft_codes_link_unless_required),
