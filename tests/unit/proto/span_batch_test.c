@@ -376,6 +376,23 @@ static void a_length_that_needs_fewer_bytes_shrinks_every_envelope(void **state)
     assert_true(wb_slice_eq(f->read.body, in_envelope(m, good_ids(m))));
 }
 
+/* A length on two bytes that one would hold: who is not edited keeps it, beside one who is. */
+static void a_long_winded_head_stays_beside_an_edited_span(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    wb_slice ids = good_ids(m);
+    const uint8_t head[] = {2 << 3 | 2, (uint8_t)(ids.len | 0x80), 0};
+    wb_slice with_attr[] = {ids, make_len(m, 9, make_len(m, 1, WB_S("key.x")))};
+    wb_slice spans[] = {{head, sizeof head}, ids, make_len(m, 2, make_joined(m, with_attr, 2))};
+    wb_slice left[] = {spans[0], ids, make_len(m, 2, ids)};
+    wb_batch *batch = walked(f, in_envelope_all(m, make_joined(m, spans, 3)));
+    wb_batch_mask(batch, &batch->spans[1].attrs, batch->spans[1].attrs.first);
+    write_and_open(f, batch);
+    assert_true(wb_slice_eq(f->read.body, in_envelope_all(m, make_joined(m, left, 3))));
+    assert_true(wb_slice_eq(wb_span_batch_row(&f->read, 0).span, ids));
+}
+
 static void a_resource_that_was_absent_can_get_attributes(void **state)
 {
     fixture *f = *state;
@@ -561,6 +578,7 @@ int main(void)
         CASE(random_edits_render_to_what_was_asked),
         CASE(rendering_twice_gives_the_same),
         CASE(a_length_that_needs_fewer_bytes_shrinks_every_envelope),
+        CASE(a_long_winded_head_stays_beside_an_edited_span),
         CASE(a_resource_that_was_absent_can_get_attributes),
         CASE(what_was_appended_can_be_found_and_taken_back),
         CASE(a_span_can_move_to_another_trace),
