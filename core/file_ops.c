@@ -168,6 +168,7 @@ static int walk_names(DIR *stream, int (*each)(void *arg, const char *name), voi
 {
     for (;;) {
         errno = 0;
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of our own */
         const struct dirent *entry = readdir(stream);
         if (!entry) return -errno;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;

@@ -99,7 +99,8 @@ static int read_options(int argc, char **argv, options *out)
         {"help", no_argument, NULL, OPT_HELP},
         {NULL, 0, NULL, 0},
     };
-    out->config_path = getenv("WAYBILL_CONFIG");
+    out->config_path = getenv("WAYBILL_CONFIG"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         switch (c) {
         case OPT_NAME: out->name = optarg; break;

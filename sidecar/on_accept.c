@@ -137,7 +137,7 @@ static void answer_from(wb_request *r, accept_call *a, const Waybill__V1__Accept
     wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
     bool joined = row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
     wb_id id;
-    memcpy(id.b, row->id.data, sizeof id.b);
+    WB_ASSERT(wb_request_id(&row->id, &id) && row->trace_id.data && row->span_id.data);
     memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
     memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
     if (parent) wb_traceparent_format(&context, parent);

@@ -75,9 +75,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: nng_echo URL CONTEXTS MAX_DELAY_MS\n");
         return 2;
     }
-    int contexts = atoi(argv[2]);
+    long contexts = strtol(argv[2], NULL, 10);
     if (contexts < 1 || contexts > MAX_CONTEXTS) return 2;
-    max_delay_ms = (unsigned)atoi(argv[3]);
+    max_delay_ms = (unsigned)strtoul(argv[3], NULL, 10);
     check(nng_rep0_open(&socket), "open");
     check(nng_listener_create(&listener, socket, argv[1]), "create");
     check(nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, MAX_MESSAGE_BYTES), "limit");
