@@ -18,8 +18,9 @@ WB_MUST_USE wb_status wb_trust_file_parse(wb_slice text, wb_arena *scratch, wb_a
 /** Write one issuer. NO_MEMORY the buffer's limit. */
 WB_MUST_USE wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buffer *out);
 
-/** The bytes of `dir_fd`/`name`, a regular file that others may not write to, into `out`.
- *  Errors  NOT_FOUND | CONFIG not such a file, or more than WB_TRUST_FILE_MAX_BYTES | NO_MEMORY */
+/** The bytes of `dir_fd`/`name`, a regular file that others may not write to, into `out`; of one that is
+ *  too large, one byte more than wb_trust_file_parse takes.
+ *  Errors  NOT_FOUND | CONFIG not such a file | NO_MEMORY */
 WB_MUST_USE wb_status wb_trust_file_get(int dir_fd, const char *name, wb_buffer *out,
                                         wb_error *err);
 

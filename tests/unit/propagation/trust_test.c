@@ -313,6 +313,42 @@ static void adding_refuses_what_loading_would(void **state)
     assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &key, NULL), WB_ERR_CONFIG);
     put_for(f, ID_A, ISSUER(ID_B, "", ""));
     assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &key, NULL), WB_ERR_CONFIG);
+    put_for(f, ID_A, ISSUER(ID_A, "", ""));
+    char path[256], name[WB_TRUST_NAME_LEN + 1];
+    wb_trust_file_name(WB_S(ID_A), name);
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    assert_int_equal(chmod(path, 0666), 0); /* who knows who wrote it */
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &key, NULL), WB_ERR_CONFIG);
+}
+
+static void a_file_larger_than_64_kib_is_refused(void **state)
+{
+    static char text[WB_TRUST_FILE_MAX_BYTES + 2];
+    dir_fixture *f = *state;
+    memset(text, ' ', sizeof text - 1);
+    memcpy(text, ISSUER(ID_A, "", ""), strlen(ISSUER(ID_A, "", "")));
+    put_for(f, ID_A, text);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), SIZE_MAX);
+    text[WB_TRUST_FILE_MAX_BYTES] = '\0';
+    put_for(f, ID_A, text);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 0);
+}
+
+static void a_65th_key_is_not_added(void **state)
+{
+    dir_fixture *f = *state;
+    wb_trust_key key = {.exp = UINT64_MAX};
+    for (uint8_t i = 0; i <= WB_TRUST_KEYS_MAX; i++) {
+        wb_key_ring *ring = fixture_ring(i);
+        memcpy(key.x, wb_key_ring_public(ring), sizeof key.x);
+        wb_key_ring_free(ring);
+        assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &key, NULL),
+                         i < WB_TRUST_KEYS_MAX ? WB_OK : WB_ERR_FULL);
+    }
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), WB_TRUST_KEYS_MAX);
 }
 
 static void an_added_key_is_believed_and_raises_the_sequence(void **state)
@@ -353,6 +389,8 @@ int main(void)
         TEST(a_sequence_may_not_fall),
         TEST(two_entries_for_one_issuer_are_both_refused),
         TEST(adding_refuses_what_loading_would),
+        TEST(a_file_larger_than_64_kib_is_refused),
+        TEST(a_65th_key_is_not_added),
         TEST(an_added_key_is_believed_and_raises_the_sequence),
     };
     return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
