@@ -253,7 +253,9 @@ static void hang_in(wb_tree *tree, const joiner *by_id, wb_tree_node **in_order)
 {
     for (size_t i = 0; i < by_id->n; i++) settle(by_id, in_order[i], i + 1);
     for (size_t i = 0; i < by_id->n; i++) {
-        wb_tree_node *node = in_order[i], *parent = parent_of(by_id, node);
+        wb_tree_node *node = in_order[i];
+        WB_ASSERT(node);
+        wb_tree_node *parent = parent_of(by_id, node);
         if (!parent && !WB_ID_ABSENT(node->parent_id)) node->is_orphan = true;
         add_child(parent ? parent : &tree->top, node);
     }
