@@ -288,7 +288,7 @@ static void a_payload_at_its_limit_is_minted(void **state)
     wb_token_code code = WB_E_NONE;
     size_t len = 1; /* of the message id: text of one byte a character */
     widen(&f->root);
-    f->root.ctx = wb_slice_of(quotes, 50);
+    f->root.ctx = wb_slice_of(quotes, 100);
     static const char text[WB_TEXT_MAX_BYTES] = {[0 ... WB_TEXT_MAX_BYTES - 1] = 'm'};
     for (; code == WB_E_NONE && len <= sizeof text; len++) {
         f->root.mid = wb_slice_of(text, len);

@@ -114,6 +114,41 @@ static void our_member_leads_and_others_stay(void **state)
     }
 }
 
+/* `a` and `b` around what makes the header `len` characters long together with our member. */
+static size_t sent_with(size_t key_len, size_t value_len, const char *rest, char *out)
+{
+    char received[2048], text[600];
+    memset(text, 'k', sizeof text);
+    (void)snprintf(received, sizeof received, "%.*s=%.*s%s", (int)key_len, text, (int)value_len,
+                   text, rest);
+    return wb_tracestate_with_acceptance(wb_slice_str(received), &acceptance, out);
+}
+
+static void lengths_are_exact(void **state)
+{
+    enum { OURS = 3 + WB_ID_HEX, LEFT = WB_TRACESTATE_MAX_BYTES - OURS };
+    char out[WB_TRACESTATE_MAX_BYTES + 1];
+    (void)state;
+    assert_int_equal(sent_with(256, 1, "", out), OURS + 1 + 258);
+    assert_int_equal(sent_with(257, 1, "", out), OURS); /* too long a key spoils the header */
+    assert_int_equal(sent_with(1, 256, "", out), OURS + 1 + 258);
+    assert_int_equal(sent_with(1, 257, "", out), OURS);
+    /* 128 characters stay when something must go, 129 do not */
+    char filler[400];
+    (void)snprintf(filler, sizeof filler, ",x=%0250d", 7); /* all fits */
+    assert_int_equal(sent_with(1, 126, filler, out), OURS + 1 + 128 + 1 + 252);
+    (void)snprintf(filler, sizeof filler, ",x=%0250d,y=%0100d", 7, 7);
+    assert_int_equal(sent_with(1, 126, filler, out), OURS + 1 + 128 + 1 + 102);
+    assert_int_equal(sent_with(1, 127, filler, out), OURS + 1 + 102);
+    /* the last that fits fits to the byte */
+    (void)snprintf(filler, sizeof filler, ",x=%0124d,y=%0124d,z=%0*d", 7, 7,
+                   LEFT - (1 + 128) - 2 * (1 + 126) - (1 + 2), 7);
+    assert_int_equal(sent_with(1, 126, filler, out), WB_TRACESTATE_MAX_BYTES);
+    (void)snprintf(filler, sizeof filler, ",x=%0124d,y=%0124d,z=%0*d", 7, 7,
+                   LEFT - (1 + 128) - 2 * (1 + 126) - (1 + 2) + 1, 7);
+    assert_int_equal(sent_with(1, 126, filler, out), OURS + 1 + 128 + 2 * (1 + 126));
+}
+
 static void a_33rd_member_pushes_out_the_last(void **state)
 {
     char received[512] = "", out[WB_TRACESTATE_MAX_BYTES + 1];
@@ -156,6 +191,7 @@ static void the_acceptance_is_read_back(void **state)
     assert_false(wb_tracestate_acceptance(WB_S(""), &id));
     assert_false(wb_tracestate_acceptance(WB_S("a=1"), &id));
     assert_false(wb_tracestate_acceptance(WB_S("wb=12"), &id));
+    assert_false(wb_tracestate_acceptance(WB_S(WB ",broken"), &id));
     assert_false(wb_tracestate_acceptance(WB_S("wb=" ZEROS), &id));
     assert_false(wb_tracestate_acceptance(WB_S("xwb=0102030405060708090a0b0c0d0e0f10"), &id));
     assert_int_equal(id.b[0], 9);
@@ -172,6 +208,7 @@ int main(void)
         cmocka_unit_test(good_traceparents_are_read),
         cmocka_unit_test(version_00_is_sent),
         cmocka_unit_test(our_member_leads_and_others_stay),
+        cmocka_unit_test(lengths_are_exact),
         cmocka_unit_test(a_33rd_member_pushes_out_the_last),
         cmocka_unit_test(long_members_go_before_those_at_the_right),
         cmocka_unit_test(the_acceptance_is_read_back),
