@@ -36,9 +36,8 @@ BINDINGS = ["JSONRPC", "HTTP+JSON"]
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The SDK logs what agents raise on purpose; a loaded machine may need more than a second."""
-    monkeypatch.setattr(waybill_client, "CALL_S", 10.0)
+def quiet() -> Iterator[None]:
+    """The SDK logs what agents raise on purpose."""
     logging.getLogger("a2a").setLevel(logging.CRITICAL)
     yield
     logging.getLogger("a2a").setLevel(logging.NOTSET)

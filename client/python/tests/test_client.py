@@ -81,6 +81,7 @@ def alone(folder: object) -> waybill.Waybill:
     return waybill.Waybill(socket=f"{folder}/ipc.sock", name="alone")
 
 
+@pytest.mark.on_time
 def test_a_delegation_goes_unsigned_within_a_second_then_at_once(alone: waybill.Waybill) -> None:
     began = time.monotonic()
     first = delegate(alone)
@@ -96,12 +97,14 @@ def test_a_delegation_goes_unsigned_within_a_second_then_at_once(alone: waybill.
     assert alone.stats.unsigned_delegations == 2 and alone.stats.unverified_acceptances == 1
 
 
+@pytest.mark.on_time
 def test_an_unverified_acceptance_never_joins_the_claimed_trace(alone: waybill.Waybill) -> None:
     claimed = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     accepted = alone.accept(method="SendMessage", message_id="m", traceparent=claimed)
     assert accepted.context.trace_id.hex() not in claimed
 
 
+@pytest.mark.on_time
 def test_telling_does_not_wait_for_a_sidecar_that_is_away(alone: waybill.Waybill) -> None:
     delegation = delegate(alone)
     began = time.monotonic()
@@ -112,6 +115,7 @@ def test_telling_does_not_wait_for_a_sidecar_that_is_away(alone: waybill.Waybill
     assert alone.stats.unconfirmed == 2
 
 
+@pytest.mark.on_time
 def test_fail_means_fail(folder: object) -> None:
     wb = waybill.Waybill(socket=f"{folder}/ipc.sock", on_unavailable="fail")
     with pytest.raises(waybill.Unavailable):
@@ -120,6 +124,7 @@ def test_fail_means_fail(folder: object) -> None:
         wb.accept(method="SendMessage", message_id="m")
 
 
+@pytest.mark.on_time
 def test_the_environment_can_say_fail(folder: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYBILL_DELEGATE_ON_UNAVAILABLE", "fail")
     with pytest.raises(waybill.Unavailable):
@@ -127,13 +132,14 @@ def test_the_environment_can_say_fail(folder: object, monkeypatch: pytest.Monkey
 
 
 def test_who_enforces_lets_nothing_in_while_its_sidecar_is_away(
-    sidecars: Callable[..., kit.Sidecar],
+    sidecars: Callable[..., kit.Sidecar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sidecar = sidecars("strict", config="trust: {mode: enforce}\n")
     wb = waybill.Waybill(socket=sidecar.socket)
     with pytest.raises(waybill.Refused):
         wb.accept(method="SendMessage", message_id="m")
     sidecar.kill9()
+    monkeypatch.setattr(client, "CALL_S", 0.2)
     with pytest.raises(waybill.Unavailable):
         wb.accept(method="SendMessage", message_id="m")
     assert delegate(wb).local
@@ -153,12 +159,13 @@ def test_spans_never_wait_for_a_sidecar_that_is_away(alone: waybill.Waybill) -> 
 
 
 def test_when_the_sidecar_comes_what_waits_is_delivered_and_the_breaker_closes(
-    sidecars: Callable[..., kit.Sidecar],
+    sidecars: Callable[..., kit.Sidecar], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sidecar = sidecars("late")
     sidecar.stop()
     wb = waybill.Waybill(socket=sidecar.socket, name="late")
-    with wb.span("early"):
+    with monkeypatch.context() as patch, wb.span("early"):
+        patch.setattr(client, "CALL_S", 0.2)
         assert delegate(wb).local
     sidecar.start()
     kit.wait_until(lambda: wb.stats.spans_buffered == 0)
@@ -197,10 +204,8 @@ def test_a_full_or_stopping_sidecar_closes_no_agent(
 
 
 def test_requests_in_hand_at_a_kill_are_answered_after_the_restart(
-    sidecar: kit.Sidecar, wb: waybill.Waybill, store: Store, monkeypatch: pytest.MonkeyPatch
+    sidecar: kit.Sidecar, wb: waybill.Waybill, store: Store
 ) -> None:
-    # The restart of a loaded machine may take a second.
-    monkeypatch.setattr(client, "CALL_S", 20.0)
     made: list[waybill.Delegation] = []
     asked: list[int] = []
     unanswered: list[int] = []
