@@ -79,18 +79,19 @@ static bool snapshot_is_due(wb_journal *j)
     uint64_t base = last ? last->base_seq : 0;
     uint64_t enough = 4 * (last ? last->bytes : 0);
     if (enough < j->segment_bytes / 4) enough = j->segment_bytes / 4;
-    if (j->safe_seq <= base) return false;
-    if (j->state_bytes > enough) return true;
-    if (delivered_above(j, base)) return true;
+    if (j->state_bytes > enough || delivered_above(j, base)) return true;
     return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) &&
            nearly_full(j);
 }
 
 static wb_status begin_snapshot(wb_journal *j, wb_error *err)
 {
+    const wb_snapshot_info *last = newest(j);
     wb_snapshot_place place = wb_journal_snapshot_place(j);
-    wb_snapshot_info info = {.journal_id = j->id, .base_seq = j->safe_seq};
     j->state_bytes = 0; /* if it fails, the next attempt is not at once */
+    if (last && last->base_seq == j->safe_seq)
+        WB_TRY(wb_journal_mark(j, err)); /* else it would replace the last one, not join it */
+    wb_snapshot_info info = {.journal_id = j->id, .base_seq = j->safe_seq};
     return wb_snapshot_begin(&j->draft, &place, info, err);
 }
 
@@ -106,17 +107,18 @@ static wb_status copy_slice(wb_journal *j, wb_error *err)
     return WB_OK;
 }
 
-/* One slice, if a snapshot is being taken or due. */
-static void snapshot_step(wb_journal *j)
+/* One slice, if a snapshot is being taken or due. Returns whether it was copied. */
+static bool snapshot_step(wb_journal *j)
 {
     wb_snapshot_place place = wb_journal_snapshot_place(j);
     wb_status status = WB_OK;
     if (!j->draft.active) {
-        if (!snapshot_is_due(j)) return;
+        if (!snapshot_is_due(j)) return false;
         status = begin_snapshot(j, NULL);
     }
     if (status == WB_OK) status = copy_slice(j, NULL);
     if (status != WB_OK) wb_snapshot_abandon(&j->draft, &place); /* it will be due again */
+    return status == WB_OK;
 }
 
 wb_status wb_journal_snapshot_now(wb_journal *j, wb_error *err)
@@ -236,9 +238,9 @@ bool wb_journal_idle(wb_journal *j)
 {
     if (j->pending.len > 0) return false; /* the tables are ahead of the disk */
     if ((j->tables_stale || j->must_roll) && !get_up(j)) return false;
-    snapshot_step(j);
+    bool copied = snapshot_step(j);
     bool trimmed = trim_step(j);
-    return trimmed || j->draft.active;
+    return copied || trimmed;
 }
 
 /* ---- the spare ---- */

@@ -78,6 +78,9 @@ WB_MUST_USE wb_status wb_journal_apply(wb_journal *journal, const wb_entry *entr
 WB_MUST_USE wb_status wb_journal_roll(wb_journal *journal, uint64_t first_seq, uint64_t skipped,
                                       wb_error *err);
 
+/** Commit a frame without entries. Errors as append and commit. */
+WB_MUST_USE wb_status wb_journal_mark(wb_journal *journal, wb_error *err);
+
 /** Take over a segment at the list's end; *segment becomes NULL. */
 WB_MUST_USE wb_status wb_journal_push_segment(wb_journal *journal, wb_segment **segment);
 

@@ -308,6 +308,13 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
     return status;
 }
 
+wb_status wb_journal_mark(wb_journal *j, wb_error *err)
+{
+    uint64_t seq;
+    WB_TRY(wb_journal_append(j, NULL, 0, &seq, err));
+    return wb_journal_commit(j, err);
+}
+
 /* ---- open and close ---- */
 
 /* Is it the directory's owner who must act, or can waiting help? */
@@ -427,12 +434,10 @@ wb_status wb_journal_open(const wb_journal_options *options, wb_journal **out,
  * them can be told from a torn end. */
 static void mark_end(wb_journal *j)
 {
-    uint64_t seq;
     if (j->proven || j->tables_stale || j->must_roll) return;
     forget_pending(j);
     j->next_seq = j->safe_seq + 1;
-    wb_status status = wb_journal_append(j, NULL, 0, &seq, NULL);
-    if (status == WB_OK) status = wb_journal_commit(j, NULL);
+    wb_status status = wb_journal_mark(j, NULL);
     (void)status; /* without it nothing is lost but that */
 }
 
