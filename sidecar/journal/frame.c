@@ -139,6 +139,7 @@ wb_frame_look wb_frame_parse(wb_slice bytes, uint64_t room, const wb_frame_home 
         .entries = {p + WB_FRAME_HEADER, len - WB_FRAME_HEADER},
     };
     if (view.durable_seq >= view.seq || wb_get_u32(p + AT_ZERO) != 0) return WB_FRAME_BAD;
+    if (view.seq > WB_JOURNAL_NUMBER_MAX) return WB_FRAME_BAD;
     if (!entries_fill(view.entries, view.n_entries)) return WB_FRAME_BAD;
     *out = view;
     return WB_FRAME_GOOD;

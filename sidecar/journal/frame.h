@@ -12,6 +12,10 @@ enum {
     WB_FRAME_MAX_BYTES = 16 * 1024 * 1024, /* header and padding included */
 };
 
+/* No sequence and no segment number goes beyond: there is room for a frame each nanosecond for 146
+ * years, and sums of two cannot overflow. */
+#define WB_JOURNAL_NUMBER_MAX (UINT64_C(1) << 62)
+
 /** What a frame belongs to; it makes every other segment's frames fail their check here. */
 typedef struct wb_frame_home {
     uint8_t magic[8]; /* random, of the segment */

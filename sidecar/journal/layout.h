@@ -4,12 +4,11 @@
 #ifndef WAYBILL_SIDECAR_JOURNAL_LAYOUT_H
 #define WAYBILL_SIDECAR_JOURNAL_LAYOUT_H
 
+#include "sidecar/journal/frame.h"
+
 #include <endian.h>
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Version of segments and snapshots. A file of a higher one is left untouched and ends the start. */
 #define WB_JOURNAL_VERSION UINT32_C(1)
@@ -71,7 +70,7 @@ static inline bool wb_numbered_parse(const char *name, const char *prefix, uint6
             return false;
     }
     *number = value;
-    return true;
+    return value <= WB_JOURNAL_NUMBER_MAX;
 }
 
 #endif

@@ -65,6 +65,8 @@ static wb_segment_look look_at_sector(const uint8_t *sector, uint64_t file_bytes
         .end = WB_SEGMENT_FRAMES_AT,
     };
     if (found.first_seq == 0 || found.skipped >= found.first_seq) return WB_SEGMENT_DAMAGED;
+    if (found.first_seq > WB_JOURNAL_NUMBER_MAX || found.home.segment > WB_JOURNAL_NUMBER_MAX)
+        return WB_SEGMENT_DAMAGED;
     if (found.bytes > WB_SEGMENT_MAX_BYTES || file_bytes > WB_SEGMENT_MAX_BYTES)
         return WB_SEGMENT_DAMAGED;
     memcpy(found.home.journal_id.b, sector + AT_ID, sizeof found.home.journal_id.b);

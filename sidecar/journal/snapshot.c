@@ -221,8 +221,9 @@ static wb_status take_end(wb_snapshot_info *info, wb_slice payload, uint64_t sli
     if (payload.len != END_PAYLOAD || wb_get_u64(payload.ptr + 8) != slices)
         return corrupt(err, "its end");
     info->durable_seq = wb_get_u64(payload.ptr);
-    if (info->durable_seq < info->base_seq || info->bytes != file_bytes)
-        return corrupt(err, "its end");
+    if (info->durable_seq < info->base_seq || info->durable_seq > WB_JOURNAL_NUMBER_MAX)
+        return corrupt(err, "its sequences");
+    if (info->bytes != file_bytes) return corrupt(err, "its end");
     return WB_OK;
 }
 
