@@ -20,7 +20,7 @@ typedef struct call {
     nng_ctx ctx;
     nng_aio *aio;
     nng_msg *message;
-    step step;
+    _Atomic step step; /* written last and read first: orders the rest between nng's threads */
 } call;
 
 static call calls[MAX_CONTEXTS];
@@ -42,9 +42,10 @@ static void receive(call *c)
 static void on_aio(void *arg)
 {
     call *c = arg;
+    step now = c->step;
     int result = nng_aio_result(c->aio);
     if (result == NNG_ECLOSED) return;
-    switch (c->step) {
+    switch (now) {
     case RECEIVE:
         if (result != 0) {
             receive(c);
@@ -55,9 +56,9 @@ static void on_aio(void *arg)
         nng_sleep_aio(max_delay_ms ? (nng_duration)(nng_random() % (max_delay_ms + 1)) : 0, c->aio);
         return;
     case WAIT:
-        c->step = SEND;
         nng_aio_set_msg(c->aio, c->message);
         c->message = NULL;
+        c->step = SEND;
         nng_ctx_send(c->ctx, c->aio);
         return;
     case SEND:
