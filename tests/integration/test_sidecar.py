@@ -490,6 +490,7 @@ def test_a_process_of_another_user_is_closed_out_before_its_message_is_read(thre
         for folder, mode in zip(folders, modes):
             folder.chmod(mode)
         sidecar.socket.chmod(0o600)
+    wait_until(lambda: "peer_uid=65534" in sidecar.log(), 5, "the log's line")
     line = next(line for line in sidecar.log().splitlines() if "peer_uid=65534" in line)
     assert "another user" in line and "own_uid=0" in line
 
