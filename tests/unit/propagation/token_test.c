@@ -271,6 +271,10 @@ static void claims_have_values_in_range(void **state)
     static const text_case cases[] = {
         {"upper case in an id", AUD("https://Example.com"), WB_E_CLAIM_RANGE},
         {"a homoglyph in an id", AUD("https://ex\xd0\xb0mple.com"), WB_E_CLAIM_RANGE},
+        {"A in an id", AUD("https://eA"), WB_E_CLAIM_RANGE},
+        {"Z in an id", AUD("https://eZ"), WB_E_CLAIM_RANGE},
+        {"DEL in an id", AUD("https://e\x7f"), WB_E_CLAIM_RANGE},
+        {"the ends of what an id may hold", AUD("https://!@[`az{~"), WB_E_NONE},
         {"another scheme", AUD("http://example.com"), WB_E_CLAIM_RANGE},
         {"no host", AUD("https://"), WB_E_CLAIM_RANGE},
         {"a slash for a host", AUD("https:///x"), WB_E_CLAIM_RANGE},
@@ -310,6 +314,9 @@ static void claims_have_values_in_range(void **state)
         {"unknown before missing", LIMITS("\"usd\":1"), WB_E_LIM_UNKNOWN},
         {"cur in lower case", LIMITS("\"cur\":\"usd\",\"cost\":1,\"tok\":1,\"ms\":1"),
          WB_E_CLAIM_RANGE},
+        {"cur with @", LIMITS("\"cur\":\"@AA\",\"cost\":1,\"tok\":1,\"ms\":1"), WB_E_CLAIM_RANGE},
+        {"cur with [", LIMITS("\"cur\":\"AA[\",\"cost\":1,\"tok\":1,\"ms\":1"), WB_E_CLAIM_RANGE},
+        {"cur from A to Z", LIMITS("\"cur\":\"AZA\",\"cost\":1,\"tok\":1,\"ms\":1"), WB_E_NONE},
         {"cur of four", LIMITS("\"cur\":\"USDT\",\"cost\":1,\"tok\":1,\"ms\":1"), WB_E_CLAIM_RANGE},
         {"an empty mid", MID(""), WB_E_CLAIM_RANGE},
         {"a newline in mid", MID("a\\nb"), WB_E_CLAIM_RANGE},
@@ -338,6 +345,22 @@ static void claims_have_values_in_range(void **state)
          WITH(IDS JTI ",\"iat\":9,\"exp\":8,\"dln\":7" TRACE DEPTH LIM BND), WB_E_NONE},
     };
     check_payloads(*state, cases, WB_COUNT(cases));
+}
+
+static void texts_may_be_as_long_as_their_limit(void **state)
+{
+    token_fixture *f = *state;
+    char x[256];
+    memset(x, 'x', sizeof x);
+    const text_case cases[] = {
+        {"an id of 255", wb_arena_printf(f->arena, AUD("https://%.247s"), x), WB_E_NONE},
+        {"a mid of 128", wb_arena_printf(f->arena, MID("%.128s"), x), WB_E_NONE},
+        {"a mid of 129", wb_arena_printf(f->arena, MID("%.129s"), x), WB_E_CLAIM_RANGE},
+        {"a skill of 64", wb_arena_printf(f->arena, BETWEEN(",\"scp\":[\"%.64s\"]"), x), WB_E_NONE},
+        {"a skill of 65", wb_arena_printf(f->arena, BETWEEN(",\"scp\":[\"%.65s\"]"), x),
+         WB_E_CLAIM_RANGE},
+    };
+    check_payloads(f, cases, WB_COUNT(cases));
 }
 
 static void faults_of_the_header_come_before_the_payloads(void **state)
@@ -447,6 +470,7 @@ int main(void)
         TEST(json_sizes_are_checked_at_their_exact_limits),
         TEST(claims_are_there_and_of_their_type),
         TEST(claims_have_values_in_range),
+        TEST(texts_may_be_as_long_as_their_limit),
         TEST(faults_of_the_header_come_before_the_payloads),
         TEST(all_claims_are_read_as_they_stand),
         TEST(every_code_has_a_name_and_a_class),

@@ -191,6 +191,7 @@ static void a_directory_is_read_file_by_file(void **state)
     put_for(f, ID_A, ISSUER(ID_A, "", KEY(X_A, KID_A, "")));
     put_for(f, ID_B, ISSUER(ID_A, "", KEY(X_A, KID_A, ""))); /* under B's name */
     put(f, "wrong.json", ISSUER(ID_C, "", ""));
+    put_for(f, ID_C, BUNDLE(ISSUER(ID_C, "", "") "," ISSUER("https://e.com", "", "")));
     put(f, "notes.txt", "not looked at");
     put(f, ".hidden.json", "not looked at");
     put(f, "partners.bundle.json", BUNDLE(ISSUER(ID_D, "", KEY(X_B, KID_B, ""))));
@@ -199,9 +200,9 @@ static void a_directory_is_read_file_by_file(void **state)
     assert_int_equal(keys_of(f, ID_B), SIZE_MAX);
     assert_int_equal(keys_of(f, ID_C), SIZE_MAX);
     assert_int_equal(keys_of(f, ID_D), 1);
-    assert_int_equal(wb_trust_problems(f->trust), 2);
-    assert_non_null(wb_trust_problem_at(f->trust, 1));
-    assert_null(wb_trust_problem_at(f->trust, 2));
+    assert_int_equal(wb_trust_problems(f->trust), 3);
+    assert_non_null(wb_trust_problem_at(f->trust, 2));
+    assert_null(wb_trust_problem_at(f->trust, 3));
     assert_true(wb_slice_eq(wb_trust_at(f->trust, 0)->id, WB_S(ID_A)));
     assert_true(wb_slice_eq(wb_trust_at(f->trust, 1)->id, WB_S(ID_D)));
     assert_null(wb_trust_at(f->trust, 2));
@@ -270,6 +271,9 @@ static void a_sequence_may_not_fall(void **state)
     reload(f);
     assert_int_equal(keys_of(f, ID_A), 1);
     assert_int_equal(wb_trust_problems(f->trust), 1);
+    put_for(f, ID_A, ISSUER(ID_A, ",\"spiffe_sequence\":7", KEY(X_B, KID_B, "")));
+    reload(f); /* the same is not lower */
+    assert_non_null(wb_trust_key_find(wb_trust_find(f->trust, WB_S(ID_A)), WB_S(KID_B)));
     put_for(f, ID_A, ISSUER(ID_A, ",\"spiffe_sequence\":8", ""));
     reload(f);
     assert_int_equal(keys_of(f, ID_A), 0); /* an empty set, which revokes */
