@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/status.h"
@@ -135,6 +136,16 @@ void wb_bench_sidecar_done(wb_bench_sidecar *s)
 {
     wb_bench_sidecar_kill(s);
     (void)nftw(s->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+uint64_t wb_bench_sidecar_cpu_ns(const wb_bench_sidecar *s)
+{
+    clockid_t clock;
+    struct timespec used;
+    int rv = clock_getcpuclockid(s->pid, &clock);
+    if (rv != 0 || clock_gettime(clock, &used) != 0)
+        wb_bench_give_up("the sidecar's processor time cannot be read");
+    return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
 }
 
 uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key)

@@ -31,6 +31,8 @@ uint64_t wb_bench_sidecar_start(wb_bench_sidecar *s);
 void wb_bench_sidecar_kill(wb_bench_sidecar *s);
 /** Kill it if it runs, and remove its folders. */
 void wb_bench_sidecar_done(wb_bench_sidecar *s);
+/** Processor time that it has used so far, of all its threads. */
+uint64_t wb_bench_sidecar_cpu_ns(const wb_bench_sidecar *s);
 /** A number of /proc/PID/status in kB, such as "RssAnon". */
 uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key);
 
