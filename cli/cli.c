@@ -103,6 +103,17 @@ static wb_exit take_any_option(int argc, char **argv, int *i, const wb_option *o
     return wb_cli_usage(argv[0], "unknown option %.60s", argv[*i]);
 }
 
+/* One key in 64 begins with '-', so what can only be a key (43 characters, or two with ':') is none. */
+static bool is_option(const char *text)
+{
+    static const char key_bytes[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:";
+    enum { KEY_LEN = 43 };
+    size_t len = strlen(text);
+    if (text[0] != '-' || len == 1) return false;
+    return strspn(text, key_bytes) < len || (len != KEY_LEN && len != 2 * KEY_LEN + 1);
+}
+
 wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_options,
                      const char **words, size_t n_words, size_t max_words)
 {
@@ -111,7 +122,7 @@ wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_o
     for (int i = 1; i < argc; i++) {
         if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
-        } else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
+        } else if (!options_end && is_option(argv[i])) {
             wb_exit code = take_any_option(argc, argv, &i, options, n_options);
             if (code != WB_EXIT_OK) return code;
         } else if (found < max_words) {

@@ -175,6 +175,12 @@ def test_what_is_no_key_is_not_trusted(cli, args, code):
     assert cli.json("trust", "list")["issuers"] == []
 
 
+def test_a_key_that_begins_with_a_dash_is_a_key(cli):
+    key = next(key for key in map(Key, range(224)) if key.x.startswith("-"))
+    cli("trust", "add", "--id", A, key.x)
+    assert key.kid in cli("trust", "list")
+
+
 def test_a_faulty_trust_file_is_listed_as_one(trusting):
     folder = pathlib.Path(trusting.json("trust", "list")["directory"])
     (folder / "x.bundle.json").write_text("{")
