@@ -344,8 +344,8 @@ static void a_65th_key_is_not_added(void **state)
 {
     dir_fixture *f = *state;
     wb_trust_key key = {.exp = UINT64_MAX};
-    for (uint8_t i = 0; i <= WB_TRUST_KEYS_MAX; i++) {
-        wb_key_ring *ring = fixture_ring(i);
+    for (int i = 0; i <= WB_TRUST_KEYS_MAX; i++) {
+        wb_key_ring *ring = fixture_ring((uint8_t)i);
         memcpy(key.x, wb_key_ring_public(ring), sizeof key.x);
         wb_key_ring_free(ring);
         assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &key, NULL),
