@@ -164,6 +164,13 @@ static void place_in_trace(wb_request *r, delegate *d, wb_trace_id *trace, wb_sp
         memcpy(parent->b, in->parent_span_id.data, sizeof parent->b);
 }
 
+/* A child is signed by whom its parent names (TOKENS section 9: C.iss = P.aud), any of our own ids. */
+static wb_slice issuer_of(const wb_request *r, const delegate *d)
+{
+    bool child = d->leaf && d->parent_row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
+    return child ? d->leaf->claims.aud : r->sidecar->config->self_ids[0];
+}
+
 static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
@@ -198,7 +205,7 @@ static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
     row->opened_ns = wb_now(r->sidecar->clock);
     d->row = row;
     if (d->audience.len > 0) WB_TRY(copy_text(r->arena, d->audience, &row->target_agent_id));
-    return copy_text(r->arena, r->sidecar->config->self_ids[0], &row->issuer);
+    return copy_text(r->arena, issuer_of(r, d), &row->issuer);
 }
 
 /* No ask: a root gets the configured time, a child what is left of its grant (section 7.3). */
@@ -215,7 +222,7 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
     const Waybill__V1__DelegationRow *row = d->row;
     *ask = (wb_mint_ask){.now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S,
                          .skew_s = r->sidecar->config->trust_skew_s,
-                         .iss = r->sidecar->config->self_ids[0],
+                         .iss = wb_slice_str(row->issuer),
                          .kid = wb_key_ring_kid(r->sidecar->ring),
                          .aud = d->audience,
                          .jti = d->jti,

@@ -12,7 +12,17 @@ import urllib.error
 import urllib.request
 
 import pytest
-from agents import Asker, a_delegate, agent_id, an_accept, company, origin, public_key, trust
+from agents import (
+    Asker,
+    a_delegate,
+    agent_id,
+    an_accept,
+    company,
+    origin,
+    public_key,
+    trust,
+    unb64url,
+)
 from waybill_testkit import Sidecar, find_program, wait_until
 
 from waybill import _otlp, _wire
@@ -68,6 +78,34 @@ def test_a_chain_of_three_continues_in_one_trace(ask):
     assert end.verdict == Verdict.CONTINUE
     assert end.trace_id == first.trace_id
     assert end.warnings == []
+
+
+def test_work_accepted_under_a_second_own_id_is_handed_on_under_it():
+    with company(["a", "b"]) as two:
+        second = agent_id("b2")
+        config = two["b"].config_file
+        config.write_text(config.read_text().replace(agent_id("b") + "]", f"{agent_id('b')}, {second}]"))
+        two["b"].restart()
+        config = two["a"].config_file
+        config.write_text(config.read_text().replace(f"id: {agent_id('b')},", f"id: {second},"))
+        two["a"].restart()
+        a, b = Asker(two["a"]), Asker(two["b"])
+        asked = a_delegate(origin(["a", "b"], "b"))
+        reply = b.ask(accept=an_accept(asked, a.ask(delegate=asked).delegate.carrier)).accept
+        assert reply.verdict == Verdict.CONTINUE
+        back = a_delegate(origin(["a", "b"], "a"), parent_acceptance=reply.acceptance_id)
+        chain = json.loads(b.ask(delegate=back).delegate.carrier or '{"chain": []}')["chain"]
+        a.close()
+        b.close()
+        assert chain == []  # a loop: but the code says so, and not that the ids do not align
+        assert "WB_E_LOOP" in two["b"].log()
+        third = a_delegate("https://c.example/rpc", parent_acceptance=reply.acceptance_id)
+        third.target_agent_id, third.target_declares = "https://c.example/agent", True
+        b = Asker(two["b"])
+        carrier = json.loads(b.ask(delegate=third).delegate.carrier)
+        b.close()
+        payload = json.loads(unb64url(carrier["chain"][-1].split(".")[1]))
+        assert payload["iss"] == second
 
 
 def test_delegate_repeated_gives_the_same_token(ask):
