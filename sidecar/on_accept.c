@@ -33,11 +33,6 @@ typedef struct accept {
     char ref[2 * REF_BYTES + 1];
 } accept_call;
 
-static ProtobufCBinaryData bytes_of(const void *p, size_t len)
-{
-    return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)p};
-}
-
 static char *text_of(wb_arena *arena, wb_slice s)
 {
     static char none[] = "";
@@ -179,7 +174,7 @@ static wb_status fill_token(wb_request *r, accept_call *a, const wb_verdict *ver
     row->issuer = text_of(r->arena, leaf->claims.iss);
     row->subject = text_of(r->arena, leaf->claims.sub);
     row->jti = text_of(r->arena, wb_slice_str(jti));
-    row->token_hash = bytes_of(leaf->hash, sizeof leaf->hash);
+    row->token_hash = wb_request_bytes(leaf->hash, sizeof leaf->hash);
     row->token_exp_s = leaf->claims.exp;
     row->deadline_ns = leaf->claims.dln * WB_NS_PER_S;
     row->depth = leaf->claims.dep;
@@ -204,27 +199,27 @@ static void fill_trace(accept_call *a, const wb_verdict *verdict)
 {
     Waybill__V1__AcceptanceRow *row = &a->row;
     const wb_claims *claims = verdict->verified ? &a->result.leaf->claims : NULL;
-    row->span_id = bytes_of(a->server_span.b, sizeof a->server_span.b);
+    row->span_id = wb_request_bytes(a->server_span.b, sizeof a->server_span.b);
     if (observes(a, verdict) && a->has_claimed) {
-        row->trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
-        row->parent_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+        row->trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->parent_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
         return;
     }
     if (verdict->kind == WB_VERDICT_CONTINUE) {
-        row->trace_id = bytes_of(claims->tid.b, sizeof claims->tid.b);
-        row->parent_span_id = bytes_of(claims->psid.b, sizeof claims->psid.b);
+        row->trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
+        row->parent_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
         if (!(verdict->warnings & WB_W_TRACEPARENT)) return;
-        row->link_trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
-        row->link_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+        row->link_trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->link_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
         return;
     }
-    row->trace_id = bytes_of(a->own_trace.b, sizeof a->own_trace.b);
+    row->trace_id = wb_request_bytes(a->own_trace.b, sizeof a->own_trace.b);
     if (claims) {
-        row->link_trace_id = bytes_of(claims->tid.b, sizeof claims->tid.b);
-        row->link_span_id = bytes_of(claims->psid.b, sizeof claims->psid.b);
+        row->link_trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
+        row->link_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
     } else if (a->has_claimed) {
-        row->link_trace_id = bytes_of(a->claimed.trace.b, sizeof a->claimed.trace.b);
-        row->link_span_id = bytes_of(a->claimed.span.b, sizeof a->claimed.span.b);
+        row->link_trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
+        row->link_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
     }
 }
 
@@ -233,7 +228,7 @@ static wb_status fill_row(wb_request *r, accept_call *a, const wb_verdict *verdi
     const Waybill__V1__Accept *in = r->in->accept;
     Waybill__V1__AcceptanceRow *row = &a->row;
     waybill__v1__acceptance_row__init(row);
-    row->id = bytes_of(a->id.b, sizeof a->id.b);
+    row->id = wb_request_bytes(a->id.b, sizeof a->id.b);
     row->version = 1;
     row->verdict = verdict->kind;
     row->verified = verdict->verified;
@@ -353,7 +348,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
             uint8_t *id = wb_arena_alloc(r->arena, sizeof first.b);
             if (!id) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
             memcpy(id, first.b, sizeof first.b);
-            a->reply.acceptance_id = bytes_of(id, sizeof first.b);
+            a->reply.acceptance_id = wb_request_bytes(id, sizeof first.b);
         }
         return wb_fail(err, WB_ERR_DENIED, REFUSED);
     }

@@ -35,11 +35,6 @@ typedef struct delegate {
     Waybill__V1__DelegateReply reply;
 } delegate;
 
-static ProtobufCBinaryData bytes_of(const void *p, size_t len)
-{
-    return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)p};
-}
-
 static wb_status copy_text(wb_arena *arena, wb_slice s, char **out)
 {
     wb_slice copy;
@@ -184,17 +179,17 @@ static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
     waybill__v1__delegation_row__init(row);
     place_in_trace(r, d, &made->trace, &made->parent);
     made->span = wb_span_id_new();
-    row->id = bytes_of(d->id.b, sizeof d->id.b);
+    row->id = wb_request_bytes(d->id.b, sizeof d->id.b);
     row->state = WB_DELEGATION_SENT;
-    row->trace_id = bytes_of(made->trace.b, sizeof made->trace.b);
-    row->span_id = bytes_of(made->span.b, sizeof made->span.b);
+    row->trace_id = wb_request_bytes(made->trace.b, sizeof made->trace.b);
+    row->span_id = wb_request_bytes(made->span.b, sizeof made->span.b);
     if (!WB_ID_ABSENT(made->parent))
-        row->parent_span_id = bytes_of(made->parent.b, sizeof made->parent.b);
+        row->parent_span_id = wb_request_bytes(made->parent.b, sizeof made->parent.b);
     row->trace_flags = d->parent_row ? d->parent_row->trace_flags
                                      : (in->trace_id.len ? in->trace_flags & 0xFF
                                                          : WB_TRACE_SAMPLED | WB_TRACE_RANDOM);
     if (!WB_ID_ABSENT(d->parent))
-        row->parent_acceptance = bytes_of(d->parent.b, sizeof d->parent.b);
+        row->parent_acceptance = wb_request_bytes(d->parent.b, sizeof d->parent.b);
     row->target_url = in->target_url;
     row->target_name = in->target_name;
     row->method = in->method;
@@ -262,7 +257,7 @@ static wb_status put_chain(wb_request *r, delegate *d, const wb_chain *chain, wb
         WB_TRY(copy_text(r->arena, chain->links[i], &row->chain[i]));
     wb_token_hash(chain->links[chain->n - 1], hash);
     row->n_chain = chain->n;
-    row->token_hash = bytes_of(hash, WB_HASH_BYTES);
+    row->token_hash = wb_request_bytes(hash, WB_HASH_BYTES);
     row->token_exp_s = d->claims.exp;
     row->deadline_ns = d->claims.dln * WB_NS_PER_S;
     row->depth = d->claims.dep;

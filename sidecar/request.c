@@ -39,6 +39,11 @@ bool wb_request_id(const ProtobufCBinaryData *field, wb_id *out)
     return !WB_ID_ABSENT(*out);
 }
 
+ProtobufCBinaryData wb_request_bytes(const void *bytes, size_t len)
+{
+    return (ProtobufCBinaryData){.len = len, .data = (uint8_t *)bytes}; /* packing only reads */
+}
+
 wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out, wb_error *err)
 {
     const ProtobufCMessage *message = row;

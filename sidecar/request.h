@@ -37,6 +37,8 @@ static inline wb_request *wb_request_of(wb_txn *txn) { return (wb_request *)(voi
 
 /** A 16-byte id field; false if it has another length. */
 bool wb_request_id(const struct ProtobufCBinaryData *field, wb_id *out);
+/** A bytes field over `len` bytes that stay the caller's. */
+struct ProtobufCBinaryData wb_request_bytes(const void *bytes, size_t len);
 /** Pack `row` (any protobuf-c message) into the arena. */
 WB_MUST_USE wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out,
                                       wb_error *err);
