@@ -128,6 +128,7 @@ static void read_cpu(char *out, size_t size)
 
 static const char *verdict_of(const wb_bench_figure *figure, double value)
 {
+    if (value < figure->credible) return "disturbed";
     if (figure->limit == 0) return "none";
     bool within =
         figure->bound == WB_BENCH_AT_MOST ? value <= figure->limit : value >= figure->limit;
@@ -153,7 +154,7 @@ int wb_bench_report(const wb_bench_figure *figure)
                  figure->excuse ? figure->excuse : "", commit ? commit : "unknown", cpu,
                  read_load());
     (void)fflush(stdout);
-    return strcmp(verdict, "over") == 0 ? 1 : 0;
+    return strcmp(verdict, "over") == 0 || strcmp(verdict, "disturbed") == 0 ? 1 : 0;
 }
 
 int wb_bench(const char *name, wb_bench_once *once, void *ctx, wb_bench_opts opts)

@@ -53,7 +53,8 @@ int main(void)
                                                   .stats = sum.verb,
                                                   .value = ratio,
                                                   .ratio = ratio,
-                                                  .limit = 1.4});
+                                                  .limit = 1.4,
+                                                  .credible = WB_BENCH_CREDIBLE});
     (void)wb_bench_report(&(wb_bench_figure){
         .name = "ipc_accept_32.cpu", .unit = "us/accept", .stats = crowd, .value = cpu_us});
     /* Two signatures are checked for each, so there is no rate that all machines must reach. */

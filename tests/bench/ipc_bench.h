@@ -21,6 +21,10 @@ typedef struct wb_bench_sum {
 
 enum { WB_BENCH_ROUNDS = 8 };
 
+/* A verb cannot take less than its blocks. If it seems to, others used the processors: a thread
+ * that waits for the disk then waits for its turn as well, the next tick of 4 ms. */
+#define WB_BENCH_CREDIBLE 0.8
+
 /** Rounds of: every block alone, `samples` times, while the sidecar rests; then the verb. Prints a
  *  line a block. Uses WB_BENCH_ROUNDS * `samples` requests, and a tenth more to warm up. */
 wb_bench_sum wb_bench_beside(wb_ipc_load *load, const wb_bench_block *blocks, size_t n,

@@ -51,7 +51,8 @@ int main(void)
                                                   .stats = sum.verb,
                                                   .value = ratio,
                                                   .ratio = ratio,
-                                                  .limit = 1.4});
+                                                  .limit = 1.4,
+                                                  .credible = WB_BENCH_CREDIBLE});
     over |= wb_bench_report(&(wb_bench_figure){.name = "ipc_mint_32.rate",
                                                .unit = "mints/s",
                                                .stats = crowd,
