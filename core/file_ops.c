@@ -18,12 +18,31 @@
 
 enum { ZERO_CHUNK = 256 * 1024 };
 
+/* Somebody may just have made the path: sync each directory's name in the one above it, up to the file
+ * system's root. Those that nothing changed cost next to nothing, those we may not read are not ours. */
+static void sync_names_above(int dir)
+{
+    struct stat below, above;
+    int fd = fstat(dir, &below) == 0 ? openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    while (fd >= 0) {
+        bool same = fstat(fd, &above) == 0 && above.st_dev == below.st_dev;
+        bool root = same && above.st_ino == below.st_ino;
+        if (same) (void)fsync(fd);
+        int next = same && !root ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        (void)close(fd);
+        below = above;
+        fd = next;
+    }
+}
+
 static int open_dir(const wb_file_ops *ops, const char *path)
 {
     (void)ops;
     if (mkdir(path, 0700) != 0 && errno != EEXIST) return -errno;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0) return -errno;
+    sync_names_above(fd);
+    return fd;
 }
 
 static int open_file(const wb_file_ops *ops, int dir, const char *name, wb_file_open how)
@@ -44,6 +63,9 @@ static int open_file(const wb_file_ops *ops, int dir, const char *name, wb_file_
         (void)close(fd);
         return rv;
     }
+    /* Read in large pieces anyway; reading ahead would fill the cache with what was never written, and
+     * next_data would take that for data. */
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     return fd;
 }
 

@@ -22,7 +22,8 @@ typedef enum wb_file_open {
 
 typedef struct wb_file_ops wb_file_ops;
 struct wb_file_ops {
-    /* Open a directory, made with mode 0700 if missing; the directories above it must exist. */
+    /* Open a directory, made with mode 0700 if missing; the directories above it must exist. Its own
+     * name and theirs are safe then. */
     int (*open_dir)(const wb_file_ops *ops, const char *path);
     /* Open a regular file of that directory, never through a symbolic link, never inherited.
      * -ENOENT, -EEXIST, -EISDIR, -ELOOP as open(2). */

@@ -66,6 +66,7 @@ static wb_status skip_unwritten(wb_scan *s, wb_error *err)
 static wb_status fill(wb_scan *s, size_t need, wb_error *err)
 {
     size_t want = need > s->chunk ? need : s->chunk;
+    if (want > need + BLOCK) want -= (s->at + want) % BLOCK; /* the next one begins with a block */
     if (want > s->end - s->at) want = (size_t)(s->end - s->at);
     if (s->cap < want || s->cap > 2 * want + BLOCK) {
         wb_scan_rest(s);

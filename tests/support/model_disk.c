@@ -334,13 +334,20 @@ static int model_write_at(const wb_file_ops *ops, int file, const void *bytes, s
     return 0;
 }
 
+/* Like a real file system, it knows this of whole sectors only. */
+static bool is_unwritten(const inode *node, uint64_t at)
+{
+    static const uint8_t zeros[SECTOR];
+    return memcmp(node->seen + at / SECTOR * SECTOR, zeros, SECTOR) == 0;
+}
+
 static int model_next_data(const wb_file_ops *ops, int file, uint64_t at, uint64_t *out)
 {
     wb_model_disk *d = disk_of(ops);
     const inode *node = inode_of(d, file);
     if (d->dead) return -EIO;
-    while (at < node->size && node->seen[at] == 0) at++;
-    *out = at;
+    while (at < node->size && is_unwritten(node, at)) at = (at / SECTOR + 1) * SECTOR;
+    *out = at < node->size ? at : node->size;
     return 0;
 }
 
