@@ -64,15 +64,16 @@ class Agent:
         self.name = name
         self.process = process
         self._said = open(said, encoding="utf-8")
+        self._begun = ""
 
     def expect(self, event: str, timeout_s: float = LINE_S) -> dict[str, Any]:
         """Skip lines until `event` is said."""
         deadline = time.monotonic() + timeout_s
         while True:
             ended = self.process.poll() is not None
-            line = self._said.readline()
-            if line:
-                found = json.loads(line)
+            self._begun += self._said.readline()  # it may be in the middle of a line
+            if self._begun.endswith("\n"):
+                found, self._begun = json.loads(self._begun), ""
                 if found["event"] == event:
                     return dict(found)
             elif ended:
