@@ -271,10 +271,7 @@ static wb_status commit_part(wb_journal *j, size_t *at, wb_error *err)
         last_seq = wb_frame_built_seq(j->pending.ptr + i);
     int rv = j->ops->write_at(j->ops, j->file, from, to - *at, wb_journal_current(j)->end);
     if (rv == 0) rv = j->ops->sync_file(j->ops, j->file, "commit");
-    if (rv != 0) {
-        j->must_roll = true;
-        return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: commit");
-    }
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: commit");
     publish(j, to - *at, last_seq, wb_mono(j->clock) - started);
     *at = to;
     return WB_OK;
@@ -295,7 +292,7 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
     unsigned failures = 0;
     for (size_t at = 0; status == WB_OK && at < j->pending.len;) {
         if (commit_part(j, &at, err) == WB_OK) continue;
-        j->must_roll = true;
+        j->must_roll = true; /* nothing unsynced in the old file is trusted again */
         pthread_mutex_lock(&j->lock);
         j->stats.failed_syncs++;
         pthread_mutex_unlock(&j->lock);
