@@ -18,6 +18,7 @@ Usage: kill_rounds.py [--rounds N] [--seed N]      exit code 0: 0 lost, 0 double
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import os
 import pathlib
@@ -38,6 +39,7 @@ from waybill._wire import Request, Status  # noqa: E402
 
 TALKERS = 24
 SPANS = 8
+REPLAYS = 64
 ANSWER_S = 120.0
 LEAST_UNANSWERED = 0.8
 SELF = "spiffe://kill.example/agent"
@@ -88,6 +90,7 @@ class Load:
         self._resource = _otlp.resource({"service.name": "kill"})
         self._scope = _otlp.scope("kill")
         self._ending = threading.Event()
+        self._newest: collections.deque[tuple[dict[str, Any], bytes]] = collections.deque(maxlen=REPLAYS)
         self.waiting = 0
         self.troubles: list[str] = []
         self._threads = [threading.Thread(target=self._talk) for _ in range(TALKERS)]
@@ -100,9 +103,19 @@ class Load:
         self._ending.set()
         for thread in self._threads:
             thread.join()
+        self._replay()
         self._connection.close()
 
-    def ask(self, **body: Any) -> _wire.Reply:
+    def _replay(self) -> None:
+        """The newest tokens once more, under new ids: each was accepted before, whatever was killed."""
+        for facts, first in self._newest:
+            said = self.ask(accept=_wire.Accept(acceptance_id=os.urandom(16), **facts), refused=True)
+            found = said.accept
+            if not found or found.verdict != _wire.Verdict.DUPLICATE or found.acceptance_id != first:
+                self.troubles.append(f"a token was accepted twice: {said}")
+
+    def ask(self, refused: bool = False, **body: Any) -> _wire.Reply:
+        """refused: a refusal is an answer too."""
         request = Request(id=os.urandom(16), protocol=1, **body)
         with self._lock:
             self.waiting += 1
@@ -111,7 +124,7 @@ class Load:
         finally:
             with self._lock:
                 self.waiting -= 1
-        if reply.status != Status.OK:
+        if reply.status != Status.OK and not refused:
             raise RuntimeError(f"{next(iter(body))}: {reply.status} {reply.detail}")
         return reply
 
@@ -150,12 +163,12 @@ class Load:
         self._oracle.note("delegated", delegation_id)
         if made is None or not made.carrier:
             raise RuntimeError(f"delegate: unsigned: {made}")
-        accepted = self.ask(accept=_wire.Accept(
-            acceptance_id=os.urandom(16), carrier=made.carrier, traceparent=made.traceparent,
-            **facts)).accept
+        facts |= {"carrier": made.carrier, "traceparent": made.traceparent}
+        accepted = self.ask(accept=_wire.Accept(acceptance_id=os.urandom(16), **facts)).accept
         if accepted is None or accepted.verdict != _wire.Verdict.CONTINUE:
             raise RuntimeError(f"accept: {accepted}")
         self._oracle.note("accepted", accepted.acceptance_id)
+        self._newest.append((facts, accepted.acceptance_id))
         self.ask(finish=_wire.Finish(acceptance_id=accepted.acceptance_id, outcome="ok"))
         self._oracle.note("finished", accepted.acceptance_id)
         self.ask(settle=_wire.Settle(delegation_id=delegation_id, outcome="answered"))
@@ -259,10 +272,14 @@ def main() -> int:
     sidecar = Sidecar("kill", config=CONFIG)
     load, oracle, unanswered, files = play(sidecar, options.rounds, random.Random(options.seed))
     code = sidecar.stop(timeout_s=60)
+    kinds = {kind: sum(name.startswith(kind) for name in files) for kind in ("segment", "snapshot")}
     print(f"{options.rounds} rounds (seed {options.seed}), {unanswered} with requests unanswered, "
-          f"{len(files)} journal files seen, {time.monotonic() - started:.1f} s, "
-          f"exit code after draining {code}")
+          f"{kinds['segment']} segments and {kinds['snapshot']} snapshots seen at kills, "
+          f"{time.monotonic() - started:.1f} s, exit code after draining {code}")
     good = judge(sidecar, load, oracle) and code == 0
+    if min(kinds.values()) < options.rounds // 5:
+        print("too few rolls or snapshots happened")
+        good = False
     if unanswered < LEAST_UNANSWERED * options.rounds:
         print(f"too few rounds had requests unanswered: {unanswered} of {options.rounds}")
         good = False

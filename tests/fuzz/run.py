@@ -4,7 +4,7 @@
 What a target finds new is kept in build/fuzz-corpus/TARGET and used again next time; an input that
 made it fail is left there as crash-* and named. Exit code 0: none failed.
 
-Usage: run.py [--build DIR] [--seconds N] [TARGET ...]
+Usage: run.py [--build DIR] [--seconds N] [--junit FILE] [TARGET ...]
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -35,10 +36,20 @@ def fuzz(program, seconds):
     return name, done.returncode, said
 
 
+def write_junit(path, results):
+    suite = xml.Element("testsuite", name="fuzz")
+    for name, code, _said in results:
+        case = xml.SubElement(suite, "testcase", name=name)
+        if code != 0:
+            xml.SubElement(case, "failure", message=f"exit code {code}")
+    xml.ElementTree(suite).write(path)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build/fuzz")
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--junit")
     parser.add_argument("targets", nargs="*")
     options = parser.parse_args()
     programs = sorted((ROOT / options.build / "bin").glob("*_fuzz"))
@@ -50,6 +61,8 @@ def main():
         results = list(pool.map(lambda program: fuzz(program, options.seconds), programs))
     for name, code, said in results:
         print(f"{name}: {'ok' if code == 0 else 'FAILED'}: {said}")
+    if options.junit:
+        write_junit(options.junit, results)
     return 0 if all(code == 0 for _, code, _ in results) else 1
 
 
