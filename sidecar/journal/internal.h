@@ -87,6 +87,9 @@ WB_MUST_USE wb_status wb_journal_push_segment(wb_journal *journal, wb_segment **
 /** Sizes of all files; the lock is held. */
 uint64_t wb_journal_used_bytes(const wb_journal *journal);
 
+/** Drop the pending group; its sequences are given out again unless they became durable. */
+void wb_journal_forget_pending(wb_journal *journal);
+
 /** The pending group is planned from the current segment's end on. */
 void wb_journal_plan_anew(wb_journal *journal);
 
