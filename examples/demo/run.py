@@ -19,6 +19,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,11 +36,11 @@ class Demo:
     def __init__(self, stage: Stage, options: argparse.Namespace) -> None:
         self.stage = stage
         self.options = options
-        keys = {IDS[name]: key for name, key in stage.keys.items()}
-        self.report: dict[str, Any] = {"attacks": [], "store": str(stage.store), "keys": keys}
+        self.out = sys.stderr if options.json else sys.stdout
+        self.report: dict[str, Any] = {"attacks": [], "store": str(stage.store)}
 
     def tell(self, act: int, text: str) -> None:
-        print(f"{act} | {text}", file=sys.stderr if self.options.json else sys.stdout, flush=True)
+        print(f"{act} | {text}", file=self.out, flush=True)
 
     def cli(self, *args: str, of: str = "planner") -> str:
         return self.stage.sidecars[of].cli(*args)
@@ -154,6 +155,7 @@ class Demo:
     def check(self) -> bool:
         """checker.py's verdict; what was acknowledged last may still be on its way to the store."""
         stage = self.stage
+        self.report["keys"] = {IDS[name]: key for name, key in stage.keys.items()}
         self.report["logs"] = {name: str(s.log_file) for name, s in stage.sidecars.items()}
         self.report["trust"] = {name: str(s.state_dir / "trust.d") for name, s in stage.sidecars.items()}
         file = stage.folder / "report.json"
@@ -165,8 +167,7 @@ class Demo:
             if done.returncode == 0 or time.monotonic() >= deadline:
                 break
             time.sleep(0.3)
-        said = (done.stdout + done.stderr).strip()
-        print(said, file=sys.stderr if self.options.json else sys.stdout)
+        print((done.stdout + done.stderr).strip(), file=self.out)
         return done.returncode == 0
 
     def play(self) -> bool:
@@ -194,37 +195,47 @@ def show_what_to_try(demo: Demo) -> None:
     waybill, stop = demo.stage.leave_running()
     print(f"\nAll is left running. Try:\n    {waybill} trace list\n"
           f"    {waybill} trace show {demo.trace_id}\n    {waybill} delegations\n"
-          f"and end it with:\n    {stop}", file=sys.stderr if demo.options.json else sys.stdout)
+          f"and end it with:\n    {stop}", file=demo.out)
+
+
+def perform(stage: Stage, options: argparse.Namespace) -> bool:
+    """Play, and say how it went."""
+    started = time.monotonic()
+    demo = Demo(stage, options)
+    try:
+        stage.prepare()
+        good = demo.play()
+    except (DemoFailed, RuntimeError, TimeoutError, OSError) as error:
+        print(f"demo: FAILED: {error}", file=demo.out)
+        options.keep = False
+        return False
+    took = time.monotonic() - started
+    print(f"demo: {'passed' if good else 'FAILED'}, {took:.1f} s", file=demo.out)
+    if options.keep:
+        show_what_to_try(demo)
+    return good
+
+
+def clear_away(stage: Stage, options: argparse.Namespace, good: bool) -> None:
+    stage.close()
+    if options.folder:
+        shutil.copytree(stage.folder, options.folder, ignore=shutil.ignore_patterns("ipc.sock"))
+    if good or options.folder:
+        shutil.rmtree(stage.folder, ignore_errors=True)
+    else:
+        print(f"logs, journals and store: {stage.folder}", file=sys.stderr)
 
 
 def main() -> int:
     options = parse()
-    if options.folder:
-        options.folder.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # below /tmp: a socket's path may have 107 bytes
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp"))
-    stage, good = Stage(folder), False
-    started = time.monotonic()
+    stage, good = Stage(pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp"))), False
     try:
-        demo = Demo(stage, options)
-        good = demo.play()
-        took = time.monotonic() - started
-        print(f"demo: {'passed' if good else 'FAILED'}, {took:.1f} s", file=sys.stderr)
-        if options.keep:
-            show_what_to_try(demo)
-    except (DemoFailed, RuntimeError, TimeoutError) as error:
-        print(f"demo: FAILED: {error}", file=sys.stderr)
-        options.keep = False
+        good = perform(stage, options)
     finally:
-        if not options.keep:
-            stage.close()
-            if options.folder:
-                shutil.copytree(folder, options.folder, dirs_exist_ok=True,
-                                ignore=shutil.ignore_patterns("ipc.sock"))
-            if good or options.folder:
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                print(f"logs, journals and store: {folder}", file=sys.stderr)
+        if not (good and options.keep):
+            clear_away(stage, options, good)
     return 0 if good else 1
 
 

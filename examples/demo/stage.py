@@ -111,7 +111,6 @@ class Stage:
         self.sidecars = {name: self._sidecar(name) for name in PEERS}
         self.seed = folder / "attacker.seed"
         self.keys: dict[str, str] = {}
-        self._make_keys()
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
@@ -130,7 +129,7 @@ class Stage:
         # JSON is YAML too
         return Sidecar(name, base=base, data_home=self.folder / "data", config=json.dumps(config))
 
-    def _make_keys(self) -> None:
+    def prepare(self) -> None:
         """A key for everybody, and everybody's trust directory, before any sidecar starts."""
         keys = self.keys
         for name, sidecar in self.sidecars.items():
