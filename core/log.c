@@ -8,7 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096 };
+enum {
+    LINE_MAX_BYTES = 4096,
+    VALUE_MAX_BYTES = 480, /* escaped; longer ones end in "...", so that a line stays whole */
+};
 
 static wb_log_level least_level = WB_LOG_INFO;
 static wb_log_format line_format = WB_LOG_LOGFMT;
@@ -38,10 +41,15 @@ static void put_str(line *l, const char *text) { put(l, text, strlen(text)); }
 
 static void put_quoted(line *l, wb_slice s)
 {
+    size_t end = l->len + VALUE_MAX_BYTES;
     put_str(l, "\"");
     for (size_t i = 0; i < s.len; i++) {
         uint8_t c = s.ptr[i];
         char escaped[8];
+        if (l->len > end) {
+            put_str(l, "...");
+            break;
+        }
         if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
             put(l, (const char *)&c, 1);
             continue;

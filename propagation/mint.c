@@ -64,6 +64,9 @@ static wb_status fill_limits(const wb_mint_parent *parent, const wb_mint_ask *as
 {
     static const wb_token_limits unlimited = {"USD", WB_NOLIM, WB_NOLIM, WB_NOLIM};
     const wb_token_limits *left = parent ? &parent->free : &unlimited;
+    if (parent && ask->cur[0] && strcmp(ask->cur, left->cur) != 0)
+        return wb_fail(err, WB_ERR_DENIED, "currency asked: %.3s, granted: %.3s", ask->cur,
+                       left->cur);
     if (ask->has_cost && ask->cost > left->cost) return above(err, "cost", ask->cost, left->cost);
     if (ask->has_tok && ask->tok > left->tok) return above(err, "tokens", ask->tok, left->tok);
     if (ask->has_ms && ask->ms > left->ms) return above(err, "ms", ask->ms, left->ms);

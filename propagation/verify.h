@@ -52,7 +52,7 @@ typedef struct wb_verify_result {
 } wb_verify_result;
 
 /** Steps 1 to 14 of TOKENS section 8, and all of section 9, in their order; the first failing check
- *  gives the code. Step 11 (rate) is the receiver's. Steps 15 to 17 need durable state and the
+ *  gives the code. Step 11 (rate) is not there yet. Steps 15 to 17 need durable state and the
  *  policy: wb_verdict_decide.
  *  Status  OK with any code | NO_MEMORY arena limit: nothing was decided */
 WB_MUST_USE wb_status wb_token_verify(const wb_verify_input *in, wb_arena *arena,

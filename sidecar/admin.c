@@ -44,13 +44,21 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned c
                   MHD_RESPMEM_MUST_COPY);
 }
 
-/* An address, or localhost: what a rebinding page cannot send. */
+/* An address, or localhost, with any port: what a rebinding page cannot send. */
 static bool host_is_fair(struct MHD_Connection *connection)
 {
-    const char *host =
+    char host[64];
+    struct in6_addr address;
+    const char *sent =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
-    if (!host || strncasecmp(host, "localhost", 9) == 0) return true;
-    return strspn(host, "0123456789abcdefABCDEF.:[]") == strlen(host);
+    if (!sent) return true;
+    bool bracketed = sent[0] == '[';
+    size_t len = strcspn(sent + bracketed, bracketed ? "]" : ":");
+    if (len >= sizeof host) return false;
+    memcpy(host, sent + bracketed, len);
+    host[len] = '\0';
+    return strcasecmp(host, "localhost") == 0 ||
+           inet_pton(bracketed ? AF_INET6 : AF_INET, host, &address) == 1;
 }
 
 static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connection,

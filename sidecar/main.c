@@ -160,7 +160,8 @@ static void harden(void)
 {
     const struct rlimit none = {0, 0};
     (void)umask(S_IRWXG | S_IRWXO);
-    (void)setrlimit(RLIMIT_CORE, &none); /* a core dump would hold the key */
+    (void)setrlimit(RLIMIT_CORE, &none);      /* a core dump would hold the key */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* also one that is piped to a program */
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

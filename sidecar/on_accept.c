@@ -22,6 +22,7 @@ enum { REF_BYTES = 8 };
 typedef struct accept {
     wb_id id;
     wb_verify_result result;
+    bool verified; /* the result is there */
     wb_traceparent claimed;
     bool has_claimed;
     wb_trace_id own_trace; /* that a LINK starts */
@@ -95,6 +96,7 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
     input.recovered_s = wb_replay_recovered_s(sidecar->state.replay);
     wb_state_unlock(&sidecar->state);
     status = wb_token_verify(&input, r->arena, &a->result);
+    a->verified = status == WB_OK;
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to verify the chain");
 }
 
@@ -261,7 +263,7 @@ static wb_status add_owner(wb_request *r, wb_txn_entries *out, Waybill__V1__Owne
 }
 
 /* Replay row and owners go into the acceptance's own frame, before any side effect of it. */
-static wb_status add_rows(wb_request *r, accept_call *a, const wb_verdict *verdict, bool owns_task,
+static wb_status add_rows(wb_request *r, accept_call *a, const wb_verdict *verdict, bool with_task,
                           wb_txn_entries *out, wb_error *err)
 {
     wb_slice packed;
@@ -282,7 +284,7 @@ static wb_status add_rows(wb_request *r, accept_call *a, const wb_verdict *verdi
         trace.subject = text_of(r->arena, a->result.speaks_for);
         WB_TRY(add_owner(r, out, &trace, a->now_s, err));
     }
-    if (!owns_task) return WB_OK;
+    if (!with_task) return WB_OK;
     task.task_id = a->row.task_id;
     task.subject = a->row.subject;
     task.issuer = a->row.issuer;
@@ -306,7 +308,7 @@ static bool owner_conflict(wb_request *r, const wb_state *state, const accept_ca
     const wb_trace_id *trace = &a->result.leaf->claims.tid;
     if (wb_owners_of_trace(state->owners, trace, r->arena, &owner))
         return !wb_slice_eq(owner.subject, a->result.speaks_for);
-    return wb_owners_room(state->owners) < 2; /* the trace's row, and perhaps the task's */
+    return wb_owners_room(state->owners) == 0;
 }
 
 /* Another copy of this very request came first: its answer is ours. */
@@ -319,54 +321,94 @@ static wb_status answer_again(wb_request *r, accept_call *a, wb_slice packed, wb
     return WB_OK;
 }
 
+/* What the worker looked up may have changed since: the purge mark, a gap, the task's owner. */
+static wb_token_code recheck(wb_request *r, const wb_state *state, const accept_call *a)
+{
+    const wb_claims *claims = &a->result.leaf->claims;
+    uint64_t recovered_s = wb_replay_recovered_s(state->replay);
+    wb_owner owner;
+    if (claims->exp <= wb_replay_purged_exp_s(state->replay)) return WB_E_EXPIRED;
+    if (recovered_s > 0 && claims->iat < recovered_s + r->sidecar->config->trust_skew_s)
+        return WB_E_EXPIRED;
+    if (claims->tsk.len > 0 && wb_owners_of_task(state->owners, claims->tsk, r->arena, &owner) &&
+        !(wb_slice_eq(owner.subject, claims->sub) && wb_slice_eq(owner.issuer, claims->iss)))
+        return WB_E_BIND_TASK;
+    return WB_E_NONE;
+}
+
+static wb_verdict decide(wb_request *r, wb_state *state, accept_call *a, wb_id *first)
+{
+    wb_replay_outcome replay = WB_REPLAY_NEW;
+    bool conflict = false;
+    if (a->result.code == WB_E_NONE) {
+        a->result.code = recheck(r, state, a);
+        replay = replay_outcome(state, &a->result.leaf->claims, a->result.leaf->hash, first);
+        conflict = owner_conflict(r, state, a);
+    }
+    return wb_verdict_decide(&a->result, replay, conflict);
+}
+
+/* The first verified acceptance that names a task owns it (TOKENS section 10), if there is room
+ * beside the row of the trace. */
+static bool owns_task(wb_request *r, const wb_state *state)
+{
+    wb_owner owner;
+    const char *task_id = r->in->accept->task_id;
+    return task_id[0] && wb_owners_room(state->owners) > 1 &&
+           !wb_owners_of_task(state->owners, wb_slice_str(task_id), r->arena, &owner);
+}
+
+static wb_status refuse_here(wb_request *r, accept_call *a, const wb_verdict *verdict,
+                             const wb_id *first, wb_error *err)
+{
+    refuse(r, a, verdict);
+    if (verdict->kind == WB_VERDICT_DUPLICATE) {
+        uint8_t *id = wb_arena_alloc(r->arena, sizeof first->b);
+        if (!id) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+        memcpy(id, first->b, sizeof first->b);
+        a->reply.acceptance_id = wb_request_bytes(id, sizeof first->b);
+    }
+    return wb_fail(err, WB_ERR_DENIED, REFUSED);
+}
+
+static void say_accepted(wb_request *r, const wb_verdict *verdict)
+{
+    wb_counters *counters = &r->sidecar->counters;
+    wb_count(verdict->kind == WB_VERDICT_CONTINUE ? &counters->accepted_continue
+             : verdict->verified                  ? &counters->accepted_link
+                                                  : &counters->accepted_unverified);
+    if (!verdict->verified)
+        WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
+               WB_KV("code", wb_token_code_name(verdict->code)), WB_KV("peer", r->in->accept->peer),
+               WB_KV("message_id", r->in->accept->message_id));
+}
+
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
 {
     wb_request *r = wb_request_of(txn);
     accept_call *a = r->verb;
-    wb_replay_outcome replay = WB_REPLAY_NEW;
-    bool conflict = false, owns_task = false;
     wb_id first = {{0}};
     wb_slice packed;
-    wb_owner task;
     if (wb_acceptances_get(state->acceptances, &a->id, &packed))
         return answer_again(r, a, packed, err);
-    if (a->result.code == WB_E_NONE) {
-        replay = replay_outcome(state, &a->result.leaf->claims, a->result.leaf->hash, &first);
-        conflict = owner_conflict(r, state, a);
-        owns_task = r->in->accept->task_id[0] &&
-                    !wb_owners_of_task(state->owners, wb_slice_str(r->in->accept->task_id),
-                                       r->arena, &task);
-    }
-    wb_verdict verdict = wb_verdict_decide(&a->result, replay, conflict);
+    if (!a->verified) /* its row was there when the worker looked, and went */
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "the acceptance changed meanwhile: send again");
+    wb_verdict verdict = decide(r, state, a, &first);
     bool refused = verdict.kind == WB_VERDICT_REJECT || verdict.kind == WB_VERDICT_DUPLICATE;
-    if (refused && observes(a, &verdict)) {
+    if (refused && !observes(a, &verdict)) return refuse_here(r, a, &verdict, &first, err);
+    if (refused) {
         say_refused(r, a, &verdict);
         verdict.verified = false;
-    } else if (refused) {
-        refuse(r, a, &verdict);
-        if (verdict.kind == WB_VERDICT_DUPLICATE) {
-            uint8_t *id = wb_arena_alloc(r->arena, sizeof first.b);
-            if (!id) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-            memcpy(id, first.b, sizeof first.b);
-            a->reply.acceptance_id = wb_request_bytes(id, sizeof first.b);
-        }
-        return wb_fail(err, WB_ERR_DENIED, REFUSED);
     }
     if (wb_acceptances_room(state->acceptances) == 0) {
         r->reply->retry_after_ms = 1000;
-        return wb_fail(err, WB_ERR_FULL, "too many acceptances are open or just finished");
+        return wb_fail(err, WB_ERR_FULL, "%u acceptances are open: no room for more",
+                       wb_acceptances_open(state->acceptances));
     }
     WB_TRY(fill_row(r, a, &verdict, err));
-    WB_TRY(add_rows(r, a, &verdict, owns_task, out, err));
+    WB_TRY(add_rows(r, a, &verdict, owns_task(r, state), out, err));
     answer_from(r, a, &a->row);
-    wb_counters *counters = &r->sidecar->counters;
-    wb_count(verdict.kind == WB_VERDICT_CONTINUE ? &counters->accepted_continue
-             : verdict.verified                  ? &counters->accepted_link
-                                                 : &counters->accepted_unverified);
-    if (!verdict.verified)
-        WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
-               WB_KV("code", wb_token_code_name(verdict.code)), WB_KV("peer", r->in->accept->peer),
-               WB_KV("message_id", r->in->accept->message_id));
+    say_accepted(r, &verdict);
     return WB_OK;
 }
 

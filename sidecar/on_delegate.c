@@ -19,12 +19,15 @@
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
+#define OTHER_MESSAGE "this delegation_id was used for another message"
+
 typedef struct delegate {
     wb_id id;          /* the client's; also the first jti */
     wb_id parent;      /* acceptance; absent: none */
     wb_id jti;         /* of the token to mint */
     wb_slice audience; /* agent id; empty: none, so no token */
     const char *unsigned_reason;
+    bool foreign_trace; /* the client's trace belongs to another agent */
     uint8_t facts[WB_FACTS_BYTES];
     Waybill__V1__DelegationRow *row; /* as it will stand */
     Waybill__V1__AcceptanceRow *parent_row;
@@ -62,7 +65,8 @@ static const char *fault_of(const Waybill__V1__Delegate *in, delegate *d)
         return "message_id must have 1 to 128 bytes";
     if (in->body_digest.len != 0 && in->body_digest.len != WB_HASH_BYTES)
         return "body_digest must be 32 bytes, or left out";
-    if (in->body_digest.len != 0 && in->salt.len != WB_SALT_BYTES) return "salt must be 16 bytes";
+    if (in->salt.len != (in->body_digest.len ? WB_SALT_BYTES : 0))
+        return "salt must be 16 bytes with a body_digest, and left out without";
     if (strlen(in->target_url) > 2048) return "target_url is longer than 2048 bytes";
     return NULL;
 }
@@ -87,6 +91,21 @@ static void find_audience(wb_request *r, delegate *d)
                         wb_slice_of(in->body_digest.data, in->body_digest.len), d->facts);
 }
 
+/* A root may only be minted in a trace that is ours or nobody's. */
+static bool is_foreign_trace(const wb_request *r, const wb_state *state)
+{
+    const Waybill__V1__Delegate *in = r->in->delegate;
+    const wb_sidecar_config *config = r->sidecar->config;
+    wb_trace_id trace;
+    wb_owner owner;
+    if (in->trace_id.len != sizeof trace.b) return false;
+    memcpy(trace.b, in->trace_id.data, sizeof trace.b);
+    if (!wb_owners_of_trace(state->owners, &trace, r->arena, &owner)) return false;
+    for (size_t i = 0; i < config->n_self_ids; i++)
+        if (wb_slice_eq(owner.subject, config->self_ids[i])) return false;
+    return true;
+}
+
 /* Read what the state has of this delegation and of its parent. */
 static wb_status look_up(wb_request *r, delegate *d, wb_error *err)
 {
@@ -104,6 +123,7 @@ static wb_status look_up(wb_request *r, delegate *d, wb_error *err)
         parent_known = wb_acceptances_get(state->acceptances, &d->parent, &parent);
         if (parent_known && status == WB_OK) status = wb_arena_dup(r->arena, parent, &parent);
     }
+    d->foreign_trace = is_foreign_trace(r, state);
     wb_state_unlock(state);
     if (!parent_known)
         return wb_fail(err, WB_ERR_NOT_FOUND,
@@ -145,7 +165,7 @@ static void place_in_trace(wb_request *r, delegate *d, wb_trace_id *trace, wb_sp
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     const Waybill__V1__AcceptanceRow *under = d->parent_row;
-    bool local = in->trace_id.len == sizeof trace->b;
+    bool local = in->trace_id.len == sizeof trace->b && !(d->foreign_trace && !under);
     if (under) { /* the acceptance's own trace, whatever the client says */
         memcpy(trace->b, under->trace_id.data, sizeof trace->b);
         memcpy(parent->b, under->span_id.data, sizeof parent->b);
@@ -301,6 +321,11 @@ static void go_unsigned(wb_request *r, delegate *d, const char *reason)
 static wb_status sign(wb_request *r, delegate *d, wb_error *err)
 {
     wb_token_code code = WB_E_NONE;
+    const Waybill__V1__AcceptanceRow *under = d->parent_row;
+    /* trust.mode observe keeps a claimed trace, in which we may not sign as a root */
+    if (under && under->verdict != WAYBILL__V1__VERDICT__VERDICT_CONTINUE &&
+        under->parent_span_id.len > 0)
+        d->unsigned_reason = "claimed_trace";
     if (d->unsigned_reason) {
         go_unsigned(r, d, d->unsigned_reason);
         return WB_OK;
@@ -354,42 +379,14 @@ static wb_status answer_from(wb_request *r, delegate *d, const Waybill__V1__Dele
     return copy_text(r->arena, wb_buffer_slice(&text), &reply->carrier);
 }
 
-/* On the writer: the delegation may have been opened, or closed, since the worker looked. */
-static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+/* TOKENS section 7.5: the same id with other facts is refused, by whichever request comes second. */
+static bool same_facts(const wb_request *r, const delegate *d,
+                       const Waybill__V1__DelegationRow *row)
 {
-    wb_request *r = wb_request_of(txn);
-    delegate *d = r->verb;
-    wb_id id, same;
-    wb_slice packed;
-    memcpy(id.b, d->row->id.data, sizeof id.b);
-    bool there = wb_delegations_get(state->delegations, &id, &packed) ||
-                 (wb_delegations_find(state->delegations, d->facts, &same) &&
-                  wb_delegations_get(state->delegations, &same, &packed));
-    if (there) {
-        Waybill__V1__DelegationRow *row = waybill__v1__delegation_row__unpack(
-            wb_arena_allocator(r->arena), packed.len, packed.ptr);
-        if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-        bool fresher = d->packed.len > 0 && row->version + 1 == d->row->version &&
-                       memcmp(row->id.data, id.b, sizeof id.b) == 0;
-        if (!fresher) return answer_from(r, d, row, err);
-    } else if (wb_delegations_room(state->delegations) == 0 || wb_owners_room(state->owners) == 0) {
-        r->reply->retry_after_ms = 1000;
-        return wb_fail(err, WB_ERR_FULL, "%u delegations are open or just closed: no room for more",
-                       wb_delegations_count(state->delegations));
-    }
-    if (d->packed.len > 0) wb_txn_add(out, WB_ENTRY_DELEGATION, d->packed);
-    if (d->owner_packed.len > 0) wb_txn_add(out, WB_ENTRY_OWNER, d->owner_packed);
-    return answer_from(r, d, d->row, err);
-}
-
-static bool same_facts(const wb_request *r, const Waybill__V1__DelegationRow *row)
-{
-    const Waybill__V1__Delegate *in = r->in->delegate;
-    return strcmp(row->message_id, in->message_id) == 0 &&
-           strcmp(row->target_url, in->target_url) == 0 && strcmp(row->method, in->method) == 0 &&
-           row->body_digest.len == in->body_digest.len &&
-           (in->body_digest.len == 0 ||
-            memcmp(row->body_digest.data, in->body_digest.data, in->body_digest.len) == 0);
+    uint8_t facts[WB_FACTS_BYTES];
+    wb_delegation_row_facts(row, facts);
+    return memcmp(facts, d->facts, sizeof facts) == 0 &&
+           strcmp(row->method, r->in->delegate->method) == 0;
 }
 
 /* An open delegation whose token died unanswered gets a fresh one under a new jti. */
@@ -399,14 +396,74 @@ static bool wants_fresh_token(const wb_request *r, const Waybill__V1__Delegation
            row->token_exp_s <= wb_now(r->sidecar->clock) / WB_NS_PER_S;
 }
 
+static bool find_row(const delegate *d, const wb_state *state, const wb_id *id, wb_slice *packed)
+{
+    wb_id same;
+    return wb_delegations_get(state->delegations, id, packed) ||
+           (wb_delegations_find(state->delegations, d->facts, &same) &&
+            wb_delegations_get(state->delegations, &same, packed));
+}
+
+/* Another request with this id or these facts came first; or this one renews the row's token. */
+static wb_status answer_row(wb_request *r, delegate *d, wb_slice packed, bool *renews,
+                            wb_error *err)
+{
+    Waybill__V1__DelegationRow *row =
+        waybill__v1__delegation_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    if (!same_facts(r, d, row)) return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
+    *renews = d->packed.len > 0 && row->version + 1 == d->row->version &&
+              row->id.len == d->row->id.len &&
+              memcmp(row->id.data, d->row->id.data, row->id.len) == 0;
+    if (*renews) return WB_OK;
+    if (wants_fresh_token(r, row)) /* it changed while the worker signed: look again */
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "the delegation changed meanwhile: send again");
+    return answer_from(r, d, row, err);
+}
+
+/* Never takes a trace from its owner; without room the trace just has none. */
+static bool may_own(const wb_request *r, const delegate *d, const wb_state *state)
+{
+    wb_trace_id trace;
+    wb_owner owner;
+    if (d->owner_packed.len == 0) return false;
+    memcpy(trace.b, d->row->trace_id.data, sizeof trace.b);
+    if (!wb_owners_of_trace(state->owners, &trace, r->arena, &owner))
+        return wb_owners_room(state->owners) > 0;
+    return wb_slice_eq(owner.subject, wb_slice_str(d->row->issuer));
+}
+
+/* On the writer: the delegation may have been opened, or closed, since the worker looked. */
+static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    wb_request *r = wb_request_of(txn);
+    delegate *d = r->verb;
+    wb_slice packed;
+    wb_id id;
+    memcpy(id.b, d->row->id.data, sizeof id.b);
+    if (find_row(d, state, &id, &packed)) {
+        bool renews = false;
+        WB_TRY(answer_row(r, d, packed, &renews, err));
+        if (!renews) return WB_OK;
+    } else if (d->packed.len == 0) {
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "the delegation changed meanwhile: send again");
+    } else if (wb_delegations_room(state->delegations) == 0) {
+        r->reply->retry_after_ms = 1000;
+        return wb_fail(err, WB_ERR_FULL, "%u delegations are open: no room for more",
+                       wb_delegations_open(state->delegations));
+    }
+    wb_txn_add(out, WB_ENTRY_DELEGATION, d->packed);
+    if (may_own(r, d, state)) wb_txn_add(out, WB_ENTRY_OWNER, d->owner_packed);
+    return answer_from(r, d, d->row, err);
+}
+
 static wb_status decide(wb_request *r, delegate *d, wb_error *err)
 {
     find_audience(r, d);
     WB_TRY(look_up(r, d, err));
     WB_TRY(read_grant(r, d, err));
     bool fresh_token = d->row && wants_fresh_token(r, d->row);
-    if (d->row && !same_facts(r, d->row))
-        return wb_fail(err, WB_ERR_REJECTED, "this delegation_id was used for another message");
+    if (d->row && !same_facts(r, d, d->row)) return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
     if (d->row && !fresh_token) return WB_OK; /* the writer answers from the row */
     d->jti = d->row ? wb_id_new() : d->id;
     if (!d->row) WB_TRY(new_row(r, d, err));

@@ -21,6 +21,25 @@ static bool is_outcome(const char *text)
     return false;
 }
 
+/* The message that started a task could not name it; from here on its sender owns it (TOKENS section
+ * 10), unless somebody does. */
+static wb_status own_task(wb_request *r, const wb_state *state,
+                          const Waybill__V1__AcceptanceRow *row, wb_txn_entries *out, wb_error *err)
+{
+    wb_owner held;
+    wb_slice packed;
+    Waybill__V1__OwnerRow owner = WAYBILL__V1__OWNER_ROW__INIT;
+    if (!row->verified || !row->task_id[0] || wb_owners_room(state->owners) == 0) return WB_OK;
+    if (wb_owners_of_task(state->owners, wb_slice_str(row->task_id), r->arena, &held)) return WB_OK;
+    owner.task_id = row->task_id;
+    owner.subject = row->subject;
+    owner.issuer = row->issuer;
+    owner.used_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
+    WB_TRY(wb_request_pack(r->arena, &owner, &packed, err));
+    wb_txn_add(out, WB_ENTRY_OWNER, packed);
+    return WB_OK;
+}
+
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
 {
     wb_request *r = wb_request_of(txn);
@@ -37,6 +56,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     const wb_closing closing = {r->sidecar, r->arena, &r->spans, out};
     if (in->task_state[0]) row->task_state = in->task_state;
     if (in->task_id[0]) row->task_id = in->task_id;
+    WB_TRY(own_task(r, state, row, out, err));
     return wb_finish_acceptance(&closing, row, in->outcome, in->error_type, err);
 }
 

@@ -57,6 +57,14 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
     return wb_span_batch_write(batch, &r->spans, err);
 }
 
+static void count(wb_request *r, const record *rec)
+{
+    wb_counters *counters = &r->sidecar->counters;
+    atomic_fetch_add(&counters->spans_accepted, rec->reply.accepted_spans);
+    atomic_fetch_add(&counters->spans_rejected, rec->reply.rejected_spans);
+    atomic_fetch_add(&counters->spans_dropped_by_clients, r->in->record->dropped_spans);
+}
+
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
 {
     wb_request *r = wb_request_of(txn);
@@ -67,21 +75,19 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
         return WB_OK;
     wb_txn_add(out, WB_ENTRY_SPANS, wb_buffer_slice(&r->spans));
     wb_txn_add(out, WB_ENTRY_REQUEST, rec->request_row);
-    atomic_fetch_add(&r->sidecar->counters.spans_accepted, rec->reply.accepted_spans);
+    count(r, rec);
     return WB_OK;
 }
 
 void wb_on_record(wb_request *r)
 {
     wb_error err = {.status = WB_OK};
-    wb_counters *counters = &r->sidecar->counters;
     record *rec = wb_arena_alloc(r->arena, sizeof *rec);
     if (!rec) {
         wb_request_reply(r, WB_ERR_NO_MEMORY, NULL);
         return;
     }
     waybill__v1__record_reply__init(&rec->reply);
-    atomic_fetch_add(&counters->spans_dropped_by_clients, r->in->record->dropped_spans);
     wb_status status = take_batch(r, rec, &err);
     if (status == WB_OK) {
         Waybill__V1__RequestRow row = WAYBILL__V1__REQUEST_ROW__INIT;
@@ -95,12 +101,13 @@ void wb_on_record(wb_request *r)
         wb_request_reply(r, status, err.detail);
         return;
     }
-    atomic_fetch_add(&counters->spans_rejected, rec->reply.rejected_spans);
     r->verb = rec;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_RECORD;
     r->reply->record = &rec->reply;
-    if (r->spans.len == 0)
+    if (r->spans.len == 0) {
+        count(r, rec);
         wb_request_reply(r, WB_OK, NULL);
-    else
+    } else {
         wb_request_submit(r, prepare);
+    }
 }

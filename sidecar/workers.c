@@ -12,6 +12,8 @@
 
 enum {
     PROTOCOL = 1,
+    TEXT_BYTES = 1024,
+    CARRIER_BYTES = 64 * 1024, /* more than twice the largest that could verify */
     /* A Record of 8 MiB is unpacked (a copy), indexed and rendered. */
     ARENA_BYTES = 40 * 1024 * 1024,
     SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
@@ -59,6 +61,21 @@ static void refuse(wb_request *r, const char *why)
     wb_request_reply(r, WB_ERR_MALFORMED, why);
 }
 
+/* Ids and texts end up in rows, logs and spans: none is longer than an id may reasonably be. */
+static bool texts_fit(const ProtobufCMessage *message)
+{
+    const ProtobufCMessageDescriptor *d = message->descriptor;
+    for (unsigned i = 0; i < d->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &d->fields[i];
+        char *text;
+        if (field->type != PROTOBUF_C_TYPE_STRING) continue;
+        memcpy(&text, (const char *)message + field->offset, sizeof text);
+        size_t limit = strcmp(field->name, "carrier") == 0 ? CARRIER_BYTES : TEXT_BYTES;
+        if (text && strlen(text) > limit) return false;
+    }
+    return true;
+}
+
 static void dispatch(wb_request *r)
 {
     switch (r->in->body_case) {
@@ -94,7 +111,11 @@ static void begin(wb_workers *w, wb_ipc_call *call)
         refuse(r, "protocol must be 1 and id 16 bytes, not all 0");
     } else {
         r->reply->id = r->in->id;
-        dispatch(r);
+        if (r->in->body_case == WAYBILL__V1__REQUEST__BODY__NOT_SET ||
+            texts_fit((const ProtobufCMessage *)r->in->hello)) /* any member: all are messages */
+            dispatch(r);
+        else
+            refuse(r, "a text is longer than 1024 bytes, or a carrier than 64 KiB");
     }
 }
 

@@ -49,8 +49,7 @@ static wb_txn *take_group(wb_writer *w, bool housekeeping, bool *stopping)
     return group;
 }
 
-/* Returns whether the transaction is in the group that awaits the commit. */
-static bool append_one(wb_writer *w, wb_txn *txn)
+static void append_one(wb_writer *w, wb_txn *txn)
 {
     wb_txn_entries entries = {.n = 0};
     uint64_t seq;
@@ -60,16 +59,15 @@ static bool append_one(wb_writer *w, wb_txn *txn)
     if (txn->status == WB_OK && entries.n > 0)
         txn->status = wb_journal_append(w->journal, entries.items, entries.n, &seq, &txn->err);
     wb_state_unlock(w->state);
-    return txn->status == WB_OK && entries.n > 0;
 }
 
 static void commit_group(wb_writer *w, wb_txn *group)
 {
     wb_error err = {.status = WB_OK};
-    wb_status committed = WB_OK;
-    bool any = false;
-    for (wb_txn *txn = group; txn; txn = txn->next) any |= append_one(w, txn);
-    if (any) committed = wb_journal_commit(w->journal, &err);
+    wb_status committed;
+    for (wb_txn *txn = group; txn; txn = txn->next) append_one(w, txn);
+    /* Also when none appended: a question must not be answered from tables ahead of the disk. */
+    committed = wb_journal_commit(w->journal, &err);
     if (committed != WB_OK)
         WB_LOG(ERROR, "journal.commit_failed", "nothing of this group was acknowledged",
                WB_KV("error", (const char *)err.detail));

@@ -43,6 +43,8 @@ void wb_acceptances_free(wb_acceptances *a)
     free(a);
 }
 
+static uint64_t finished_at(const void *hot) { return ((const hot_part *)hot)->finished_ns; }
+
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_acceptances *a = self;
@@ -59,6 +61,7 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
         if (old->version >= row->version) return WB_OK;
         if (old->finished_ns == 0) a->open--;
     }
+    wb_row_make_room(a->rows, finished_at);
     wb_status status = wb_row_put(a->rows, row->id.data, packed, &found);
     if (status != WB_OK) return wb_fail(err, status, "no room for an acceptance row");
     hot_part *hot = found;
@@ -142,4 +145,7 @@ size_t wb_acceptances_due(const wb_acceptances *a, wb_time_ns now, uint64_t grac
 
 uint32_t wb_acceptances_count(const wb_acceptances *a) { return wb_row_count(a->rows); }
 uint32_t wb_acceptances_open(const wb_acceptances *a) { return a->open; }
-uint32_t wb_acceptances_room(const wb_acceptances *a) { return wb_row_room(a->rows); }
+uint32_t wb_acceptances_room(const wb_acceptances *a)
+{
+    return wb_row_room(a->rows) + wb_row_count(a->rows) - a->open;
+}

@@ -29,6 +29,7 @@ size_t wb_acceptances_due(const wb_acceptances *acceptances, wb_time_ns now, uin
 
 uint32_t wb_acceptances_count(const wb_acceptances *acceptances);
 uint32_t wb_acceptances_open(const wb_acceptances *acceptances);
+/** New ones that still fit: finished ones make room, the oldest first. */
 uint32_t wb_acceptances_room(const wb_acceptances *acceptances);
 
 #endif

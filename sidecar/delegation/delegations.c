@@ -71,7 +71,7 @@ void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice messag
     crypto_hash_sha256_final(&hash, facts);
 }
 
-static void facts_of(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FACTS_BYTES])
+void wb_delegation_row_facts(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FACTS_BYTES])
 {
     wb_id parent = {{0}};
     if (row->parent_acceptance.len == sizeof parent.b)
@@ -91,6 +91,8 @@ static void forget_facts(wb_delegations *d, const wb_id *id, const uint8_t facts
         wb_row_remove(d->by_facts, facts);
 }
 
+static uint64_t closed_at(const void *hot) { return ((const hot_part *)hot)->closed_ns; }
+
 static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, wb_slice packed)
 {
     wb_id id;
@@ -103,6 +105,7 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
         if (old->closed_ns == 0) d->open--;
         forget_facts(d, &id, old->facts);
     }
+    wb_row_make_room(d->rows, closed_at);
     WB_TRY(wb_row_put(d->rows, id.b, packed, &found));
     hot = found;
     hot->version = row->version;
@@ -110,7 +113,7 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
     hot->closed_ns = row->closed_ns;
     hot->updated_ns = row->updated_ns;
     hot->state = (wb_delegation_state)row->state;
-    facts_of(row, hot->facts);
+    wb_delegation_row_facts(row, hot->facts);
     if (hot->closed_ns != 0) return WB_OK;
     d->open++;
     return wb_row_put(d->by_facts, hot->facts, wb_slice_of(id.b, sizeof id.b), NULL);
@@ -211,4 +214,7 @@ size_t wb_delegations_due(const wb_delegations *d, wb_time_ns now, uint64_t grac
 
 uint32_t wb_delegations_count(const wb_delegations *d) { return wb_row_count(d->rows); }
 uint32_t wb_delegations_open(const wb_delegations *d) { return d->open; }
-uint32_t wb_delegations_room(const wb_delegations *d) { return wb_row_room(d->rows); }
+uint32_t wb_delegations_room(const wb_delegations *d)
+{
+    return wb_row_room(d->rows) + wb_row_count(d->rows) - d->open;
+}

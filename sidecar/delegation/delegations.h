@@ -14,6 +14,8 @@ enum { WB_FACTS_BYTES = 32 };
 /* Lost ones longer: their answer may yet come. */
 #define WB_LOST_KEPT_NS (24 * 3600 * WB_NS_PER_S)
 
+struct Waybill__V1__DelegationRow; /* protobuf-c's */
+
 typedef struct wb_delegations wb_delegations;
 
 WB_MUST_USE wb_delegations *wb_delegations_new(uint32_t max_rows);
@@ -29,6 +31,9 @@ bool wb_delegations_get(const wb_delegations *delegations, const wb_id *id, wb_s
  *  acceptance (NULL: none), audience, message id and body digest. */
 void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id,
                          wb_slice digest, uint8_t facts[WB_FACTS_BYTES]);
+/** The same of a stored row. */
+void wb_delegation_row_facts(const struct Waybill__V1__DelegationRow *row,
+                             uint8_t facts[WB_FACTS_BYTES]);
 /** The open delegation with these facts; false if there is none. */
 bool wb_delegations_find(const wb_delegations *delegations, const uint8_t facts[WB_FACTS_BYTES],
                          wb_id *id);
@@ -40,7 +45,7 @@ size_t wb_delegations_due(const wb_delegations *delegations, wb_time_ns now, uin
 uint32_t wb_delegations_count(const wb_delegations *delegations);
 /** Open ones, kept as a running count. */
 uint32_t wb_delegations_open(const wb_delegations *delegations);
-/** New delegations that still fit. */
+/** New delegations that still fit: closed ones make room, the oldest first. */
 uint32_t wb_delegations_room(const wb_delegations *delegations);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows by SHA-256 over issuer and jti, so that a key has one size whatever a peer wrote. Beside the
  * rows stand two numbers that only rise: the highest exp ever purged and the time of the last gap. A
- * snapshot's first slice holds them (tag 'n', two little-endian u64), the others hold rows (tag 'r'). */
+ * snapshot's last slice holds them (tag 'n', two little-endian u64), the others hold rows (tag 'r'). */
 #include "sidecar/delegation/replay.h"
 
 #include "core/clock.h"
@@ -126,20 +126,22 @@ static wb_status apply(void *self, const wb_entry *entry, wb_error *err)
     return apply_row(self, entry->payload, err);
 }
 
+/* *resume_at is 1 + slot; the numbers come last, so that a purge between two slices, whose rows are in
+ * no slice any more, is in them. */
 static wb_status snapshot(void *self, wb_buffer *out, size_t *resume_at)
 {
     wb_replay *r = self;
-    if (*resume_at == 0) {
-        const uint64_t numbers[2] = {r->purged_exp_s, r->recovered_s};
-        *resume_at = 1; /* from here on: 1 + slot */
-        WB_TRY(wb_buffer_add(out, "n", 1));
-        return wb_buffer_add(out, numbers, sizeof numbers);
+    size_t slot = *resume_at ? *resume_at - 1 : 0;
+    if (slot < wb_row_slots(r->rows)) {
+        WB_TRY(wb_buffer_add(out, "r", 1));
+        WB_TRY(wb_row_snapshot(r->rows, out, &slot));
+        *resume_at = 1 + (slot ? slot : wb_row_slots(r->rows));
+        return WB_OK;
     }
-    size_t slot = *resume_at - 1;
-    WB_TRY(wb_buffer_add(out, "r", 1));
-    WB_TRY(wb_row_snapshot(r->rows, out, &slot));
-    *resume_at = slot ? slot + 1 : 0;
-    return WB_OK;
+    const uint64_t numbers[2] = {r->purged_exp_s, r->recovered_s};
+    *resume_at = 0;
+    WB_TRY(wb_buffer_add(out, "n", 1));
+    return wb_buffer_add(out, numbers, sizeof numbers);
 }
 
 static wb_status load(void *self, wb_slice slice, wb_error *err)

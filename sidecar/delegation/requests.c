@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A bounded set. When it is full the row in the slot under a hand that walks round the slots makes
- * room; slots fill in order of arrival, so the hand meets the oldest first. Losing a row early would
- * be harmless: stores keep each span once by its ids anyway. */
+ * room; slots fill in order of arrival, so the hand meets the oldest first. A client
+ * resends within seconds; were a row gone by then, the spans would be journalled twice, and stores
+ * would still keep each once. */
 #include "sidecar/delegation/requests.h"
 
 #include "proto/waybill/v1/journal.pb-c.h"

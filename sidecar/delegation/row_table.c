@@ -261,3 +261,30 @@ void wb_row_purge(wb_row_table *t, bool (*ended)(const void *hot, void *arg), vo
         remove_at(t, at);
     }
 }
+
+typedef struct eldest {
+    uint64_t (*ended_at)(const void *hot);
+    uint64_t until;
+} eldest;
+
+static bool is_eldest(const void *hot, void *arg)
+{
+    const eldest *e = arg;
+    uint64_t at = e->ended_at(hot);
+    return at != 0 && at <= e->until;
+}
+
+void wb_row_make_room(wb_row_table *t, uint64_t (*ended_at)(const void *hot))
+{
+    uint64_t first = UINT64_MAX, last = 0;
+    if (t->count < t->max_rows) return;
+    for (uint32_t slot = 0; slot < t->n_slots; slot++) {
+        uint64_t at = t->slots[slot] ? ended_at(row_hot(t->slots[slot])) : 0;
+        if (at == 0) continue;
+        if (at < first) first = at;
+        if (at > last) last = at;
+    }
+    if (last == 0) return;
+    eldest e = {ended_at, first + (last - first) / 4};
+    wb_row_purge(t, is_eldest, &e);
+}

@@ -51,6 +51,11 @@ WB_MUST_USE wb_status wb_row_load(wb_slice slice,
                                   wb_status (*put)(void *self, wb_slice payload, wb_error *err),
                                   void *self, wb_error *err);
 
+/** If the table is full, remove the oldest quarter (by time) of the rows that ended, as told by
+ *  `ended_at` from the hot part: when, or 0 while the row is live. Live rows stay, whatever that
+ *  leaves. The same table always loses the same rows. */
+void wb_row_make_room(wb_row_table *table, uint64_t (*ended_at)(const void *hot));
+
 /** Remove every row of which `ended` says so; it sees the hot part and may not touch the table. */
 void wb_row_purge(wb_row_table *table, bool (*ended)(const void *hot, void *arg), void *arg);
 

@@ -92,10 +92,16 @@ wb_status wb_delegation_span(const Waybill__V1__DelegationRow *row, wb_span_agen
     return write_one(&draft, agent, out, err);
 }
 
+/* trust.mode observe: in the claimed context though the verdict was not CONTINUE. */
+static bool keeps_claim(const Waybill__V1__AcceptanceRow *row)
+{
+    return row->verdict != WAYBILL__V1__VERDICT__VERDICT_CONTINUE && row->parent_span_id.len > 0;
+}
+
 static wb_slice verdict_name(const Waybill__V1__AcceptanceRow *row)
 {
     if (row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE) return WB_S("continue");
-    return row->verified ? WB_S("link") : WB_S("unverified");
+    return keeps_claim(row) || !row->verified ? WB_S("unverified") : WB_S("link");
 }
 
 wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agent agent,
@@ -112,7 +118,7 @@ wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agen
         {WB_S("waybill.token.depth"),
          row->verified ? integer(row->depth) : (wb_value){.type = WB_VALUE_EMPTY}},
         {WB_S("waybill.token.issuer"), text_or_none(row->verified ? row->issuer : "")},
-        {WB_S("waybill.unverified"), true_or_none(!row->verified)},
+        {WB_S("waybill.unverified"), true_or_none(!row->verified || keeps_claim(row))},
         {WB_S("a2a.method.name"), text_or_none(row->method)},
         {WB_S("a2a.message.id"), text_or_none(row->message_id)},
         {WB_S("a2a.task.id"), text_or_none(row->task_id)},
