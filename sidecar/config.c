@@ -125,7 +125,7 @@ static const wb_config_key keys[] = {
      .min = 64 << 10,
      .max = UINT64_C(1) << 30,
      KEY(journal_segment_bytes),
-     .help = "Size of one segment file; also the largest transaction."},
+     .help = "Size of one segment file, a multiple of 4096; also the largest transaction."},
     {.name = "journal.limit_bytes",
      .type = WB_BYTES,
      .fallback = "1GiB",
@@ -201,7 +201,7 @@ static const wb_config_key keys[] = {
      .min = 1,
      .max = 80,
      KEY(admin_listen),
-     .help = "Address of /healthz, /readyz and /metrics. Unset: `127.0.0.1:7412`, or a free port "
+     .help = "Address of /healthz, /readyz and /status. Unset: `127.0.0.1:7412`, or a free port "
              "where that one is taken (`waybill status` says which)."},
     {.name = "store.sqlite.path",
      .type = WB_TEXT,
@@ -310,6 +310,8 @@ static wb_status make_admin(wb_sidecar_config *c, wb_error *err)
 
 static wb_status check_sizes(const wb_sidecar_config *c, wb_error *err)
 {
+    if (c->journal_segment_bytes % 4096 != 0)
+        return wb_fail(err, WB_ERR_CONFIG, "journal.segment_bytes: not a multiple of 4096");
     if (c->journal_limit_bytes / 4 < c->journal_segment_bytes)
         return wb_fail(err, WB_ERR_CONFIG, "journal.limit_bytes: less than four segments");
     return WB_OK;

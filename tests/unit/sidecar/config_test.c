@@ -64,6 +64,7 @@ static void what_two_keys_or_a_grammar_forbid_is_refused(void **state)
          "[\"http://a\"]}]",
          "belongs to two peers"},
         {"journal: {segment_bytes: 1MiB, limit_bytes: 3MiB}", "less than four segments"},
+        {"journal: {segment_bytes: 65537}", "journal.segment_bytes: not a multiple of 4096"},
         {"admin: {listen: localhost}", "admin.listen: \"localhost\" is no address:port"},
         {"admin: {listen: \"localhost:1\"}", "is no address:port"},
         {"admin: {listen: \"127.0.0.1:65536\"}", "is no address:port"},
