@@ -21,12 +21,23 @@ missing_packages() {
     printf '%s\n' "${packages[@]}" | sort | comm -23 - "$present"
 }
 
+# Where packages have other names: look for the things themselves.
+missing_things() {
+    local thing
+    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c; do
+        command -v $thing >/dev/null || printf '%s\n' "program $thing"
+    done
+    command -v pkg-config >/dev/null || return 0
+    for thing in libsodium libprotobuf-c libcjson sqlite3 yaml-0.1 libmicrohttpd cmocka; do
+        pkg-config --exists $thing || printf '%s\n' "library $thing"
+    done
+    printf '#include <nng/nng.h>\n' | cc -E - >/dev/null 2>&1 || printf '%s\n' "library nng"
+}
+
 refuse_other_system() {
-    say "This script installs on Debian 12 and systems like it; this one has no apt-get and dpkg."
-    say "Please install what these Debian packages hold, then run ./test.sh --no-setup:"
-    say "    ${packages[*]}"
-    say "and a Python virtual environment in $venv:"
-    say "    python3 -m venv $venv && $venv/bin/pip install -r tools/requirements.txt"
+    say "This is no Debian (no apt-get, dpkg-query), so nothing is installed here. Missing:"
+    say "$1"
+    say "On Debian 12 the packages are: ${packages[*]} (libnng is 1.5.2)"
     exit 1
 }
 
@@ -59,14 +70,18 @@ make_venv() {
     printf '%s\n' "$wanted" >$venv/.complete
 }
 
-if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    refuse_other_system
-fi
-present=$(mktemp)
-trap 'rm -f "$present"' EXIT
-mapfile -t missing < <(missing_packages)
-if [ ${#missing[@]} -gt 0 ]; then
-    install_packages "${missing[@]}"
+if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
+    present=$(mktemp)
+    trap 'rm -f "$present"' EXIT
+    mapfile -t missing < <(missing_packages)
+    if [ ${#missing[@]} -gt 0 ]; then
+        install_packages "${missing[@]}"
+    fi
+else
+    missing=$(missing_things)
+    if [ -n "$missing" ]; then
+        refuse_other_system "$missing"
+    fi
 fi
 mkdir -p build
 make_venv
