@@ -183,7 +183,7 @@ static void check_trust(doctor *d)
     }
     while (wb_trust_at(trust, issuers)) issuers++;
     if (issuers == 0)
-        say(d, WARN, "trust", "waybill trust add AGENT_ID KEY, for each peer",
+        say(d, WARN, "trust", "waybill trust add --id AGENT_ID KEY, for each peer",
             "no issuer in %s: every delegation to this agent is an unverified LINK",
             d->cli->paths.trust_dir);
     else

@@ -331,10 +331,9 @@ wb_exit wb_json_out_finish(wb_json_out *out, FILE *file)
 {
     if (out->status != WB_OK)
         return wb_cli_fail(WB_EXIT_FAILURE, "json", "out of memory", "ask for less, with --limit");
-    (void)fwrite(out->text.ptr, 1, out->text.len, file);
-    (void)fputc('\n', file);
-    (void)fflush(file);
+    bool written = fwrite(out->text.ptr, 1, out->text.len, file) == out->text.len &&
+                   fputc('\n', file) != EOF && fflush(file) == 0;
     wb_buffer_clear(&out->text);
     out->needs_comma = false;
-    return WB_EXIT_OK;
+    return written ? WB_EXIT_OK : WB_EXIT_FAILURE;
 }

@@ -122,8 +122,12 @@ wb_status wb_paths_resolve(const wb_paths_choice *choice, wb_paths *out, wb_erro
     wb_paths paths = {0};
     WB_TRY(resolve_name(choice->name, &paths, err));
     WB_TRY(resolve_run(&paths, err));
-    WB_TRY(resolve_state(choice->state_dir, &paths, err));
-    const char *store = choice->store ? choice->store : env("WAYBILL_STORE");
+    WB_TRY(resolve_state(choice->state_dir ? choice->state_dir : env("WAYBILL_STATE_DIR"), &paths,
+                         err));
+    /* the second is the daemon's key store.sqlite.path, which the command line must follow */
+    const char *store = choice->store          ? choice->store
+                        : env("WAYBILL_STORE") ? env("WAYBILL_STORE")
+                                               : env("WAYBILL_STORE_SQLITE_PATH");
     if (store)
         WB_TRY(put(paths.store, err, "%s", store));
     else

@@ -3,9 +3,9 @@
  * resolve them here, so that they cannot disagree.
  *
  *   run dir    $XDG_RUNTIME_DIR/waybill/NAME, else /run/waybill/NAME
- *   state dir  $XDG_STATE_HOME/waybill/NAME, else for root /var/lib/waybill/NAME,
+ *   state dir  $WAYBILL_STATE_DIR, else $XDG_STATE_HOME/waybill/NAME, else for root /var/lib/waybill/NAME,
  *              else $HOME/.local/state/waybill/NAME
- *   store      $WAYBILL_STORE, else $XDG_DATA_HOME/waybill/store.db, else for root
+ *   store      $WAYBILL_STORE, $WAYBILL_STORE_SQLITE_PATH, else $XDG_DATA_HOME/waybill/store.db, else for root
  *              /var/lib/waybill/store.db, else $HOME/.local/share/waybill/store.db
  *
  * Source: XDG Base Directory Specification 0.8; a relative XDG path is ignored, as it asks. */

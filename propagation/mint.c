@@ -64,7 +64,7 @@ static wb_status fill_limits(const wb_mint_parent *parent, const wb_mint_ask *as
 {
     static const wb_token_limits unlimited = {"USD", WB_NOLIM, WB_NOLIM, WB_NOLIM};
     const wb_token_limits *left = parent ? &parent->free : &unlimited;
-    if (parent && ask->cur[0] && strcmp(ask->cur, left->cur) != 0)
+    if (parent && parent->linked && ask->cur[0] && strcmp(ask->cur, left->cur) != 0)
         return wb_fail(err, WB_ERR_DENIED, "currency asked: %.3s, granted: %.3s", ask->cur,
                        left->cur);
     if (ask->has_cost && ask->cost > left->cost) return above(err, "cost", ask->cost, left->cost);

@@ -5,15 +5,18 @@
  * all that was acknowledged is synced.
  *
  * Exit codes: 0 drained; 1 could not start or go on; 2 the command line is wrong; 78 (EX_CONFIG) a
- * person must change something: configuration, a file's mode, a journal of a newer version. */
+ * person must change something: configuration, a file's mode, a journal of a newer version. Ended by a
+ * second signal: that signal, 128 + its number in a shell. */
 #include "sidecar/admin.h"
 #include "sidecar/exporters.h"
+#include "sidecar/journal_mark.h"
 #include "sidecar/status_report.h"
 #include "sidecar/sweep.h"
 #include "sidecar/workers.h"
 
 #include "core/paths.h"
 #include "propagation/ed25519.h"
+#include "proto/waybill/v1/journal.pb-c.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -43,6 +46,12 @@ typedef struct options {
     bool check, reference;
 } options;
 
+typedef struct gap_txn {
+    wb_txn txn;
+    uint8_t payload[32];
+    size_t len;
+} gap_txn;
+
 typedef struct daemon_parts {
     wb_sidecar sidecar;
     wb_sidecar_config config;
@@ -52,6 +61,7 @@ typedef struct daemon_parts {
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
+    gap_txn gap;
     pthread_t spare_thread, ipc_thread;
     bool state_made, spare_started, ipc_started;
 } daemon_parts;
@@ -72,7 +82,8 @@ static const char help_text[] =
     "  --version, --help\n"
     "\n"
     "SIGTERM, SIGINT: deliver what is left, then exit 0. Exit codes: 0 drained, 1 could\n"
-    "not start, 2 wrong command line, 78 something must be changed by hand.\n";
+    "not start, 2 wrong command line, 78 something must be changed by hand. A second\n"
+    "signal ends it at once.\n";
 
 static int exit_code(wb_status status)
 {
@@ -209,6 +220,43 @@ static wb_status open_journal(daemon_parts *d, wb_error *err)
     return WB_OK;
 }
 
+static wb_status gap_prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    gap_txn *gap = (gap_txn *)(void *)txn;
+    (void)state;
+    (void)err;
+    wb_txn_add(out, WB_ENTRY_GAP, wb_slice_of(gap->payload, gap->len));
+    return WB_OK;
+}
+
+static void gap_done(wb_txn *txn, wb_status status, const wb_error *err)
+{
+    (void)txn;
+    if (status != WB_OK)
+        WB_LOG(ERROR, "journal.gap_not_recorded", "tokens of before may be accepted again",
+               WB_KV("error", (const char *)err->detail));
+}
+
+/* A journal that was taken away took the replay rows along: fail closed, as after a gap in it (TOKENS
+ * section 11). Queued before the first request can be. */
+static wb_status mark_journal(daemon_parts *d, wb_error *err)
+{
+    bool lost = false;
+    wb_id id = wb_journal_id(d->sidecar.journal);
+    WB_TRY(wb_journal_remember(d->paths.state_dir, &id, &lost, err));
+    if (!lost) return WB_OK;
+    WB_LOG(ERROR, "journal.replaced",
+           "this instance had another journal: tokens issued before now "
+           "are refused, open delegations of before are unknown");
+    Waybill__V1__GapRow row = WAYBILL__V1__GAP_ROW__INIT;
+    row.recovered_s = wb_now(d->sidecar.clock) / WB_NS_PER_S;
+    d->gap.len = waybill__v1__gap_row__pack(&row, d->gap.payload);
+    d->gap.txn.prepare = gap_prepare;
+    d->gap.txn.done = gap_done;
+    wb_writer_submit(d->sidecar.writer, &d->gap.txn);
+    return WB_OK;
+}
+
 static void *keep_spare(void *arg)
 {
     daemon_parts *d = arg;
@@ -288,7 +336,9 @@ static wb_status start(daemon_parts *d, wb_error *err)
     WB_TRY(open_identity(d, err));
     WB_TRY(open_journal(d, err));
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
-    WB_TRY(wb_writer_start(sidecar->journal, &sidecar->state, &sidecar->writer, err));
+    WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
+                           &sidecar->writer, err));
+    WB_TRY(mark_journal(d, err));
     WB_TRY(wb_exporters_start(sidecar, &d->paths, &d->exporters, err));
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
@@ -319,28 +369,40 @@ static int run(daemon_parts *d, const sigset_t *signals)
 }
 
 /* Requests in hand are answered; at most until the drain time is over. */
-static void wait_for_requests(daemon_parts *d, const sigset_t *signals)
+static void wait_for_requests(daemon_parts *d, const sigset_t *signals, uint64_t end)
 {
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-    uint64_t end = wb_mono(d->sidecar.clock) + d->config.drain_timeout_ms * WB_NS_PER_MS;
     while (wb_ipc_in_hand(d->sidecar.ipc) > 0 && wb_mono(d->sidecar.clock) < end) {
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig == SIGTERM || sig == SIGINT) _exit(EXIT_START); /* all acknowledged is synced */
     }
 }
 
+/* From here on a second SIGTERM or SIGINT ends the process at once; SIGHUP stays without effect. */
+static void let_signals_end_it(void)
+{
+    sigset_t ending;
+    (void)sigemptyset(&ending);
+    (void)sigaddset(&ending, SIGTERM);
+    (void)sigaddset(&ending, SIGINT);
+    (void)pthread_sigmask(SIG_UNBLOCK, &ending, NULL);
+}
+
 static void stop(daemon_parts *d, const sigset_t *signals)
 {
     wb_sidecar *sidecar = &d->sidecar;
+    uint64_t now = wb_mono(&wb_system_clock);
+    uint64_t end = now + d->config.drain_timeout_ms * WB_NS_PER_MS;
     atomic_store(&sidecar->draining, true);
     if (sidecar->ipc) {
         WB_LOG(INFO, "drain", "answering what is in hand, delivering what is left",
                WB_KV("timeout_ms", d->config.drain_timeout_ms));
         wb_ipc_stop(sidecar->ipc);
-        wait_for_requests(d, signals);
+        wait_for_requests(d, signals, end);
     }
-    (void)pthread_sigmask(SIG_UNBLOCK, signals, NULL); /* a second signal ends the process */
-    wb_exporters_drain(d->exporters, (uint32_t)d->config.drain_timeout_ms);
+    let_signals_end_it();
+    now = wb_mono(&wb_system_clock);
+    wb_exporters_drain(d->exporters, end > now ? (uint32_t)((end - now) / WB_NS_PER_MS) : 0);
     if (sidecar->journal) wb_journal_stop_waits(sidecar->journal);
     if (d->spare_started) pthread_join(d->spare_thread, NULL);
     wb_admin_close(d->admin);

@@ -19,7 +19,10 @@ void wb_on_hello(wb_request *r)
     reply->version = FIXED(WAYBILL_VERSION);
     reply->agent_id = wb_arena_printf(r->arena, "%.*s", WB_SLICE_ARG(config->self_ids[0]));
     reply->name = FIXED(config->name);
-    reply->max_message_bytes = (uint32_t)config->ipc_max_message_bytes;
+    /* A batch grows by its index when rendered, and must fit a frame of the journal. */
+    uint64_t largest = config->journal_segment_bytes / 4;
+    if (largest > config->ipc_max_message_bytes) largest = config->ipc_max_message_bytes;
+    reply->max_message_bytes = (uint32_t)largest;
     reply->extension_uri = FIXED(WB_EXTENSION_URI);
     reply->trust_mode = FIXED(wb_trust_mode_name(config->trust_mode));
     reply->on_unavailable =

@@ -10,6 +10,9 @@
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
+/* Of a frame and a segment around the spans, with room to spare. */
+enum { FRAME_OVERHEAD = 16 * 1024 };
+
 typedef struct record {
     wb_id id;
     Waybill__V1__RecordReply reply;
@@ -54,7 +57,14 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
         if (!rec->reply.error_message) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
     }
     if (batch->span_count == 0) return WB_OK;
-    return wb_span_batch_write(batch, &r->spans, err);
+    WB_TRY(wb_span_batch_write(batch, &r->spans, err));
+    uint64_t room = sidecar->config->journal_segment_bytes - FRAME_OVERHEAD;
+    if (room > WB_FRAME_MAX_BYTES - FRAME_OVERHEAD) room = WB_FRAME_MAX_BYTES - FRAME_OVERHEAD;
+    if (r->spans.len <= room) return WB_OK;
+    return wb_fail(err, WB_ERR_REJECTED,
+                   "the batch takes %zu bytes and a transaction may have %llu: send fewer spans at "
+                   "once, or raise journal.segment_bytes",
+                   r->spans.len, (unsigned long long)room);
 }
 
 static void count(wb_request *r, const record *rec)

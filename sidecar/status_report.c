@@ -18,8 +18,8 @@ const char *wb_sidecar_trouble(wb_sidecar *sidecar)
     wb_journal_stats journal;
     wb_journal_get_stats(sidecar->journal, &journal);
     if (journal.failed) return "the journal cannot write: nothing is accepted until the disk can";
-    if (journal.used_bytes >= journal.limit_bytes)
-        return "the journal is full: an exporter must catch up, or journal.limit_bytes must grow";
+    const char *trouble = wb_writer_trouble(sidecar->writer);
+    if (trouble) return trouble;
     if (atomic_load(&sidecar->draining)) return "shutting down";
     return NULL;
 }

@@ -5,9 +5,15 @@
  * entries fails with its status, and so do those behind it, until the journal says otherwise. */
 #include "sidecar/writer.h"
 
+#include "core/clock.h"
 #include "core/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct wb_writer {
     wb_journal *journal;
@@ -17,7 +23,12 @@ struct wb_writer {
     pthread_cond_t wake;
     wb_txn *first, **last;
     bool stopping;
+    int dir;                 /* the journal's, to see it go */
+    atomic_bool gone;        /* it went: what is written now nobody will ever find */
+    atomic_ullong full_mono; /* when the journal last said FULL; 0: never */
 };
+
+enum { FULL_IS_NEWS_S = 10 };
 
 void wb_txn_add(wb_txn_entries *entries, wb_entry_kind kind, wb_slice payload)
 {
@@ -49,6 +60,30 @@ static wb_txn *take_group(wb_writer *w, bool housekeeping, bool *stopping)
     return group;
 }
 
+static void say_full(wb_writer *w, const wb_error *err)
+{
+    uint64_t now = wb_mono(&wb_system_clock), before = atomic_exchange(&w->full_mono, now);
+    if (before == 0 || now - before > FULL_IS_NEWS_S * WB_NS_PER_S)
+        WB_LOG(ERROR, "journal.full", "new work is refused until an exporter catches up",
+               WB_KV("error", (const char *)err->detail));
+}
+
+static bool is_gone(wb_writer *w)
+{
+    struct stat st;
+    return fstat(w->dir, &st) != 0 || st.st_nlink == 0;
+}
+
+const char *wb_writer_trouble(wb_writer *w)
+{
+    uint64_t full = atomic_load(&w->full_mono);
+    if (atomic_load(&w->gone))
+        return "the journal's directory was removed: nothing is accepted until a restart";
+    if (full != 0 && wb_mono(&wb_system_clock) - full < FULL_IS_NEWS_S * WB_NS_PER_S)
+        return "the journal is full: an exporter must catch up, or journal.limit_bytes must grow";
+    return NULL;
+}
+
 static void append_one(wb_writer *w, wb_txn *txn)
 {
     wb_txn_entries entries = {.n = 0};
@@ -56,8 +91,10 @@ static void append_one(wb_writer *w, wb_txn *txn)
     txn->err = (wb_error){.status = WB_OK};
     wb_state_lock(w->state);
     txn->status = txn->prepare(txn, w->state, &entries, &txn->err);
-    if (txn->status == WB_OK && entries.n > 0)
+    if (txn->status == WB_OK && entries.n > 0) {
         txn->status = wb_journal_append(w->journal, entries.items, entries.n, &seq, &txn->err);
+        if (txn->status == WB_ERR_FULL) say_full(w, &txn->err);
+    }
     wb_state_unlock(w->state);
 }
 
@@ -68,6 +105,11 @@ static void commit_group(wb_writer *w, wb_txn *group)
     for (wb_txn *txn = group; txn; txn = txn->next) append_one(w, txn);
     /* Also when none appended: a question must not be answered from tables ahead of the disk. */
     committed = wb_journal_commit(w->journal, &err);
+    if (committed == WB_OK && is_gone(w)) {
+        atomic_store(&w->gone, true);
+        committed = wb_fail(&err, WB_ERR_UNAVAILABLE,
+                            "the journal's directory was removed under waybilld: restart it");
+    }
     if (committed != WB_OK)
         WB_LOG(ERROR, "journal.commit_failed", "nothing of this group was acknowledged",
                WB_KV("error", (const char *)err.detail));
@@ -95,17 +137,24 @@ static void *run(void *arg)
     }
 }
 
-wb_status wb_writer_start(wb_journal *journal, wb_state *state, wb_writer **out, wb_error *err)
+wb_status wb_writer_start(wb_journal *journal, const char *journal_dir, wb_state *state,
+                          wb_writer **out, wb_error *err)
 {
     wb_writer *w = calloc(1, sizeof *w);
     if (!w) return wb_fail(err, WB_ERR_NO_MEMORY, "writer");
     w->journal = journal;
     w->state = state;
+    w->dir = open(journal_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (w->dir < 0) {
+        free(w);
+        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", journal_dir);
+    }
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     int rv = pthread_create(&w->thread, NULL, run, w);
     if (rv != 0) {
+        (void)close(w->dir);
         free(w);
         return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "writer thread");
     }
@@ -123,5 +172,6 @@ void wb_writer_stop(wb_writer *w)
     pthread_join(w->thread, NULL);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->wake);
+    (void)close(w->dir);
     free(w);
 }

@@ -31,10 +31,14 @@ struct wb_txn {
     wb_error err;     /* the writer's */
 };
 
-WB_MUST_USE wb_status wb_writer_start(wb_journal *journal, wb_state *state, wb_writer **out,
-                                      wb_error *err);
+/** journal_dir  watched: once it is removed nothing is acknowledged any more
+ *  Errors  CONFIG the directory cannot be opened | NO_MEMORY */
+WB_MUST_USE wb_status wb_writer_start(wb_journal *journal, const char *journal_dir, wb_state *state,
+                                      wb_writer **out, wb_error *err);
 /** Queue; any thread, never blocks on the disk. Transactions run in the order of submission. */
 void wb_writer_submit(wb_writer *writer, wb_txn *txn);
+/** NULL, or why new work is refused, or was within the last seconds; static. Any thread. */
+const char *wb_writer_trouble(wb_writer *writer);
 /** Finish what is queued, then stop and free. Nothing may be submitted any more. */
 void wb_writer_stop(wb_writer *writer);
 

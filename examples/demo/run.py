@@ -230,6 +230,8 @@ def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # below /tmp: a socket's path may have 107 bytes
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
     stage, good = Stage(pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp"))), False
     try:
         good = perform(stage, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -27,6 +28,7 @@ from waybill_testkit import Sidecar, find_program, wait_until
 
 from waybill import _otlp, _wire
 from waybill._wire import Status, Verdict
+from waybill.errors import Unavailable
 
 NAMES = ["a", "b", "c"]
 
@@ -301,7 +303,14 @@ def rows(sidecar, query, *args):
 
 def stored(sidecar, span_id):
     query = "SELECT span, acceptance_id, span_type FROM spans WHERE span_id = ?"
-    return wait_until(lambda: rows(sidecar, query, span_id), 10, "span in the store")
+
+    def found():
+        try:
+            return rows(sidecar, query, span_id)
+        except sqlite3.OperationalError:  # no file, no tables yet, or locked
+            return []
+
+    return wait_until(found, 20, "span in the store")
 
 
 def test_a_recorded_span_is_in_the_store_once_however_often_it_is_sent(three, ask):
@@ -548,3 +557,92 @@ def test_sigterm_delivers_what_is_left_and_ends_with_0():
         assert not sidecar.status_file.exists()
         found = {row[0] for row in rows(sidecar, "SELECT span_id FROM spans")}
         assert found == set(ids)
+
+
+def test_a_journal_that_was_taken_away_fails_closed():
+    with company(["a", "b"]) as two:
+        a, b = Asker(two["a"]), Asker(two["b"])
+        asked = a_delegate(origin(["a", "b"], "b"))
+        carrier = a.ask(delegate=asked).delegate.carrier
+        assert b.ask(accept=an_accept(asked, carrier)).accept.verdict == Verdict.CONTINUE
+        b.close()
+        two["b"].kill9()
+        shutil.rmtree(two["b"].state_dir / "journal")
+        two["b"].start()
+        assert "journal.replaced" in two["b"].log()
+        b = Asker(two["b"])
+        again = b.ask(accept=an_accept(asked, carrier))
+        assert again.status == Status.DENIED and again.wire_class == "stale"
+        a.close()
+        b.close()
+
+
+def test_nothing_is_acknowledged_once_the_journal_is_removed():
+    with Sidecar("gone") as sidecar:
+        asker = Asker(sidecar)
+        assert asker.ask(record=a_record(a_span())).status == Status.OK
+        shutil.rmtree(sidecar.state_dir / "journal")
+        with pytest.raises(Unavailable):
+            asker.ask(record=a_record(a_span()), timeout_s=1.5)
+        asker.close()
+        with pytest.raises(urllib.error.HTTPError) as sick:
+            urllib.request.urlopen(admin_url(sidecar, "/healthz"))
+        assert sick.value.code == 503 and b"removed" in sick.value.read()
+
+
+def test_a_full_journal_is_said_and_goes_on_when_the_store_is_back():
+    small = "journal: {segment_bytes: 256KiB, limit_bytes: 1MiB}\n"
+    with Sidecar("full", config=small) as sidecar:
+        asker = Asker(sidecar)
+        first = os.urandom(8)
+        assert asker.ask(record=a_record(a_span(span_id=first))).status == Status.OK
+        stored(sidecar, first)
+        lock = sqlite3.connect(sidecar.store, isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        batch = [a_span(text="x" * 1000) for _ in range(40)]
+        with pytest.raises(Unavailable):
+            for _ in range(100):
+                asker.ask(record=a_record(*batch), timeout_s=1.0)
+        assert "journal.full" in sidecar.log()
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(admin_url(sidecar, "/healthz"))
+        lock.execute("ROLLBACK")
+        lock.close()
+        last = os.urandom(8)
+        reply = asker.ask(record=a_record(a_span(span_id=last)), timeout_s=40)
+        assert reply.status == Status.OK
+        stored(sidecar, last)
+        asker.close()
+
+
+def test_a_batch_beyond_the_journals_segment_is_refused_with_the_remedy():
+    with Sidecar("tiny", config="journal: {segment_bytes: 64KiB, limit_bytes: 1MiB}\n") as sidecar:
+        asker = Asker(sidecar)
+        said = asker.ask(hello=_wire.Hello()).hello
+        assert said.max_message_bytes <= 16 << 10
+        reply = asker.ask(record=a_record(*[a_span(text="x" * 1000) for _ in range(100)]))
+        assert reply.status == Status.REJECTED and "journal.segment_bytes" in reply.detail
+        asker.close()
+
+
+def test_texts_are_bounded_before_they_reach_the_journal(ask):
+    asked, _ = delegate(ask, "a", "b")
+    for body in (
+        {"settle": _wire.Settle(delegation_id=asked.delegation_id, outcome="answered", task_id="t" * 2000)},
+        {"observe": _wire.Observe(delegation_id=asked.delegation_id, task_state="s" * (1 << 20))},
+    ):
+        assert ask["a"](**body).status == Status.MALFORMED
+    assert ask["a"](status=_wire.StatusRequest()).status == Status.OK
+
+
+def test_the_task_that_a_message_started_belongs_to_its_sender(ask):
+    asked, mine = delegate(ask, "a", "c")
+    acceptance = accept(ask, "c", asked, mine.carrier).accept.acceptance_id
+    finish = _wire.Finish(
+        acceptance_id=acceptance, outcome="interrupted", task_id="task-of-a-" + os.urandom(4).hex()
+    )
+    assert ask["c"](finish=finish).status == Status.OK
+    asked, theirs = delegate(ask, "b", "c", task_id=finish.task_id)
+    assert accept(ask, "c", asked, theirs.carrier).status == Status.DENIED
+    asked, mine = delegate(ask, "a", "c", task_id=finish.task_id)
+    assert accept(ask, "c", asked, mine.carrier).status == Status.OK

@@ -58,6 +58,7 @@ FINISH_WAIT_S = 3.0
 EXIT_S = 2.0
 
 _ON_UNAVAILABLE = ("unsigned", "fail")
+_RESTING = "the sidecar was away a moment ago"
 
 
 def default_name() -> str:
@@ -138,7 +139,7 @@ class Waybill:
         """A call that the agent waits for: bounded; refused at once while the breaker is open."""
         if self._breaker_open:
             refused: Future[Reply] = Future()
-            refused.set_exception(Unavailable("the sidecar was away a moment ago"))
+            refused.set_exception(Unavailable(_RESTING))
             return refused
         return self._connection.submit(request, CALL_S)
 
@@ -308,7 +309,10 @@ class Waybill:
     def _undelegated(
         self, asked: _wire.Delegate, target: Target, where: SpanContext | None, why: Unavailable
     ) -> Delegation:
-        """Go on in plain W3C context."""
+        """Go on in plain W3C context. A sidecar that was only slow may have opened the delegation
+        all the same; nobody else will close it."""
+        if str(why) != _RESTING:
+            self.settle_soon(asked.delegation_id, "canceled", error_type="client.timeout")
         self._go_on(why)
         with self._lock:
             self._unsigned += 1
@@ -451,6 +455,8 @@ class Waybill:
 
     def _unaccepted(self, asked: _wire.Accept, why: Unavailable) -> Acceptance:
         """An own trace with a link to the claimed context: a LINK with nothing verified."""
+        if str(why) != _RESTING:  # as in _undelegated
+            self.finish_soon(asked.acceptance_id, "canceled", error_type="client.timeout")
         self._go_on(why, accepting=True)
         with self._lock:
             self._unverified += 1
