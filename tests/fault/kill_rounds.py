@@ -42,8 +42,8 @@ SPANS = 8
 REPLAYS = 64
 ANSWER_S = 120.0
 LEAST_UNANSWERED = 0.8
-# Killed four times a second the sidecar keeps what it has, but hardly gets to deliver, and its journal
-# would be full in the end: it may catch its breath now and then.
+# Killed eight times a second the sidecar keeps what it has, but hardly gets to deliver: it may catch
+# its breath now and then.
 REST_EVERY, REST_S = 20, 1.5
 SELF = "spiffe://kill.example/agent"
 URL = "http://127.0.0.1:1"
@@ -51,7 +51,7 @@ CONFIG = f"""
 self_ids: [{SELF}]
 peers: [{{id: {SELF}, origins: ["{URL}"]}}]
 trust: {{callbacks: true, policies: {{{SELF}: {{verdict: continue}}}}}}
-journal: {{segment_bytes: 64KiB, limit_bytes: 64MiB}}
+journal: {{segment_bytes: 64KiB}}
 token: {{expiry_s: 600}}
 admin: {{listen: "127.0.0.1:0"}}
 """

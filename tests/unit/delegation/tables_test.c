@@ -185,6 +185,24 @@ static void a_full_table_says_full_and_keeps_what_it_has(void **state)
     wb_delegations_free(d);
 }
 
+static void closed_rows_make_room_the_oldest_first_and_open_ones_never(void **state)
+{
+    wb_delegations *d = wb_delegations_new(4);
+    const wb_id oldest = {{1}}, newest = {{3}}, open = {{4}};
+    (void)state;
+    assert_int_equal(put_delegation(d, 1, 1, WB_DELEGATION_COMPLETED, NOW_S), WB_OK);
+    assert_int_equal(put_delegation(d, 2, 1, WB_DELEGATION_COMPLETED, NOW_S + 50), WB_OK);
+    assert_int_equal(put_delegation(d, 3, 1, WB_DELEGATION_COMPLETED, NOW_S + 100), WB_OK);
+    assert_int_equal(put_delegation(d, 4, 1, WB_DELEGATION_SENT, 0), WB_OK);
+    assert_int_equal(wb_delegations_room(d), 3);
+    assert_int_equal(put_delegation(d, 5, 1, WB_DELEGATION_SENT, 0), WB_OK);
+    assert_false(wb_delegations_get(d, &oldest, NULL));
+    assert_true(wb_delegations_get(d, &newest, NULL));
+    assert_true(wb_delegations_get(d, &open, NULL));
+    assert_int_equal(wb_delegations_open(d), 2);
+    wb_delegations_free(d);
+}
+
 static wb_status put_replay(wb_replay *r, char *jti, uint64_t exp_s)
 {
     static char issuer[] = "spiffe://example.org/a";
@@ -332,6 +350,7 @@ int main(void)
         cmocka_unit_test(a_deadline_is_due_at_its_second_plus_grace),
         cmocka_unit_test(closed_rows_leave_after_an_hour_lost_ones_after_a_day_open_ones_never),
         cmocka_unit_test(a_full_table_says_full_and_keeps_what_it_has),
+        cmocka_unit_test(closed_rows_make_room_the_oldest_first_and_open_ones_never),
         cmocka_unit_test(replay_rows_leave_at_exp_plus_skew_and_their_exp_is_remembered),
         cmocka_unit_test(a_gap_is_remembered_and_only_moves_forward),
         cmocka_unit_test(a_trace_and_a_task_of_the_same_bytes_have_two_owners),
