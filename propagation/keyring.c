@@ -16,7 +16,7 @@
 #include "propagation/keyring.h"
 
 #include "core/ids.h"
-#include "propagation/files.h"
+#include "core/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

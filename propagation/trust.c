@@ -12,7 +12,7 @@
  * by. The table is sorted by id; looking up is a binary search, and never crosses issuers. */
 #include "propagation/trust.h"
 
-#include "propagation/files.h"
+#include "core/files.h"
 #include "propagation/trust_file.h"
 
 #include <dirent.h>

@@ -12,7 +12,7 @@
 #include "propagation/trust_file.h"
 
 #include "core/json.h"
-#include "propagation/files.h"
+#include "core/files.h"
 #include "propagation/token.h"
 
 #include <errno.h>

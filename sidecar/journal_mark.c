@@ -4,6 +4,7 @@
  * first start, in which nothing can have been accepted yet. */
 #include "sidecar/journal_mark.h"
 
+#include "core/files.h"
 #include "core/paths.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NAME "journal.id"
 enum { LINE_BYTES = WB_ID_HEX + 1 };
 
 static wb_status read_mark(const char *path, char line[LINE_BYTES + 1], wb_error *err)
@@ -25,26 +27,10 @@ static wb_status read_mark(const char *path, char line[LINE_BYTES + 1], wb_error
     return WB_OK;
 }
 
-static wb_status write_mark(const char *path, const char *line, wb_error *err)
-{
-    char fresh[WB_PATH_MAX + 32];
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    (void)unlink(fresh); /* left by a crash */
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", fresh);
-    bool written = write(fd, line, LINE_BYTES) == LINE_BYTES && fsync(fd) == 0;
-    int why = errno;
-    (void)close(fd);
-    if (!written) return wb_fail_errno(err, WB_ERR_CONFIG, why, "cannot write %s", fresh);
-    if (rename(fresh, path) != 0)
-        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", path);
-    return WB_OK;
-}
-
 wb_status wb_journal_remember(const char *state_dir, const wb_id *id, bool *lost, wb_error *err)
 {
     char path[WB_PATH_MAX + 16], held[LINE_BYTES + 1], line[LINE_BYTES + 1];
-    (void)snprintf(path, sizeof path, "%s/journal.id", state_dir);
+    (void)snprintf(path, sizeof path, "%s/" NAME, state_dir);
     wb_hex(id->b, sizeof id->b, line);
     line[WB_ID_HEX] = '\n';
     line[LINE_BYTES] = '\0';
@@ -52,5 +38,5 @@ wb_status wb_journal_remember(const char *state_dir, const wb_id *id, bool *lost
     if (status != WB_OK && status != WB_ERR_NOT_FOUND) return status;
     *lost = status == WB_OK && strcmp(held, line) != 0;
     if (status == WB_OK && !*lost) return WB_OK;
-    return write_mark(path, line, err);
+    return wb_file_put(state_dir, NAME, wb_slice_str(line), S_IRUSR | S_IWUSR, true, err);
 }

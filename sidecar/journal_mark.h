@@ -9,7 +9,7 @@
 
 /** Compare `id` with STATE_DIR/journal.id and make the file say `id`, durably.
  *  lost    the file named another journal: its state is gone
- *  Errors  CONFIG the file cannot be read or written */
+ *  Errors  CONFIG the file cannot be read | UNAVAILABLE it cannot be written */
 WB_MUST_USE wb_status wb_journal_remember(const char *state_dir, const wb_id *id, bool *lost,
                                           wb_error *err);
 

@@ -344,7 +344,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, &admin_port, err));
     WB_TRY(open_ipc(d, err));
-    WB_TRY(wb_status_file_write(sidecar, d->paths.status_file, admin_port, err));
+    WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
     WB_TRY(start_spare(d, err));
     WB_LOG(
         INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),

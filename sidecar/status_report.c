@@ -3,11 +3,9 @@
  * says what is, never a judgement without its reason: `trouble` is null or a sentence. */
 #include "sidecar/status_report.h"
 
-#include "core/paths.h"
+#include "core/files.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -195,29 +193,13 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
     return text;
 }
 
-static wb_status replace_file(const char *path, const char *text, wb_error *err)
-{
-    char fresh[WB_PATH_MAX + 8];
-    size_t len = strlen(text);
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    (void)unlink(fresh); /* left by a process that died between open and rename */
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-    if (fd < 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", fresh);
-    bool written = write(fd, text, len) == (ssize_t)len;
-    int why = errno;
-    (void)close(fd);
-    if (!written) return wb_fail_errno(err, WB_ERR_CONFIG, why, "cannot write %s", fresh);
-    if (rename(fresh, path) != 0)
-        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "cannot write %s", path);
-    return WB_OK;
-}
-
-wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *path, uint16_t admin_port,
+wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *run_dir, uint16_t admin_port,
                                wb_error *err)
 {
     char *text = status_file_text(sidecar, admin_port);
     if (!text) return wb_fail(err, WB_ERR_NO_MEMORY, "status file");
-    wb_status status = replace_file(path, text, err);
+    wb_status status =
+        wb_file_put(run_dir, "status.json", wb_slice_str(text), S_IRUSR | S_IWUSR, true, err);
     free(text);
     return status;
 }

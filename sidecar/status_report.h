@@ -12,8 +12,8 @@ WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar);
 const char *wb_sidecar_trouble(wb_sidecar *sidecar);
 
 /** Write run_dir/status.json (0600, replaced by rename): how others find this process.
- *  Errors  CONFIG it cannot be written */
-WB_MUST_USE wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *path,
+ *  Errors  UNAVAILABLE it cannot be written */
+WB_MUST_USE wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *run_dir,
                                            uint16_t admin_port, wb_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Written under ".new-<random>" first: readers look at names that do not begin with a dot, so a file
  * that a crash left half-written is never read, and never in the way of the next attempt. */
-#include "propagation/files.h"
+#include "core/files.h"
 
 #include "core/ids.h"
 

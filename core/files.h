@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* propagation/files.h: the small files of keys and trust: read with a bound, written durably, in
- * folders that only their owner may write to. Within propagation only. Blocking. */
-#ifndef WAYBILL_PROPAGATION_FILES_H
-#define WAYBILL_PROPAGATION_FILES_H
+/* core/files.h: small files that count: keys, trust, who we are. Read with a bound, written durably, in
+ * folders that only their owner may write to. Blocking. */
+#ifndef WAYBILL_CORE_FILES_H
+#define WAYBILL_CORE_FILES_H
 
 #include "core/slice.h"
 #include "core/status.h"
