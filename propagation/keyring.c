@@ -15,8 +15,8 @@
  *       not the signing. */
 #include "propagation/keyring.h"
 
-#include "core/ids.h"
 #include "core/files.h"
+#include "core/ids.h"
 
 #include <errno.h>
 #include <fcntl.h>

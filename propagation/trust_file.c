@@ -11,8 +11,8 @@
  * published. A secret key (`d`) among public ones is refused loudly: somebody copied the wrong file. */
 #include "propagation/trust_file.h"
 
-#include "core/json.h"
 #include "core/files.h"
+#include "core/json.h"
 #include "propagation/token.h"
 
 #include <errno.h>
