@@ -5,7 +5,8 @@ victim's log, and checks what docs/design/token.md promises:
 
     tokens       header, claims, signature by the issuer's key, chain: every one stored
     rows         say what their token says; a delegation and its acceptance are the same token
-    trees        each trace is one tree: one root, every parent there, no cycle
+    trees        each trace is one tree: one root, every parent there, no cycle; work carries the id
+                 of its acceptance
     verdicts     who was believed, who was linked, who was refused, with which code
     counts       no trace, token or acceptance that the acts do not explain
 
@@ -324,6 +325,19 @@ def check_hop_spans(f: Findings, store: Store) -> None:
                 f"no SERVER span at {row['agent_id']} for {row['issuer']}")
 
 
+def check_stamps(f: Findings, store: Store) -> None:
+    """Work carries the id of the acceptance whose SERVER span it lies below."""
+    parents = {(span["trace_id"], span["span_id"]): span["parent_span_id"] for span in store.spans}
+    served = {(row["trace_id"], row["span_id"]): row["acceptance_id"] for row in store.acceptances}
+    for span in store.spans:
+        at = (span["trace_id"], span["span_id"])
+        if span["kind"] != "internal":
+            continue
+        while at in parents and at not in served:
+            at = (at[0], parents[at])
+        f.check(span["acceptance_id"] == served.get(at), f"span {span['name']}: another acceptance's")
+
+
 def check_attacks(f: Findings, store: Store, report: dict[str, Any]) -> None:
     log = pathlib.Path(report["logs"]["researcher"]).read_text("utf-8", "replace").splitlines()
     f.check([a["trick"] for a in report["attacks"]] == list(ATTACKS), "the attacks are others")
@@ -364,6 +378,7 @@ def main() -> int:
     check_hops(f, store, report)
     check_crash(f, store, report)
     check_trees(f, store, report)
+    check_stamps(f, store)
     check_attacks(f, store, report)
     for finding in f.found:
         print(f"checker: {finding}")

@@ -37,10 +37,10 @@ def texts() -> list[pathlib.Path]:
 
 
 def count(path: pathlib.Path, word: str) -> int:
-    attributes = {"file.path": str(path), "waybill.demo.word": word}
+    attributes = {"file.path": str(path), "word": word}
     with wb.span("read file", type="tool_call", attributes=attributes) as span:
         found = path.read_text("utf-8", "replace").lower().count(word.lower())
-        span.set_attribute("waybill.demo.hits", found)
+        span.set_attribute("hits", found)
         return found
 
 
@@ -53,7 +53,7 @@ class Researcher(AgentExecutor):
         await updater.start_work()
         word = context.get_user_input().split()[-1].strip("?.\"'")
         total = 0
-        with wb.span("search", type="retrieval", attributes={"waybill.demo.word": word}):
+        with wb.span("search", type="retrieval", attributes={"word": word}):
             for path in texts():
                 hits = await asyncio.to_thread(count, path, word)
                 total += hits

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""writer: takes a task at once, works on it for seconds, asks researcher for facts on the way.
+"""writer: takes a task at once, works on it for seconds, asks researcher for facts on the way. Its own
+spans come from OpenTelemetry's SDK, which two lines tie to Waybill.
 
 Usage: writer.py PORT RESEARCHER_URL
 """
@@ -8,18 +9,24 @@ from __future__ import annotations
 
 import asyncio
 
-import waybill
 import waybill.a2a
+import waybill.otel
 from a2a.helpers import get_stream_response_text, new_task_from_user_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.tasks import TaskUpdater
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from common import argument, connect, make_card, make_handler, request_of, say, serve
 
 OUTLINE_S = 2.5  # long enough to look at the open delegation, and to lose a sidecar meanwhile
 
-wb = waybill.default()
+provider = TracerProvider(resource=Resource.create({"service.name": "writer"}))
+provider.add_span_processor(waybill.otel.AcceptanceProcessor())
+provider.add_span_processor(SimpleSpanProcessor(waybill.otel.SidecarExporter()))
+tracer = provider.get_tracer("writer")
 
 
 class Writer(AgentExecutor):
@@ -33,10 +40,10 @@ class Writer(AgentExecutor):
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         await updater.start_work()
         topic = context.get_user_input().split()[-1]
-        with wb.span("outline", type="workflow", attributes={"waybill.demo.topic": topic}):
+        with tracer.start_as_current_span("outline", attributes={"topic": topic}):
             await asyncio.sleep(OUTLINE_S)
         facts = await self._facts(topic)
-        with wb.span("write", type="workflow"):
+        with tracer.start_as_current_span("write"):
             report = f"Report on {topic}\n" + "\n".join(f"- {fact}" for fact in facts)
         await updater.add_artifact([new_text_part(report)], name="report.md")
         await updater.complete()

@@ -125,6 +125,9 @@ def test_the_checker_accepts_an_unaltered_copy(played):
         "DELETE FROM delegations WHERE depth = 1",
         "UPDATE spans SET parent_span_id = NULL WHERE name = 'outline'",
         "UPDATE spans SET trace_id = x'00112233445566778899aabbccddeeff' WHERE name = 'write'",
+        "UPDATE spans SET acceptance_id = NULL WHERE name = 'outline'",
+        "UPDATE spans SET acceptance_id = (SELECT acceptance_id FROM spans WHERE name = 'write')"
+        " WHERE name = 'read file' AND rowid = (SELECT min(rowid) FROM spans WHERE name = 'read file')",
         "UPDATE acceptances SET verified = 1 WHERE verified = 0",
         "UPDATE acceptances SET verdict = 'link' WHERE depth = 1",
         "UPDATE acceptances SET finished_ns = NULL WHERE agent_id LIKE '%writer'",
