@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define NEW_PREFIX ".new-"
@@ -19,6 +20,12 @@ void wb_close_at(const int *fd)
 
 bool wb_owned_by_us(const struct stat *st) { return st->st_uid == 0 || st->st_uid == geteuid(); }
 
+bool wb_folder_is_sealed(const char *dir, const struct stat *st)
+{
+    struct statvfs fs;
+    return st->st_uid == 0 && statvfs(dir, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
+}
+
 wb_status wb_folder_check(const char *dir, wb_error *err)
 {
     struct stat st;
@@ -28,7 +35,7 @@ wb_status wb_folder_check(const char *dir, wb_error *err)
     if (!S_ISDIR(st.st_mode)) return wb_fail(err, WB_ERR_CONFIG, "%s is not a directory", dir);
     if (!wb_owned_by_us(&st))
         return wb_fail(err, WB_ERR_CONFIG, "%s belongs to user %u", dir, st.st_uid);
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !wb_folder_is_sealed(dir, &st))
         return wb_fail(err, WB_ERR_CONFIG, "%s: others may write there: mode %o (chmod 700)", dir,
                        st.st_mode & 07777u);
     return WB_OK;

@@ -9,11 +9,16 @@
 
 #include <sys/stat.h>
 
-/** `dir` is a directory of root's or ours into which nobody else may write.
+/** `dir` is a directory of root's or ours into which nobody else can write: by its mode, or because it
+ *  is sealed.
  *  Errors  NOT_FOUND | CONFIG */
 WB_MUST_USE wb_status wb_folder_check(const char *dir, wb_error *err);
 
-/** As above, and made first (0700) if it is not there; its parent must be. */
+/** `dir`, whose facts are `st`, is root's and on a file system that is mounted read-only: so
+ *  orchestrators mount secrets and configuration, with modes that mean nothing. */
+bool wb_folder_is_sealed(const char *dir, const struct stat *st);
+
+/** As wb_folder_check, and made first (0700) if it is not there; its parent must be. */
 WB_MUST_USE wb_status wb_folder_make(const char *dir, wb_error *err);
 
 /** root's or ours. */

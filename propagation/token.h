@@ -74,6 +74,7 @@ typedef enum wb_token_code {
     WB_E_ISS_UNKNOWN,
     WB_E_KEY_UNKNOWN,
     WB_E_KEY_TIME,
+    WB_E_RATE,
     WB_E_SIG_POINT,
     WB_E_SIG,
     WB_E_CHAIN_ROOT,

@@ -42,6 +42,7 @@ static const struct {
     CODE(ISS_UNKNOWN, "unauthenticated"),
     CODE(KEY_UNKNOWN, "unauthenticated"),
     CODE(KEY_TIME, "unauthenticated"),
+    CODE(RATE, "refused"),
     CODE(SIG_POINT, "unauthenticated"),
     CODE(SIG, "unauthenticated"),
     CODE(CHAIN_ROOT, "unauthenticated"),

@@ -19,6 +19,7 @@ typedef struct verifier {
     size_t n;
     const wb_claims *leaf;
     bool unproven;
+    bool signature_checked;
 } verifier;
 
 /* Steps 1 and 2. A link that its reader did not keep has no bytes, but a length above the limit. */
@@ -90,8 +91,11 @@ static wb_token_code check_binding(const verifier *v)
 }
 
 /* Step 10. Own ids are looked up in the key ring only, others in their own set only. */
-static wb_token_code find_key(const wb_verify_input *in, const wb_claims *c, const uint8_t **key)
+static wb_token_code find_key(const wb_verify_input *in, const wb_token *t, const uint8_t **key)
 {
+    const wb_claims *c = &t->claims;
+    if (wb_revoked_token(in->revoked, c->iss, wb_slice_str(c->kid), t->hash, in->now_s))
+        return WB_E_KEY_REVOKED;
     if (is_own_id(in, c->iss)) {
         if (!in->ring || strcmp(c->kid, wb_key_ring_kid(in->ring)) != 0) return WB_E_KEY_UNKNOWN;
         *key = wb_key_ring_public(in->ring);
@@ -114,12 +118,16 @@ static wb_token_code check_signature(const wb_token *t, const uint8_t *key)
     return wb_ed25519_verify(t->sig, t->signed_part, key) ? WB_E_NONE : WB_E_SIG;
 }
 
-/* Steps 10 and 12 over the leaf. */
-static wb_token_code check_leaf_key(const verifier *v)
+/* Steps 10 to 12 over the leaf. */
+static wb_token_code check_leaf_key(verifier *v)
 {
     const uint8_t *key = NULL;
-    wb_token_code code = find_key(v->in, v->leaf, &key);
-    return code != WB_E_NONE ? code : check_signature(&v->links[v->n - 1], key);
+    const wb_token *leaf = &v->links[v->n - 1];
+    wb_token_code code = find_key(v->in, leaf, &key);
+    if (code != WB_E_NONE) return code;
+    if (v->in->rate_take && !v->in->rate_take(v->in->rate_self)) return WB_E_RATE;
+    v->signature_checked = true;
+    return check_signature(leaf, key);
 }
 
 /* Step 13: section 9. */
@@ -147,7 +155,7 @@ static wb_token_code check_ancestors(verifier *v)
     v->unproven = v->n == 1 && v->leaf->dep > 0;
     for (size_t i = 0; i + 1 < v->n; i++) {
         const uint8_t *key = NULL;
-        wb_token_code code = find_key(v->in, &v->links[i].claims, &key);
+        wb_token_code code = find_key(v->in, &v->links[i], &key);
         if (code == WB_E_ISS_UNKNOWN || code == WB_E_KEY_UNKNOWN)
             v->unproven = true;
         else if (code != WB_E_NONE || check_signature(&v->links[i], key) != WB_E_NONE)
@@ -182,6 +190,7 @@ static void judge(verifier *v, wb_verify_result *r)
     r->leaf = &v->links[v->n - 1];
     r->policy = wb_policy_for(v->in->policies, v->leaf->iss);
     r->code = check_all(v);
+    r->signature_checked = v->signature_checked;
     if (r->code != WB_E_NONE) return;
     r->proven = !v->unproven;
     r->speaks_for = r->proven ? v->leaf->sub : v->leaf->iss;

@@ -6,6 +6,7 @@
 
 #include "core/arena.h"
 #include "propagation/keyring.h"
+#include "propagation/revoked.h"
 #include "propagation/token.h"
 #include "propagation/trust.h"
 
@@ -29,6 +30,7 @@ typedef struct wb_verify_input {
     size_t n_self_ids;
     const wb_key_ring *ring; /* the keys of our own ids; NULL: none at hand */
     const wb_trust *trust;
+    const wb_revoked *revoked; /* NULL: nothing is revoked */
     const wb_policies *policies;
     wb_token_code carrier; /* NONE, MISSING or CARRIER, from a2a/carrier.h */
     wb_chain chain;        /* if carrier is NONE */
@@ -37,22 +39,28 @@ typedef struct wb_verify_input {
     wb_slice task_sub, task_iss; /* recorded owner of message.task_id; empty: none recorded */
     uint64_t purged_exp_s;       /* highest exp whose replay row was ever purged; 0: none */
     uint64_t recovered_s;        /* when a journal gap was found; 0: never */
+    /* Step 11: take one from the rate bucket of the transport peer; false: it is empty. NULL: no
+     * limit. Called once at most, exactly when step 11 is reached, so what fails before costs a peer
+     * nothing and each signature that is checked was paid for. */
+    bool (*rate_take)(void *self);
+    void *rate_self;
 } wb_verify_input;
 
 typedef struct wb_verify_result {
-    wb_token_code code;    /* the first failing check of steps 1 to 14; NONE: all passed */
-    bool proven;           /* every link verified up to a root: the chain speaks for `sub` */
-    size_t n_links;        /* 0 unless all links could be parsed */
-    const wb_token *links; /* root first; in the arena */
-    const wb_token *leaf;  /* NULL unless all links could be parsed: claims, hash. Past step 12 they
+    wb_token_code code;     /* the first failing check of steps 1 to 14; NONE: all passed */
+    bool signature_checked; /* step 12 was reached: the answer cost at least one verification */
+    bool proven;            /* every link verified up to a root: the chain speaks for `sub` */
+    size_t n_links;         /* 0 unless all links could be parsed */
+    const wb_token *links;  /* root first; in the arena */
+    const wb_token *leaf; /* NULL unless all links could be parsed: claims, hash. Past step 12 they
                                are true; before it (soft codes too) they are only what is claimed */
-    wb_slice speaks_for;   /* code NONE: `sub` if proven, else the leaf's iss: the trace's owner */
-    uint32_t warnings;     /* WB_W_* bits */
+    wb_slice speaks_for;  /* code NONE: `sub` if proven, else the leaf's iss: the trace's owner */
+    uint32_t warnings;    /* WB_W_* bits */
     wb_trust_policy policy; /* of the leaf's iss, or of peer_id if there is no leaf */
 } wb_verify_result;
 
 /** Steps 1 to 14 of TOKENS section 8, and all of section 9, in their order; the first failing check
- *  gives the code. Step 11 (rate) is not there yet. Steps 15 to 17 need durable state and the
+ *  gives the code. Steps 15 to 17 need durable state and the
  *  policy: wb_verdict_decide.
  *  Status  OK with any code | NO_MEMORY arena limit: nothing was decided */
 WB_MUST_USE wb_status wb_token_verify(const wb_verify_input *in, wb_arena *arena,
