@@ -65,7 +65,45 @@ static const wb_config_key peer_keys[] = {
 };
 static const wb_config_table peer_table = {peer_keys, WB_COUNT(peer_keys), sizeof(wb_peer)};
 
+static const wb_config_key exporter_keys[] = {
+    {.name = "name",
+     .type = WB_SLICE,
+     .min = 1,
+     .max = WB_EXPORTER_NAME_MAX,
+     .offset = offsetof(wb_exporter_config, name),
+     .help = "Its cursor's key in the journal, so a renamed one begins anew."},
+    {.name = "type",
+     .type = WB_CHOICE,
+     .fallback = "sqlite",
+     .choices = "sqlite",
+     .offset = offsetof(wb_exporter_config, type),
+     .help = "What the far side is."},
+    {.name = "path",
+     .type = WB_TEXT,
+     .min = 1,
+     .max = 400,
+     .offset = offsetof(wb_exporter_config, path),
+     .help = "`sqlite`: the store's file."},
+    {.name = "max_lag_bytes",
+     .type = WB_BYTES,
+     .fallback = "0",
+     .max = UINT64_C(1) << 40,
+     .offset = offsetof(wb_exporter_config, max_lag_bytes),
+     .help = "How far it may fall behind before `when_full` holds. 0: half of "
+             "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
+    {.name = "when_full",
+     .type = WB_CHOICE,
+     .fallback = "backpressure",
+     .choices = "backpressure|drop_oldest",
+     .offset = offsetof(wb_exporter_config, when_full),
+     .help = "`backpressure`: new work is refused with FULL. `drop_oldest`: what it has not got is "
+             "skipped, counted and said."},
+};
+static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_keys),
+                                               sizeof(wb_exporter_config)};
+
 _Static_assert(WB_CONFIG_PAIR(wb_peer, origins, n_origins), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, exporters, n_exporters), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, self_ids, n_self_ids), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, peers, n_peers), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, trust_policies, n_trust_policies),
@@ -210,6 +248,24 @@ static const wb_config_key keys[] = {
      KEY(store_sqlite_path),
      .help = "The store's file. Unset: `$XDG_DATA_HOME/waybill/store.db`, for root "
              "`/var/lib/waybill/store.db`."},
+    {.name = "store.sqlite.max_lag_bytes",
+     .type = WB_BYTES,
+     .fallback = "0",
+     .max = UINT64_C(1) << 40,
+     KEY(store_max_lag_bytes),
+     .help = "As `exporters.NAME.max_lag_bytes`."},
+    {.name = "store.sqlite.when_full",
+     .type = WB_CHOICE,
+     .fallback = "backpressure",
+     .choices = "backpressure|drop_oldest",
+     KEY(store_when_full),
+     .help = "As `exporters.NAME.when_full`."},
+    {.name = "exporters",
+     .type = WB_MAP,
+     .max = WB_EXPORTERS_MAX - 1,
+     KEY(exporters),
+     .of = &exporter_table,
+     .help = "Further ways out beside the default store, by name."},
 };
 
 const wb_config_table wb_sidecar_config_table = {keys, WB_COUNT(keys), sizeof(wb_sidecar_config)};
@@ -317,6 +373,33 @@ static wb_status check_sizes(const wb_sidecar_config *c, wb_error *err)
     return WB_OK;
 }
 
+/* The name is part of a file's name (STATE_DIR/parked/NAME.parked). */
+static bool exporter_name_ok(wb_slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+        if (!plain && !(c == '.' && i > 0)) return false;
+    }
+    return name.len > 0;
+}
+
+static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
+{
+    for (size_t i = 0; i < c->n_exporters; i++) {
+        const wb_exporter_config *e = &c->exporters[i];
+        if (!exporter_name_ok(e->name))
+            return wb_fail(err, WB_ERR_CONFIG,
+                           "exporters: \"%.*s\": a name is made of a-z 0-9 _ - and .",
+                           WB_SLICE_ARG(e->name));
+        if (wb_slice_eq(e->name, WB_S(WB_EXPORTER_STORE)))
+            return wb_fail(err, WB_ERR_CONFIG,
+                           "exporters: \"" WB_EXPORTER_STORE
+                           "\" is the default store: set store.sqlite.*, or take another name");
+    }
+    return WB_OK;
+}
+
 wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
                                  wb_arena *arena, wb_sidecar_config *out, wb_error *err)
 {
@@ -330,6 +413,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_ids(&c, err));
     WB_TRY(check_peers(&c, err));
     WB_TRY(check_sizes(&c, err));
+    WB_TRY(check_exporters(&c, err));
     WB_TRY(make_admin(&c, err));
     c.policies = (wb_policies){.self_id = c.self_ids[0],
                                .entries = c.trust_policies,

@@ -19,6 +19,23 @@ typedef struct wb_listen {
     bool defaulted; /* nobody chose it: a taken port is no error, another one will do */
 } wb_listen;
 
+/* The default store's name among the exporters. */
+#define WB_EXPORTER_STORE "sqlite"
+enum { WB_EXPORTERS_MAX = 16, WB_EXPORTER_NAME_MAX = 64 };
+
+typedef enum wb_exporter_type { WB_EXPORTER_TYPE_SQLITE } wb_exporter_type;
+
+/* What happens when an exporter is further behind than it may be. */
+typedef enum wb_when_full { WB_WHEN_FULL_BACKPRESSURE, WB_WHEN_FULL_DROP_OLDEST } wb_when_full;
+
+typedef struct wb_exporter_config {
+    wb_slice name;
+    wb_exporter_type type;
+    const char *path;
+    uint64_t max_lag_bytes; /* 0: what when_full makes of the journal's limit */
+    wb_when_full when_full;
+} wb_exporter_config;
+
 typedef struct wb_sidecar_config {
     const char *name; /* of the instance; from the command line, not a key */
 
@@ -50,6 +67,10 @@ typedef struct wb_sidecar_config {
 
     const char *admin_listen;      /* NULL: the default */
     const char *store_sqlite_path; /* NULL: by core/paths.h */
+    uint64_t store_max_lag_bytes;  /* as an exporter's */
+    wb_when_full store_when_full;
+    const wb_exporter_config *exporters; /* beside the default store */
+    size_t n_exporters;
 
     /* made from the above */
     wb_listen admin;

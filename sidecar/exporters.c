@@ -13,14 +13,24 @@
 
 enum { CURSOR_BYTES = 256, DELIVERY_NICE = 10 };
 
-struct wb_exporters {
-    wb_sidecar *sidecar;
-    pthread_t thread;
-    bool started;
-    char store[WB_PATH_MAX], parked_dir[WB_PATH_MAX + 8], agent_id[WB_ID_MAX_BYTES + 1];
+typedef struct exporter {
+    wb_exporters *all;
+    char name[WB_EXPORTER_NAME_MAX + 1], path[WB_PATH_MAX];
     wb_sqlite_config sqlite;
     wb_config_section section;
+    wb_when_full when_full;
+    uint64_t max_lag_bytes;
+    wb_runner *runner;
+    pthread_t thread;
+    bool started;
+} exporter;
+
+struct wb_exporters {
+    wb_sidecar *sidecar;
+    char parked_dir[WB_PATH_MAX + 8], agent_id[WB_ID_MAX_BYTES + 1];
     wb_exporter_origin origin;
+    exporter list[WB_EXPORTERS_MAX];
+    size_t n;
 };
 
 typedef struct cursor_txn {
@@ -52,12 +62,12 @@ static void cursor_done(wb_txn *txn, wb_status status, const wb_error *err)
     free(cursor);
 }
 
-static void advance(void *self, const char *exporter, uint64_t seq)
+static void advance(void *self, const char *name, uint64_t seq)
 {
     wb_exporters *e = self;
     cursor_txn *cursor = calloc(1, sizeof *cursor);
-    if (!cursor) return;         /* the next one says more anyway */
-    cursor->exporter = exporter; /* a literal of this file */
+    if (!cursor) return;     /* the next one says more anyway */
+    cursor->exporter = name; /* of the list, which outlives the writer */
     cursor->seq = seq;
     wb_buffer_init(&cursor->payload, CURSOR_BYTES);
     cursor->txn.prepare = cursor_prepare;
@@ -69,74 +79,112 @@ static void *run(void *arg)
 {
     /* Delivery may wait, the agent may not: where cores are scarce, requests go first. */
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), DELIVERY_NICE);
-    wb_runner_run(((wb_exporters *)arg)->sidecar->runner);
+    wb_runner_run(((exporter *)arg)->runner);
     return NULL;
+}
+
+/* ---- what is configured ---- */
+
+static exporter *add(wb_exporters *e, wb_slice name, const char *path, uint64_t max_lag_bytes,
+                     wb_when_full when_full)
+{
+    uint64_t limit = e->sidecar->config->journal_limit_bytes;
+    exporter *x = &e->list[e->n++];
+    x->all = e;
+    (void)snprintf(x->name, sizeof x->name, "%.*s", WB_SLICE_ARG(name));
+    (void)snprintf(x->path, sizeof x->path, "%s", path);
+    x->sqlite.path = x->path;
+    x->section = (wb_config_section){.name = x->name, .values = &x->sqlite};
+    x->when_full = when_full;
+    x->max_lag_bytes = max_lag_bytes;
+    if (max_lag_bytes == 0)
+        x->max_lag_bytes = when_full == WB_WHEN_FULL_DROP_OLDEST ? limit / 2 : limit;
+    return x;
 }
 
 static void describe(wb_exporters *e, const wb_paths *paths)
 {
     const wb_sidecar_config *config = e->sidecar->config;
     const char *store = config->store_sqlite_path ? config->store_sqlite_path : paths->store;
-    (void)snprintf(e->store, sizeof e->store, "%s", store);
     (void)snprintf(e->parked_dir, sizeof e->parked_dir, "%s/parked", paths->state_dir);
     (void)snprintf(e->agent_id, sizeof e->agent_id, "%.*s", WB_SLICE_ARG(config->self_ids[0]));
-    e->sqlite.path = e->store;
-    e->section = (wb_config_section){.name = "sqlite", .values = &e->sqlite};
     e->origin = (wb_exporter_origin){.journal_id = wb_journal_id(e->sidecar->journal),
                                      .agent_id = e->agent_id,
                                      .name = config->name,
                                      .version = WAYBILL_VERSION,
                                      .isolation = "none"};
+    add(e, WB_S(WB_EXPORTER_STORE), store, config->store_max_lag_bytes, config->store_when_full);
+    for (size_t i = 0; i < config->n_exporters; i++) {
+        const wb_exporter_config *x = &config->exporters[i];
+        add(e, x->name, x->path, x->max_lag_bytes, x->when_full);
+    }
 }
 
-static wb_status open_runner(wb_exporters *e, wb_error *err)
+static wb_status open_runner(exporter *x, wb_error *err)
 {
-    wb_runner_options options = {.name = "sqlite",
+    wb_exporters *e = x->all;
+    wb_runner_options options = {.name = x->name,
                                  .ops = &wb_exporter_sqlite,
-                                 .config = &e->section,
+                                 .config = &x->section,
                                  .origin = &e->origin,
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
                                  .advance = advance,
                                  .ctx = e};
-    WB_TRY(wb_journal_register_cursor(e->sidecar->journal, options.name, &options.cursor, err));
-    return wb_runner_new(&options, &e->sidecar->runner, err);
+    WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
+    return wb_runner_new(&options, &x->runner, err);
 }
 
-wb_status wb_exporters_start(wb_sidecar *sidecar, const wb_paths *paths, wb_exporters **out,
-                             wb_error *err)
+static wb_status start_all(wb_exporters *e, wb_error *err)
+{
+    for (size_t i = 0; i < e->n; i++) WB_TRY(open_runner(&e->list[i], err));
+    for (size_t i = 0; i < e->n; i++) {
+        exporter *x = &e->list[i];
+        int rv = pthread_create(&x->thread, NULL, run, x);
+        if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "delivery thread");
+        x->started = true;
+    }
+    return WB_OK;
+}
+
+wb_status wb_exporters_start(wb_sidecar *sidecar, const wb_paths *paths, wb_error *err)
 {
     wb_exporters *e = calloc(1, sizeof *e);
     if (!e) return wb_fail(err, WB_ERR_NO_MEMORY, "exporters");
     e->sidecar = sidecar;
     describe(e, paths);
-    wb_status status = open_runner(e, err);
-    if (status == WB_OK) {
-        int rv = pthread_create(&e->thread, NULL, run, e);
-        if (rv != 0) status = wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "delivery thread");
-        e->started = rv == 0;
-    }
-    if (status != WB_OK) {
-        wb_exporters_free(e);
-        return status;
-    }
-    *out = e;
-    return WB_OK;
+    sidecar->exporters = e; /* stopping takes it down, started or not */
+    return start_all(e, err);
 }
 
 void wb_exporters_drain(wb_exporters *e, uint32_t timeout_ms)
 {
-    if (!e || !e->started) return;
-    wb_runner_drain(e->sidecar->runner, timeout_ms);
-    pthread_join(e->thread, NULL);
-    e->started = false;
+    if (!e) return;
+    for (size_t i = 0; i < e->n; i++)
+        if (e->list[i].started) wb_runner_drain(e->list[i].runner, timeout_ms);
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->list[i].started) pthread_join(e->list[i].thread, NULL);
+        e->list[i].started = false;
+    }
 }
 
 void wb_exporters_free(wb_exporters *e)
 {
     if (!e) return;
-    wb_runner_free(e->sidecar->runner);
-    e->sidecar->runner = NULL;
+    for (size_t i = 0; i < e->n; i++) wb_runner_free(e->list[i].runner);
     free(e);
+}
+
+bool wb_exporters_report(wb_exporters *e, size_t at, wb_exporter_report *out)
+{
+    if (at >= e->n) return false;
+    const exporter *x = &e->list[at];
+    *out = (wb_exporter_report){.name = x->name,
+                                .type = wb_exporter_sqlite.name,
+                                .when_full = x->when_full,
+                                .max_lag_bytes = x->max_lag_bytes};
+    wb_runner_get_stats(x->runner, &out->runner);
+    out->lag_bytes = wb_journal_bytes_after(e->sidecar->journal, out->runner.cursor);
+    return true;
 }

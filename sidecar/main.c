@@ -57,7 +57,6 @@ typedef struct daemon_parts {
     wb_sidecar_config config;
     wb_paths paths;
     wb_arena *config_arena;
-    wb_exporters *exporters;
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
@@ -339,7 +338,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
     WB_TRY(mark_journal(d, err));
-    WB_TRY(wb_exporters_start(sidecar, &d->paths, &d->exporters, err));
+    WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, &admin_port, err));
@@ -402,7 +401,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     }
     let_signals_end_it();
     now = wb_mono(&wb_system_clock);
-    wb_exporters_drain(d->exporters, end > now ? (uint32_t)((end - now) / WB_NS_PER_MS) : 0);
+    wb_exporters_drain(sidecar->exporters, end > now ? (uint32_t)((end - now) / WB_NS_PER_MS) : 0);
     if (sidecar->journal) wb_journal_stop_waits(sidecar->journal);
     if (d->spare_started) pthread_join(d->spare_thread, NULL);
     wb_admin_close(d->admin);
@@ -410,7 +409,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     close_ipc(d); /* every call in hand is answered before it returns */
     wb_workers_stop(d->workers);
     wb_writer_stop(sidecar->writer);
-    wb_exporters_free(d->exporters);
+    wb_exporters_free(sidecar->exporters);
     wb_sweep_free(d->sweep);
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);

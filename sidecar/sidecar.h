@@ -9,7 +9,6 @@
 #include "propagation/trust.h"
 #include "sidecar/config.h"
 #include "sidecar/delegation/spans.h"
-#include "sidecar/delivery/runner.h"
 #include "sidecar/pipeline/pipeline.h"
 #include "sidecar/receivers/ipc.h"
 #include "sidecar/writer.h"
@@ -35,7 +34,7 @@ typedef struct wb_sidecar {
     wb_journal *journal;
     wb_writer *writer;
     wb_ipc *ipc;
-    wb_runner *runner; /* of exporters/sqlite */
+    struct wb_exporters *exporters; /* sidecar/exporters.h */
     wb_counters counters;
     uint64_t started_ns;
     atomic_bool draining;

@@ -4,6 +4,7 @@
 #include "sidecar/status_report.h"
 
 #include "core/files.h"
+#include "sidecar/exporters.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -90,28 +91,40 @@ static void add_journal(wb_sidecar *sidecar, cJSON *root)
     (void)cJSON_AddBoolToObject(journal, "failed", stats.failed);
 }
 
-static void add_exporter(wb_sidecar *sidecar, cJSON *root)
+static void add_exporter(const wb_exporter_report *report, cJSON *exporter)
 {
-    wb_runner_stats stats;
-    cJSON *exporters = cJSON_AddArrayToObject(root, "exporters"), *exporter = cJSON_CreateObject();
-    if (!cJSON_AddItemToArray(exporters, exporter)) {
-        cJSON_Delete(exporter);
-        return;
-    }
-    wb_runner_get_stats(sidecar->runner, &stats);
-    (void)cJSON_AddStringToObject(exporter, "name", "sqlite");
-    (void)cJSON_AddStringToObject(exporter, "state", wb_runner_state_name(stats.state));
-    add_u64(exporter, "cursor", stats.cursor);
-    add_u64(exporter, "lag_frames", stats.lag_seq);
-    add_u64(exporter, "lag_ms", stats.lag_ns / WB_NS_PER_MS);
-    add_u64(exporter, "sent_records", stats.sent_records);
-    add_u64(exporter, "failed_sends", stats.failed_sends);
-    add_u64(exporter, "parked_records", stats.parked_records);
-    add_u64(exporter, "dropped_records", stats.dropped_records);
-    if (stats.last_error.status != WB_OK)
-        (void)cJSON_AddStringToObject(exporter, "last_error", stats.last_error.detail);
+    const wb_runner_stats *stats = &report->runner;
+    bool drops = report->when_full == WB_WHEN_FULL_DROP_OLDEST;
+    (void)cJSON_AddStringToObject(exporter, "name", report->name);
+    (void)cJSON_AddStringToObject(exporter, "type", report->type);
+    (void)cJSON_AddStringToObject(exporter, "state", wb_runner_state_name(stats->state));
+    (void)cJSON_AddStringToObject(exporter, "when_full", drops ? "drop_oldest" : "backpressure");
+    add_u64(exporter, "cursor", stats->cursor);
+    add_u64(exporter, "lag_frames", stats->lag_seq);
+    add_u64(exporter, "lag_bytes", report->lag_bytes);
+    add_u64(exporter, "max_lag_bytes", report->max_lag_bytes);
+    add_u64(exporter, "lag_ms", stats->lag_ns / WB_NS_PER_MS);
+    add_u64(exporter, "sent_records", stats->sent_records);
+    add_u64(exporter, "failed_sends", stats->failed_sends);
+    add_u64(exporter, "parked_records", stats->parked_records);
+    add_u64(exporter, "dropped_records", stats->dropped_records);
+    if (stats->last_error.status != WB_OK)
+        (void)cJSON_AddStringToObject(exporter, "last_error", stats->last_error.detail);
     else
         (void)cJSON_AddNullToObject(exporter, "last_error");
+}
+
+static void add_exporters(wb_sidecar *sidecar, cJSON *root)
+{
+    wb_exporter_report report;
+    cJSON *list = cJSON_AddArrayToObject(root, "exporters");
+    for (size_t i = 0; wb_exporters_report(sidecar->exporters, i, &report); i++) {
+        cJSON *exporter = cJSON_CreateObject();
+        if (cJSON_AddItemToArray(list, exporter))
+            add_exporter(&report, exporter);
+        else
+            cJSON_Delete(exporter);
+    }
 }
 
 static void add_state(wb_sidecar *sidecar, cJSON *root)
@@ -168,7 +181,7 @@ char *wb_status_report(wb_sidecar *sidecar)
     add_identity(sidecar, root);
     add_trust(sidecar, root);
     add_journal(sidecar, root);
-    add_exporter(sidecar, root);
+    add_exporters(sidecar, root);
     add_state(sidecar, root);
     add_counters(sidecar, root);
     char *text = cJSON_PrintUnformatted(root);

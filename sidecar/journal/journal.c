@@ -377,3 +377,24 @@ void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)
     out->limit_bytes = j->limit_bytes;
     pthread_mutex_unlock(&j->lock);
 }
+
+/* In a segment whose frames are about alike: in proportion, and never 0 while one is missing. */
+static uint64_t part_after(const wb_segment *segment, uint64_t seq)
+{
+    uint64_t bytes = segment->end - WB_SEGMENT_FRAMES_AT;
+    if (segment->last_seq <= seq || bytes == 0) return 0;
+    if (segment->first_seq > seq) return bytes;
+    uint64_t frames = segment->last_seq - segment->first_seq + 1, left = segment->last_seq - seq;
+    uint64_t part = (uint64_t)((double)bytes * ((double)left / (double)frames));
+    return part > 0 ? part : 1;
+}
+
+uint64_t wb_journal_bytes_after(wb_journal *j, uint64_t seq)
+{
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&j->lock);
+    for (size_t i = j->n_segments; i > 0 && j->segments[i - 1]->last_seq > seq; i--)
+        bytes += part_after(j->segments[i - 1], seq);
+    pthread_mutex_unlock(&j->lock);
+    return bytes;
+}

@@ -140,4 +140,8 @@ typedef struct wb_journal_stats {
 } wb_journal_stats;
 void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
 
+/** Bytes of frames above `seq`, durable ones: how far somebody who is at `seq` lies behind. Exact at the
+ *  ends of segments, in proportion between them; 0 only for whoever has all. */
+uint64_t wb_journal_bytes_after(wb_journal *journal, uint64_t seq);
+
 #endif
