@@ -7,6 +7,7 @@
 #include "propagation/token.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #define PORT_ADMIN 7412
 
@@ -105,6 +106,10 @@ static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_
 _Static_assert(WB_CONFIG_PAIR(wb_peer, origins, n_origins), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, exporters, n_exporters), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, self_ids, n_self_ids), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, ipc_allow_uids, n_ipc_allow_uids),
+               "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, sandbox_writable, n_sandbox_writable),
+               "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, peers, n_peers), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, trust_policies, n_trust_policies),
                "read as a pair");
@@ -157,6 +162,33 @@ static const wb_config_key keys[] = {
      .max = 64 << 20,
      KEY(ipc_max_message_bytes),
      .help = "Larger requests are refused."},
+    {.name = "ipc.allow_uids",
+     .type = WB_SLICES,
+     .max = 64,
+     KEY(ipc_allow_uids),
+     .help = "The agent's users, as numbers. Unset: the sidecar's own. Without its own among them, "
+             "keys and state are out of the agent's reach (`isolation: uid`, see security.md)."},
+    {.name = "ipc.group",
+     .type = WB_TEXT,
+     .min = 1,
+     .max = 64,
+     KEY(ipc_group),
+     .help =
+         "Group, by name or number, that may reach the socket: run directory 0750, socket 0660. "
+         "The sidecar must be in it. Unset: nobody but the sidecar's own user, 0700 and 0600."},
+    {.name = "sandbox",
+     .type = WB_CHOICE,
+     .fallback = "auto",
+     .choices = "auto|off|require",
+     KEY(sandbox),
+     .help = "What the process takes from itself once it runs: `auto`, as much as kernel and build "
+             "have; `require`, all of it or no start (exit code 78)."},
+    {.name = "sandbox_writable",
+     .type = WB_SLICES,
+     .max = 16,
+     KEY(sandbox_writable),
+     .help = "Further directories that the sandbox leaves writable: for one that comes or is "
+             "replaced while the sidecar runs, the directory above it."},
     {.name = "journal.segment_bytes",
      .type = WB_BYTES,
      .fallback = "64MiB",
@@ -323,6 +355,50 @@ static wb_status check_peers(const wb_sidecar_config *c, wb_error *err)
     return WB_OK;
 }
 
+/* Decimal, and not the last one: -1 is "no user" to every system call. */
+static bool parse_uid(wb_slice text, uid_t *out)
+{
+    uint64_t value = 0;
+    if (text.len == 0 || text.len > 10) return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') return false;
+        value = value * 10 + (text.ptr[i] - '0');
+    }
+    *out = (uid_t)value;
+    return value < UINT32_MAX;
+}
+
+static wb_status make_uids(wb_sidecar_config *c, wb_arena *arena, wb_error *err)
+{
+    uid_t *uids = wb_arena_alloc(arena, c->n_ipc_allow_uids * sizeof *uids + 1);
+    if (!uids) return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
+    bool others = false;
+    for (size_t i = 0; i < c->n_ipc_allow_uids; i++) {
+        wb_slice text = c->ipc_allow_uids[i];
+        if (!parse_uid(text, &uids[i]))
+            return wb_fail(err, WB_ERR_CONFIG, "ipc.allow_uids: \"%.*s\" is no user number",
+                           (int)(text.len < 40 ? text.len : 40), (const char *)text.ptr);
+        others = others || (uids[i] != geteuid() && uids[i] != 0);
+    }
+    if (others && !c->ipc_group) /* uid 0 needs nobody's leave to reach a file */
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "ipc.allow_uids: other users cannot reach the socket; set ipc.group to a "
+                       "group that they and this process are in");
+    c->allow_uids = uids;
+    return WB_OK;
+}
+
+static wb_status check_writable(const wb_sidecar_config *c, wb_error *err)
+{
+    for (size_t i = 0; i < c->n_sandbox_writable; i++) {
+        wb_slice path = c->sandbox_writable[i];
+        if (path.len == 0 || path.ptr[0] != '/')
+            return wb_fail(err, WB_ERR_CONFIG, "sandbox_writable: \"%.*s\" is no absolute path",
+                           (int)(path.len < 80 ? path.len : 80), (const char *)path.ptr);
+    }
+    return WB_OK;
+}
+
 static bool parse_port(const char *text, uint16_t *out)
 {
     uint32_t port = 0;
@@ -414,6 +490,8 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_peers(&c, err));
     WB_TRY(check_sizes(&c, err));
     WB_TRY(check_exporters(&c, err));
+    WB_TRY(check_writable(&c, err));
+    WB_TRY(make_uids(&c, arena, err));
     WB_TRY(make_admin(&c, err));
     c.policies = (wb_policies){.self_id = c.self_ids[0],
                                .entries = c.trust_policies,

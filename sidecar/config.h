@@ -8,10 +8,18 @@
 #include "core/log.h"
 #include "propagation/trust.h"
 
+#include <sys/types.h>
+
 typedef enum wb_on_unavailable {
     WB_ON_UNAVAILABLE_UNSIGNED,
     WB_ON_UNAVAILABLE_FAIL
 } wb_on_unavailable;
+
+typedef enum wb_sandbox_wish {
+    WB_SANDBOX_AUTO,    /* what the kernel has */
+    WB_SANDBOX_OFF,     /* not even that */
+    WB_SANDBOX_REQUIRE, /* all of it, or no start */
+} wb_sandbox_wish;
 
 typedef struct wb_listen {
     char host[64];  /* a numeric address; IPv6 without brackets */
@@ -48,6 +56,12 @@ typedef struct wb_sidecar_config {
     uint64_t drain_timeout_ms;
 
     uint64_t ipc_max_message_bytes;
+    const wb_slice *ipc_allow_uids; /* as written; `access` has them as numbers */
+    size_t n_ipc_allow_uids;
+    const char *ipc_group; /* name or number; NULL: the socket is our user's alone */
+    wb_sandbox_wish sandbox;
+    const wb_slice *sandbox_writable; /* directories */
+    size_t n_sandbox_writable;
     uint64_t journal_segment_bytes;
     uint64_t journal_limit_bytes;
 
@@ -75,13 +89,15 @@ typedef struct wb_sidecar_config {
     /* made from the above */
     wb_listen admin;
     wb_policies policies;
+    const uid_t *allow_uids; /* n_ipc_allow_uids of them */
 } wb_sidecar_config;
 
 /** For --check and --print-config-reference. */
 extern const wb_config_table wb_sidecar_config_table;
 
 /** Defaults, then the file, then variables; then what one key cannot check alone: agent ids are ids,
- *  origins are origins and each belongs to one peer, the journal's limit holds four segments.
+ *  origins are origins and each belongs to one peer, the journal's limit holds four segments, uids are
+ *  numbers, other users can reach the socket only through a group.
  *  path   NULL: no file
  *  name   of the instance; borrowed for the life of `out`
  *  env    as environ

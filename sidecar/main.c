@@ -150,22 +150,6 @@ static wb_status load_config(daemon_parts *d, const options *o, wb_error *err)
     return wb_paths_resolve(&choice, &d->paths, err);
 }
 
-/* The directory itself keeps others away from the socket, the key and the journal. */
-static wb_status make_private_dir(const char *dir, wb_error *err)
-{
-    struct stat st;
-    WB_TRY(wb_make_dirs(dir, err));
-    if (lstat(dir, &st) != 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
-    if (!S_ISDIR(st.st_mode)) return wb_fail(err, WB_ERR_CONFIG, "%s is no directory", dir);
-    if (st.st_uid != geteuid())
-        return wb_fail(err, WB_ERR_CONFIG, "%s belongs to uid %u, this process has %u", dir,
-                       (unsigned)st.st_uid, (unsigned)geteuid());
-    if (st.st_mode & (S_IRWXG | S_IRWXO))
-        return wb_fail(err, WB_ERR_CONFIG, "%s has mode %03o: others could get in; chmod 700 it",
-                       dir, (unsigned)(st.st_mode & 0777));
-    return WB_OK;
-}
-
 static void harden(void)
 {
     const struct rlimit none = {0, 0};
@@ -175,12 +159,25 @@ static void harden(void)
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+static wb_status open_places(daemon_parts *d, wb_error *err)
+{
+    wb_sidecar *sidecar = &d->sidecar;
+    char at[WB_PATH_MAX];
+    WB_TRY(wb_access_init(geteuid(), wb_overflow_uid(), d->config.allow_uids,
+                          d->config.n_ipc_allow_uids, &sidecar->access, err));
+    WB_TRY(wb_group_find(d->config.ipc_group, &sidecar->group, err));
+    WB_TRY(wb_place_run_dir(d->paths.run_dir, sidecar->group, err));
+    if (sidecar->group != WB_NO_GROUP && wb_place_blocked_at(d->paths.run_dir, sidecar->group, at))
+        WB_LOG(WARN, "ipc.out_of_reach", "users of ipc.group may not get to the socket",
+               WB_KV("closed_at", (const char *)at), WB_KV("gid", (uint64_t)sidecar->group));
+    return wb_place_private(d->paths.state_dir, err);
+}
+
 static wb_status open_identity(daemon_parts *d, wb_error *err)
 {
     bool made = false;
     WB_TRY(wb_self_test(err));
-    WB_TRY(make_private_dir(d->paths.run_dir, err));
-    WB_TRY(make_private_dir(d->paths.state_dir, err));
+    WB_TRY(open_places(d, err));
     WB_TRY(wb_key_ring_open_or_new(d->paths.keys_dir, &d->sidecar.ring, &made, err));
     if (made)
         WB_LOG(INFO, "key.made", "this agent had no key and has one now",
@@ -281,8 +278,16 @@ static void on_closed_out(void *self, const char *why, uint64_t uid)
 {
     daemon_parts *d = self;
     wb_count(&d->sidecar.counters.clients_closed_out);
+    char advice[160] = "";
+    if (wb_access_roles(&d->sidecar.access, uid) == 0)
+        wb_access_advice(&d->sidecar.access, uid, advice);
     WB_LOG(WARN, "ipc.closed_out", "a client was closed", WB_KV("why", why), WB_KV("peer_uid", uid),
-           WB_KV("own_uid", (uint64_t)geteuid()));
+           WB_KV("own_uid", (uint64_t)d->sidecar.access.own), WB_KV("todo", (const char *)advice));
+}
+
+static const char *refuse_peer(void *self, uint64_t uid)
+{
+    return wb_access_refusal(&((daemon_parts *)self)->sidecar.access, uid);
 }
 
 static void on_call(void *self, wb_ipc_call *call)
@@ -300,13 +305,14 @@ static wb_status open_ipc(daemon_parts *d, wb_error *err)
 {
     size_t largest = d->config.ipc_max_message_bytes;
     const wb_ipc_options ipc = {.socket_path = d->paths.socket,
-                                .allowed_uid = geteuid(),
+                                .group = d->sidecar.group,
                                 .max_message_bytes = largest,
                                 .max_in_hand_bytes =
                                     largest > IN_HAND_BYTES ? largest : IN_HAND_BYTES,
                                 .contexts = IPC_CONTEXTS,
                                 .connections = IPC_CONNECTIONS,
                                 .stall_ms = IPC_STALL_MS,
+                                .refuse_peer = refuse_peer,
                                 .on_call = on_call,
                                 .on_closed_out = on_closed_out,
                                 .self = d};

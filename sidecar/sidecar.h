@@ -7,9 +7,11 @@
 #include "propagation/keyring.h"
 #include "propagation/token.h"
 #include "propagation/trust.h"
+#include "sidecar/access.h"
 #include "sidecar/config.h"
 #include "sidecar/delegation/spans.h"
 #include "sidecar/pipeline/pipeline.h"
+#include "sidecar/places.h"
 #include "sidecar/receivers/ipc.h"
 #include "sidecar/writer.h"
 
@@ -26,6 +28,8 @@ typedef struct wb_counters {
 
 typedef struct wb_sidecar {
     const wb_sidecar_config *config;
+    wb_access access; /* who may ask for what */
+    gid_t group;      /* that reaches the socket; WB_NO_GROUP */
     const wb_clock *clock;
     wb_key_ring *ring;
     wb_trust *trust;

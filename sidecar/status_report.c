@@ -4,6 +4,7 @@
 #include "sidecar/status_report.h"
 
 #include "core/files.h"
+#include "core/paths.h"
 #include "sidecar/exporters.h"
 
 #include <cjson/cJSON.h>
@@ -209,10 +210,13 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
 wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *run_dir, uint16_t admin_port,
                                wb_error *err)
 {
+    char path[WB_PATH_MAX + 16];
     char *text = status_file_text(sidecar, admin_port);
     if (!text) return wb_fail(err, WB_ERR_NO_MEMORY, "status file");
     wb_status status =
         wb_file_put(run_dir, "status.json", wb_slice_str(text), S_IRUSR | S_IWUSR, true, err);
     free(text);
-    return status;
+    if (status != WB_OK) return status;
+    (void)snprintf(path, sizeof path, "%s/status.json", run_dir);
+    return wb_place_share(path, sidecar->group, err);
 }

@@ -76,8 +76,43 @@ static bool texts_fit(const ProtobufCMessage *message)
     return true;
 }
 
+/* A verb that is not named here changes the sidecar itself. */
+static unsigned role_for(const wb_request *r)
+{
+    switch (r->in->body_case) {
+    case WAYBILL__V1__REQUEST__BODY_HELLO:
+    case WAYBILL__V1__REQUEST__BODY_STATUS:
+    case WAYBILL__V1__REQUEST__BODY__NOT_SET: return WB_ROLE_ANY;
+    case WAYBILL__V1__REQUEST__BODY_RECORD:
+    case WAYBILL__V1__REQUEST__BODY_DELEGATE:
+    case WAYBILL__V1__REQUEST__BODY_OBSERVE:
+    case WAYBILL__V1__REQUEST__BODY_ACCEPT:
+    case WAYBILL__V1__REQUEST__BODY_FINISH:
+    case WAYBILL__V1__REQUEST__BODY_SETTLE: return WB_ROLE_AGENT;
+    default: return WB_ROLE_ADMIN;
+    }
+}
+
+/* Our own user may administer without being the agent, the agent's may be it without administering. */
+static bool may_ask(const wb_request *r)
+{
+    unsigned role = role_for(r);
+    uid_t uid = wb_ipc_peer_uid(r->call);
+    if ((wb_access_roles(&r->sidecar->access, uid) & role) == role) return true;
+    WB_LOG(WARN, "ipc.role_refused", "a request that its user may not make",
+           WB_KV("peer_uid", (uint64_t)uid), WB_KV("own_uid", (uint64_t)r->sidecar->access.own),
+           WB_KV("todo", role == WB_ROLE_AGENT
+                             ? "let the agent run as one of ipc.allow_uids, or add this user to it"
+                             : "ask as the sidecar's own user"));
+    return false;
+}
+
 static void dispatch(wb_request *r)
 {
+    if (!may_ask(r)) {
+        wb_request_reply(r, WB_ERR_DENIED, "not for this user: the sidecar's log says more");
+        return;
+    }
     switch (r->in->body_case) {
     case WAYBILL__V1__REQUEST__BODY_HELLO: wb_on_hello(r); return;
     case WAYBILL__V1__REQUEST__BODY_RECORD: wb_on_record(r); return;

@@ -23,6 +23,7 @@
  * state; nothing blocks under it. The point of acknowledgement is wb_ipc_send. */
 #include "sidecar/receivers/ipc.h"
 
+#include <errno.h>
 #include <nng/nng.h>
 #include <nng/transport/ipc/ipc.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     HANDSHAKE = 8,
@@ -427,10 +429,9 @@ static void start_connection(wb_ipc *ipc, connection *c)
 
 static const char *fault_of_peer(wb_ipc *ipc, nng_stream *stream, uint64_t *uid)
 {
-    *uid = UINT64_MAX;
-    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, uid) != 0 ||
-        *uid != ipc->options.allowed_uid)
-        return "another user";
+    if (nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, uid) != 0) *uid = UINT64_MAX;
+    const char *fault = ipc->options.refuse_peer(ipc->options.self, *uid);
+    if (fault) return fault;
     pthread_mutex_lock(&ipc->lock);
     bool full = ipc->n_live >= ipc->options.connections;
     pthread_mutex_unlock(&ipc->lock);
@@ -483,6 +484,17 @@ static wb_status fail_nng(wb_error *err, wb_status status, const char *what, int
     return wb_fail(err, status, "%s: %s", what, nng_strerror(rv));
 }
 
+/* Others of the group may connect; which of them stay, refuse_peer says. */
+static wb_status open_to_group(const wb_ipc *ipc, wb_error *err)
+{
+    const char *path = ipc->options.socket_path;
+    if (ipc->options.group == (gid_t)-1) return WB_OK;
+    if (lchown(path, (uid_t)-1, ipc->options.group) != 0 || chmod(path, 0660) != 0)
+        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "ipc.group: %s cannot be given to gid %u",
+                             path, (unsigned)ipc->options.group);
+    return WB_OK;
+}
+
 static wb_status listen_on(wb_ipc *ipc, wb_error *err)
 {
     char url[128];
@@ -497,7 +509,7 @@ static wb_status listen_on(wb_ipc *ipc, wb_error *err)
     rv = nng_stream_listener_listen(ipc->listener);
     if (rv == NNG_EADDRINUSE)
         return wb_fail(err, WB_ERR_UNAVAILABLE, "another process listens on %s", path);
-    return rv == 0 ? WB_OK : fail_nng(err, WB_ERR_CONFIG, path, rv);
+    return rv == 0 ? open_to_group(ipc, err) : fail_nng(err, WB_ERR_CONFIG, path, rv);
 }
 
 static wb_status make_calls(wb_ipc *ipc, wb_error *err)
@@ -556,6 +568,8 @@ wb_slice wb_ipc_request(const wb_ipc_call *call)
 {
     return wb_slice_of(call->bytes + REQUEST_ID, call->len - REQUEST_ID);
 }
+
+uid_t wb_ipc_peer_uid(const wb_ipc_call *call) { return (uid_t)call->from->uid; }
 
 uint32_t wb_ipc_slot(const wb_ipc_call *call) { return call->slot; }
 

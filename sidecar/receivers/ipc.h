@@ -16,13 +16,16 @@ typedef struct wb_ipc wb_ipc;
 typedef struct wb_ipc_call wb_ipc_call; /* one request, from its arrival to its reply */
 
 typedef struct wb_ipc_options {
-    const char *socket_path; /* in a directory that only our uid may enter; borrowed for the call */
-    uid_t allowed_uid;       /* other peers are closed out before a message of theirs is read */
+    const char *socket_path; /* in a directory that only clients may enter; borrowed for the call */
+    gid_t group; /* the socket is this group's, mode 0660; (gid_t)-1: ours alone, 0600 */
     size_t max_message_bytes; /* a client that announces more is closed */
     size_t max_in_hand_bytes; /* of all requests in hand or arriving; at least max_message_bytes */
     uint32_t contexts;    /* requests in hand or arriving at once; one client has half at most */
     uint32_t connections; /* clients at once; further ones are closed */
     uint32_t stall_ms;    /* a client that stops amid a message, or reads no replies */
+    /* A peer of user `uid` (UINT64_MAX: unknown) connected and nothing of it was read yet: NULL to let
+     * it in, else why not, static. On nng's threads. */
+    const char *(*refuse_peer)(void *self, uint64_t uid);
     /* Called on nng's threads: queue and return. */
     void (*on_call)(void *self, wb_ipc_call *call);
     /* A client was closed: `why` is static, `uid` its user. May be NULL. */
@@ -30,9 +33,9 @@ typedef struct wb_ipc_options {
     void *self;
 } wb_ipc_options;
 
-/** Listen. The socket gets mode 0600.
- *  Errors  UNAVAILABLE the path is taken by a live listener | CONFIG the path is too long or its
- *          directory cannot be written | NO_MEMORY */
+/** Listen. The socket gets mode 0600, or 0660 and its group.
+ *  Errors  UNAVAILABLE the path is taken by a live listener | CONFIG the path is too long, its
+ *          directory cannot be written, the group is not one of ours | NO_MEMORY */
 WB_MUST_USE wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err);
 
 /** The body of one thread of the caller's: frees connections that have ended, until wb_ipc_close is
@@ -41,6 +44,8 @@ void wb_ipc_run(wb_ipc *ipc);
 
 /** The request's bytes, borrowed until wb_ipc_answer. */
 wb_slice wb_ipc_request(const wb_ipc_call *call);
+/** The user that the kernel names as the peer, as of its connect (SO_PEERCRED, unix(7)). */
+uid_t wb_ipc_peer_uid(const wb_ipc_call *call);
 /** A number in [0, contexts) that no other call in hand has: for per-call scratch memory. */
 uint32_t wb_ipc_slot(const wb_ipc_call *call);
 /** Set the answer; it is copied, and the request's bytes are gone. Then release what the request held,

@@ -528,7 +528,7 @@ def test_a_process_of_another_user_is_closed_out_before_its_message_is_read(thre
         sidecar.socket.chmod(0o666)
         done = subprocess.run(
             ["/usr/bin/python3", "-c", code, str(sidecar.socket)],
-            user=65534,
+            user=4242,
             capture_output=True,
             timeout=20,
         )
@@ -537,9 +537,10 @@ def test_a_process_of_another_user_is_closed_out_before_its_message_is_read(thre
         for folder, mode in zip(folders, modes):
             folder.chmod(mode)
         sidecar.socket.chmod(0o600)
-    wait_until(lambda: "peer_uid=65534" in sidecar.log(), 5, "the log's line")
-    line = next(line for line in sidecar.log().splitlines() if "peer_uid=65534" in line)
+    wait_until(lambda: "peer_uid=4242" in sidecar.log(), 5, "the log's line")
+    line = next(line for line in sidecar.log().splitlines() if "peer_uid=4242" in line)
     assert "another user" in line and "own_uid=0" in line
+    assert "add 4242 to ipc.allow_uids" in line
 
 
 def test_sigterm_delivers_what_is_left_and_ends_with_0():

@@ -76,6 +76,13 @@ static void what_two_keys_or_a_grammar_forbid_is_refused(void **state)
         {"admin: {listen: \"127.0.0.1:\"}", "is no address:port"},
         {"admin: {listen: \"::1:80\"}", "is no address:port"},
         {"admin: {listen: \":80\"}", "is no address:port"},
+        {"ipc: {allow_uids: [alice]}", "ipc.allow_uids: \"alice\" is no user number"},
+        {"ipc: {allow_uids: [4294967295], group: root}", "is no user number"},
+        {"ipc: {allow_uids: [99999999999], group: root}", "is no user number"},
+        {"ipc: {allow_uids: [\"-1\"], group: root}", "is no user number"},
+        {"ipc: {allow_uids: [4294967293]}", "set ipc.group"},
+        {"sandbox: sometimes", "sandbox: one of"},
+        {"sandbox_writable: [mnt]", "sandbox_writable: \"mnt\" is no absolute path"},
         {"token: {max_depth: 8}", "8 is not within 0 to 7"},
     };
     fixture *f = *state;
@@ -133,6 +140,21 @@ static void a_file_reaches_policies_and_peers(void **state)
     assert_false(c->admin.defaulted);
 }
 
+static void allowed_users_are_numbers(void **state)
+{
+    fixture *f = *state;
+    char yaml[96];
+    (void)snprintf(yaml, sizeof yaml, "ipc: {allow_uids: [0, 1001, 4294967294], group: agents}\n");
+    assert_int_equal(load(f, yaml), WB_OK);
+    assert_int_equal(f->config.n_ipc_allow_uids, 3);
+    assert_int_equal(f->config.allow_uids[0], 0);
+    assert_int_equal(f->config.allow_uids[1], 1001);
+    assert_int_equal(f->config.allow_uids[2], 4294967294u);
+    assert_string_equal(f->config.ipc_group, "agents");
+    (void)snprintf(yaml, sizeof yaml, "ipc: {allow_uids: [%u, 0]}\n", (unsigned)geteuid());
+    assert_int_equal(load(f, yaml), WB_OK); /* who needs no group to reach the socket */
+}
+
 static void every_key_has_a_variable_of_its_own(void **state)
 {
     (void)state;
@@ -173,6 +195,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(no_configuration_is_a_whole_configuration, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_reaches_policies_and_peers, setup, teardown),
+        cmocka_unit_test_setup_teardown(allowed_users_are_numbers, setup, teardown),
         cmocka_unit_test(every_key_has_a_variable_of_its_own),
         cmocka_unit_test(the_reference_page_is_the_table),
     };
