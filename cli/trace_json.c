@@ -43,6 +43,29 @@ static void add_message(wb_json_out *out, wb_slice method, wb_slice message, wb_
     wb_json_text_or_null(out, "task_state", task_state);
 }
 
+static void add_limit(wb_json_out *out, const char *key, uint64_t limit)
+{
+    if (limit < WB_NOLIM)
+        wb_json_number(out, key, limit);
+    else
+        wb_json_null(out, key);
+}
+
+/* null: no token was made. Within: null is no limit. */
+static void add_granted(wb_json_out *out, const wb_stored_delegation *d)
+{
+    if (d->currency.len == 0) {
+        wb_json_null(out, "granted");
+        return;
+    }
+    wb_json_open(out, "granted", '{');
+    wb_json_text(out, "currency", d->currency);
+    add_limit(out, "cost_micros", d->granted_cost_micros);
+    add_limit(out, "tokens", d->granted_tokens);
+    add_limit(out, "work_ms", d->granted_ms);
+    wb_json_close(out, '}');
+}
+
 void wb_json_delegation(wb_json_out *out, const wb_stored_delegation *d)
 {
     wb_json_hex(out, "delegation_id", d->delegation_id.b, sizeof d->delegation_id.b);
@@ -67,6 +90,8 @@ void wb_json_delegation(wb_json_out *out, const wb_stored_delegation *d)
     wb_json_number_or_null(out, "deadline_ns", d->deadline_ns);
     wb_json_bool(out, "late_answer", d->late_answer);
     wb_json_number(out, "depth", d->depth);
+    wb_json_number(out, "turns", d->turns);
+    add_granted(out, d);
     wb_json_text_or_null(out, "unsigned_reason", d->unsigned_reason);
     wb_json_text_or_null(out, "key_id", d->key_id);
     add_hash(out, "body_digest", d->body_digest);

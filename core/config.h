@@ -23,6 +23,7 @@ enum {
 typedef enum wb_config_type {
     WB_BOOL,    /* bool: true, false */
     WB_U32,     /* uint32_t */
+    WB_NUMBER,  /* uint64_t: digits only */
     WB_BYTES,   /* uint64_t: plain, or with B KiB MiB GiB TiB */
     WB_MS,      /* uint64_t: plain milliseconds, or with ms s m h d */
     WB_SECONDS, /* uint64_t: plain seconds, or with s m h d */

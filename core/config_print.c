@@ -123,6 +123,7 @@ static const char *type_name(wb_config_type type)
     static const char *const names[] = {
         [WB_BOOL] = "true or false",
         [WB_U32] = "number",
+        [WB_NUMBER] = "number",
         [WB_BYTES] = "bytes",
         [WB_MS] = "milliseconds",
         [WB_SECONDS] = "seconds",

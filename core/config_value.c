@@ -211,6 +211,7 @@ wb_status wb_config_value_print(const wb_config_key *key, const void *base, wb_b
     switch (key->type) {
     case WB_BOOL: return wb_buffer_printf(out, "%s", *(const bool *)place ? "true" : "false");
     case WB_U32: return wb_buffer_printf(out, "%" PRIu32, *(const uint32_t *)place);
+    case WB_NUMBER: return wb_buffer_printf(out, "%" PRIu64, *(const uint64_t *)place);
     case WB_BYTES: return print_bytes(*(const uint64_t *)place, out);
     case WB_MS:
     case WB_SECONDS: return wb_buffer_printf(out, "%" PRIu64, *(const uint64_t *)place);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/delegation_state.h: the states of a delegation, their numbers on disk and their names. */
+/* core/delegation_state.h: the states of a delegation, their numbers on disk and their names;
+ * what "no limit" is. */
 #ifndef WAYBILL_CORE_DELEGATION_STATE_H
 #define WAYBILL_CORE_DELEGATION_STATE_H
 
@@ -25,6 +26,9 @@ static inline bool wb_delegation_is_terminal(wb_delegation_state state)
 {
     return state >= WB_DELEGATION_ANSWERED;
 }
+
+/* TOKENS section 1, NOLIM: as an amount it is no limit; also the largest number in a token. */
+#define WB_NOLIM UINT64_C(9007199254740991)
 
 /** "sent", "in_flight", ...; "none" for anything else. Static, never NULL. */
 const char *wb_delegation_state_name(wb_delegation_state state);

@@ -5,6 +5,7 @@
 #define WAYBILL_PROPAGATION_TOKEN_H
 
 #include "core/arena.h"
+#include "core/delegation_state.h"
 #include "core/ids.h"
 #include "core/slice.h"
 #include "core/status.h"
@@ -34,7 +35,6 @@ enum {
     WB_SALT_BYTES = 16,
     WB_CURRENCY_LEN = 3,
 };
-#define WB_NOLIM UINT64_C(9007199254740991) /* 2^53 - 1: no limit, and the largest number at all */
 #define WB_EXTENSION_URI "https://w3id.org/waybill/a2a/v1"
 
 /* The codes of TOKENS sections 8 and 9, in the order in which the checks run. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PORT_ADMIN 7412
+#define NO_LIMIT "9007199254740991" /* WB_NOLIM */
 
 static const wb_config_key policy_keys[] = {
     {.name = "id",
@@ -216,6 +217,12 @@ static const wb_config_key keys[] = {
      .fallback = "false",
      KEY(trust_callbacks),
      .help = "Let an agent meet itself in a chain."},
+    {.name = "trust.rehome",
+     .type = WB_BOOL,
+     .fallback = "true",
+     KEY(trust_rehome),
+     .help = "Move spans out of a trace that a caller only claims into one of our own. False: for "
+             "an agent of several processes that call each other without Waybill."},
     {.name = "trust.skew_s",
      .type = WB_SECONDS,
      .fallback = "60",
@@ -260,6 +267,37 @@ static const wb_config_key keys[] = {
      .max = WB_DLN_MAX_S,
      KEY(delegation_grace_s),
      .help = "After the deadline and this, an unanswered one is `lost`."},
+    {.name = "limits.currency",
+     .type = WB_TEXT,
+     .fallback = "USD",
+     .min = WB_CURRENCY_LEN,
+     .max = WB_CURRENCY_LEN,
+     KEY(limits_currency),
+     .help = "Of `limits.cost_micros`, and of tokens whose caller names none. ISO 4217."},
+    {.name = "limits.cost_micros",
+     .type = WB_NUMBER,
+     .fallback = NO_LIMIT,
+     .max = WB_NOLIM,
+     KEY(limits_cost_micros),
+     .help = "What one root delegation may be granted, in millionths. The default is no limit."},
+    {.name = "limits.tokens",
+     .type = WB_NUMBER,
+     .fallback = NO_LIMIT,
+     .max = WB_NOLIM,
+     KEY(limits_tokens),
+     .help = "The same for model tokens, input and output."},
+    {.name = "limits.work_ms",
+     .type = WB_MS,
+     .fallback = NO_LIMIT,
+     .max = WB_NOLIM,
+     KEY(limits_work_ms),
+     .help = "The same for time of work."},
+    {.name = "limits.share_percent",
+     .type = WB_U32,
+     .fallback = "25",
+     .max = 100,
+     KEY(limits_share_percent),
+     .help = "Of what is free: cost and tokens of a delegation whose caller asks for nothing."},
     {.name = "delegate.on_unavailable",
      .type = WB_CHOICE,
      .fallback = "unsigned",
@@ -440,6 +478,14 @@ static wb_status make_admin(wb_sidecar_config *c, wb_error *err)
                    c->admin_listen);
 }
 
+static wb_status check_limits(const wb_sidecar_config *c, wb_error *err)
+{
+    for (const char *at = c->limits_currency; *at; at++)
+        if (*at < 'A' || *at > 'Z')
+            return wb_fail(err, WB_ERR_CONFIG, "limits.currency: three capital letters, as USD");
+    return WB_OK;
+}
+
 static wb_status check_sizes(const wb_sidecar_config *c, wb_error *err)
 {
     if (c->journal_segment_bytes % 4096 != 0)
@@ -489,6 +535,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_ids(&c, err));
     WB_TRY(check_peers(&c, err));
     WB_TRY(check_sizes(&c, err));
+    WB_TRY(check_limits(&c, err));
     WB_TRY(check_exporters(&c, err));
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));

@@ -67,6 +67,7 @@ typedef struct wb_sidecar_config {
 
     wb_trust_mode trust_mode;
     bool trust_callbacks;
+    bool trust_rehome;
     uint64_t trust_skew_s;
     const wb_trust_policy *trust_policies;
     size_t n_trust_policies;
@@ -77,6 +78,11 @@ typedef struct wb_sidecar_config {
     uint32_t token_max_depth;
     uint64_t delegation_deadline_s;
     uint64_t delegation_grace_s;
+    const char *limits_currency; /* three of A-Z */
+    uint64_t limits_cost_micros; /* each WB_NOLIM: none */
+    uint64_t limits_tokens;
+    uint64_t limits_work_ms;
+    uint32_t limits_share_percent;
     wb_on_unavailable delegate_on_unavailable;
 
     const char *admin_listen;      /* NULL: the default */
@@ -97,7 +103,7 @@ extern const wb_config_table wb_sidecar_config_table;
 
 /** Defaults, then the file, then variables; then what one key cannot check alone: agent ids are ids,
  *  origins are origins and each belongs to one peer, the journal's limit holds four segments, uids are
- *  numbers, other users can reach the socket only through a group.
+ *  numbers, the currency is three capitals, other users can reach the socket only through a group.
  *  path   NULL: no file
  *  name   of the instance; borrowed for the life of `out`
  *  env    as environ

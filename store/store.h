@@ -8,6 +8,7 @@
 #define WAYBILL_STORE_STORE_H
 
 #include "core/clock.h"
+#include "core/delegation_state.h"
 #include "core/ids.h"
 #include "core/slice.h"
 #include "core/status.h"
@@ -100,6 +101,9 @@ typedef struct wb_stored_delegation {
     wb_slice sidecar_name;                                    /* of the delegating agent */
     wb_time_ns opened_ns, updated_ns, closed_ns, deadline_ns; /* closed 0: open */
     uint64_t token_exp_s;
+    wb_slice currency; /* of what was granted; empty: no token was made */
+    uint64_t granted_cost_micros, granted_tokens, granted_ms; /* WB_NOLIM: no limit */
+    uint32_t turns;                                           /* messages of the task */
     bool late_answer;
     uint64_t sidecar_id, seq;
 } wb_stored_delegation;

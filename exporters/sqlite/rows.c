@@ -45,10 +45,12 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
         "error_type,"
         " event, opened_ns, updated_ns, closed_ns, deadline_ns, late_answer, chain, "
         "unsigned_reason,"
-        " token_hash, token_exp_s, issuer, key_id, depth)"
+        " token_hash, token_exp_s, issuer, key_id, depth, currency, granted_cost_micros,"
+        " granted_tokens, granted_ms, turns)"
         " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
         "?19,"
-        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33"
+        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36,"
+        " ?37, ?38"
         " WHERE NOT EXISTS (SELECT 1 FROM delegations WHERE delegation_id = ?1"
         "  AND (version >= ?2 OR sidecar_id <> ?3))",
     [WB_ROWS_KNOWN_ACCEPTANCE] = "SELECT 1 FROM acceptances WHERE acceptance_id = ?",
@@ -307,6 +309,24 @@ static wb_status known(wb_rows *rows, wb_rows_statement which, ProtobufCBinaryDa
     return WB_OK;
 }
 
+/* No limit, and no token, are NULL; the currency says which. */
+static void put_limit(wb_rows_values *v, bool granted, uint64_t limit)
+{
+    if (granted && limit < WB_NOLIM)
+        wb_put_number(v, limit);
+    else
+        (void)sqlite3_bind_null(v->stmt, v->next++);
+}
+
+static void put_granted(wb_rows_values *v, const Waybill__V1__DelegationRow *d)
+{
+    bool granted = d->currency[0] != '\0';
+    wb_put_str(v, d->currency);
+    put_limit(v, granted, d->granted_cost);
+    put_limit(v, granted, d->granted_tokens);
+    put_limit(v, granted, d->granted_ms);
+}
+
 static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v,
                                  const Waybill__V1__DelegationRow *d, uint64_t seq, wb_error *err)
 {
@@ -343,6 +363,8 @@ static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v,
     wb_put_str(v, d->issuer);
     wb_put_str(v, d->key_id);
     wb_put_number(v, d->depth);
+    put_granted(v, d);
+    wb_put_number(v, UINT64_C(1) + d->later_turns);
     return WB_OK;
 }
 

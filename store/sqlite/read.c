@@ -305,6 +305,22 @@ static void read_delegation_parties(columns *c, wb_stored_delegation *row)
     row->event = take_bytes(c);
 }
 
+static uint64_t take_limit(columns *c)
+{
+    if (sqlite3_column_type(c->stmt, c->next) != SQLITE_NULL) return take_number(c);
+    c->next++;
+    return WB_NOLIM;
+}
+
+static void read_granted(columns *c, wb_stored_delegation *row)
+{
+    row->currency = take_bytes(c);
+    row->granted_cost_micros = take_limit(c);
+    row->granted_tokens = take_limit(c);
+    row->granted_ms = take_limit(c);
+    row->turns = (uint32_t)take_number(c);
+}
+
 static wb_stored_delegation read_delegation(sqlite3_stmt *stmt)
 {
     columns c = {stmt, 0};
@@ -330,6 +346,7 @@ static wb_stored_delegation read_delegation(sqlite3_stmt *stmt)
     row.issuer = take_bytes(&c);
     row.key_id = take_bytes(&c);
     row.depth = (uint32_t)take_number(&c);
+    read_granted(&c, &row);
     row.sidecar_id = take_number(&c);
     row.seq = take_number(&c);
     row.sidecar_name = take_bytes(&c);
@@ -341,7 +358,7 @@ static const char DELEGATIONS[] =
     " parent_acceptance, target_url, target_agent_id, target_name, method, message_id, context_id,"
     " task_id, body_digest, task_state, error_type, event, opened_ns, updated_ns, closed_ns,"
     " deadline_ns, late_answer, chain, unsigned_reason, token_hash, token_exp_s, issuer, key_id,"
-    " depth, sidecar_id, seq,"
+    " depth, currency, granted_cost_micros, granted_tokens, granted_ms, turns, sidecar_id, seq,"
     " (SELECT s.name FROM sidecars s WHERE s.sidecar_id = d.sidecar_id)"
     " FROM (SELECT * FROM delegations WHERE (?1 IS NULL OR trace_id = ?1)"
     "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"

@@ -268,7 +268,9 @@ static void a_newer_schema_is_refused_in_clear_words_and_stays_untouched(void **
                      WB_ERR_UNAVAILABLE);
     assert_non_null(strstr(err.detail, "99"));
     assert_non_null(strstr(err.detail, "upgrade"));
-    make_database(far->path, "PRAGMA user_version = 1");
+    char back[64];
+    (void)snprintf(back, sizeof back, "PRAGMA user_version = %u", wb_sqlite_migration_count);
+    make_database(far->path, back);
     assert_int_equal(contract_send(f, 0, 6), WB_OK);
     contract_holds_all(f);
 }

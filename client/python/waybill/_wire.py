@@ -174,6 +174,7 @@ class Delegate(Message):
     salt: bytes = _bytes(15)
     ask: Limits | None = _message(16)
     deadline_s: int = _u64(17)
+    turn_of: bytes = _bytes(24)
 
 
 @dataclasses.dataclass
@@ -186,6 +187,8 @@ class DelegateReply(Message):
     span_id: bytes = _bytes(6)
     unsigned_reason: str = _string(7)
     deadline_s: int = _u64(8)
+    turn: int = _u32(14)
+    granted: Limits | None = _message(15)
 
 
 @dataclasses.dataclass
