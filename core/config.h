@@ -52,6 +52,7 @@ typedef struct wb_config_key {
     const char *help;
     const char *choices;       /* WB_CHOICE: "a|b|c"; an empty word is a place that has no name */
     const wb_config_table *of; /* WB_LIST, WB_MAP: the structs inside; their names have no dots */
+    bool live;                 /* a reload takes it; all others keep the value of the start */
 } wb_config_key;
 
 struct wb_config_table {
@@ -78,6 +79,16 @@ WB_MUST_USE wb_status wb_config_load(const wb_config_table *table, const wb_conf
  *  Errors  NOT_FOUND | CONFIG cannot be read, not a regular file, too large | NO_MEMORY */
 WB_MUST_USE wb_status wb_config_read_file(const char *path, wb_arena *arena, wb_slice *out,
                                           wb_error *err);
+
+/** What holds after a reload: `running`, but for the live keys, which are as in `fresh`. Texts and lists
+ *  stay where they are, so `out` is good for as long as both.
+ *  out      may be touched on failure; fields that are no key's are `running`'s
+ *  on_stale called with the name (static) of each other key in which the two differ; may be NULL
+ *  Errors   NO_MEMORY */
+WB_MUST_USE wb_status wb_config_renew(const wb_config_table *table, const void *running,
+                                      const void *fresh, void *out,
+                                      void (*on_stale)(void *self, const char *key), void *self,
+                                      wb_error *err);
 
 /** Append what is in force as YAML, every key; loading it again gives the same. NO_MEMORY at the
  *  buffer's limit. */

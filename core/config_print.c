@@ -174,8 +174,7 @@ static wb_status reference_row(const wb_config_key *key, const char *inside, wb_
                             key->fallback ? key->fallback : ""));
     WB_TRY(range(key, out));
     WB_TRY(wb_buffer_printf(out, *env ? " | `%s` | " : "%s | | ", env));
-    WB_TRY(wb_buffer_printf(out, "%s |\n", key->help));
-    return WB_OK;
+    return wb_buffer_printf(out, key->live ? "%s (reload) |\n" : "%s |\n", key->help);
 }
 
 wb_status wb_config_reference(const wb_config_table *table, wb_buffer *out)

@@ -209,6 +209,7 @@ static const wb_config_key keys[] = {
      .fallback = "link",
      .choices = "|link|enforce|observe",
      KEY(trust_mode),
+     .live = true,
      .help =
          "`observe`: verdicts are recorded, nothing is refused. `link`: strangers get a trace of "
          "their own. `enforce`: no good token, no entry."},
@@ -216,6 +217,7 @@ static const wb_config_key keys[] = {
      .type = WB_BOOL,
      .fallback = "false",
      KEY(trust_callbacks),
+     .live = true,
      .help = "Let an agent meet itself in a chain."},
     {.name = "trust.rehome",
      .type = WB_BOOL,
@@ -228,17 +230,20 @@ static const wb_config_key keys[] = {
      .fallback = "60",
      .max = WB_SKEW_MAX_S,
      KEY(trust_skew_s),
+     .live = true,
      .help = "How far clocks may be apart."},
     {.name = "trust.policies",
      .type = WB_MAP,
      .max = WB_CONFIG_MAX_ITEMS,
      KEY(trust_policies),
+     .live = true,
      .of = &policy_table,
      .help = "By agent id: what is done with that issuer's tokens."},
     {.name = "peers",
      .type = WB_LIST,
      .max = WB_CONFIG_MAX_ITEMS,
      KEY(peers),
+     .live = true,
      .of = &peer_table,
      .help = "Agents that tokens are made for."},
     {.name = "token.expiry_s",
@@ -522,6 +527,15 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
     return WB_OK;
 }
 
+static void make_policies(wb_sidecar_config *c)
+{
+    c->policies = (wb_policies){.self_id = c->self_ids[0],
+                                .entries = c->trust_policies,
+                                .n = c->n_trust_policies,
+                                .mode = c->trust_mode,
+                                .callbacks = c->trust_callbacks};
+}
+
 wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
                                  wb_arena *arena, wb_sidecar_config *out, wb_error *err)
 {
@@ -540,11 +554,19 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));
     WB_TRY(make_admin(&c, err));
-    c.policies = (wb_policies){.self_id = c.self_ids[0],
-                               .entries = c.trust_policies,
-                               .n = c.n_trust_policies,
-                               .mode = c.trust_mode,
-                               .callbacks = c.trust_callbacks};
+    make_policies(&c);
+    *out = c;
+    return WB_OK;
+}
+
+wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sidecar_config *fresh,
+                                  wb_sidecar_config *out,
+                                  void (*on_stale)(void *self, const char *key), void *self,
+                                  wb_error *err)
+{
+    wb_sidecar_config c;
+    WB_TRY(wb_config_renew(&wb_sidecar_config_table, running, fresh, &c, on_stale, self, err));
+    make_policies(&c);
     *out = c;
     return WB_OK;
 }

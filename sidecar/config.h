@@ -113,4 +113,12 @@ WB_MUST_USE wb_status wb_sidecar_config_load(const char *path, const char *name,
                                              wb_arena *arena, wb_sidecar_config *out,
                                              wb_error *err);
 
+/** What a reload makes of the configuration of the start: wb_config_renew, and what is made from the
+ *  keys. `out` borrows from both. NO_MEMORY */
+WB_MUST_USE wb_status wb_sidecar_config_renew(const wb_sidecar_config *running,
+                                              const wb_sidecar_config *fresh,
+                                              wb_sidecar_config *out,
+                                              void (*on_stale)(void *self, const char *key),
+                                              void *self, wb_error *err);
+
 #endif

@@ -10,6 +10,7 @@
 #include "sidecar/admin.h"
 #include "sidecar/exporters.h"
 #include "sidecar/journal_mark.h"
+#include "sidecar/reload.h"
 #include "sidecar/status_report.h"
 #include "sidecar/sweep.h"
 #include "sidecar/workers.h"
@@ -57,6 +58,7 @@ typedef struct daemon_parts {
     wb_sidecar_config config;
     wb_paths paths;
     wb_arena *config_arena;
+    const char *config_path;
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
@@ -80,9 +82,9 @@ static const char help_text[] =
     "  --print-config-reference  every key with default, range and meaning\n"
     "  --version, --help\n"
     "\n"
-    "SIGTERM, SIGINT: deliver what is left, then exit 0. Exit codes: 0 drained, 1 could\n"
-    "not start, 2 wrong command line, 78 something must be changed by hand. A second\n"
-    "signal ends it at once.\n";
+    "SIGHUP: read keys, trust and configuration again. SIGTERM, SIGINT: deliver what is\n"
+    "left, then exit 0; a second one ends it at once. Exit codes: 0 drained, 1 could not\n"
+    "start, 2 wrong command line, 78 something must be changed by hand.\n";
 
 static int exit_code(wb_status status)
 {
@@ -140,6 +142,7 @@ static wb_status load_config(daemon_parts *d, const options *o, wb_error *err)
     wb_paths_choice choice = {.name = o->name};
     d->config_arena = wb_arena_new(CONFIG_ARENA_BYTES);
     if (!d->config_arena) return wb_fail(err, WB_ERR_NO_MEMORY, "configuration");
+    d->config_path = o->config_path;
     WB_TRY(wb_paths_resolve(&choice, &d->paths, err));
     wb_status status = wb_sidecar_config_load(o->config_path, d->paths.name, environ,
                                               d->config_arena, &d->config, err);
@@ -177,19 +180,19 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
 {
     bool made = false;
     WB_TRY(wb_self_test(err));
+    WB_AUTO(wb_key_ring) ring = NULL;
     WB_TRY(open_places(d, err));
-    WB_TRY(wb_key_ring_open_or_new(d->paths.keys_dir, &d->sidecar.ring, &made, err));
+    WB_TRY(wb_key_ring_open_or_new(d->paths.keys_dir, &ring, &made, err));
     if (made)
         WB_LOG(INFO, "key.made", "this agent had no key and has one now",
-               WB_KV("key_id", wb_key_ring_kid(d->sidecar.ring)));
-    WB_TRY(wb_trust_load(d->paths.trust_dir, NULL, &d->sidecar.trust, err));
-    for (size_t i = 0; wb_trust_problem_at(d->sidecar.trust, i); i++) {
-        const wb_trust_problem *problem = wb_trust_problem_at(d->sidecar.trust, i);
-        WB_LOG(WARN, "trust.file_refused", "a trust file was left out",
-               WB_KV("file", (const char *)problem->file),
-               WB_KV("reason", (const char *)problem->reason));
-    }
-    return WB_OK;
+               WB_KV("key_id", wb_key_ring_kid(ring)));
+    const wb_world_source source = {.keys_dir = d->paths.keys_dir,
+                                    .trust_dir = d->paths.trust_dir,
+                                    .config_path = d->config_path,
+                                    .env = environ,
+                                    .config = &d->config,
+                                    .clock = d->sidecar.clock};
+    return wb_reload_open(&source, &d->sidecar.worlds, err);
 }
 
 static wb_status open_journal(daemon_parts *d, wb_error *err)
@@ -351,11 +354,13 @@ static wb_status start(daemon_parts *d, wb_error *err)
     WB_TRY(open_ipc(d, err));
     WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
     WB_TRY(start_spare(d, err));
-    WB_LOG(
-        INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
-        WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(sidecar->ring)),
-        WB_KV("socket", (const char *)d->paths.socket), WB_KV("admin_port", (uint64_t)admin_port),
-        WB_KV("start_ms", (wb_now(sidecar->clock) - sidecar->started_ns) / WB_NS_PER_MS));
+    const wb_world *world = wb_world_take(sidecar->worlds);
+    WB_LOG(INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
+           WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(world->ring)),
+           WB_KV("socket", (const char *)d->paths.socket),
+           WB_KV("admin_port", (uint64_t)admin_port),
+           WB_KV("start_ms", (wb_now(sidecar->clock) - sidecar->started_ns) / WB_NS_PER_MS));
+    wb_world_drop(world);
     return WB_OK;
 }
 
@@ -366,9 +371,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         const struct timespec tick = {.tv_sec = TICK_MS / 1000};
         int sig = sigtimedwait(signals, NULL, &tick);
         if (sig == SIGTERM || sig == SIGINT) return sig;
-        if (sig == SIGHUP)
-            WB_LOG(WARN, "reload.unsupported",
-                   "this version reads trust and configuration at start only");
+        if (sig == SIGHUP) (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
         wb_sweep_tick(d->sweep);
     }
 }
@@ -420,8 +423,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);
     if (d->state_made) wb_state_done(&sidecar->state);
-    wb_trust_free(sidecar->trust);
-    wb_key_ring_free(sidecar->ring);
+    wb_worlds_free(sidecar->worlds);
     wb_arena_free(d->config_arena);
 }
 

@@ -69,7 +69,8 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
 {
     const Waybill__V1__Accept *in = r->in->accept;
     wb_sidecar *sidecar = r->sidecar;
-    const wb_sidecar_config *config = sidecar->config;
+    const wb_world *world = r->world;
+    const wb_sidecar_config *config = &world->config;
     wb_carrier carrier = {.chain = {.n = 0}};
     wb_owner task = {.used_s = 0};
     wb_verify_input input = {
@@ -77,8 +78,9 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
         .skew_s = config->trust_skew_s,
         .self_ids = config->self_ids,
         .n_self_ids = config->n_self_ids,
-        .ring = sidecar->ring,
-        .trust = sidecar->trust,
+        .ring = world->ring,
+        .trust = world->trust,
+        .revoked = world->revoked,
         .policies = &config->policies,
         .peer_id = wb_peer_of_origin(config->peers, config->n_peers, wb_slice_str(in->peer)),
         .message = facts_of(in)};
@@ -328,7 +330,7 @@ static wb_token_code recheck(wb_request *r, const wb_state *state, const accept_
     uint64_t recovered_s = wb_replay_recovered_s(state->replay);
     wb_owner owner;
     if (claims->exp <= wb_replay_purged_exp_s(state->replay)) return WB_E_EXPIRED;
-    if (recovered_s > 0 && claims->iat < recovered_s + r->sidecar->config->trust_skew_s)
+    if (recovered_s > 0 && claims->iat < recovered_s + r->world->config.trust_skew_s)
         return WB_E_EXPIRED;
     if (claims->tsk.len > 0 && wb_owners_of_task(state->owners, claims->tsk, r->arena, &owner) &&
         !(wb_slice_eq(owner.subject, claims->sub) && wb_slice_eq(owner.issuer, claims->iss)))

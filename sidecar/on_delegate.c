@@ -74,7 +74,7 @@ static const char *fault_of(const Waybill__V1__Delegate *in, delegate *d)
 static void find_audience(wb_request *r, delegate *d)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
-    const wb_sidecar_config *config = r->sidecar->config;
+    const wb_sidecar_config *config = &r->world->config;
     const wb_target target = {.url = wb_slice_str(in->target_url),
                               .agent_id = wb_slice_str(in->target_agent_id),
                               .declares = in->target_declares};
@@ -95,7 +95,7 @@ static void find_audience(wb_request *r, delegate *d)
 static bool is_foreign_trace(const wb_request *r, const wb_state *state)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
-    const wb_sidecar_config *config = r->sidecar->config;
+    const wb_sidecar_config *config = &r->world->config;
     wb_trace_id trace;
     wb_owner owner;
     if (in->trace_id.len != sizeof trace.b) return false;
@@ -236,9 +236,9 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
     const Waybill__V1__Delegate *in = r->in->delegate;
     const Waybill__V1__DelegationRow *row = d->row;
     *ask = (wb_mint_ask){.now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S,
-                         .skew_s = r->sidecar->config->trust_skew_s,
+                         .skew_s = r->world->config.trust_skew_s,
                          .iss = wb_slice_str(row->issuer),
-                         .kid = wb_key_ring_kid(r->sidecar->ring),
+                         .kid = wb_key_ring_kid(r->world->ring),
                          .aud = d->audience,
                          .jti = d->jti,
                          .tfl = (uint8_t)row->trace_flags,
@@ -250,7 +250,7 @@ static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb
                          .lifetime_s = r->sidecar->config->token_expiry_s,
                          .has_max_depth = true,
                          .max_depth = (uint8_t)r->sidecar->config->token_max_depth,
-                         .callbacks = r->sidecar->config->policies.callbacks};
+                         .callbacks = r->world->config.policies.callbacks};
     memcpy(ask->tid.b, row->trace_id.data, sizeof ask->tid.b);
     memcpy(ask->psid.b, row->span_id.data, sizeof ask->psid.b);
     memcpy(ask->digest, in->body_digest.data, sizeof ask->digest);
@@ -281,7 +281,7 @@ static wb_status put_chain(wb_request *r, delegate *d, const wb_chain *chain, wb
     row->token_exp_s = d->claims.exp;
     row->deadline_ns = d->claims.dln * WB_NS_PER_S;
     row->depth = d->claims.dep;
-    return copy_text(r->arena, wb_slice_str(wb_key_ring_kid(r->sidecar->ring)), &row->key_id);
+    return copy_text(r->arena, wb_slice_str(wb_key_ring_kid(r->world->ring)), &row->key_id);
 }
 
 /* REJECTED with `code`: no token can be made, and the delegation goes without. */
@@ -301,8 +301,8 @@ static wb_status mint(wb_request *r, delegate *d, wb_token_code *code, wb_error 
         memcpy(parent.leaf_hash, d->leaf->hash, sizeof parent.leaf_hash);
     }
     WB_TRY(wb_mint_fill(d->leaf ? &parent : NULL, &ask, r->arena, &d->claims, code, err));
-    WB_TRY(wb_token_mint(r->sidecar->ring, &d->claims, r->arena, &jws, code, err));
-    wb_trust_policy policy = wb_policy_for(&r->sidecar->config->policies, d->audience);
+    WB_TRY(wb_token_mint(r->world->ring, &d->claims, r->arena, &jws, code, err));
+    wb_trust_policy policy = wb_policy_for(&r->world->config.policies, d->audience);
     WB_TRY(wb_mint_chain(d->leaf ? &parent : NULL, policy.chain, jws, &chain, code));
     return put_chain(r, d, &chain, err);
 }

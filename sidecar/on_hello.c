@@ -9,7 +9,7 @@
 
 void wb_on_hello(wb_request *r)
 {
-    const wb_sidecar_config *config = r->sidecar->config;
+    const wb_sidecar_config *config = &r->world->config;
     Waybill__V1__HelloReply *reply = wb_arena_alloc(r->arena, sizeof *reply);
     if (!reply) {
         wb_request_reply(r, WB_ERR_NO_MEMORY, NULL);

@@ -14,6 +14,8 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
         r->reply->body_case = WAYBILL__V1__REPLY__BODY__NOT_SET;
     if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK) packed = WB_S("");
     wb_ipc_answer(r->call, packed);
+    wb_world_drop(r->world);
+    r->world = NULL;
     wb_buffer_done(&r->spans);
     wb_arena_reset(r->arena); /* a slot that waits for its next request holds next to nothing */
     wb_ipc_send(r->call);     /* from here on the slot may serve another request */

@@ -19,6 +19,7 @@ typedef struct wb_request {
     wb_txn txn;
     wb_sidecar *sidecar;
     wb_ipc_call *call;
+    const wb_world *world; /* from arrival to reply: keys, trust, policies, peers */
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;

@@ -4,15 +4,14 @@
 #define WAYBILL_SIDECAR_SIDECAR_H
 
 #include "core/clock.h"
-#include "propagation/keyring.h"
 #include "propagation/token.h"
-#include "propagation/trust.h"
 #include "sidecar/access.h"
 #include "sidecar/config.h"
 #include "sidecar/delegation/spans.h"
 #include "sidecar/pipeline/pipeline.h"
 #include "sidecar/places.h"
 #include "sidecar/receivers/ipc.h"
+#include "sidecar/world.h"
 #include "sidecar/writer.h"
 
 #include <stdatomic.h>
@@ -27,12 +26,11 @@ typedef struct wb_counters {
 } wb_counters;
 
 typedef struct wb_sidecar {
-    const wb_sidecar_config *config;
-    wb_access access; /* who may ask for what */
-    gid_t group;      /* that reaches the socket; WB_NO_GROUP */
+    const wb_sidecar_config *config; /* of the start: for keys that are not live */
+    wb_access access;                /* who may ask for what */
+    gid_t group;                     /* that reaches the socket; WB_NO_GROUP */
     const wb_clock *clock;
-    wb_key_ring *ring;
-    wb_trust *trust;
+    wb_worlds *worlds;
     wb_pipeline *pipeline;
     wb_state state;
     wb_journal *journal;

@@ -38,14 +38,14 @@ static void add_slice(cJSON *object, const char *key, wb_slice text)
     (void)cJSON_AddStringToObject(object, key, copy);
 }
 
-static void add_identity(wb_sidecar *sidecar, cJSON *root)
+static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root)
 {
     const wb_sidecar_config *config = sidecar->config;
     const char *trouble = wb_sidecar_trouble(sidecar);
     uint64_t now = wb_now(sidecar->clock);
     (void)cJSON_AddStringToObject(root, "name", config->name);
     add_slice(root, "agent_id", config->self_ids[0]);
-    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(sidecar->ring));
+    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(world->ring));
     (void)cJSON_AddStringToObject(root, "version", WAYBILL_VERSION);
     add_u64(root, "pid", (uint64_t)getpid());
     add_u64(root, "started_ns", sidecar->started_ns);
@@ -60,14 +60,38 @@ static void add_identity(wb_sidecar *sidecar, cJSON *root)
         (void)cJSON_AddNullToObject(root, "trouble");
 }
 
-static void add_trust(wb_sidecar *sidecar, cJSON *root)
+static void add_trust(const wb_world *world, cJSON *root)
 {
     cJSON *trust = cJSON_AddObjectToObject(root, "trust");
     uint64_t issuers = 0;
-    while (wb_trust_at(sidecar->trust, issuers)) issuers++;
-    (void)cJSON_AddStringToObject(trust, "mode", wb_trust_mode_name(sidecar->config->trust_mode));
+    while (wb_trust_at(world->trust, issuers)) issuers++;
+    (void)cJSON_AddStringToObject(trust, "mode", wb_trust_mode_name(world->config.trust_mode));
     add_u64(trust, "issuers", issuers);
-    add_u64(trust, "faulty_files", wb_trust_problems(sidecar->trust));
+    add_u64(trust, "faulty_files", wb_trust_problems(world->trust));
+    add_u64(trust, "revocations", wb_revoked_count(world->revoked));
+}
+
+/* Which world is the present one, and what of the files is not in it. */
+static void add_world(const wb_world *world, cJSON *root)
+{
+    char text[320];
+    cJSON *out = cJSON_AddObjectToObject(root, "reload");
+    add_u64(out, "generation", world->generation);
+    add_u64(out, "loaded_ns", world->loaded_ns);
+    cJSON *problems = cJSON_AddArrayToObject(out, "problems");
+    for (size_t i = 0; i < world->n_problems; i++) {
+        const wb_world_problem *problem = &world->problems[i];
+        (void)snprintf(text, sizeof text, "%s: %s", problem->part, problem->error.detail);
+        (void)cJSON_AddItemToArray(problems, cJSON_CreateString(text));
+    }
+    for (size_t i = 0; wb_trust_problem_at(world->trust, i); i++) {
+        const wb_trust_problem *problem = wb_trust_problem_at(world->trust, i);
+        (void)snprintf(text, sizeof text, "%s: %s", problem->file, problem->reason);
+        (void)cJSON_AddItemToArray(problems, cJSON_CreateString(text));
+    }
+    cJSON *stale = cJSON_AddArrayToObject(out, "needs_restart");
+    for (size_t i = 0; i < world->n_stale && i < WB_WORLD_STALE_MAX; i++)
+        (void)cJSON_AddItemToArray(stale, cJSON_CreateString(world->stale[i]));
 }
 
 static void add_journal(wb_sidecar *sidecar, cJSON *root)
@@ -179,8 +203,11 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
 char *wb_status_report(wb_sidecar *sidecar)
 {
     cJSON *root = cJSON_CreateObject();
-    add_identity(sidecar, root);
-    add_trust(sidecar, root);
+    const wb_world *world = wb_world_take(sidecar->worlds);
+    add_identity(sidecar, world, root);
+    add_trust(world, root);
+    add_world(world, root);
+    wb_world_drop(world);
     add_journal(sidecar, root);
     add_exporters(sidecar, root);
     add_state(sidecar, root);
@@ -192,13 +219,15 @@ char *wb_status_report(wb_sidecar *sidecar)
 
 static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
 {
+    const wb_world *world = wb_world_take(sidecar->worlds);
     cJSON *root = cJSON_CreateObject();
     (void)cJSON_AddStringToObject(root, "name", sidecar->config->name);
     (void)cJSON_AddStringToObject(root, "version", WAYBILL_VERSION);
     add_u64(root, "pid", (uint64_t)getpid());
     add_u64(root, "started_ns", sidecar->started_ns);
     add_slice(root, "agent_id", sidecar->config->self_ids[0]);
-    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(sidecar->ring));
+    (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(world->ring));
+    wb_world_drop(world);
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);

@@ -148,7 +148,9 @@ static bool clocks_agree(wb_sweep *sweep, uint64_t wall_s, uint64_t mono)
 
 static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
 {
-    const wb_purge purge = {now / WB_NS_PER_S, sweep->sidecar->config->trust_skew_s};
+    const wb_world *world = wb_world_take(sweep->sidecar->worlds);
+    const wb_purge purge = {now / WB_NS_PER_S, world->config.trust_skew_s};
+    wb_world_drop(world);
     wb_state *state = &sweep->sidecar->state;
     bool agree = clocks_agree(sweep, purge.now_s, mono);
     if (!agree || mono - sweep->last_purge_mono < PURGE_EVERY_S * WB_NS_PER_S) return;

@@ -136,6 +136,7 @@ static void begin(wb_workers *w, wb_ipc_call *call)
     waybill__v1__reply__init(r->reply);
     r->sidecar = w->sidecar;
     r->call = call;
+    r->world = wb_world_take(w->sidecar->worlds);
     r->verb = NULL;
     wb_buffer_init(&r->spans, SPANS_BYTES);
     wb_count(&w->sidecar->counters.requests);

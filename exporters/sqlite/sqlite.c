@@ -42,8 +42,11 @@ typedef struct delivery {
 } delivery;
 
 static const wb_config_key keys[] = {
-    {"path", WB_TEXT, NULL, 0, WB_PATH_MAX - 1, offsetof(wb_sqlite_config, path),
-     "File of the store; without one the host's shared store (see Names and paths).", NULL, NULL},
+    {.name = "path",
+     .type = WB_TEXT,
+     .max = WB_PATH_MAX - 1,
+     .offset = offsetof(wb_sqlite_config, path),
+     .help = "File of the store; without one the host's shared store (see Names and paths)."},
 };
 static const wb_config_table config_table = {keys, WB_COUNT(keys), sizeof(wb_sqlite_config)};
 

@@ -393,7 +393,8 @@ def test_status_tells_the_state_and_the_counts(three, ask):
     assert report["healthy"] is True and report["trouble"] is None
     assert report["isolation"] == "none"
     assert report["pid"] == three["b"].pid
-    assert report["trust"] == {"mode": "link", "issuers": 2, "faulty_files": 0}
+    assert report["trust"] == {"mode": "link", "issuers": 2, "faulty_files": 0, "revocations": 0}
+    assert report["reload"]["generation"] == 1 and report["reload"]["problems"] == []
     assert report["journal"]["lost_frames"] == 0
     assert report["counters"]["requests"] > 0
 

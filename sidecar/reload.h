@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/reload.h: when a new world is made, and what the log says about it. docs/design/reload.md */
+#ifndef WAYBILL_SIDECAR_RELOAD_H
+#define WAYBILL_SIDECAR_RELOAD_H
+
+#include "sidecar/sidecar.h"
+
+/** wb_worlds_open, and a line per file that was left out. */
+WB_MUST_USE wb_status wb_reload_open(const wb_world_source *source, wb_worlds **out, wb_error *err);
+
+/** wb_worlds_reload, and its lines. `why`, static, is who asked: "SIGHUP". Any thread.
+ *  Errors  NO_MEMORY: what was in force stays; said in the log as well */
+wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err);
+
+#endif
