@@ -12,6 +12,7 @@ static size_t size_of(wb_config_type type)
     case WB_BOOL: return sizeof(bool);
     case WB_U32: return sizeof(uint32_t);
     case WB_CHOICE: return sizeof(uint32_t);
+    case WB_NUMBER:
     case WB_BYTES:
     case WB_MS:
     case WB_SECONDS: return sizeof(uint64_t);
