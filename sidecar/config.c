@@ -112,6 +112,8 @@ _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, ipc_allow_uids, n_ipc_allow_uid
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, sandbox_writable, n_sandbox_writable),
                "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, peers, n_peers), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, baggage_accept, n_baggage_accept), "a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, baggage_send, n_baggage_send), "a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, trust_policies, n_trust_policies),
                "read as a pair");
 
@@ -309,6 +311,22 @@ static const wb_config_key keys[] = {
      .choices = "unsigned|fail",
      KEY(delegate_on_unavailable),
      .help = "What clients do while the sidecar is away: go on without a token, or fail."},
+    {.name = "context.baggage.accept",
+     .type = WB_SLICES,
+     .fallback = "joined",
+     .max = WB_BAGGAGE_MAX_MEMBERS,
+     KEY(baggage_accept),
+     .live = true,
+     .help = "Whose W3C baggage reaches the agent: `joined` (of callers whose trace is joined), "
+             "`all`, `none`, or the keys that are taken from anybody."},
+    {.name = "context.baggage.send",
+     .type = WB_SLICES,
+     .fallback = "peers",
+     .max = WB_BAGGAGE_MAX_MEMBERS,
+     KEY(baggage_send),
+     .live = true,
+     .help = "Who is sent the agent's W3C baggage with a delegation: `peers` (agents of `peers`), "
+             "`all`, `none`, or the keys that are sent to anybody."},
     {.name = "admin.listen",
      .type = WB_TEXT,
      .min = 1,
@@ -491,6 +509,14 @@ static wb_status check_limits(const wb_sidecar_config *c, wb_error *err)
     return WB_OK;
 }
 
+static wb_status make_borders(wb_sidecar_config *c, wb_error *err)
+{
+    WB_TRY(wb_baggage_border_make("context.baggage.accept", c->baggage_accept, c->n_baggage_accept,
+                                  WB_S("joined"), &c->accept_baggage, err));
+    return wb_baggage_border_make("context.baggage.send", c->baggage_send, c->n_baggage_send,
+                                  WB_S("peers"), &c->send_baggage, err);
+}
+
 static wb_status check_sizes(const wb_sidecar_config *c, wb_error *err)
 {
     if (c->journal_segment_bytes % 4096 != 0)
@@ -554,6 +580,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));
     WB_TRY(make_admin(&c, err));
+    WB_TRY(make_borders(&c, err));
     make_policies(&c);
     *out = c;
     return WB_OK;
@@ -566,6 +593,7 @@ wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sid
 {
     wb_sidecar_config c;
     WB_TRY(wb_config_renew(&wb_sidecar_config_table, running, fresh, &c, on_stale, self, err));
+    WB_TRY(make_borders(&c, err));
     make_policies(&c);
     *out = c;
     return WB_OK;

@@ -7,6 +7,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "propagation/trust.h"
+#include "sidecar/context.h"
 
 #include <sys/types.h>
 
@@ -85,6 +86,11 @@ typedef struct wb_sidecar_config {
     uint32_t limits_share_percent;
     wb_on_unavailable delegate_on_unavailable;
 
+    const wb_slice *baggage_accept; /* one of the words of its row, or keys */
+    size_t n_baggage_accept;
+    const wb_slice *baggage_send;
+    size_t n_baggage_send;
+
     const char *admin_listen;      /* NULL: the default */
     const char *store_sqlite_path; /* NULL: by core/paths.h */
     uint64_t store_max_lag_bytes;  /* as an exporter's */
@@ -96,6 +102,7 @@ typedef struct wb_sidecar_config {
     wb_listen admin;
     wb_policies policies;
     const uid_t *allow_uids; /* n_ipc_allow_uids of them */
+    wb_baggage_border accept_baggage, send_baggage;
 } wb_sidecar_config;
 
 /** For --check and --print-config-reference. */

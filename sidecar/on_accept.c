@@ -5,13 +5,13 @@
  *
  * Nothing durable is written for a refused token (section 8). What was wrong goes to our log under a
  * random `ref`; the caller learns the class and the `ref`, no more. */
+#include "sidecar/context.h"
 #include "sidecar/request.h"
 
 #include "a2a/carrier.h"
 #include "a2a/target.h"
 #include "core/log.h"
 #include "propagation/verify.h"
-#include "propagation/w3c.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
@@ -23,6 +23,7 @@ typedef struct accept {
     wb_id id;
     wb_verify_result result;
     bool verified; /* the result is there */
+    wb_headers traceparents, tracestates, baggage;
     wb_traceparent claimed;
     bool has_claimed;
     wb_trace_id own_trace; /* that a LINK starts */
@@ -53,14 +54,30 @@ static const char *fault_of(const Waybill__V1__Accept *in, accept_call *a)
     return NULL;
 }
 
-static wb_message_facts facts_of(const Waybill__V1__Accept *in)
+/* What the caller claims: a hint until the token says the same. */
+static wb_status read_context(wb_request *r, accept_call *a, wb_error *err)
+{
+    const Waybill__V1__Accept *in = r->in->accept;
+    wb_status status = wb_headers_of(in->traceparent, in->more_traceparents,
+                                     in->n_more_traceparents, r->arena, &a->traceparents);
+    if (status == WB_OK)
+        status = wb_headers_of(in->tracestate, in->more_tracestates, in->n_more_tracestates,
+                               r->arena, &a->tracestates);
+    if (status == WB_OK)
+        status = wb_headers_of("", in->baggage, in->n_baggage, r->arena, &a->baggage);
+    a->has_claimed = status == WB_OK &&
+                     wb_traceparent_parse(wb_headers_only(&a->traceparents), &a->claimed) == WB_OK;
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "arena limit");
+}
+
+static wb_message_facts facts_of(const Waybill__V1__Accept *in, const accept_call *a)
 {
     wb_message_facts facts = {.method = wb_slice_str(in->method),
                               .message_id = wb_slice_str(in->message_id),
                               .context_id = wb_slice_str(in->context_id),
                               .task_id = wb_slice_str(in->task_id),
                               .has_digest = in->body_digest.len == WB_HASH_BYTES,
-                              .traceparent = wb_slice_str(in->traceparent)};
+                              .traceparent = wb_headers_only(&a->traceparents)};
     if (facts.has_digest) memcpy(facts.digest, in->body_digest.data, sizeof facts.digest);
     return facts;
 }
@@ -83,7 +100,7 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
         .revoked = world->revoked,
         .policies = &config->policies,
         .peer_id = wb_peer_of_origin(config->peers, config->n_peers, wb_slice_str(in->peer)),
-        .message = facts_of(in)};
+        .message = facts_of(in, a)};
     wb_status status =
         wb_carrier_parse(wb_slice_str(in->carrier), r->arena, &carrier, &input.carrier);
     if (status != WB_OK) return wb_fail(err, status, "no room to read the carrier");
@@ -129,32 +146,44 @@ static void refuse(wb_request *r, accept_call *a, const wb_verdict *verdict)
     a->reply.verdict = (Waybill__V1__Verdict)verdict->kind;
 }
 
-static void answer_from(wb_request *r, accept_call *a, const Waybill__V1__AcceptanceRow *row)
+/* CONTINUE, or a claimed trace in trust.mode observe. A trace of our own has no parent. */
+static bool is_joined(const Waybill__V1__AcceptanceRow *row) { return row->parent_span_id.len > 0; }
+
+/* tracestate belongs to the claimed trace: without that, or in another, it means nothing. */
+static wb_status put_context(wb_request *r, const accept_call *a,
+                             const Waybill__V1__AcceptanceRow *row, Waybill__V1__AcceptReply *reply)
 {
-    char *state = wb_arena_alloc(r->arena, WB_TRACESTATE_MAX_BYTES + 1);
-    char *parent = wb_arena_alloc(r->arena, WB_TRACEPARENT_LEN + 1);
+    static const wb_headers none = {NULL, 0};
+    const wb_baggage_border *border = &r->world->config.accept_baggage;
     wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
-    bool joined = row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
     wb_id id;
     WB_ASSERT(wb_request_id(&row->id, &id) && row->trace_id.data && row->span_id.data);
     memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
     memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
-    if (parent) wb_traceparent_format(&context, parent);
-    /* A trace of our own starts with a tracestate of our own. */
-    if (state)
-        (void)wb_tracestate_with_acceptance(
-            joined ? wb_slice_str(r->in->accept->tracestate) : WB_S(""), &id, state);
+    bool same_trace = a->has_claimed && WB_ID_EQ(a->claimed.trace, context.trace);
+    reply->traceparent = wb_context_traceparent(&context, r->arena);
+    reply->tracestate = wb_context_tracestate(same_trace ? &a->tracestates : &none,
+                                              WB_TRACESTATE_ACCEPTANCE, &id, r->arena);
+    reply->baggage = wb_context_baggage(
+        &a->baggage, is_joined(row) ? &border->known : &border->others, r->arena);
+    return reply->traceparent && reply->tracestate && reply->baggage ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
+static wb_status answer_from(wb_request *r, accept_call *a, const Waybill__V1__AcceptanceRow *row,
+                             wb_error *err)
+{
+    wb_status status = put_context(r, a, row, &a->reply);
+    if (status != WB_OK) return wb_fail(err, status, "arena limit");
     a->reply.acceptance_id = row->id;
     a->reply.verdict = (Waybill__V1__Verdict)row->verdict;
     a->reply.verified = row->verified;
-    a->reply.traceparent = parent ? parent : text_of(r->arena, WB_S(""));
-    a->reply.tracestate = state ? state : text_of(r->arena, WB_S(""));
     a->reply.trace_id = row->trace_id;
     a->reply.span_id = row->span_id;
     a->reply.issuer = row->verified ? row->issuer : text_of(r->arena, WB_S(""));
     a->reply.pass = row->pass;
     a->reply.n_warnings = row->n_warnings;
     a->reply.warnings = row->warnings;
+    return WB_OK;
 }
 
 static wb_status fill_warnings(wb_request *r, Waybill__V1__AcceptanceRow *row, uint32_t bits)
@@ -182,7 +211,6 @@ static wb_status fill_token(wb_request *r, accept_call *a, const wb_verdict *ver
     row->token_exp_s = leaf->claims.exp;
     row->deadline_ns = leaf->claims.dln * WB_NS_PER_S;
     row->depth = leaf->claims.dep;
-    row->trace_flags = leaf->claims.tfl;
     row->chain = wb_arena_array(r->arena, a->result.n_links, sizeof *row->chain);
     if (!row->chain) return WB_ERR_NO_MEMORY;
     for (size_t i = 0; i < a->result.n_links; i++)
@@ -197,8 +225,9 @@ static bool observes(const accept_call *a, const wb_verdict *verdict)
     return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
 }
 
-/* CONTINUE joins the signed trace. A LINK starts our own and points at what was signed, else at what
- * was claimed. */
+/* CONTINUE joins the signed trace, with its flags. A LINK starts our own, with flags of its own (those of
+ * a stranger must not switch anything here on or off), and points at what was signed, else at what was
+ * claimed. */
 static void fill_trace(accept_call *a, const wb_verdict *verdict)
 {
     Waybill__V1__AcceptanceRow *row = &a->row;
@@ -207,17 +236,20 @@ static void fill_trace(accept_call *a, const wb_verdict *verdict)
     if (observes(a, verdict) && a->has_claimed) {
         row->trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
         row->parent_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
+        row->trace_flags = a->claimed.flags;
         return;
     }
     if (verdict->kind == WB_VERDICT_CONTINUE) {
         row->trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
         row->parent_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
+        row->trace_flags = claims->tfl & WB_TRACE_FLAGS_KNOWN;
         if (!(verdict->warnings & WB_W_TRACEPARENT)) return;
         row->link_trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
         row->link_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
         return;
     }
     row->trace_id = wb_request_bytes(a->own_trace.b, sizeof a->own_trace.b);
+    row->trace_flags = WB_TRACE_FLAGS_NEW;
     if (claims) {
         row->link_trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
         row->link_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
@@ -237,7 +269,6 @@ static wb_status fill_row(wb_request *r, accept_call *a, const wb_verdict *verdi
     row->verdict = verdict->kind;
     row->verified = verdict->verified;
     row->code = text_of(r->arena, wb_slice_str(wb_token_code_name(verdict->code)));
-    row->trace_flags = a->has_claimed ? a->claimed.flags : WB_TRACE_SAMPLED | WB_TRACE_RANDOM;
     row->method = in->method;
     row->message_id = in->message_id;
     row->context_id = in->context_id;
@@ -319,8 +350,7 @@ static wb_status answer_again(wb_request *r, accept_call *a, wb_slice packed, wb
     Waybill__V1__AcceptanceRow *row =
         waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
     if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    answer_from(r, a, row);
-    return WB_OK;
+    return answer_from(r, a, row, err);
 }
 
 /* What the worker looked up may have changed since: the purge mark, a gap, the task's owner. */
@@ -409,7 +439,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     }
     WB_TRY(fill_row(r, a, &verdict, err));
     WB_TRY(add_rows(r, a, &verdict, owns_task(r, state), out, err));
-    answer_from(r, a, &a->row);
+    WB_TRY(answer_from(r, a, &a->row, err));
     say_accepted(r, &verdict);
     return WB_OK;
 }
@@ -435,16 +465,16 @@ void wb_on_accept(wb_request *r)
     a->now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
     a->own_trace = wb_trace_id_new();
     a->server_span = wb_span_id_new();
-    a->has_claimed =
-        wb_traceparent_parse(wb_slice_str(r->in->accept->traceparent), &a->claimed) == WB_OK;
     r->verb = a;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_ACCEPT;
     r->reply->accept = &a->reply;
-    if (is_known(r, a)) { /* sent again: the writer answers from the row, however old the token */
+    wb_status status = read_context(r, a, &err);
+    if (status == WB_OK &&
+        is_known(r, a)) { /* sent again: the writer answers from the row, however old the token */
         wb_request_submit(r, prepare);
         return;
     }
-    wb_status status = verify(r, a, &err);
+    if (status == WB_OK) status = verify(r, a, &err);
     if (status != WB_OK) {
         wb_request_reply(r, status, err.detail);
         return;

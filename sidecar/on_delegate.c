@@ -7,6 +7,7 @@
  * TOKENS section 7. The same id, or the same (parent, audience, message id, digest), is the same
  * delegation: it is answered with its token while that can still be accepted, then with a fresh one.
  * A delegation for which no token can be made is opened without one, traced and marked. */
+#include "sidecar/context.h"
 #include "sidecar/request.h"
 
 #include "a2a/carrier.h"
@@ -14,7 +15,6 @@
 #include "core/delegation_state.h"
 #include "core/log.h"
 #include "propagation/mint.h"
-#include "propagation/w3c.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
@@ -179,6 +179,17 @@ static void place_in_trace(wb_request *r, delegate *d, wb_trace_id *trace, wb_sp
         memcpy(parent->b, in->parent_span_id.data, sizeof parent->b);
 }
 
+/* A trace that goes on keeps its flags as they are, random bit included; one that starts here has its
+ * own. */
+static uint32_t flags_of(const delegate *d, const wb_trace_id *trace,
+                         const Waybill__V1__Delegate *in)
+{
+    if (d->parent_row) return d->parent_row->trace_flags;
+    bool goes_on = in->trace_id.len == sizeof trace->b &&
+                   memcmp(in->trace_id.data, trace->b, sizeof trace->b) == 0;
+    return goes_on ? in->trace_flags & WB_TRACE_FLAGS_KNOWN : WB_TRACE_FLAGS_NEW;
+}
+
 /* A child is signed by whom its parent names (TOKENS section 9: C.iss = P.aud), any of our own ids. */
 static wb_slice issuer_of(const wb_request *r, const delegate *d)
 {
@@ -205,9 +216,7 @@ static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
     row->span_id = wb_request_bytes(made->span.b, sizeof made->span.b);
     if (!WB_ID_ABSENT(made->parent))
         row->parent_span_id = wb_request_bytes(made->parent.b, sizeof made->parent.b);
-    row->trace_flags = d->parent_row ? d->parent_row->trace_flags
-                                     : (in->trace_id.len ? in->trace_flags & 0xFF
-                                                         : WB_TRACE_SAMPLED | WB_TRACE_RANDOM);
+    row->trace_flags = flags_of(d, &made->trace, in);
     if (!WB_ID_ABSENT(d->parent))
         row->parent_acceptance = wb_request_bytes(d->parent.b, sizeof d->parent.b);
     row->target_url = in->target_url;
@@ -353,24 +362,54 @@ static wb_status pack_rows(wb_request *r, delegate *d, wb_error *err)
     return wb_request_pack(r->arena, &owner, &d->owner_packed, err);
 }
 
+static bool is_peer(const wb_sidecar_config *config, const char *agent_id)
+{
+    for (size_t i = 0; i < config->n_peers; i++)
+        if (wb_slice_eq(config->peers[i].id, wb_slice_str(agent_id))) return true;
+    return false;
+}
+
+/* The client's tracestate belongs to the client's trace: in another it means nothing. */
+static wb_status put_context(wb_request *r, const Waybill__V1__DelegationRow *row,
+                             Waybill__V1__DelegateReply *reply)
+{
+    static const wb_headers none = {NULL, 0};
+    const Waybill__V1__Delegate *in = r->in->delegate;
+    const wb_baggage_border *border = &r->world->config.send_baggage;
+    wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
+    wb_headers tracestate, baggage;
+    wb_id id;
+    WB_ASSERT(wb_request_id(&row->id, &id) && row->trace_id.data && row->span_id.data);
+    memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
+    memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
+    WB_TRY(wb_headers_of(in->tracestate, NULL, 0, r->arena, &tracestate));
+    WB_TRY(wb_headers_of("", in->baggage, in->n_baggage, r->arena, &baggage));
+    bool same_trace = in->trace_id.len == sizeof context.trace.b &&
+                      memcmp(in->trace_id.data, context.trace.b, sizeof context.trace.b) == 0;
+    reply->traceparent = wb_context_traceparent(&context, r->arena);
+    reply->tracestate = wb_context_tracestate(same_trace ? &tracestate : &none,
+                                              WB_TRACESTATE_DELEGATION, &id, r->arena);
+    reply->baggage = wb_context_baggage(
+        &baggage,
+        is_peer(&r->world->config, row->target_agent_id) ? &border->known : &border->others,
+        r->arena);
+    return reply->traceparent && reply->tracestate && reply->baggage ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
 static wb_status answer_from(wb_request *r, delegate *d, const Waybill__V1__DelegationRow *row,
                              wb_error *err)
 {
     Waybill__V1__DelegateReply *reply = &d->reply;
-    wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
     wb_carrier carrier = {.chain = {.n = row->n_chain}};
     WB_AUTO_BUFFER text;
     wb_buffer_init(&text, WB_CHAIN_MAX_BYTES + 1024);
-    memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
-    memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
     reply->delegation_id = row->id;
     reply->trace_id = row->trace_id;
     reply->span_id = row->span_id;
     reply->unsigned_reason = row->unsigned_reason;
     reply->deadline_s = row->deadline_ns / WB_NS_PER_S;
-    reply->traceparent = wb_arena_alloc(r->arena, WB_TRACEPARENT_LEN + 1);
-    if (!reply->traceparent) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    wb_traceparent_format(&context, reply->traceparent);
+    wb_status status = put_context(r, row, reply);
+    if (status != WB_OK) return wb_fail(err, status, "arena limit");
     if (row->n_chain == 0) return WB_OK;
     WB_ASSERT(row->n_chain <= WB_CHAIN_MAX_LINKS);
     for (size_t i = 0; i < row->n_chain; i++) carrier.chain.links[i] = wb_slice_str(row->chain[i]);

@@ -5,4 +5,5 @@ waybill_fuzz(jws_fuzz SOURCES fuzz/jws_fuzz.c fuzz/token_world.c LIBS wb_propaga
 waybill_fuzz(claims_fuzz SOURCES fuzz/claims_fuzz.c fuzz/token_world.c LIBS wb_propagation)
 waybill_fuzz(carrier_fuzz SOURCES fuzz/carrier_fuzz.c fuzz/token_world.c LIBS wb_a2a)
 waybill_fuzz(traceparent_fuzz SOURCES fuzz/traceparent_fuzz.c LIBS wb_propagation)
+waybill_fuzz(baggage_fuzz SOURCES fuzz/baggage_fuzz.c LIBS wb_propagation)
 waybill_fuzz(trust_fuzz SOURCES fuzz/trust_fuzz.c LIBS wb_propagation)

@@ -1,5 +1,5 @@
 # The strict JSON reader, tokens, keys, trust, W3C context, and the carrier.
-foreach(noun b64url ed25519 keyring mint policy token trust verify w3c)
+foreach(noun b64url baggage ed25519 keyring mint policy token trust verify w3c)
     waybill_test(propagation_${noun}_test SOURCES unit/propagation/${noun}_test.c
         unit/propagation/fixture.c LIBS wb_propagation PkgConfig::SODIUM)
 endforeach()

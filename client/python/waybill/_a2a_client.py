@@ -272,6 +272,7 @@ class TracedClient(Client):
                 task_id=message.task_id,
                 body_digest=body,
                 salt=salt if body else b"",
+                baggage=_baggage(args.context),
             )
         except (Denied, Unavailable):
             raise
@@ -451,6 +452,13 @@ async def _note(watch: _Watch, event: StreamResponse, name: str = "") -> None:
         watch.task_id = event.artifact_update.task_id or watch.task_id
 
 
+def _baggage(context: ClientCallContext | None) -> str | None:
+    """The call's own baggage header; None: it has none, so the running code's goes along."""
+    given = (context.service_parameters if context else None) or {}
+    values = _context.header_values(given, "baggage")
+    return ",".join(values) if values else None
+
+
 def _with_headers(context: ClientCallContext | None, delegation: Delegation) -> ClientCallContext:
     """A copy of the call's context with the delegation's headers; they replace any others."""
     given = context or ClientCallContext()
@@ -458,7 +466,7 @@ def _with_headers(context: ClientCallContext | None, delegation: Delegation) -> 
     kept = {
         name: value
         for name, value in (given.service_parameters or {}).items()
-        if name.lower() not in ("traceparent", "tracestate")
+        if name.lower() not in ("traceparent", "tracestate", "baggage")
     }
     updates = [lambda parameters: parameters.update(headers)]
     if delegation.carrier:

@@ -60,7 +60,7 @@ from a2a.types.a2a_pb2 import (
 )
 from a2a.utils.errors import InternalError
 
-from waybill import _a2a_errors, _context, spans
+from waybill import _a2a_errors, _a2a_headers, _context, spans
 from waybill._a2a_message import TERMINAL, body_digest, state_name, take_carrier
 from waybill.client import Waybill
 from waybill.errors import Refused, WaybillError
@@ -156,6 +156,7 @@ class GuardedHandler(RequestHandler):
         self._open: OrderedDict[str, _Work] = OrderedDict()
         self._armed = self._wrap_executor()
         _a2a_errors.install()
+        _a2a_headers.install()
 
     def __getattr__(self, name: str) -> Any:
         if name == "_handler":
@@ -225,12 +226,10 @@ class GuardedHandler(RequestHandler):
         """The acceptance of an arrived message. Raises what the peer is told if there is none."""
         message = params.message
         carrier = take_carrier(message)
-        headers = _headers(context)
         try:
             acceptance = await self.waybill.aaccept(
                 carrier=carrier.text,
-                traceparent=headers.get("traceparent", ""),
-                tracestate=headers.get("tracestate", ""),
+                headers=_a2a_headers.of(context),
                 method=method,
                 message_id=message.message_id,
                 context_id=message.context_id,
@@ -376,11 +375,3 @@ def _work_of(context: ServerCallContext) -> _Work | None:
     found = context.state.get(STATE_KEY)
     return found if isinstance(found, _Work) else None
 
-
-def _headers(context: ServerCallContext) -> dict[str, str]:
-    """The request's headers by lower-case name: of HTTP, or gRPC's metadata."""
-    headers = context.state.get("headers")
-    if headers is None:
-        grpc_context = context.state.get("grpc_context")
-        headers = dict(grpc_context.invocation_metadata() or ()) if grpc_context else {}
-    return {str(name).lower(): value for name, value in headers.items() if isinstance(value, str)}

@@ -16,10 +16,14 @@ import os
 import random
 import re
 import sys
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias
 
 TRACE_FLAGS_NEW = 0x03  # sampled; random trace id (W3C Trace Context Level 2)
+_FLAGS_KNOWN = 0x03  # all others are sent as 0
+
+Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+"""A request's headers; as pairs, a name may come more than once."""
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
@@ -36,18 +40,24 @@ class SpanContext:
 
     @property
     def traceparent(self) -> str:
-        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.flags & 0xFF:02x}"
+        return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.flags & _FLAGS_KNOWN:02x}"
 
     @classmethod
     def parse(cls, traceparent: str, tracestate: str = "") -> SpanContext | None:
         """The context of W3C headers; None if the traceparent is no valid one."""
-        found = _TRACEPARENT.fullmatch(traceparent.strip())
+        found = _TRACEPARENT.fullmatch(traceparent.strip(" \t"))
         if found is None or found[1] == "ff" or (found[1] == "00" and found[5]):
             return None
         trace_id, span_id = bytes.fromhex(found[2]), bytes.fromhex(found[3])
         if not any(trace_id) or not any(span_id):
             return None
-        return cls(trace_id, span_id, int(found[4], 16) & 0x03, tracestate, remote=True)
+        return cls(trace_id, span_id, int(found[4], 16) & _FLAGS_KNOWN, tracestate, remote=True)
+
+
+def header_values(headers: Headers, name: str) -> list[str]:
+    """The values of every header of that name, in order and untouched. `name` is lower case."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [value for key, value in pairs if key.lower() == name]
 
 
 class Bridge(Protocol):
@@ -55,7 +65,11 @@ class Bridge(Protocol):
 
     def current(self) -> SpanContext | None: ...
 
-    def attach(self, context: SpanContext) -> Any: ...
+    def attach(self, context: SpanContext, baggage: str | None) -> Any:
+        """Make `context` current there, and `baggage` all the baggage there is; None: as it was."""
+
+    def baggage(self, accepted: str) -> str:
+        """The header for what is current there; `accepted` itself if nothing was changed."""
 
     def detach(self, token: Any) -> None: ...
 
@@ -91,13 +105,22 @@ def current_acceptance() -> Any:
     return _acceptance.get()
 
 
+def current_baggage(acceptance: Any) -> str:
+    """The baggage header that goes along with what `acceptance`, or None, delegates."""
+    accepted: str = acceptance.baggage if acceptance is not None else ""
+    if bridge is None or acceptance is not _acceptance.get():
+        return accepted
+    return bridge.baggage(accepted)
+
+
 @contextlib.contextmanager
 def inside(context: SpanContext, acceptance: Any = None) -> Iterator[None]:
     """Make `context` the current span, and `acceptance`, if given, the current acceptance."""
     span_token = _span.set(context)
     acceptance_token = _acceptance.set(acceptance) if acceptance is not None else None
     other = bridge
-    other_token = other.attach(context) if other is not None else None
+    baggage = acceptance.baggage if acceptance is not None else None
+    other_token = other.attach(context, baggage) if other is not None else None
     try:
         yield
     finally:

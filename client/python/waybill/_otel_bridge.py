@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.trace import NonRecordingSpan, TraceFlags, TraceState
 from opentelemetry.trace import SpanContext as OtelSpanContext
 
 from waybill import _context
 from waybill._context import SpanContext
+
+
+_baggage = W3CBaggagePropagator()
 
 
 class _Bridge:
@@ -28,7 +33,7 @@ class _Bridge:
             found.is_remote,
         )
 
-    def attach(self, context: SpanContext) -> Any:
+    def attach(self, context: SpanContext, baggage: str | None) -> Any:
         made = OtelSpanContext(
             trace_id=int.from_bytes(context.trace_id, "big"),
             span_id=int.from_bytes(context.span_id, "big"),
@@ -38,7 +43,21 @@ class _Bridge:
             if context.tracestate
             else None,
         )
-        return otel_context.attach(trace.set_span_in_context(NonRecordingSpan(made)))
+        where = trace.set_span_in_context(NonRecordingSpan(made))
+        if baggage is not None:
+            # Whatever the request's instrumentation took from the headers has not passed a border.
+            where = _baggage.extract({"baggage": baggage}, otel_baggage.clear(where))
+        return otel_context.attach(where)
+
+    def baggage(self, accepted: str) -> str:
+        """OpenTelemetry decodes and encodes anew, and knows no properties: so the text that came is
+        kept as long as it still says the same."""
+        had = _baggage.extract({"baggage": accepted}, otel_baggage.clear())
+        if otel_baggage.get_all() == otel_baggage.get_all(had):
+            return accepted
+        carrier: dict[str, str] = {}
+        _baggage.inject(carrier)
+        return carrier.get("baggage", "")
 
     def detach(self, token: Any) -> None:
         otel_context.detach(token)

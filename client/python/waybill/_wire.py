@@ -174,6 +174,8 @@ class Delegate(Message):
     salt: bytes = _bytes(15)
     ask: Limits | None = _message(16)
     deadline_s: int = _u64(17)
+    tracestate: str = _string(18)
+    baggage: list[str] = _strings(19)
     turn_of: bytes = _bytes(24)
 
 
@@ -187,6 +189,7 @@ class DelegateReply(Message):
     span_id: bytes = _bytes(6)
     unsigned_reason: str = _string(7)
     deadline_s: int = _u64(8)
+    baggage: str = _string(9)
     turn: int = _u32(14)
     granted: Limits | None = _message(15)
 
@@ -217,6 +220,9 @@ class Accept(Message):
     task_id: str = _string(8)
     body_digest: bytes = _bytes(9)
     peer: str = _string(10)
+    more_traceparents: list[str] = _strings(11)
+    more_tracestates: list[str] = _strings(12)
+    baggage: list[str] = _strings(13)
 
 
 @dataclasses.dataclass
@@ -231,6 +237,7 @@ class AcceptReply(Message):
     issuer: str = _string(8)
     pass_: bool = _bool(9)
     warnings: list[str] = _strings(10)
+    baggage: str = _string(11)
 
 
 @dataclasses.dataclass

@@ -40,7 +40,7 @@ from typing import Any, TypeVar
 from waybill import _context, _otlp, _wire
 from waybill._calls import Call, awaiting, blocking, check, posting
 from waybill._connection import Connection
-from waybill._context import SpanContext
+from waybill._context import Headers, SpanContext
 from waybill._recorder import Recorder
 from waybill._wire import Reply, Request, Status, Verdict
 from waybill.digest import DIGEST_LEN, SALT_LEN
@@ -257,6 +257,7 @@ class Waybill:
         deadline_s: int = 0,
         delegation_id: bytes | None = None,
         parent: Acceptance | None = None,
+        baggage: str | None = None,
     ) -> Call[Delegation]:
         """Open a delegation before its message is sent.
 
@@ -266,12 +267,15 @@ class Waybill:
         ask            limits; None: the sidecar's default
         delegation_id  16 bytes; the same id is the same delegation, asked for again
         parent         default: the acceptance that the running code works on
+        baggage        W3C baggage header that would go along, if the sidecar lets it; default: what
+                       came with the acceptance, or OpenTelemetry's
 
         Raises Denied, or Unavailable if on_unavailable is "fail"."""
         if len(body_digest) not in (0, DIGEST_LEN) or len(salt) not in (0, SALT_LEN):
             raise ValueError("a body digest has 32 bytes and a salt 16")
         parent = parent or _context.current_acceptance()
         where = _context.current_span() or (parent.context if parent else None)
+        along = _context.current_baggage(parent) if baggage is None else baggage
         asked = _wire.Delegate(
             delegation_id=delegation_id or _context.new_id(16),
             parent_acceptance=parent.id if parent and not parent.local else b"",
@@ -290,6 +294,8 @@ class Waybill:
             salt=salt,
             ask=ask,
             deadline_s=deadline_s,
+            tracestate=where.tracestate if where else "",
+            baggage=[along] if along else [],
         )
 
         def answered(reply: Reply | Unavailable) -> Delegation:
@@ -309,15 +315,18 @@ class Waybill:
     def _undelegated(
         self, asked: _wire.Delegate, target: Target, where: SpanContext | None, why: Unavailable
     ) -> Delegation:
-        """Go on in plain W3C context. A sidecar that was only slow may have opened the delegation
-        all the same; nobody else will close it."""
+        """Go on in plain W3C context, without baggage: nobody is there to say what may pass. A
+        sidecar that was only slow may have opened the delegation all the same; nobody else will
+        close it."""
         if str(why) != _RESTING:
             self.settle_soon(asked.delegation_id, "canceled", error_type="client.timeout")
         self._go_on(why)
         with self._lock:
             self._unsigned += 1
         trace_id = where.trace_id if where else _context.new_id(16)
-        context = SpanContext(trace_id, _context.new_span_id(), asked.trace_flags)
+        context = SpanContext(
+            trace_id, _context.new_span_id(), asked.trace_flags, asked.tracestate
+        )
         self._mark(
             asked.method,
             "client",
@@ -407,6 +416,7 @@ class Waybill:
         self,
         *,
         carrier: str = "",
+        headers: Headers = (),
         traceparent: str = "",
         tracestate: str = "",
         method: str,
@@ -420,17 +430,27 @@ class Waybill:
         """Have an arrived message judged before the agent sees it.
 
         carrier      JSON text of metadata[EXTENSION_URI]; "": none came
-        traceparent  as claimed by the request's headers
+        headers      of the request, as they came: names in any case, repeated ones as pairs. What
+                     they claim is for the sidecar to judge; other than W3C's none is looked at
+        traceparent, tracestate   the same for who has only these
         body_digest  made with the carrier's salt; b"" if that could not be done
         peer         address or authenticated name of the transport's peer
 
         Raises Refused if the message must not be worked on, or Unavailable if on_unavailable is
         "fail" or the sidecar enforces."""
+        pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+        parents = [traceparent] if traceparent else []
+        parents += _context.header_values(pairs, "traceparent")
+        states = [tracestate] if tracestate else []
+        states += _context.header_values(pairs, "tracestate")
         asked = _wire.Accept(
             acceptance_id=acceptance_id or _context.new_id(16),
             carrier=carrier,
-            traceparent=traceparent,
-            tracestate=tracestate,
+            traceparent=parents[0] if parents else "",
+            tracestate=states[0] if states else "",
+            more_traceparents=parents[1:],
+            more_tracestates=states[1:],
+            baggage=_context.header_values(pairs, "baggage"),
             method=method,
             message_id=message_id,
             context_id=context_id,
@@ -461,7 +481,8 @@ class Waybill:
         with self._lock:
             self._unverified += 1
         context = SpanContext(_context.new_id(16), _context.new_span_id())
-        claimed = SpanContext.parse(asked.traceparent, asked.tracestate)
+        alone = not asked.more_traceparents  # two make none
+        claimed = SpanContext.parse(asked.traceparent) if alone else None
         self._mark(
             asked.method,
             "server",
@@ -581,6 +602,7 @@ def _delegated(asked: _wire.Delegate, target: Target, reply: Reply) -> Delegatio
         target=target,
         unsigned_reason=made.unsigned_reason,
         deadline_s=made.deadline_s,
+        baggage=made.baggage,
     )
 
 
@@ -601,6 +623,7 @@ def _accepted(asked: _wire.Accept, reply: Reply) -> Acceptance:
         context=SpanContext(said.trace_id, said.span_id, flags, said.tracestate),
         issuer=said.issuer,
         warnings=tuple(said.warnings),
+        baggage=said.baggage,
     )
 
 

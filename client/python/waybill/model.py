@@ -40,6 +40,7 @@ class Delegation:
     context          the delegation's span: the parent of what the remote agent does
     unsigned_reason  why there is no carrier: a code, "no_peer", or "unavailable"
     deadline_s       Unix seconds after which it counts as lost; 0 if local
+    baggage          the W3C baggage that may go along, or ""
     local            the sidecar was away: it knows nothing of this delegation
     """
 
@@ -51,6 +52,7 @@ class Delegation:
     unsigned_reason: str = ""
     deadline_s: int = 0
     local: bool = False
+    baggage: str = ""
 
     @property
     def signed(self) -> bool:
@@ -62,6 +64,8 @@ class Delegation:
         found = {"traceparent": self.context.traceparent}
         if self.context.tracestate:
             found["tracestate"] = self.context.tracestate
+        if self.baggage:
+            found["baggage"] = self.baggage
         return found
 
 
@@ -74,6 +78,7 @@ class Acceptance:
     verified  the token's signature and chain held
     context   the parent of the work's spans; never the claimed one
     issuer    agent id of who delegated, if verified
+    baggage   what of the caller's W3C baggage passed the border, or ""
     local     the sidecar was away: nothing was verified, and it knows nothing of this acceptance
     """
 
@@ -84,6 +89,7 @@ class Acceptance:
     issuer: str = ""
     warnings: tuple[str, ...] = ()
     local: bool = False
+    baggage: str = ""
 
     def work(self) -> contextlib.AbstractContextManager[None]:
         """`with acceptance.work(): ...`: spans and delegations of the block belong to it."""

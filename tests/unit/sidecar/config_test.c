@@ -83,6 +83,11 @@ static void what_two_keys_or_a_grammar_forbid_is_refused(void **state)
         {"ipc: {allow_uids: [4294967293]}", "set ipc.group"},
         {"sandbox: sometimes", "sandbox: one of"},
         {"sandbox_writable: [mnt]", "sandbox_writable: \"mnt\" is no absolute path"},
+        {"context: {baggage: {accept: []}}", "context.baggage.accept: write `none`"},
+        {"context: {baggage: {accept: [peers]}}", "accept: \"peers\" is no key of baggage"},
+        {"context: {baggage: {send: [joined]}}", "send: \"joined\" is no key of baggage"},
+        {"context: {baggage: {send: [tier, all]}}", "send: \"all\" is no key of baggage"},
+        {"context: {baggage: {send: [\"a b\"]}}", "send: \"a b\" is no key of baggage"},
         {"token: {max_depth: 8}", "8 is not within 0 to 7"},
     };
     fixture *f = *state;
@@ -111,6 +116,9 @@ static void no_configuration_is_a_whole_configuration(void **state)
     assert_true(wb_slice_eq(c->policies.self_id, c->self_ids[0]));
     assert_true(c->admin.defaulted);
     assert_int_equal(c->admin.port, 7412);
+    assert_true(c->accept_baggage.known.all && c->send_baggage.known.all);
+    assert_false(c->accept_baggage.others.all || c->send_baggage.others.all);
+    assert_int_equal(c->accept_baggage.others.n_keys + c->send_baggage.others.n_keys, 0);
     assert_null(c->state_dir);
     assert_int_equal(c->journal_segment_bytes, 64 << 20);
 }
@@ -123,6 +131,7 @@ static void a_file_reaches_policies_and_peers(void **state)
                 "trust: {mode: observe, callbacks: true, policies: {\"https://x.example/y\": "
                 "{verdict: reject, chain: leaf, mode: enforce, require: true, carry: true}}}\n"
                 "peers: [{id: \"https://x.example/y\", origins: [\"https://x.example\"]}]\n"
+                "context: {baggage: {accept: [tier, user.id], send: [all]}}\n"
                 "admin: {listen: \"[::1]:0\"}\n"),
         WB_OK);
     const wb_sidecar_config *c = &f->config;
@@ -136,6 +145,10 @@ static void a_file_reaches_policies_and_peers(void **state)
     assert_true(p.require && p.carry);
     assert_true(
         wb_slice_eq(wb_peer_of_origin(c->peers, c->n_peers, WB_S("https://x.example")), p.id));
+    assert_false(c->accept_baggage.known.all);
+    assert_int_equal(c->accept_baggage.known.n_keys, 2);
+    assert_int_equal(c->accept_baggage.others.n_keys, 2);
+    assert_true(c->send_baggage.known.all && c->send_baggage.others.all);
     assert_string_equal(c->admin.host, "::1");
     assert_false(c->admin.defaulted);
 }
