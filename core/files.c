@@ -75,6 +75,13 @@ static bool write_all(int fd, wb_slice bytes)
     return true;
 }
 
+/* Of a directory in hand. */
+static wb_status sync_fd(int dir_fd, const char *dir, wb_error *err)
+{
+    if (dir_fd >= 0 && fsync(dir_fd) == 0) return WB_OK;
+    return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%s cannot be synced", dir);
+}
+
 wb_status wb_file_put(const char *dir, const char *name, wb_slice bytes, mode_t mode, bool replace,
                       wb_error *err)
 {
@@ -93,7 +100,28 @@ wb_status wb_file_put(const char *dir, const char *name, wb_slice bytes, mode_t 
         return wb_fail_errno(err, why == EEXIST ? WB_ERR_REJECTED : WB_ERR_UNAVAILABLE, why,
                              "%s/%s", dir, name);
     }
-    if (fsync(dir_fd) != 0)
-        return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%s cannot be synced", dir);
-    return WB_OK;
+    return sync_fd(dir_fd, dir, err);
+}
+
+wb_status wb_file_rename(const char *dir, const char *from, const char *to, wb_error *err)
+{
+    WB_AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0 || renameat(dir_fd, from, dir_fd, to) != 0)
+        return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%s/%s", dir, to);
+    return sync_fd(dir_fd, dir, err);
+}
+
+wb_status wb_file_drop(const char *dir, const char *name, wb_error *err)
+{
+    WB_AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0 || unlinkat(dir_fd, name, 0) != 0)
+        return wb_fail_errno(err, errno == ENOENT ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE, errno,
+                             "%s/%s", dir, name);
+    return sync_fd(dir_fd, dir, err);
+}
+
+wb_status wb_folder_sync(const char *dir, wb_error *err)
+{
+    WB_AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return sync_fd(dir_fd, dir, err);
 }

@@ -35,6 +35,16 @@ WB_MUST_USE wb_status wb_file_read(int fd, void *out, size_t cap, size_t *len);
 WB_MUST_USE wb_status wb_file_put(const char *dir, const char *name, wb_slice bytes, mode_t mode,
                                   bool replace, wb_error *err);
 
+/** Give `dir`/`from` the name `to`, replacing what has it, and sync the directory. UNAVAILABLE */
+WB_MUST_USE wb_status wb_file_rename(const char *dir, const char *from, const char *to,
+                                     wb_error *err);
+
+/** Remove `dir`/`name` and sync the directory. Errors NOT_FOUND | UNAVAILABLE */
+WB_MUST_USE wb_status wb_file_drop(const char *dir, const char *name, wb_error *err);
+
+/** Names made in `dir` are safe then. UNAVAILABLE */
+WB_MUST_USE wb_status wb_folder_sync(const char *dir, wb_error *err);
+
 void wb_close_at(const int *fd);
 #define WB_AUTO_FD __attribute__((cleanup(wb_close_at))) int
 

@@ -230,17 +230,17 @@ static bool is_rfc8259_number(wb_slice s)
     return p == end;
 }
 
-/* 0|[1-9][0-9]*, at most 2^53 - 1. */
-static bool plain_integer(wb_slice s, uint64_t *out)
+bool wb_json_int(wb_slice text, uint64_t *out)
 {
     uint64_t value = 0;
-    if (s.len == 0 || s.len > 16 || (s.ptr[0] == '0' && s.len > 1)) return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_digit(s.ptr[i])) return false;
-        value = value * 10 + (uint64_t)(s.ptr[i] - '0');
+    if (text.len == 0 || text.len > 16 || (text.ptr[0] == '0' && text.len > 1)) return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_digit(text.ptr[i])) return false;
+        value = value * 10 + (uint64_t)(text.ptr[i] - '0');
     }
+    if (value > WB_JSON_INT_MAX) return false;
     *out = value;
-    return value <= WB_JSON_INT_MAX;
+    return true;
 }
 
 static bool read_number(reader *r, wb_json *out)
@@ -249,7 +249,7 @@ static bool read_number(reader *r, wb_json *out)
     while (r->at < r->end && in_number(*r->at)) r->at++;
     wb_slice text = {start, (size_t)(r->at - start)};
     out->type = WB_JSON_INT;
-    if (plain_integer(text, &out->number)) return true;
+    if (wb_json_int(text, &out->number)) return true;
     if (!r->limits->any_number || !is_rfc8259_number(text)) return stop(r, WB_JSON_NUMBER);
     out->type = WB_JSON_REAL;
     out->text = text;

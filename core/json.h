@@ -62,6 +62,10 @@ typedef struct wb_json {
 WB_MUST_USE wb_status wb_json_parse(wb_slice text, const wb_json_limits *limits, wb_arena *arena,
                                     const wb_json **root, wb_json_fault *fault);
 
+/** `0|[1-9][0-9]*`, at most WB_JSON_INT_MAX, and nothing else: how this project writes numbers outside
+ *  of JSON, too. False for any other text. */
+bool wb_json_int(wb_slice text, uint64_t *out);
+
 /** The member of that name, or NULL. `object` may be any value or NULL: then NULL. */
 const wb_json *wb_json_member(const wb_json *object, wb_slice name);
 

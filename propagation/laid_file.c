@@ -123,10 +123,26 @@ wb_status wb_laid_file_get(const char *dir, const char *name, wb_laid_kind kind,
     return WB_OK;
 }
 
+/* FNV-1a over what a swap or a rename changes. */
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    for (int i = 0; i < 8; i++)
+        hash = (hash ^ ((value >> (8 * i)) & 0xff)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
 uint64_t wb_laid_generation(const char *dir)
 {
-    char path[PATH_MAX];
-    struct stat st;
-    if ((size_t)snprintf(path, sizeof path, "%s/..data", dir) >= sizeof path) return 0;
-    return stat(path, &st) == 0 ? (uint64_t)st.st_ino ^ ((uint64_t)st.st_ctim.tv_nsec << 32) : 0;
+    static const char *const names[] = {"", "/..data"};
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < WB_COUNT(names); i++) {
+        char path[PATH_MAX];
+        struct stat st;
+        if ((size_t)snprintf(path, sizeof path, "%s%s", dir, names[i]) >= sizeof path) continue;
+        if (stat(path, &st) != 0) continue;
+        hash = mix(hash, st.st_ino);
+        hash = mix(hash, (uint64_t)st.st_mtim.tv_sec);
+        hash = mix(hash, (uint64_t)st.st_mtim.tv_nsec);
+    }
+    return hash;
 }

@@ -25,7 +25,7 @@ WB_MUST_USE wb_status wb_laid_file_get(const char *dir, const char *name, wb_lai
 WB_MUST_USE wb_status wb_laid_file_open(const char *dir, const char *name, wb_laid_kind kind,
                                         int *fd, struct stat *st, wb_error *err);
 
-/** Which generation of mounted files `dir` shows: what `..data` leads to, 0 if there is no such name.
+/** A number that changes when names in `dir` do, and when mounted files are swapped (`..data` turns).
  *  Read before and after reading several files, it says whether they belong together. */
 uint64_t wb_laid_generation(const char *dir);
 

@@ -13,6 +13,7 @@
  * of before or the new one, never half a line. */
 #include "propagation/revoked.h"
 
+#include "core/json.h"
 #include "propagation/laid_file.h"
 #include "propagation/token.h"
 
@@ -74,18 +75,6 @@ static wb_slice take_word(wb_slice *line)
     return word;
 }
 
-static bool parse_time(wb_slice word, uint64_t *out)
-{
-    uint64_t value = 0;
-    if (word.len == 0 || word.len > 16 || (word.ptr[0] == '0' && word.len > 1)) return false;
-    for (size_t i = 0; i < word.len; i++) {
-        if (word.ptr[i] < '0' || word.ptr[i] > '9') return false;
-        value = value * 10 + (uint64_t)(word.ptr[i] - '0');
-    }
-    *out = value;
-    return value <= WB_NOLIM;
-}
-
 static bool mark_of(const wb_revocation *r, mark *out)
 {
     mark m = {.kind = (uint8_t)r->kind, .from_s = r->from_s};
@@ -107,7 +96,7 @@ static bool take_line(wb_revoked *revoked, wb_slice line)
     if (word.len == 0 || word.ptr[0] == '#') return true;
     if (!wb_revoked_kind_parse(word, &r.kind)) return false;
     r.value = take_word(&line);
-    if (!parse_time(take_word(&line), &r.from_s) || take_word(&line).len > 0) return false;
+    if (!wb_json_int(take_word(&line), &r.from_s) || take_word(&line).len > 0) return false;
     if (!mark_of(&r, &revoked->marks[revoked->n])) return false;
     revoked->lines[revoked->n++] = r;
     return true;

@@ -11,7 +11,8 @@
 
 enum {
     WB_TRUST_FILE_MAX_BYTES = 64 * 1024,
-    WB_TRUST_KEYS_MAX = 64, /* per issuer */
+    WB_TRUST_KEYS_MAX = 64,        /* per issuer */
+    WB_TRUST_REFRESH_HINT_S = 300, /* how often we ask peers to ask for our keys */
     WB_TRUST_ISSUERS_MAX = 65536,
     WB_TRUST_PROBLEMS_MAX = 64, /* kept in words; more are only counted */
 };

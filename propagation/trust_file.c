@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BUNDLE_MAX_ISSUERS = 256, REFRESH_HINT_S = 300 };
+enum { BUNDLE_MAX_ISSUERS = 256 };
 
 static const wb_json_limits trust_limits = {
     .depth = 6, .members = 40, .elements = BUNDLE_MAX_ISSUERS, .string_bytes = 16 * 1024};
@@ -139,7 +139,7 @@ wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buffer *out)
     WB_TRY(wb_buffer_add_slice(out, WB_S("{\"wb_iss\":")));
     WB_TRY(wb_json_add_string(out, issuer->id));
     WB_TRY(wb_buffer_printf(out, ",\"spiffe_sequence\":%llu,\"spiffe_refresh_hint\":%d,\"keys\":[",
-                            (unsigned long long)issuer->sequence, REFRESH_HINT_S));
+                            (unsigned long long)issuer->sequence, WB_TRUST_REFRESH_HINT_S));
     for (size_t i = 0; i < issuer->n_keys; i++)
         WB_TRY(format_key(&issuer->keys[i], i ? "," : "", out));
     return wb_buffer_add_slice(out, WB_S("]}\n"));

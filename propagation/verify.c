@@ -90,24 +90,34 @@ static wb_token_code check_binding(const verifier *v)
     return WB_E_NONE;
 }
 
-/* Step 10. Own ids are looked up in the key ring only, others in their own set only. */
-static wb_token_code find_key(const wb_verify_input *in, const wb_token *t, const uint8_t **key)
+/* The key of that id among those of its issuer: the ring for own ids, its own set for all others. */
+static wb_token_code look_up(const wb_verify_input *in, const wb_claims *c,
+                             const wb_trust_key **key)
 {
-    const wb_claims *c = &t->claims;
-    if (wb_revoked_token(in->revoked, c->iss, wb_slice_str(c->kid), t->hash, in->now_s))
-        return WB_E_KEY_REVOKED;
+    wb_slice kid = wb_slice_str(c->kid);
     if (is_own_id(in, c->iss)) {
-        if (!in->ring || strcmp(c->kid, wb_key_ring_kid(in->ring)) != 0) return WB_E_KEY_UNKNOWN;
-        *key = wb_key_ring_public(in->ring);
-        return WB_E_NONE;
+        const wb_ring_key *own = in->ring ? wb_key_ring_find(in->ring, kid) : NULL;
+        *key = own ? &own->key : NULL;
+        return own ? WB_E_NONE : WB_E_KEY_UNKNOWN;
     }
     const wb_trust_issuer *issuer = wb_trust_find(in->trust, c->iss);
     if (issuer && issuer->n_keys == 0) return WB_E_KEY_REVOKED;
     if (!issuer) return WB_E_ISS_UNKNOWN;
-    const wb_trust_key *found = wb_trust_key_find(issuer, wb_slice_str(c->kid));
-    if (!found) return WB_E_KEY_UNKNOWN;
-    if (c->iat < found->nbf || c->iat >= found->exp) return WB_E_KEY_TIME;
-    *key = found->x;
+    *key = wb_trust_key_find(issuer, kid);
+    return *key ? WB_E_NONE : WB_E_KEY_UNKNOWN;
+}
+
+/* Step 10. */
+static wb_token_code find_key(const wb_verify_input *in, const wb_token *t, const uint8_t **x)
+{
+    const wb_trust_key *key = NULL;
+    const wb_claims *c = &t->claims;
+    if (wb_revoked_token(in->revoked, c->iss, wb_slice_str(c->kid), t->hash, in->now_s))
+        return WB_E_KEY_REVOKED;
+    wb_token_code code = look_up(in, c, &key);
+    if (code != WB_E_NONE) return code;
+    if (c->iat < key->nbf || c->iat >= key->exp) return WB_E_KEY_TIME;
+    *x = key->x;
     return WB_E_NONE;
 }
 

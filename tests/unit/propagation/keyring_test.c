@@ -4,15 +4,18 @@
 #include "propagation/keyring.h"
 
 #include "propagation/token.h"
+#include "tests/unit/propagation/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <grp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -22,57 +25,9 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-/* The seed 00 .. 1f of TOKENS section 19. */
-#define KID "1IG2tMH7J2wbJZnOf8LJzQitKf7LMvoAElsuDMVM54Y"
-#define SEED "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-#define LINE "waybill-sk-v1:" KID ":" SEED
-
-typedef struct folder {
-    char root[64], keys[80], file[96];
-} folder;
-
-static int up(void **state)
+static void lay_down(const folder *f, const char *text, mode_t mode)
 {
-    folder *f = calloc(1, sizeof *f);
-    *state = f;
-    if (!f || wb_self_test(NULL) != WB_OK) return -1;
-    (void)snprintf(f->root, sizeof f->root, "/tmp/wb_keyring_XXXXXX");
-    if (!mkdtemp(f->root)) return -1;
-    (void)snprintf(f->keys, sizeof f->keys, "%s/keys", f->root);
-    (void)snprintf(f->file, sizeof f->file, "%s/current.key", f->keys);
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
-static int down(void **state)
-{
-    folder *f = *state;
-    int rc = nftw(f->root, remove_one, 8, /* NOLINT(concurrency-mt-unsafe): one thread */
-                  FTW_DEPTH | FTW_PHYS);
-    free(f);
-    return rc;
-}
-
-static void write_file(const char *path, const char *text, mode_t mode)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    assert_int_equal(fchmod(fd, mode), 0);
-    assert_int_equal(close(fd), 0);
-}
-
-static void lay_down(folder *f, const char *text, mode_t mode)
-{
-    if (mkdir(f->keys, 0700) != 0) assert_int_equal(errno, EEXIST);
-    write_file(f->file, text, mode);
+    folder_key(f, "current.key", text, mode);
 }
 
 static wb_status load(folder *f)
@@ -83,7 +38,7 @@ static wb_status load(folder *f)
     assert_true((st == WB_OK) == (ring != NULL));
     if (st != WB_OK) {
         assert_int_equal(err.status, st);
-        assert_null(strstr(err.detail, SEED)); /* nothing of a file's content in a log */
+        assert_null(strstr(err.detail, SEED_A)); /* nothing of a file's content in a log */
     }
     return st;
 }
@@ -94,16 +49,16 @@ static void a_file_that_is_no_key_is_refused(void **state)
         "",
         "\n",
         "waybill-sk-v1:",
-        "waybill-sk-v2:" KID ":" SEED,
-        "waybill-pk-v1:" KID ":" SEED,
-        "waybill-sk-v1:AkXIZFzonb59ZmGwyKgi3H3BwMi6amevqdKQiLZhdtc:" SEED,
-        "waybill-sk-v1:" KID ":AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
-        "waybill-sk-v1:" KID ":AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh",
-        LINE " ",
-        LINE "\r\n",
-        LINE "\n\n",
-        LINE LINE,
-        " " LINE,
+        "waybill-sk-v2:" KID_A ":" SEED_A,
+        "waybill-pk-v1:" KID_A ":" SEED_A,
+        "waybill-sk-v1:AkXIZFzonb59ZmGwyKgi3H3BwMi6amevqdKQiLZhdtc:" SEED_A,
+        "waybill-sk-v1:" KID_A ":AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh9",
+        "waybill-sk-v1:" KID_A ":AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh",
+        LINE_A " ",
+        LINE_A "\r\n",
+        LINE_A "\n\n",
+        LINE_A LINE_A,
+        " " LINE_A,
     };
     folder *f = *state;
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
@@ -123,7 +78,7 @@ static void a_file_open_to_others_is_refused(void **state)
                  {0600, WB_OK}};
     folder *f = *state;
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
-        lay_down(f, LINE "\n", 0600);
+        lay_down(f, LINE_A "\n", 0600);
         assert_int_equal(chmod(f->file, cases[i].mode), 0);
         if (load(f) != cases[i].expected) fail_msg("mode %o", cases[i].mode);
         assert_int_equal(chmod(f->file, 0600), 0);
@@ -133,7 +88,7 @@ static void a_file_open_to_others_is_refused(void **state)
 static void a_folder_open_to_others_is_refused(void **state)
 {
     folder *f = *state;
-    lay_down(f, LINE, 0600);
+    lay_down(f, LINE_A, 0600);
     assert_int_equal(chmod(f->keys, 0770), 0);
     assert_int_equal(load(f), WB_ERR_CONFIG);
     assert_int_equal(wb_key_new(f->keys, NULL), WB_ERR_CONFIG);
@@ -161,7 +116,7 @@ static void what_is_no_plain_file_of_ours_is_refused(void **state)
     assert_int_equal(mkfifo(f->file, 0600), 0);
     assert_int_equal(load(f), WB_ERR_CONFIG); /* and it does not hang */
     assert_int_equal(unlink(f->file), 0);
-    lay_down(f, LINE, 0600);
+    lay_down(f, LINE_A, 0600);
     assert_int_equal(link(f->file, other), 0);
     assert_int_equal(load(f), WB_ERR_CONFIG);
     assert_int_equal(unlink(f->file), 0);
@@ -177,13 +132,197 @@ static void a_mounted_secret_is_loaded_through_its_links(void **state)
     (void)snprintf(path, sizeof path, "%s/..2026_01_01", f->keys);
     assert_int_equal(mkdir(path, 0755), 0);
     (void)snprintf(path, sizeof path, "%s/..2026_01_01/current.key", f->keys);
-    write_file(path, LINE, 0400);
+    folder_write(path, LINE_A, 0400);
     (void)snprintf(path, sizeof path, "%s/..data", f->keys);
     assert_int_equal(symlink("..2026_01_01", path), 0);
     assert_int_equal(symlink("..data/current.key", f->file), 0);
     assert_int_equal(load(f), WB_OK);
     (void)snprintf(path, sizeof path, "%s/..2026_01_01", f->keys);
     assert_int_equal(chmod(path, 0777), 0);
+    assert_int_equal(load(f), WB_ERR_CONFIG);
+}
+
+/* One generation of a mounted secret: a folder with the files, and `..data` turned to it. */
+static void mount_generation(const folder *f, const char *name, const char *current,
+                             const char *next)
+{
+    char path[160], fresh[160];
+    (void)snprintf(path, sizeof path, "%s/%s", f->keys, name);
+    assert_int_equal(mkdir(path, 0755), 0);
+    (void)snprintf(path, sizeof path, "%s/%s/current.key", f->keys, name);
+    folder_write(path, current, 0440);
+    (void)snprintf(path, sizeof path, "%s/%s/next.key", f->keys, name);
+    if (next) folder_write(path, next, 0440);
+    (void)snprintf(fresh, sizeof fresh, "%s/..data_tmp", f->keys);
+    (void)snprintf(path, sizeof path, "%s/..data", f->keys);
+    assert_int_equal(symlink(name, fresh), 0);
+    assert_int_equal(rename(fresh, path), 0);
+}
+
+static void a_swap_of_mounted_secrets_shows_at_the_next_opening(void **state)
+{
+    folder *f = *state;
+    char next[160];
+    WB_AUTO(wb_key_ring) before = NULL;
+    WB_AUTO(wb_key_ring) after = NULL;
+    assert_int_equal(mkdir(f->keys, 0700), 0);
+    (void)snprintf(next, sizeof next, "%s/next.key", f->keys);
+    assert_int_equal(symlink("..data/current.key", f->file), 0);
+    assert_int_equal(symlink("..data/next.key", next), 0);
+    mount_generation(f, "..2026_01_01", LINE_A, LINE_B);
+    assert_int_equal(wb_key_ring_open(f->keys, &before, NULL), WB_OK);
+    mount_generation(f, "..2026_01_02", LINE_B, NULL);
+    assert_string_equal(wb_key_ring_kid(before), KID_A); /* a ring never changes */
+    assert_int_equal(wb_key_ring_open(f->keys, &after, NULL), WB_OK);
+    assert_string_equal(wb_key_ring_kid(after), KID_B);
+    assert_null(wb_key_ring_at(after, 1));
+}
+
+typedef struct swapper {
+    const folder *f;
+    atomic_bool stop;
+} swapper;
+
+/* Turns `..data` between (A, next B) and (B, next A) as fast as it can. */
+static void *swap_many(void *arg)
+{
+    swapper *s = arg;
+    char fresh[160], data[160];
+    (void)snprintf(fresh, sizeof fresh, "%s/..data_tmp", s->f->keys);
+    (void)snprintf(data, sizeof data, "%s/..data", s->f->keys);
+    for (size_t i = 0; !atomic_load(&s->stop); i++) {
+        const struct timespec pause = {.tv_nsec = 200000};
+        if (symlink(i % 2 ? "..1" : "..2", fresh) != 0 || rename(fresh, data) != 0) return s;
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void no_ring_is_half_of_one_generation_and_half_of_another(void **state)
+{
+    folder *f = *state;
+    char next[160];
+    size_t seen[2] = {0};
+    swapper s = {.f = f};
+    pthread_t thread;
+    void *failed = NULL;
+    assert_int_equal(mkdir(f->keys, 0700), 0);
+    (void)snprintf(next, sizeof next, "%s/next.key", f->keys);
+    assert_int_equal(symlink("..data/current.key", f->file), 0);
+    assert_int_equal(symlink("..data/next.key", next), 0);
+    mount_generation(f, "..1", LINE_A, LINE_B);
+    mount_generation(f, "..2", LINE_B, LINE_A);
+    assert_int_equal(pthread_create(&thread, NULL, swap_many, &s), 0);
+    for (size_t i = 0; i < 2000 && (i < 200 || !seen[0] || !seen[1]); i++) {
+        WB_AUTO(wb_key_ring) ring = NULL;
+        wb_status status = wb_key_ring_open(f->keys, &ring, NULL);
+        if (status == WB_ERR_UNAVAILABLE) continue; /* eight swaps in a row: said, not mixed */
+        assert_int_equal(status, WB_OK);
+        /* A torn one would show one key only, since the second would be there already. */
+        assert_non_null(wb_key_ring_at(ring, 1));
+        seen[strcmp(wb_key_ring_kid(ring), KID_A) == 0]++;
+    }
+    atomic_store(&s.stop, true);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_true(seen[0] > 0 && seen[1] > 0);
+}
+
+static void a_key_for_a_group_that_is_not_ours_is_refused(void **state)
+{
+    folder *f = *state;
+    lay_down(f, LINE_A, 0440);
+    if (geteuid() != 0) { /* nobody but root can give a file to any group */
+        assert_int_equal(chown(f->file, (uid_t)-1, 65533), -1);
+        return;
+    }
+    assert_int_equal(chown(f->file, 0, getegid()), 0);
+    assert_int_equal(load(f), WB_OK);
+    assert_int_equal(chown(f->file, 0, 65533), 0);
+    assert_int_equal(load(f), WB_ERR_CONFIG);
+    const gid_t supplementary[] = {65533};
+    gid_t before[64];
+    int n = getgroups(64, before);
+    assert_true(n >= 0);
+    assert_int_equal(setgroups(1, supplementary), 0);
+    assert_int_equal(load(f), WB_OK); /* as a pod's fsGroup */
+    assert_int_equal(setgroups((size_t)n, before), 0);
+}
+
+static void a_ring_knows_its_keys_by_role_and_window(void **state)
+{
+    folder *f = *state;
+    WB_AUTO(wb_key_ring) ring = NULL;
+    folder_key(f, "retired/" KID_B ".pub", "waybill-pk-v1:" KID_B ":" X_B ":5:10\n", 0600);
+    folder_key(f, "retired/.new-0123", "half", 0600); /* what a crash leaves */
+    folder_key(f, "retired/notes.txt", "anything", 0600);
+    lay_down(f, LINE_A "\n", 0600);
+    assert_int_equal(wb_key_ring_open(f->keys, &ring, NULL), WB_OK);
+    const wb_ring_key *current = wb_key_ring_find(ring, WB_S(KID_A));
+    const wb_ring_key *retired = wb_key_ring_find(ring, WB_S(KID_B));
+    assert_ptr_equal(current, wb_key_ring_at(ring, 0));
+    assert_ptr_equal(retired, wb_key_ring_at(ring, 1));
+    assert_null(wb_key_ring_at(ring, 2));
+    assert_null(wb_key_ring_find(ring, WB_S("")));
+    assert_int_equal(current->role, WB_KEY_CURRENT);
+    assert_true(current->key.nbf == 0 && current->key.exp == UINT64_MAX && current->made_s > 0);
+    assert_int_equal(retired->role, WB_KEY_RETIRED);
+    assert_true(retired->key.nbf == 5 && retired->key.exp == 10);
+    assert_true(wb_key_ring_sequence(ring) >= current->made_s);
+}
+
+static void a_key_in_two_places_counts_where_it_comes_first(void **state)
+{
+    folder *f = *state;
+    WB_AUTO(wb_key_ring) ring = NULL;
+    folder_key(f, "retired/" KID_A ".pub", "waybill-pk-v1:" KID_A ":" X_A ":5:10", 0600);
+    folder_key(f, "next.key", LINE_A, 0600);
+    lay_down(f, LINE_A, 0600);
+    assert_int_equal(wb_key_ring_open(f->keys, &ring, NULL), WB_OK);
+    assert_null(wb_key_ring_at(ring, 1));
+    assert_int_equal(wb_key_ring_at(ring, 0)->role, WB_KEY_CURRENT);
+    assert_true(wb_key_ring_at(ring, 0)->key.exp == UINT64_MAX);
+}
+
+/* Closed by default: a ring with a file that cannot be believed is no ring. */
+static void a_faulty_next_or_retired_key_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        mode_t mode;
+    } cases[] = {
+        {"next.key", "waybill-sk-v1:", 0600},
+        {"next.key", LINE_B, 0644},
+        {"retired/" KID_B ".pub", "waybill-pk-v1:" KID_B ":" X_B ":5:10", 0644},
+        {"retired/" KID_B ".pub", "waybill-pk-v1:" KID_B ":" X_B ":5", 0600},
+        {"retired/" KID_A ".pub", "waybill-pk-v1:" KID_B ":" X_B ":5:10", 0600},
+        {"retired/old.pub", "waybill-pk-v1:" KID_B ":" X_B ":5:10", 0600},
+    };
+    folder *f = *state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        folder_remove(f->keys);
+        lay_down(f, LINE_A, 0600);
+        assert_int_equal(load(f), WB_OK);
+        folder_key(f, cases[i].name, cases[i].text, cases[i].mode);
+        if (load(f) != WB_ERR_CONFIG) fail_msg("%s: %s", cases[i].name, cases[i].text);
+    }
+}
+
+static void more_retired_keys_than_a_trust_file_takes_are_refused(void **state)
+{
+    folder *f = *state;
+    lay_down(f, LINE_A, 0600);
+    for (int i = 0; i <= WB_TRUST_KEYS_MAX - 2; i++) {
+        uint8_t seed[WB_SEED_BYTES] = {(uint8_t)i, 1};
+        char name[80], line[160], x[WB_HASH_B64 + 1];
+        WB_AUTO(wb_key_ring) one = NULL;
+        assert_int_equal(load(f), WB_OK);
+        assert_int_equal(wb_key_ring_from_seed(seed, &one, NULL), WB_OK);
+        wb_b64url_format(wb_slice_of(wb_key_ring_public(one), WB_KEY_BYTES), x);
+        (void)snprintf(name, sizeof name, "retired/%s.pub", wb_key_ring_kid(one));
+        (void)snprintf(line, sizeof line, "waybill-pk-v1:%s:%s:0:10", wb_key_ring_kid(one), x);
+        folder_key(f, name, line, 0600);
+    }
     assert_int_equal(load(f), WB_ERR_CONFIG);
 }
 
@@ -194,7 +333,7 @@ static void a_folder_with_a_similar_name_is_outside(void **state)
     (void)snprintf(path, sizeof path, "%s2", f->keys);
     assert_int_equal(mkdir(path, 0700), 0);
     (void)snprintf(path, sizeof path, "%s2/current.key", f->keys);
-    write_file(path, LINE, 0600);
+    folder_write(path, LINE_A, 0600);
     assert_int_equal(mkdir(f->keys, 0700), 0);
     assert_int_equal(symlink(path, f->file), 0);
     assert_int_equal(load(f), WB_ERR_CONFIG);
@@ -259,11 +398,11 @@ static void the_seed_gives_the_published_key(void **state)
     folder *f = *state;
     char x[WB_HASH_B64 + 1];
     WB_AUTO(wb_key_ring) ring = NULL;
-    lay_down(f, LINE "\n", 0600);
+    lay_down(f, LINE_A "\n", 0600);
     assert_int_equal(wb_key_ring_open(f->keys, &ring, NULL), WB_OK);
-    assert_string_equal(wb_key_ring_kid(ring), KID);
+    assert_string_equal(wb_key_ring_kid(ring), KID_A);
     wb_b64url_format(wb_slice_of(wb_key_ring_public(ring), WB_KEY_BYTES), x);
-    assert_string_equal(x, "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg");
+    assert_string_equal(x, X_A);
 }
 
 static void a_seed_handed_over_is_wiped(void **state)
@@ -304,7 +443,7 @@ static void a_key_that_cannot_be_locked_is_not_used(void **state)
 static void a_key_of_another_user_is_refused(void **state)
 {
     folder *f = *state;
-    lay_down(f, LINE, 0600);
+    lay_down(f, LINE_A, 0600);
     if (geteuid() != 0) { /* nobody but root can give a file away, or be given one */
         assert_int_equal(chown(f->file, 65534, (gid_t)-1), -1);
         return;
@@ -349,13 +488,20 @@ static void many_threads_sign_at_once(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, up, down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, folder_up, folder_down)
     const struct CMUnitTest tests[] = {
         TEST(a_file_that_is_no_key_is_refused),
         TEST(a_file_open_to_others_is_refused),
         TEST(a_folder_open_to_others_is_refused),
         TEST(what_is_no_plain_file_of_ours_is_refused),
         TEST(a_mounted_secret_is_loaded_through_its_links),
+        TEST(a_swap_of_mounted_secrets_shows_at_the_next_opening),
+        TEST(no_ring_is_half_of_one_generation_and_half_of_another),
+        TEST(a_key_for_a_group_that_is_not_ours_is_refused),
+        TEST(a_ring_knows_its_keys_by_role_and_window),
+        TEST(a_key_in_two_places_counts_where_it_comes_first),
+        TEST(a_faulty_next_or_retired_key_is_refused),
+        TEST(more_retired_keys_than_a_trust_file_takes_are_refused),
         TEST(a_folder_with_a_similar_name_is_outside),
         TEST(a_new_key_is_closed_to_others_and_never_overwrites),
         TEST(the_first_start_makes_a_key_and_the_next_finds_it),
