@@ -15,6 +15,11 @@ static bool same_lnk(const wb_claims *p, const wb_claims *c)
     return p->lnk_hop == c->lnk_hop && wb_bytes_equal(p->lnk_tth, c->lnk_tth, sizeof p->lnk_tth);
 }
 
+static bool same_key(const char *a, const char *b)
+{
+    return wb_bytes_equal((const uint8_t *)a, (const uint8_t *)b, WB_HASH_B64);
+}
+
 static bool scp_narrows(const wb_claims *p, const wb_claims *c)
 {
     if (!p->has_scp) return true;
@@ -32,7 +37,7 @@ static wb_token_code check_lineage(const wb_claims *p, const uint8_t parent_hash
 {
     if (!wb_bytes_equal(c->pth, parent_hash, WB_HASH_BYTES)) return WB_E_CHAIN_HASH;
     if (!wb_slice_eq(c->iss, p->aud)) return WB_E_CHAIN_ALIGN;
-    if (p->has_cnf && strcmp(c->kid, p->cnf_jkt) != 0) return WB_E_CHAIN_CNF;
+    if (p->has_cnf && !same_key(p->cnf_jkt, c->kid)) return WB_E_CHAIN_CNF;
     if (c->dep != p->dep + 1) return WB_E_CHAIN_DEPTH;
     if (!WB_ID_EQ(c->tid, p->tid)) return WB_E_CHAIN_TRACE;
     if (!wb_slice_eq(c->sub, p->sub)) return WB_E_CHAIN_SUB;

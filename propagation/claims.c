@@ -32,7 +32,7 @@ wb_status wb_token_json(wb_slice text, wb_arena *arena, const wb_json **root, wb
 
 bool wb_agent_id_ok(wb_slice id)
 {
-    /* TOKENS section 5: both schemes are 8 bytes long. */
+    /* TOKENS section 5 */
     if (!wb_slice_starts(id, WB_S("https://")) && !wb_slice_starts(id, WB_S("spiffe://")))
         return false;
     size_t host = id.ptr[0] == 'h' ? 8 : 9;

@@ -96,7 +96,8 @@ static wb_token_code look_up(const wb_verify_input *in, const wb_claims *c,
 {
     wb_slice kid = wb_slice_str(c->kid);
     if (is_own_id(in, c->iss)) {
-        const wb_ring_key *own = in->ring ? wb_key_ring_find(in->ring, kid) : NULL;
+        if (!in->ring) return WB_E_ISS_UNKNOWN;
+        const wb_ring_key *own = wb_key_ring_find(in->ring, kid);
         *key = own ? &own->key : NULL;
         return own ? WB_E_NONE : WB_E_KEY_UNKNOWN;
     }

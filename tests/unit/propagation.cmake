@@ -1,6 +1,6 @@
 # The strict JSON reader, tokens, keys, trust, W3C context, and the carrier.
 foreach(noun b64url baggage ed25519 keyring mint policy
-        retired revoked rotation token trust verify w3c)
+        retired revoked rotation token trust verify verify_keys w3c)
     waybill_test(propagation_${noun}_test SOURCES unit/propagation/${noun}_test.c
         unit/propagation/fixture.c unit/propagation/folder.c LIBS wb_propagation PkgConfig::SODIUM)
 endforeach()

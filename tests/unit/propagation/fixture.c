@@ -95,6 +95,32 @@ void fixture_trust(token_fixture *f, const wb_slice *texts, size_t n)
     f->in.trust = f->trust;
 }
 
+void fixture_trust_only(token_fixture *f, const char *id, const wb_key_ring *ring, const char *more)
+{
+    wb_slice text = fixture_trust_text(f, id, ring, more);
+    fixture_trust(f, &text, 1);
+}
+
+void fixture_edit_signature(token_fixture *f, size_t i, void (*edit)(uint8_t sig[WB_SIG_BYTES]))
+{
+    wb_token token;
+    wb_token_code code;
+    char text[WB_B64URL_LEN(WB_SIG_BYTES) + 1];
+    assert_int_equal(wb_token_parse(f->in.chain.links[i], f->arena, &token, &code), WB_OK);
+    edit(token.sig);
+    wb_b64url_format(wb_slice_of(token.sig, sizeof token.sig), text);
+    f->in.chain.links[i] =
+        wb_slice_str(wb_arena_printf(f->arena, "%.*s.%s", WB_SLICE_ARG(token.signed_part), text));
+}
+
+void fixture_revoke(token_fixture *f, const char *text)
+{
+    wb_revoked_free(f->revoked);
+    f->revoked = NULL;
+    assert_int_equal(wb_revoked_parse(wb_slice_str(text), &f->revoked, NULL), WB_OK);
+    f->in.revoked = f->revoked;
+}
+
 static void fill_input(token_fixture *f)
 {
     f->self_ids[0] = WB_S(ID_C);
@@ -147,6 +173,7 @@ int fixture_down(void **state)
     wb_key_ring_free(f->c);
     wb_key_ring_free(f->d);
     wb_trust_free(f->trust);
+    wb_revoked_free(f->revoked);
     wb_arena_free(f->arena);
     free(f);
     return 0;

@@ -25,7 +25,8 @@ typedef struct token_fixture {
     wb_slice self_ids[2];
     wb_claims root, child; /* of section 19; the child's pth is set when it is minted */
     wb_slice root_jws, child_jws;
-    wb_verify_input in; /* C's, for the child; its chain is set by fixture_chain */
+    wb_revoked *revoked; /* owned; NULL until fixture_revoke */
+    wb_verify_input in;  /* C's, for the child; its chain is set by fixture_chain */
 } token_fixture;
 
 /* cmocka set-up and tear-down. */
@@ -40,11 +41,19 @@ wb_slice fixture_mint(token_fixture *f, wb_key_ring *ring, const wb_claims *clai
 wb_slice fixture_sign(token_fixture *f, wb_key_ring *ring, wb_slice header, wb_slice payload);
 /** A ring over the seed from, from + 1, ... */
 wb_key_ring *fixture_ring(uint8_t from);
-/** One trust file's text for one key. */
+/** One trust file's text for one key, with `more` members in it. */
 wb_slice fixture_trust_text(token_fixture *f, const char *id, const wb_key_ring *ring,
                             const char *more);
 /** Believe the issuers of these texts, and nobody else. */
 void fixture_trust(token_fixture *f, const wb_slice *texts, size_t n);
+
+/** Believe this issuer and nobody else; `more` as above. */
+void fixture_trust_only(token_fixture *f, const char *id, const wb_key_ring *ring,
+                        const char *more);
+/** Rewrite the signature of link `i` with `edit`. */
+void fixture_edit_signature(token_fixture *f, size_t i, void (*edit)(uint8_t sig[WB_SIG_BYTES]));
+/** Revoke by the lines of `text`, and by nothing else. */
+void fixture_revoke(token_fixture *f, const char *text);
 
 /** The verifier's answer for `in` as it is now. */
 wb_verify_result fixture_verify(token_fixture *f);
