@@ -184,8 +184,9 @@ static const wb_config_key keys[] = {
      .fallback = "auto",
      .choices = "auto|off|require",
      KEY(sandbox),
-     .help = "What the process takes from itself once it runs: `auto`, as much as kernel and build "
-             "have; `require`, all of it or no start (exit code 78)."},
+     .help =
+         "What the process takes from itself once it runs (security.md): `auto`, as much as kernel "
+         "and build have; `require`, Landlock and seccomp or no start (exit code 78)."},
     {.name = "sandbox_writable",
      .type = WB_SLICES,
      .max = 16,

@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
+#include "sidecar/sandbox/sandbox.h"
 
 #include <sys/types.h>
 
@@ -15,12 +16,6 @@ typedef enum wb_on_unavailable {
     WB_ON_UNAVAILABLE_UNSIGNED,
     WB_ON_UNAVAILABLE_FAIL
 } wb_on_unavailable;
-
-typedef enum wb_sandbox_wish {
-    WB_SANDBOX_AUTO,    /* what the kernel has */
-    WB_SANDBOX_OFF,     /* not even that */
-    WB_SANDBOX_REQUIRE, /* all of it, or no start */
-} wb_sandbox_wish;
 
 typedef struct wb_listen {
     char host[64];  /* a numeric address; IPv6 without brackets */

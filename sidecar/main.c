@@ -8,6 +8,7 @@
  * person must change something: configuration, a file's mode, a journal of a newer version. Ended by a
  * second signal: that signal, 128 + its number in a shell. */
 #include "sidecar/admin.h"
+#include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/journal_mark.h"
 #include "sidecar/reload.h"
@@ -24,9 +25,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,13 +56,13 @@ typedef struct daemon_parts {
     wb_sidecar_config config;
     wb_paths paths;
     wb_arena *config_arena;
-    const char *config_path;
+    const char *config_path; /* NULL: none */
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
     gap_txn gap;
     pthread_t spare_thread, ipc_thread;
-    bool state_made, spare_started, ipc_started;
+    bool journal_lost, state_made, spare_started, ipc_started;
 } daemon_parts;
 
 static const char help_text[] =
@@ -153,15 +151,6 @@ static wb_status load_config(daemon_parts *d, const options *o, wb_error *err)
     return wb_paths_resolve(&choice, &d->paths, err);
 }
 
-static void harden(void)
-{
-    const struct rlimit none = {0, 0};
-    (void)umask(S_IRWXG | S_IRWXO);
-    (void)setrlimit(RLIMIT_CORE, &none);      /* a core dump would hold the key */
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* also one that is piped to a program */
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 static wb_status open_places(daemon_parts *d, wb_error *err)
 {
     wb_sidecar *sidecar = &d->sidecar;
@@ -236,14 +225,17 @@ static void gap_done(wb_txn *txn, wb_status status, const wb_error *err)
                WB_KV("error", (const char *)err->detail));
 }
 
-/* A journal that was taken away took the replay rows along: fail closed, as after a gap in it (TOKENS
- * section 11). Queued before the first request can be. */
 static wb_status mark_journal(daemon_parts *d, wb_error *err)
 {
-    bool lost = false;
     wb_id id = wb_journal_id(d->sidecar.journal);
-    WB_TRY(wb_journal_remember(d->paths.state_dir, &id, &lost, err));
-    if (!lost) return WB_OK;
+    return wb_journal_remember(d->paths.state_dir, &id, &d->journal_lost, err);
+}
+
+/* A journal that was taken away took the replay rows along: fail closed, as after a gap in it (TOKENS
+ * section 11). Queued before the first request can be. */
+static void close_gap(daemon_parts *d)
+{
+    if (!d->journal_lost) return;
     WB_LOG(ERROR, "journal.replaced",
            "this instance had another journal: tokens issued before now "
            "are refused, open delegations of before are unknown");
@@ -253,7 +245,6 @@ static wb_status mark_journal(daemon_parts *d, wb_error *err)
     d->gap.txn.prepare = gap_prepare;
     d->gap.txn.done = gap_done;
     wb_writer_submit(d->sidecar.writer, &d->gap.txn);
-    return WB_OK;
 }
 
 static void *keep_spare(void *arg)
@@ -343,17 +334,20 @@ static wb_status start(daemon_parts *d, wb_error *err)
     sidecar->started_ns = wb_now(sidecar->clock);
     WB_TRY(open_identity(d, err));
     WB_TRY(open_journal(d, err));
+    WB_TRY(mark_journal(d, err));
+    WB_TRY(wb_confine_files(sidecar, &d->paths, d->config_path, err)); /* no thread runs yet */
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
-    WB_TRY(mark_journal(d, err));
+    close_gap(d);
     WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, &admin_port, err));
     WB_TRY(open_ipc(d, err));
-    WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
     WB_TRY(start_spare(d, err));
+    WB_TRY(wb_confine_calls(sidecar, err)); /* all threads run */
+    WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
     const wb_world *world = wb_world_take(sidecar->worlds);
     WB_LOG(INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
            WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(world->ring)),
@@ -373,6 +367,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         if (sig == SIGTERM || sig == SIGINT) return sig;
         if (sig == SIGHUP) (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
         wb_sweep_tick(d->sweep);
+        wb_confine_tick(&d->sidecar);
     }
 }
 
@@ -437,7 +432,7 @@ static int serve(daemon_parts *d)
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    harden();
+    wb_sandbox_process(d->config.sandbox, &d->sidecar.sandbox);
     wb_status status = start(d, &err);
     int code = status == WB_OK ? 0 : say_error(status, &err);
     if (status == WB_OK) (void)run(d, &signals);

@@ -11,6 +11,7 @@
 #include "sidecar/pipeline/pipeline.h"
 #include "sidecar/places.h"
 #include "sidecar/receivers/ipc.h"
+#include "sidecar/sandbox/sandbox.h"
 #include "sidecar/world.h"
 #include "sidecar/writer.h"
 
@@ -29,6 +30,8 @@ typedef struct wb_sidecar {
     const wb_sidecar_config *config; /* of the start: for keys that are not live */
     wb_access access;                /* who may ask for what */
     gid_t group;                     /* that reaches the socket; WB_NO_GROUP */
+    wb_sandbox sandbox;
+    uint64_t sandbox_said; /* refused calls that the log has; the ticking thread's */
     const wb_clock *clock;
     wb_worlds *worlds;
     wb_pipeline *pipeline;

@@ -113,6 +113,7 @@ class Sidecar:
         self.program = pathlib.Path(program) if program else None
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = self.base / f"{name}.log"
+        self.refusals_expected = False
 
     # -- where things are ------------------------------------------------------------------------
 
@@ -226,14 +227,18 @@ class Sidecar:
             raise TimeoutError(f"sidecar {self.name} did not end in {timeout_s} s:\n{self.log()}")
 
     def close(self) -> None:
-        """End it whatever its state, and remove the folders that it made. Raises AssertionError if it
-        was built with a sanitizer that had something to say in its whole life."""
+        """End it whatever its state, and remove the folders that it made. Raises AssertionError if in
+        its whole life a sanitizer had something to say, or the sandbox refused a system call
+        (``refusals_expected`` of a test that provokes that)."""
         if self.running:
             with contextlib.suppress(TimeoutError):
                 self.stop()
         said = self.log()
         if "Sanitizer:" in said or "runtime error:" in said:
             raise AssertionError(f"sidecar {self.name}, in {self.base}:\n{said[-20000:]}")
+        if "sandbox.refused" in said and not self.refusals_expected:
+            line = next(line for line in said.splitlines() if "sandbox.refused" in line)
+            raise AssertionError(f"sidecar {self.name}, in {self.base}: {line}")
         if self._owns_base:
             shutil.rmtree(self.base, ignore_errors=True)
 

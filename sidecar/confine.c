@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What stays open after the start, and why:
+ *
+ *   to read   the state directory with keys/ and trust.d/ (also where these are links or mounts), and the
+ *             directory of the configuration file, because a reload reads again what may have been
+ *             replaced: a new file under the old name, or another target of a link
+ *             /dev/urandom (SQLite), /sys/devices/system/cpu (nng counts cores), the zone of localtime
+ *   to write  journal/ and parked/, the run directory and the socket's, each store's directory (SQLite
+ *             makes -wal and -shm beside the file), `sandbox_writable`
+ *
+ * The state directory as a whole is not writable: whoever takes the sidecar over must not be able to
+ * leave a key of his in trust.d for the next start. */
+#include "sidecar/confine.h"
+
+#include "core/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_PATHS = 64 };
+
+typedef struct path_list {
+    wb_sandbox_path paths[MAX_PATHS];
+    char *texts[MAX_PATHS]; /* owned */
+    size_t n;
+    bool no_memory;
+} path_list;
+
+static void add_bytes(path_list *list, const char *path, size_t len, unsigned may)
+{
+    char *copy = list->n < MAX_PATHS ? strndup(path, len) : NULL;
+    if (!copy) {
+        list->no_memory = true;
+        return;
+    }
+    list->texts[list->n] = copy;
+    list->paths[list->n++] = (wb_sandbox_path){copy, may};
+}
+
+static void add(path_list *list, const char *path, unsigned may)
+{
+    add_bytes(list, path, strlen(path), may);
+}
+
+static void add_folder_of(path_list *list, const char *path, unsigned may)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        add(list, ".", may);
+    else
+        add_bytes(list, path, slash == path ? 1 : (size_t)(slash - path), may);
+}
+
+/* To be written to: it should be there, or no rule can be made for it. */
+static void add_made(path_list *list, unsigned may)
+{
+    wb_error err;
+    const char *path = list->no_memory ? NULL : list->texts[list->n - 1];
+    list->paths[list->n - 1].may = may;
+    if (path && wb_make_dirs(path, &err) != WB_OK)
+        WB_LOG(
+            WARN, "sandbox.absent",
+            "a directory that may be needed is not there: when it comes, restart, or list the one "
+            "above it in sandbox_writable",
+            WB_KV("path", path), WB_KV("error", (const char *)err.detail));
+}
+
+static void add_store(path_list *list, const char *path)
+{
+    add_folder_of(list, path, WB_SANDBOX_WRITE);
+    if (!list->no_memory) add_made(list, WB_SANDBOX_WRITE);
+}
+
+static void add_config(path_list *list, const char *path)
+{
+    char real[PATH_MAX];
+    add_folder_of(list, path, WB_SANDBOX_READ);
+    if (realpath(path, real)) add_folder_of(list, real, WB_SANDBOX_READ);
+}
+
+static void collect(path_list *list, const wb_sidecar_config *config, const wb_paths *paths,
+                    const char *config_path)
+{
+    char parked[WB_PATH_MAX + 8];
+    (void)snprintf(parked, sizeof parked, "%s/parked", paths->state_dir);
+    add(list, "/dev/urandom", WB_SANDBOX_READ);
+    add(list, "/sys/devices/system/cpu", WB_SANDBOX_READ);
+    add(list, "/etc/localtime", WB_SANDBOX_READ);
+    add(list, paths->state_dir, WB_SANDBOX_READ);
+    add(list, paths->keys_dir, WB_SANDBOX_READ);
+    add(list, paths->trust_dir, WB_SANDBOX_READ);
+    if (config_path) add_config(list, config_path);
+    add(list, paths->run_dir, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
+    add_folder_of(list, paths->socket, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
+    add(list, paths->journal_dir, WB_SANDBOX_WRITE);
+    add(list, parked, WB_SANDBOX_WRITE);
+    if (!list->no_memory) add_made(list, WB_SANDBOX_WRITE);
+    add_store(list, config->store_sqlite_path ? config->store_sqlite_path : paths->store);
+    for (size_t i = 0; i < config->n_exporters; i++)
+        if (config->exporters[i].path) add_store(list, config->exporters[i].path);
+    for (size_t i = 0; i < config->n_sandbox_writable; i++) {
+        wb_slice path = config->sandbox_writable[i];
+        add_bytes(list, (const char *)path.ptr, path.len, WB_SANDBOX_WRITE);
+    }
+}
+
+wb_status wb_confine_files(wb_sidecar *sidecar, const wb_paths *paths, const char *config_path,
+                           wb_error *err)
+{
+    if (sidecar->sandbox.wish == WB_SANDBOX_OFF) return WB_OK;
+    path_list *list = calloc(1, sizeof *list);
+    if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "sandbox");
+    collect(list, sidecar->config, paths, config_path);
+    wb_status status = list->no_memory
+                           ? wb_fail(err, WB_ERR_NO_MEMORY, "sandbox: no memory for its paths")
+                           : wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);
+    for (size_t i = 0; i < list->n; i++) free(list->texts[i]);
+    free(list);
+    return status;
+}
+
+static void say_missing(const wb_sandbox_part *part, const char *name)
+{
+    if (!part->on)
+        WB_LOG(WARN, "sandbox.partial", "the process is less locked in than it could be",
+               WB_KV("missing", name), WB_KV("because", part->why));
+}
+
+wb_status wb_confine_calls(wb_sidecar *sidecar, wb_error *err)
+{
+    wb_sandbox *sandbox = &sidecar->sandbox;
+    WB_TRY(wb_sandbox_calls(sandbox, err));
+    if (sandbox->wish == WB_SANDBOX_OFF) {
+        WB_LOG(WARN, "sandbox.off", "the process is not locked in, as configured");
+        return WB_OK;
+    }
+    say_missing(&sandbox->files, "landlock");
+    say_missing(&sandbox->calls, "seccomp");
+    if (sandbox->files.on && sandbox->calls.on)
+        WB_LOG(INFO, "sandbox.on", "files and system calls are restricted from here on",
+               WB_KV("landlock_abi", (uint64_t)sandbox->files.version));
+    return WB_OK;
+}
+
+void wb_confine_tick(wb_sidecar *sidecar)
+{
+    int last;
+    char name[32];
+    uint64_t refused = wb_sandbox_refused(&last);
+    if (refused == sidecar->sandbox_said) return;
+    wb_sandbox_call_name(last, name);
+    WB_LOG(ERROR, "sandbox.refused",
+           "this process asked the kernel for something that a sidecar never needs: it was taken "
+           "over, or a library changed",
+           WB_KV("calls", refused - sidecar->sandbox_said), WB_KV("last", (const char *)name),
+           WB_KV("total", refused));
+    sidecar->sandbox_said = refused;
+}

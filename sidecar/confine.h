@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/confine.h: which files and system calls this sidecar keeps when it locks itself in. The locks
+ * are sidecar/sandbox; which of them hold is in sidecar->sandbox, for status and log. */
+#ifndef WAYBILL_SIDECAR_CONFINE_H
+#define WAYBILL_SIDECAR_CONFINE_H
+
+#include "core/paths.h"
+#include "sidecar/sidecar.h"
+
+/** Before the first thread, behind what must read elsewhere. Makes the directories that may be needed
+ *  later, as far as it can.
+ *  config_path  NULL: there is none
+ *  Errors       CONFIG `sandbox: require` and something is missing | NO_MEMORY */
+WB_MUST_USE wb_status wb_confine_files(wb_sidecar *sidecar, const wb_paths *paths,
+                                       const char *config_path, wb_error *err);
+
+/** When all sockets are open and all threads run. Errors as above. */
+WB_MUST_USE wb_status wb_confine_calls(wb_sidecar *sidecar, wb_error *err);
+
+/** Once a second, one thread: say it when system calls were refused since the last time. */
+void wb_confine_tick(wb_sidecar *sidecar);
+
+#endif
