@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -124,4 +125,17 @@ wb_status wb_folder_sync(const char *dir, wb_error *err)
 {
     WB_AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return sync_fd(dir_fd, dir, err);
+}
+
+wb_status wb_folder_lock(const char *dir, int *fd, wb_error *err)
+{
+    int opened = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (opened >= 0 && flock(opened, LOCK_EX) == 0) {
+        *fd = opened;
+        return WB_OK;
+    }
+    int why = errno;
+    wb_close_at(&opened);
+    return wb_fail_errno(err, why == ENOENT ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE, why, "%s",
+                         dir);
 }

@@ -42,6 +42,10 @@ WB_MUST_USE wb_status wb_file_rename(const char *dir, const char *from, const ch
 /** Remove `dir`/`name` and sync the directory. Errors NOT_FOUND | UNAVAILABLE */
 WB_MUST_USE wb_status wb_file_drop(const char *dir, const char *name, wb_error *err);
 
+/** Wait until nobody else holds `dir`, and hold it until *fd is closed: who reads, changes and writes
+ *  files of it takes turns. Errors NOT_FOUND | UNAVAILABLE */
+WB_MUST_USE wb_status wb_folder_lock(const char *dir, int *fd, wb_error *err);
+
 /** Names made in `dir` are safe then. UNAVAILABLE */
 WB_MUST_USE wb_status wb_folder_sync(const char *dir, wb_error *err);
 

@@ -247,6 +247,7 @@ static bool known_by_then(const wb_revoked *revoked, const mark *m)
 wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_error *err)
 {
     mark m;
+    int locked = -1;
     WB_AUTO_BUFFER text;
     WB_AUTO(wb_revoked) present = NULL;
     WB_AUTO(wb_revoked) after = NULL;
@@ -255,6 +256,9 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_er
         return wb_fail(err, WB_ERR_MALFORMED, "that is no %s",
                        what->kind == WB_REVOKED_ISS ? "agent id" : "hash of 43 characters");
     WB_TRY(wb_folder_make(trust_dir, err));
+    WB_TRY(wb_folder_lock(trust_dir, &locked, err));
+    WB_AUTO_FD lock = locked;
+    (void)lock;
     WB_TRY(get_text(trust_dir, &text, err));
     WB_TRY(parse_file(trust_dir, wb_buffer_slice(&text), &present, err));
     if (known_by_then(present, &m))

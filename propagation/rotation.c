@@ -20,27 +20,7 @@
 #include "propagation/retired.h"
 #include "propagation/token.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/file.h>
-
 _Static_assert(WB_KEY_OVERLAP_S == WB_EXP_MAX_S + WB_SKEW_MAX_S, "the longest life and skew");
-
-/* Held until the descriptor is closed. */
-static wb_status lock_keys(const char *dir, int *fd, wb_error *err)
-{
-    int opened = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rv = opened < 0 ? -1 : flock(opened, LOCK_EX);
-    if (rv == 0) {
-        *fd = opened;
-        return WB_OK;
-    }
-    int why = errno;
-    wb_close_at(&opened);
-    return wb_fail_errno(err, why == ENOENT ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE, why, "%s",
-                         dir);
-}
 
 static const wb_ring_key *find_role(const wb_key_ring *ring, wb_key_role role)
 {
@@ -118,7 +98,7 @@ wb_status wb_key_rotate(const char *dir, uint64_t now_s, bool force, wb_rotation
 {
     wb_rotation result = {0};
     int locked = -1;
-    WB_TRY(lock_keys(dir, &locked, err));
+    WB_TRY(wb_folder_lock(dir, &locked, err));
     WB_AUTO_FD lock = locked;
     (void)lock;
     wb_status status = rotate(dir, now_s, force, &result, err);
@@ -148,7 +128,7 @@ wb_status wb_key_retire(const char *dir, const char *kid, uint64_t now_s, bool d
 {
     WB_AUTO(wb_key_ring) ring = NULL;
     int locked = -1;
-    WB_TRY(lock_keys(dir, &locked, err));
+    WB_TRY(wb_folder_lock(dir, &locked, err));
     WB_AUTO_FD lock = locked;
     (void)lock;
     WB_TRY(wb_key_ring_open(dir, &ring, err));

@@ -9,10 +9,11 @@
  *     *.bundle.json                      many
  *
  * Each entry remembers the file that it came from, for that is what a broken file's issuers are known
- * by. The table is sorted by id; looking up is a binary search, and never crosses issuers. */
+ * by. Mounted files are swapped as a whole by turning one link, so the directory's generation is read
+ * before and after (laid_file.h). The table is sorted by id; looking up is a binary search, and never crosses issuers. */
 #include "propagation/trust.h"
 
-#include "core/files.h"
+#include "propagation/laid_file.h"
 #include "propagation/trust_file.h"
 
 #include <dirent.h>
@@ -22,7 +23,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { KEEP_LIMIT = 64 * 1024 * 1024 };
+enum {
+    KEEP_LIMIT = 64 * 1024 * 1024,
+    GENERATION_TRIES = 8, /* mounted files change about once a minute at most */
+};
 
 typedef struct entry {
     wb_trust_issuer issuer; /* id and keys live in the arena */
@@ -30,6 +34,7 @@ typedef struct entry {
 } entry;
 
 struct wb_trust {
+    const char *dir; /* borrowed while it is being read */
     wb_arena *arena;
     entry *entries;
     size_t n, cap;
@@ -158,38 +163,42 @@ static wb_status take_issuer(wb_trust *trust, const wb_trust *previous, const ch
     return keep(trust, old, err);
 }
 
-static bool name_fits(const char *file, const wb_trust_issuer *issuers, size_t n)
+static wb_status check_name(const char *file, const wb_trust_text *text, wb_error *why)
 {
     char name[WB_TRUST_NAME_LEN + 1];
-    if (ends_with(file, ".bundle.json")) return true;
-    if (n != 1) return false;
-    wb_trust_file_name(issuers[0].id, name);
-    return strcmp(name, file) == 0;
+    bool says_bundle = ends_with(file, ".bundle.json");
+    if (says_bundle != text->is_bundle)
+        return wb_fail(why, WB_ERR_MALFORMED,
+                       says_bundle ? "a bundle file has wb_bundles"
+                                   : "wb_bundles belong into a file named *.bundle.json");
+    if (says_bundle) return WB_OK;
+    wb_trust_file_name(text->issuers[0].id, name);
+    if (strcmp(name, file) == 0) return WB_OK;
+    return wb_fail(why, WB_ERR_MALFORMED, "wb_iss does not hash to the file's name");
 }
 
 /* One file. A fault of the file is a problem noted, not an error returned. */
-static wb_status take_file(wb_trust *trust, const wb_trust *previous, int dir_fd, const char *file,
+static wb_status take_file(wb_trust *trust, const wb_trust *previous, const char *file,
                            wb_arena *scratch, wb_buffer *text, wb_error *err)
 {
     wb_error why = {0};
-    wb_trust_issuer *issuers = NULL;
-    size_t n = 0;
+    wb_trust_text parsed = {0};
     wb_arena_reset(scratch);
-    wb_status status = wb_trust_file_get(dir_fd, file, text, &why);
+    wb_status status =
+        wb_laid_file_get(trust->dir, file, WB_LAID_PUBLIC, WB_TRUST_FILE_MAX_BYTES, text, &why);
+    if (status == WB_ERR_NOT_FOUND) return WB_OK; /* taken away since it was listed */
     if (status == WB_OK)
-        status =
-            wb_trust_file_parse(wb_buffer_slice(text), scratch, trust->arena, &issuers, &n, &why);
+        status = wb_trust_file_parse(wb_buffer_slice(text), scratch, trust->arena, &parsed, &why);
     if (status == WB_ERR_NO_MEMORY) return no_memory(err);
-    if (status == WB_OK && !name_fits(file, issuers, n))
-        status = wb_fail(&why, WB_ERR_MALFORMED, "wb_iss does not hash to the file's name");
+    if (status == WB_OK) status = check_name(file, &parsed, &why);
     if (status != WB_OK) {
         note(trust, file, why.detail);
         return keep_file(trust, previous, file, err);
     }
     const char *kept_name = wb_arena_printf(trust->arena, "%s", file);
     if (!kept_name) return no_memory(err);
-    for (size_t i = 0; i < n; i++)
-        WB_TRY(take_issuer(trust, previous, kept_name, &issuers[i], err));
+    for (size_t i = 0; i < parsed.n; i++)
+        WB_TRY(take_issuer(trust, previous, kept_name, &parsed.issuers[i], err));
     return WB_OK;
 }
 
@@ -227,7 +236,7 @@ static wb_status read_directory(wb_trust *trust, const wb_trust *previous, DIR *
             return wb_fail_errno(err, WB_ERR_CONFIG, errno, "the trust directory cannot be read");
         if (!d) break;
         if (d->d_name[0] == '.' || !ends_with(d->d_name, ".json")) continue;
-        WB_TRY(take_file(trust, previous, dirfd(dir), d->d_name, scratch, &text, err));
+        WB_TRY(take_file(trust, previous, d->d_name, scratch, &text, err));
     }
     sort(trust);
     WB_TRY(drop_doubles(trust, previous, err));
@@ -243,8 +252,10 @@ static wb_status read_folder(wb_trust *trust, const wb_trust *previous, const ch
     WB_TRY(status);
     DIR *stream = opendir(dir);
     if (!stream) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
+    trust->dir = dir;
     status = read_directory(trust, previous, stream, err);
     (void)closedir(stream);
+    trust->dir = NULL;
     return status;
 }
 
@@ -258,21 +269,36 @@ static wb_status finish(wb_trust *trust, wb_status status, wb_trust **out)
     return status;
 }
 
-wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
+static wb_status load_once(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
 {
     wb_trust *trust = trust_new();
     if (!trust) return no_memory(err);
     return finish(trust, read_folder(trust, previous, dir, err), out);
 }
 
+wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **out, wb_error *err)
+{
+    for (int i = 0; i < GENERATION_TRIES; i++) {
+        uint64_t before = wb_laid_generation(dir);
+        wb_trust *trust = NULL;
+        wb_status status = load_once(dir, previous, &trust, err);
+        if (before != wb_laid_generation(dir)) {
+            wb_trust_free(trust);
+            continue;
+        }
+        if (status == WB_OK) *out = trust;
+        return status;
+    }
+    return wb_fail(err, WB_ERR_UNAVAILABLE, "%s changes all the time", dir);
+}
+
 static wb_status read_text(wb_trust *trust, wb_slice text, wb_error *err)
 {
     WB_AUTO(wb_arena) scratch = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
-    wb_trust_issuer *issuers = NULL;
-    size_t n = 0;
+    wb_trust_text parsed = {0};
     if (!scratch) return no_memory(err);
-    WB_TRY(wb_trust_file_parse(text, scratch, trust->arena, &issuers, &n, err));
-    for (size_t i = 0; i < n; i++) WB_TRY(push(trust, &issuers[i], "", err));
+    WB_TRY(wb_trust_file_parse(text, scratch, trust->arena, &parsed, err));
+    for (size_t i = 0; i < parsed.n; i++) WB_TRY(push(trust, &parsed.issuers[i], "", err));
     sort(trust);
     for (size_t i = 1; i < trust->n; i++)
         if (compare_entries(&trust->entries[i - 1], &trust->entries[i]) == 0)
@@ -291,6 +317,12 @@ const wb_trust_issuer *wb_trust_find(const wb_trust *trust, wb_slice issuer)
 {
     const entry *found = find(trust, issuer);
     return found ? &found->issuer : NULL;
+}
+
+const char *wb_trust_file_of(const wb_trust *trust, wb_slice issuer)
+{
+    const entry *found = find(trust, issuer);
+    return found ? found->file : NULL;
 }
 
 const wb_trust_key *wb_trust_key_find(const wb_trust_issuer *issuer, wb_slice kid)

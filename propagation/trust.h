@@ -5,6 +5,7 @@
 #ifndef WAYBILL_PROPAGATION_TRUST_H
 #define WAYBILL_PROPAGATION_TRUST_H
 
+#include "core/buffer.h"
 #include "core/slice.h"
 #include "core/status.h"
 #include "propagation/ed25519.h"
@@ -61,12 +62,33 @@ size_t wb_trust_problems(const wb_trust *trust);
  *  Errors  MALFORMED with the reason | NO_MEMORY */
 WB_MUST_USE wb_status wb_trust_parse(wb_slice text, wb_trust **out, wb_error *err);
 
-/** Believe one more key of `agent_id`: read its file in `dir` (made 0700 if absent), add the key, raise
- *  the sequence, replace the file durably (new file, fsync, rename, fsync of the directory).
- *  Errors  MALFORMED not an agent id, or x is no valid point | REJECTED the key is there already
- *          FULL WB_TRUST_KEYS_MAX | CONFIG the present file is faulty | UNAVAILABLE writing failed */
+/** The name of the file that `issuer` came from ("" from a text), NULL if it is not there. */
+const char *wb_trust_file_of(const wb_trust *trust, wb_slice issuer);
+
+/** Write `issuer` as a trust file, without a line feed: what peers lay down. NO_MEMORY */
+WB_MUST_USE wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buffer *out);
+
+/* Changes to a trust directory: read, changed and replaced durably (new file, fsync, rename, fsync of
+ * the directory), one at a time. A running sidecar sees them when it reloads. Errors of all three:
+ *  CONFIG  the present file is faulty, or the issuer stands in a bundle file, which is its owner's to
+ *          change | UNAVAILABLE writing failed | NO_MEMORY */
+
+/** Believe one more key of `agent_id`, or change the window of one that is believed; `dir` is made
+ *  (0700) if absent. The sequence stays: it is the issuer's.
+ *  Errors  MALFORMED not an agent id, or x is no valid point | REJECTED it is believed like that already
+ *          FULL WB_TRUST_KEYS_MAX */
 WB_MUST_USE wb_status wb_trust_add(const char *dir, wb_slice agent_id, const wb_trust_key *key,
                                    wb_error *err);
+
+/** Lay down all that `issuer` publishes, in place of what was believed of it; `dir` as above.
+ *  Errors  MALFORMED | REJECTED the present file has a higher sequence: this one is older */
+WB_MUST_USE wb_status wb_trust_put(const char *dir, const wb_trust_issuer *issuer, wb_error *err);
+
+/** Believe `agent_id` no longer: its file goes, faulty or not. With a `kid` (else empty) that key alone
+ *  goes; an issuer whose last key went is refused, not unknown.
+ *  Errors  NOT_FOUND no such issuer, no such key */
+WB_MUST_USE wb_status wb_trust_remove(const char *dir, wb_slice agent_id, wb_slice kid,
+                                      wb_error *err);
 
 /** The file's name for an agent id: b64url of SHA-256, ".json", NUL. */
 enum { WB_TRUST_NAME_LEN = WB_HASH_B64 + 5 };

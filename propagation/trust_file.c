@@ -11,14 +11,8 @@
  * published. A secret key (`d`) among public ones is refused loudly: somebody copied the wrong file. */
 #include "propagation/trust_file.h"
 
-#include "core/files.h"
 #include "core/json.h"
 #include "propagation/token.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { BUNDLE_MAX_ISSUERS = 256 };
 
@@ -98,8 +92,8 @@ static wb_status read_issuer(const wb_json *object, wb_arena *keep, wb_trust_iss
     return read_keys(wb_json_member(object, WB_S("keys")), keep, out, err);
 }
 
-wb_status wb_trust_file_parse(wb_slice text, wb_arena *scratch, wb_arena *keep,
-                              wb_trust_issuer **issuers, size_t *n, wb_error *err)
+wb_status wb_trust_file_parse(wb_slice text, wb_arena *scratch, wb_arena *keep, wb_trust_text *out,
+                              wb_error *err)
 {
     const wb_json *root = NULL;
     wb_json_fault fault;
@@ -109,13 +103,13 @@ wb_status wb_trust_file_parse(wb_slice text, wb_arena *scratch, wb_arena *keep,
     if (fault != WB_JSON_NO_FAULT) return bad(err, wb_json_fault_text(fault));
     const wb_json *bundles = wb_json_member(root, WB_S("wb_bundles"));
     if (bundles && bundles->type != WB_JSON_ARRAY) return bad(err, "wb_bundles is not an array");
-    size_t count = bundles ? bundles->n : 1;
-    wb_trust_issuer *list = wb_arena_array(keep, count, sizeof *list);
-    if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the trust directory");
+    wb_trust_text t = {.n = bundles ? bundles->n : 1, .is_bundle = bundles != NULL};
+    t.issuers = wb_arena_array(keep, t.n, sizeof *t.issuers);
+    if (!t.issuers) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the trust directory");
     const wb_json *at = bundles ? bundles->first : root;
-    for (size_t i = 0; i < count; i++, at = at->next) WB_TRY(read_issuer(at, keep, &list[i], err));
-    *issuers = list;
-    *n = count;
+    for (size_t i = 0; i < t.n; i++, at = at->next)
+        WB_TRY(read_issuer(at, keep, &t.issuers[i], err));
+    *out = t;
     return WB_OK;
 }
 
@@ -142,27 +136,7 @@ wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buffer *out)
                             (unsigned long long)issuer->sequence, WB_TRUST_REFRESH_HINT_S));
     for (size_t i = 0; i < issuer->n_keys; i++)
         WB_TRY(format_key(&issuer->keys[i], i ? "," : "", out));
-    return wb_buffer_add_slice(out, WB_S("]}\n"));
-}
-
-wb_status wb_trust_file_get(int dir_fd, const char *name, wb_buffer *out, wb_error *err)
-{
-    struct stat st;
-    uint8_t *at;
-    size_t len;
-    WB_AUTO_FD fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return wb_fail_errno(err, errno == ENOENT ? WB_ERR_NOT_FOUND : WB_ERR_CONFIG, errno, "%s",
-                             name);
-    if (!S_ISREG(st.st_mode) || !wb_owned_by_us(&st) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return wb_fail(err, WB_ERR_CONFIG, "not a regular file that only its owner may write");
-    wb_buffer_clear(out);
-    if (wb_buffer_reserve(out, WB_TRUST_FILE_MAX_BYTES + 1, &at) != WB_OK)
-        return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a trust file");
-    if (wb_file_read(fd, at, WB_TRUST_FILE_MAX_BYTES + 1, &len) != WB_OK)
-        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", name);
-    out->len = len;
-    return WB_OK;
+    return wb_buffer_add_slice(out, WB_S("]}"));
 }
 
 void wb_trust_file_name(wb_slice agent_id, char name[WB_TRUST_NAME_LEN + 1])
@@ -171,58 +145,4 @@ void wb_trust_file_name(wb_slice agent_id, char name[WB_TRUST_NAME_LEN + 1])
     wb_sha256(agent_id, hash);
     wb_b64url_format(wb_slice_of(hash, sizeof hash), name);
     memcpy(name + WB_HASH_B64, ".json", sizeof ".json");
-}
-
-/* What `dir`/`name` says now, or an issuer without keys where there is no such file. */
-static wb_status present_issuer(const char *dir, const char *name, wb_slice agent_id,
-                                wb_arena *arena, wb_trust_issuer *out, wb_error *err)
-{
-    WB_AUTO_BUFFER text;
-    wb_trust_issuer *found = NULL;
-    size_t n = 0;
-    wb_buffer_init(&text, WB_TRUST_FILE_MAX_BYTES + 1);
-    *out = (wb_trust_issuer){.id = agent_id};
-    WB_AUTO_FD dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", dir);
-    wb_status status = wb_trust_file_get(dir_fd, name, &text, err);
-    if (status == WB_ERR_NOT_FOUND) return WB_OK;
-    if (status != WB_OK) return status;
-    status = wb_trust_file_parse(wb_buffer_slice(&text), arena, arena, &found, &n, err);
-    if (status == WB_ERR_MALFORMED)
-        return wb_fail(err, WB_ERR_CONFIG, "%s/%s is faulty", dir, name);
-    WB_TRY(status);
-    if (n != 1 || !wb_slice_eq(found->id, agent_id))
-        return wb_fail(err, WB_ERR_CONFIG, "%s/%s is another issuer's", dir, name);
-    *out = *found;
-    return WB_OK;
-}
-
-wb_status wb_trust_add(const char *dir, wb_slice agent_id, const wb_trust_key *key, wb_error *err)
-{
-    char name[WB_TRUST_NAME_LEN + 1];
-    wb_trust_key keys[WB_TRUST_KEYS_MAX];
-    wb_trust_issuer issuer;
-    WB_AUTO_BUFFER text;
-    wb_buffer_init(&text, WB_TRUST_FILE_MAX_BYTES);
-    if (!wb_agent_id_ok(agent_id)) return bad(err, "not an agent id");
-    if (!wb_ed25519_point_ok(key->x))
-        return bad(err, "x is not a point of the prime-order subgroup");
-    WB_TRY(wb_folder_make(dir, err));
-    WB_AUTO(wb_arena) arena = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
-    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a trust file");
-    wb_trust_file_name(agent_id, name);
-    WB_TRY(present_issuer(dir, name, agent_id, arena, &issuer, err));
-    if (issuer.n_keys == WB_TRUST_KEYS_MAX)
-        return wb_fail(err, WB_ERR_FULL, "the issuer has 64 keys already");
-    if (issuer.n_keys > 0) memcpy(keys, issuer.keys, issuer.n_keys * sizeof *keys);
-    keys[issuer.n_keys] = *key;
-    wb_ed25519_kid(key->x, keys[issuer.n_keys].kid);
-    if (wb_trust_key_find(&issuer, wb_slice_str(keys[issuer.n_keys].kid)))
-        return wb_fail(err, WB_ERR_REJECTED, "the issuer has this key already");
-    issuer.keys = keys;
-    issuer.n_keys++;
-    issuer.sequence++;
-    if (wb_trust_file_format(&issuer, &text) != WB_OK)
-        return wb_fail(err, WB_ERR_FULL, "the file would be larger than 64 KiB");
-    return wb_file_put(dir, name, wb_buffer_slice(&text), 0644, true, err);
 }

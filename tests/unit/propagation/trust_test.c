@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trust files: each reason to refuse one, what stays in force then, and adding a key durably. */
 #include "tests/unit/propagation/fixture.h"
+#include "tests/unit/propagation/folder.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,10 +14,6 @@
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
-#define X_A "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"
-#define KID_A "1IG2tMH7J2wbJZnOf8LJzQitKf7LMvoAElsuDMVM54Y"
-#define X_B "Kay64UG8yvCyLhqU000LxzYeUm0L_hLIl5S8kyKWbdc"
-#define KID_B "AkXIZFzonb59ZmGwyKgi3H3BwMi6amevqdKQiLZhdtc"
 #define KEY(x, kid, more)                                                                          \
     "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"" x "\",\"kid\":\"" kid                          \
     "\",\"use\":\"waybill\"" more "}"
@@ -25,48 +21,34 @@
 #define BUNDLE(issuers) "{\"wb_bundles\":[" issuers "]}"
 
 typedef struct dir_fixture {
-    char root[64], dir[80];
+    folder *place;
+    const char *dir;
     wb_trust *trust;
 } dir_fixture;
 
 static int up(void **state)
 {
+    void *place = NULL;
     dir_fixture *f = calloc(1, sizeof *f);
     *state = f;
-    if (!f || wb_self_test(NULL) != WB_OK) return -1;
-    (void)snprintf(f->root, sizeof f->root, "/tmp/wb_trust_XXXXXX");
-    if (!mkdtemp(f->root)) return -1;
-    (void)snprintf(f->dir, sizeof f->dir, "%s/trust.d", f->root);
+    if (!f || folder_up(&place) != 0) return -1;
+    f->place = place;
+    f->dir = f->place->trust;
     return mkdir(f->dir, 0700);
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
 }
 
 static int down(void **state)
 {
     dir_fixture *f = *state;
-    int rc = nftw(f->root, remove_one, 8, /* NOLINT(concurrency-mt-unsafe): one thread */
-                  FTW_DEPTH | FTW_PHYS);
+    void *place = f->place;
     wb_trust_free(f->trust);
     free(f);
-    return rc;
+    return folder_down(&place);
 }
 
 static void put(dir_fixture *f, const char *name, const char *text)
 {
-    char path[256];
-    (void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
-    FILE *out = fopen(path, "we");
-    assert_non_null(out);
-    assert_true(fputs(text, out) >= 0);
-    assert_int_equal(fclose(out), 0);
-    assert_int_equal(chmod(path, 0644), 0);
+    folder_trust(f->place, name, text);
 }
 
 static void put_for(dir_fixture *f, const char *id, const char *text)
@@ -355,7 +337,7 @@ static void a_65th_key_is_not_added(void **state)
     assert_int_equal(keys_of(f, ID_A), WB_TRUST_KEYS_MAX);
 }
 
-static void an_added_key_is_believed_and_raises_the_sequence(void **state)
+static void an_added_key_is_believed_under_the_sequence_of_before(void **state)
 {
     dir_fixture *f = *state;
     wb_trust_key a = key_of(X_A), b = key_of(X_B);
@@ -364,18 +346,173 @@ static void an_added_key_is_believed_and_raises_the_sequence(void **state)
     assert_int_equal(rmdir(f->dir), 0); /* made when missing */
     assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_OK);
     reload(f);
-    assert_int_equal(wb_trust_find(f->trust, WB_S(ID_A))->sequence, 1);
+    assert_int_equal(wb_trust_find(f->trust, WB_S(ID_A))->sequence, 0);
     assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_ERR_REJECTED);
     assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &b, NULL), WB_OK);
     reload(f);
     const wb_trust_issuer *issuer = wb_trust_find(f->trust, WB_S(ID_A));
     assert_int_equal(issuer->n_keys, 2);
-    assert_int_equal(issuer->sequence, 2);
+    assert_int_equal(issuer->sequence, 0); /* so whatever the issuer publishes is newer */
     assert_int_equal(wb_trust_problems(f->trust), 0);
     const wb_trust_key *key = wb_trust_key_find(issuer, WB_S(KID_B));
     assert_true(key && key->nbf == 5 && key->exp == 9);
     key = wb_trust_key_find(issuer, WB_S(KID_A));
     assert_true(key && key->nbf == 0 && key->exp == UINT64_MAX);
+}
+
+static void a_known_key_added_again_gets_another_window(void **state)
+{
+    dir_fixture *f = *state;
+    wb_trust_key a = key_of(X_A);
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_OK);
+    a.exp = 9;
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_OK);
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_ERR_REJECTED);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    assert_int_equal(wb_trust_find(f->trust, WB_S(ID_A))->keys[0].exp, 9);
+}
+
+/* A trust file is the whole set: what it does not say any more is not believed any more. */
+static void a_published_set_replaces_the_one_before(void **state)
+{
+    dir_fixture *f = *state;
+    wb_trust_key a = key_of(X_A), b = key_of(X_B);
+    wb_ed25519_kid(a.x, a.kid);
+    wb_ed25519_kid(b.x, b.kid);
+    wb_trust_issuer issuer = {.id = WB_S(ID_A), .sequence = 5, .keys = &a, .n_keys = 1};
+    assert_int_equal(rmdir(f->dir), 0);
+    assert_int_equal(wb_trust_put(f->dir, &issuer, NULL), WB_OK);
+    issuer.keys = &b;
+    issuer.sequence = 4;
+    assert_int_equal(wb_trust_put(f->dir, &issuer, NULL), WB_ERR_REJECTED);
+    reload(f);
+    assert_non_null(wb_trust_key_find(wb_trust_find(f->trust, WB_S(ID_A)), WB_S(KID_A)));
+    issuer.sequence = 5;
+    assert_int_equal(wb_trust_put(f->dir, &issuer, NULL), WB_OK);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    assert_non_null(wb_trust_key_find(wb_trust_find(f->trust, WB_S(ID_A)), WB_S(KID_B)));
+    issuer.id = WB_S("a");
+    assert_int_equal(wb_trust_put(f->dir, &issuer, NULL), WB_ERR_MALFORMED);
+}
+
+static void removing_forgets_an_issuer_or_one_key(void **state)
+{
+    dir_fixture *f = *state;
+    wb_trust_key a = key_of(X_A), b = key_of(X_B);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(""), NULL), WB_ERR_NOT_FOUND);
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &a, NULL), WB_OK);
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &b, NULL), WB_OK);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(KID_A), NULL), WB_OK);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(KID_A), NULL), WB_ERR_NOT_FOUND);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(KID_B), NULL), WB_OK);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 0); /* refused, not unknown */
+    put_for(f, ID_A, "{ not even JSON");
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(""), NULL), WB_OK);
+    f->trust = (wb_trust_free(f->trust), NULL);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), SIZE_MAX);
+    assert_int_equal(wb_trust_problems(f->trust), 0);
+}
+
+static void an_issuer_in_a_bundle_is_its_owners_to_change(void **state)
+{
+    dir_fixture *f = *state;
+    wb_trust_key b = key_of(X_B);
+    wb_trust_issuer issuer = {.id = WB_S(ID_A), .sequence = 5};
+    wb_error err = {0};
+    put(f, "p.bundle.json", BUNDLE(ISSUER(ID_A, "", KEY(X_A, KID_A, ""))));
+    assert_int_equal(wb_trust_add(f->dir, WB_S(ID_A), &b, &err), WB_ERR_CONFIG);
+    assert_non_null(strstr(err.detail, "p.bundle.json"));
+    assert_int_equal(wb_trust_put(f->dir, &issuer, NULL), WB_ERR_CONFIG);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(""), NULL), WB_ERR_CONFIG);
+    assert_int_equal(wb_trust_remove(f->dir, WB_S(ID_A), WB_S(KID_A), NULL), WB_ERR_CONFIG);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    assert_string_equal(wb_trust_file_of(f->trust, WB_S(ID_A)), "p.bundle.json");
+    assert_null(wb_trust_file_of(f->trust, WB_S(ID_B)));
+}
+
+static void a_file_has_the_form_that_its_name_says(void **state)
+{
+    dir_fixture *f = *state;
+    put(f, "p.bundle.json", ISSUER(ID_A, "", KEY(X_A, KID_A, "")));
+    put_for(f, ID_B, BUNDLE(ISSUER(ID_B, "", KEY(X_B, KID_B, ""))));
+    put_for(f, ID_C, BUNDLE(""));
+    put(f, "none.bundle.json", BUNDLE(""));
+    reload(f);
+    assert_null(wb_trust_at(f->trust, 0));
+    assert_int_equal(wb_trust_problems(f->trust), 3);
+}
+
+static void what_is_written_is_read_again(void **state)
+{
+    dir_fixture *f = *state;
+    WB_AUTO_BUFFER text;
+    WB_AUTO(wb_trust) again = NULL;
+    wb_buffer_init(&text, WB_TRUST_FILE_MAX_BYTES);
+    put_for(f, ID_A,
+            ISSUER(ID_A, ",\"spiffe_sequence\":7",
+                   KEY(X_A, KID_A, ",\"wb_nbf\":5,\"wb_exp\":9") "," KEY(X_B, KID_B, "")));
+    reload(f);
+    const wb_trust_issuer *first = wb_trust_find(f->trust, WB_S(ID_A));
+    assert_int_equal(wb_trust_file_format(first, &text), WB_OK);
+    assert_int_equal(wb_trust_parse(wb_buffer_slice(&text), &again, NULL), WB_OK);
+    const wb_trust_issuer *second = wb_trust_find(again, WB_S(ID_A));
+    assert_int_equal(second->sequence, 7);
+    assert_int_equal(second->n_keys, 2);
+    assert_memory_equal(first->keys, second->keys, 2 * sizeof *first->keys);
+}
+
+/* A mounted ConfigMap: names that lead through ..data into a folder with a generation's files. */
+static void mount_generation(dir_fixture *f, const char *name, const char *text)
+{
+    char path[256], fresh[256], file[WB_TRUST_NAME_LEN + 1];
+    wb_trust_file_name(WB_S(ID_A), file);
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    assert_int_equal(mkdir(path, 0755), 0);
+    (void)snprintf(path, sizeof path, "%s/%s", name, file);
+    put(f, path, text);
+    (void)snprintf(fresh, sizeof fresh, "%s/..data_tmp", f->dir);
+    (void)snprintf(path, sizeof path, "%s/..data", f->dir);
+    assert_int_equal(symlink(name, fresh), 0);
+    assert_int_equal(rename(fresh, path), 0);
+    (void)snprintf(fresh, sizeof fresh, "..data/%s", file);
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, file);
+    (void)unlink(path);
+    assert_int_equal(symlink(fresh, path), 0);
+}
+
+static void a_mounted_directory_is_read_through_its_links(void **state)
+{
+    dir_fixture *f = *state;
+    mount_generation(f, "..2026_01_01", ISSUER(ID_A, "", KEY(X_A, KID_A, "")));
+    reload(f);
+    assert_int_equal(wb_trust_problems(f->trust), 0);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    mount_generation(f, "..2026_01_02",
+                     ISSUER(ID_A, "", KEY(X_A, KID_A, "") "," KEY(X_B, KID_B, "")));
+    reload(f);
+    assert_int_equal(wb_trust_problems(f->trust), 0);
+    assert_int_equal(keys_of(f, ID_A), 2);
+}
+
+static void a_link_out_of_the_directory_is_refused(void **state)
+{
+    dir_fixture *f = *state;
+    char elsewhere[256], path[256], name[WB_TRUST_NAME_LEN + 1];
+    wb_trust_file_name(WB_S(ID_A), name);
+    (void)snprintf(elsewhere, sizeof elsewhere, "%s/%s", f->place->root, name);
+    (void)snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    folder_write(elsewhere, ISSUER(ID_A, "", KEY(X_A, KID_A, "")), 0644);
+    assert_int_equal(symlink(elsewhere, path), 0);
+    reload(f);
+    assert_int_equal(keys_of(f, ID_A), SIZE_MAX);
+    assert_int_equal(wb_trust_problems(f->trust), 1);
 }
 
 int main(void)
@@ -395,7 +532,15 @@ int main(void)
         TEST(adding_refuses_what_loading_would),
         TEST(a_file_larger_than_64_kib_is_refused),
         TEST(a_65th_key_is_not_added),
-        TEST(an_added_key_is_believed_and_raises_the_sequence),
+        TEST(a_known_key_added_again_gets_another_window),
+        TEST(a_published_set_replaces_the_one_before),
+        TEST(removing_forgets_an_issuer_or_one_key),
+        TEST(an_issuer_in_a_bundle_is_its_owners_to_change),
+        TEST(a_file_has_the_form_that_its_name_says),
+        TEST(what_is_written_is_read_again),
+        TEST(a_mounted_directory_is_read_through_its_links),
+        TEST(a_link_out_of_the_directory_is_refused),
+        TEST(an_added_key_is_believed_under_the_sequence_of_before),
     };
     return cmocka_run_group_tests_name("trust", tests, NULL, NULL);
 }
