@@ -111,7 +111,12 @@ class Executor(AgentExecutor):
             await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
-def card_of(name: str, port: int, agent_id: str = "") -> AgentCard:
+def card_of(
+    name: str, port: int, agent_id: str = "", version: str = "1.0", grpc_port: int = 0
+) -> AgentCard:
+    places = [("JSONRPC", f"{port}/rpc"), ("HTTP+JSON", f"{port}/rest")]
+    if grpc_port:
+        places.append(("GRPC", str(grpc_port)))
     return AgentCard(
         name=name,
         description="does what it is told",
@@ -121,11 +126,11 @@ def card_of(name: str, port: int, agent_id: str = "") -> AgentCard:
         ),
         supported_interfaces=[
             AgentInterface(
-                url=f"http://127.0.0.1:{port}/{path}",
+                url=f"http://127.0.0.1:{place}",
                 protocol_binding=binding,
-                protocol_version="1.0",
+                protocol_version=version,
             )
-            for path, binding in (("rpc", "JSONRPC"), ("rest", "HTTP+JSON"))
+            for binding, place in places
         ],
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain"],
@@ -142,10 +147,14 @@ async def serving(
     handler_class: Any = DefaultRequestHandler,
     executor: AgentExecutor | None = None,
     wrap: Any = None,
+    version: str = "1.0",
+    grpc_port: int = 0,
 ) -> AsyncIterator[Executor]:
-    """An agent on `port`, guarded unless `wb` is None. `wrap` changes the SDK's handler first."""
+    """An agent on `port`, guarded unless `wb` is None. `wrap` changes the SDK's handler first.
+    `version`: of A2A, that its card names; `grpc_port`: serves gRPC there too."""
     executor = executor or Executor()
-    card = card_of("agent", port, agent_id)
+    old = version == "0.3"
+    card = card_of("agent", port, agent_id, version, grpc_port)
     handler = handler_class(executor, InMemoryTaskStore(), card)
     if wrap is not None:
         handler = wrap(handler)
@@ -154,31 +163,65 @@ async def serving(
     app = Starlette(
         routes=[
             *create_agent_card_routes(card),
-            *create_jsonrpc_routes(handler, "/rpc"),
-            *create_rest_routes(handler, path_prefix="/rest"),
+            *create_jsonrpc_routes(handler, "/rpc", enable_v0_3_compat=old),
+            *create_rest_routes(handler, path_prefix="/rest", enable_v0_3_compat=old),
         ]
     )
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
     running = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.005)
+    rpc_server = await _serve_grpc(handler, grpc_port, old) if grpc_port else None
     try:
         yield executor  # type: ignore[misc]
     finally:
+        if rpc_server is not None:
+            await rpc_server.stop(None)
         server.should_exit = server.force_exit = True
         await running
         if hasattr(handler, "aclose"):
             await handler.aclose()
 
 
+async def _serve_grpc(handler: Any, port: int, old: bool) -> Any:
+    import grpc
+
+    server = grpc.aio.server()
+    if old:
+        from a2a.compat.v0_3 import a2a_v0_3_pb2_grpc
+        from a2a.compat.v0_3.grpc_handler import CompatGrpcHandler
+
+        a2a_v0_3_pb2_grpc.add_A2AServiceServicer_to_server(CompatGrpcHandler(handler), server)
+    else:
+        from a2a.server.request_handlers import GrpcHandler
+        from a2a.types import a2a_pb2_grpc
+
+        a2a_pb2_grpc.add_A2AServiceServicer_to_server(GrpcHandler(handler), server)
+    assert server.add_insecure_port(f"127.0.0.1:{port}") == port
+    await server.start()
+    return server
+
+
+def grpc_channel(url: str) -> Any:
+    import grpc
+
+    return grpc.aio.insecure_channel(url.removeprefix("http://"))
+
+
 @contextlib.asynccontextmanager
 async def calling(
-    port: int, wb: waybill.Waybill | None, *, binding: str = "JSONRPC", **options: Any
+    port: int,
+    wb: waybill.Waybill | None,
+    *,
+    binding: str = "JSONRPC",
+    card: AgentCard | None = None,
+    **options: Any,
 ) -> AsyncIterator[Any]:
-    """A client of the agent on `port`, traced unless `wb` is None."""
+    """A client of the agent on `port`, traced unless `wb` is None. `card`: as known beforehand,
+    else it is fetched."""
     async with httpx.AsyncClient(timeout=10) as http:
         client = await create_client(
-            f"http://127.0.0.1:{port}",
+            card or f"http://127.0.0.1:{port}",
             ClientConfig(supported_protocol_bindings=[binding], httpx_client=http, **options),
         )
         yield waybill.a2a.traced(client, wb) if wb is not None else client

@@ -13,6 +13,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+# The client before the server: loaded the other way round, a2a-sdk 1.3.0's client factory takes 1.0
+# for every gRPC peer.
+with contextlib.suppress(ImportError):
+    import a2a.client  # noqa: F401
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "support"))
 
 import waybill_testkit as kit  # noqa: E402
@@ -106,11 +111,12 @@ class Store:
 
 
 class Agent:
-    """A sidecar, a client on it, and the port that the agent serves A2A on."""
+    """A sidecar, a client on it, and the ports that the agent serves A2A on: HTTP, gRPC."""
 
-    def __init__(self, sidecar: kit.Sidecar, port: int) -> None:
+    def __init__(self, sidecar: kit.Sidecar, port: int, grpc_port: int) -> None:
         self.sidecar = sidecar
         self.port = port
+        self.grpc_port = grpc_port
         self.wb = waybill.Waybill(socket=sidecar.socket, name=sidecar.name)
 
     @property
@@ -124,12 +130,13 @@ class Company:
     def __init__(self, base: pathlib.Path, extra: str = "") -> None:
         agents = pytest.importorskip("agents")  # needs PyNaCl for the public keys
         program("waybilld")
-        ports = {name: kit.free_port() for name in "abc"}
+        ports = {name: (kit.free_port(), kit.free_port()) for name in "abc"}
         sidecars = {}
         for name in ports:
             peers = "".join(
-                f"  - {{id: spiffe://example.org/{other}, origins: ['http://127.0.0.1:{port}']}}\n"
-                for other, port in ports.items()
+                f"  - {{id: spiffe://example.org/{other},"
+                f" origins: {[f'http://127.0.0.1:{port}' for port in theirs]}}}\n"
+                for other, theirs in ports.items()
                 if other != name
             )
             sidecars[name] = kit.Sidecar(
@@ -146,7 +153,7 @@ class Company:
                     key = agents.public_key(sidecars[other])
                     agents.trust(sidecar, f"spiffe://example.org/{other}", key)
             sidecar.start()
-        self.a, self.b, self.c = (Agent(sidecars[name], ports[name]) for name in "abc")
+        self.a, self.b, self.c = (Agent(sidecars[name], *ports[name]) for name in "abc")
         self.store = Store(sidecars["a"].store)
 
     def close(self) -> None:

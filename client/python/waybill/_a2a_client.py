@@ -260,9 +260,8 @@ class TracedClient(Client):
         """Open the delegation of a message that is about to leave; None: it goes untraced."""
         message = args.input.message
         salt, body = _context.new_id(digest.SALT_LEN), b""
-        if not _speaks_0_3(self._client):
-            with contextlib.suppress(digest.DigestError):
-                body = digest.body_digest(salt, message.parts)
+        with contextlib.suppress(digest.DigestError):
+            body = digest.body_digest(salt, message.parts, _dialect(self._client))
         try:
             return await self.waybill.adelegate(
                 target_of(args.agent_card, _url_in_use(self._client)),
@@ -487,9 +486,9 @@ def _url_in_use(client: Client) -> str:
     return str(getattr(_transport(client), "url", ""))
 
 
-def _speaks_0_3(client: Client) -> bool:
-    """Towards a 0.3 peer the digest has other forms, which this version does not make."""
-    return ".compat.v0_3." in type(_transport(client)).__module__
+def _dialect(client: Client) -> str:
+    """Of the peer. The SDK has transports of their own for 0.3."""
+    return "0.3" if ".compat.v0_3." in type(_transport(client)).__module__ else "1.0"
 
 
 def _is_answer(error: BaseException) -> bool:

@@ -3,13 +3,15 @@
 
     JSON-RPC   error {code -32600, message "refused by Waybill", data [ErrorInfo]}
     HTTP+JSON  401 UNAUTHENTICATED and the like, details [ErrorInfo], WWW-Authenticate: Waybill
+    gRPC       google.rpc.Status of the same status name, details [ErrorInfo]
     ErrorInfo  reason WAYBILL_<CLASS>, domain w3id.org/waybill, metadata {ref}
 
 a2a-sdk 1.x makes errors out of the *exact* class of the exception, by tables (which may be added
 to) and by `build_error_details`, which writes its own domain into every ErrorInfo and has no hook.
 So there is one exception class per wire class, entered in the tables, and `build_error_details` is
 wrapped where the SDK looks it up: for our classes it answers our details, for all else it is the
-SDK's. HTTP's challenge header needs the same at `_create_error_response`.
+SDK's. HTTP's challenge header needs the same at `_create_error_response`, and gRPC, whose handlers
+build their status in `abort_context`, the same there.
 
 The tables are also read backwards, code to class, when the SDK's client transports are imported; so
 those are imported before ours is entered, or a client would make our class of every -32600.
@@ -99,6 +101,46 @@ def _challenge(original: Callable[[Exception], Any]) -> Callable[[Exception], An
     return create_error_response
 
 
+def _abort(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def abort_context(self: Any, error: Any, context: Any) -> None:
+        if not isinstance(error, RefusedByWaybill):
+            await original(self, error, context)
+            return
+        status = _grpc_status(error)
+        context.set_trailing_metadata(
+            (*(context.trailing_metadata() or ()), *status.trailing_metadata)
+        )
+        await context.abort(status.code, status.details)
+
+    return abort_context
+
+
+def _grpc_status(error: RefusedByWaybill) -> Any:
+    from a2a.utils.grpc_status import status_to_grpc
+    from google.protobuf import any_pb2
+    from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+    said = error.details[0]
+    info, packed = error_details_pb2.ErrorInfo(), any_pb2.Any()
+    info.reason, info.domain = said["reason"], said["domain"]
+    info.metadata.update(said["metadata"])
+    packed.Pack(info)
+    code = code_pb2.Code.Value(_HTTP[error.wire_class][1])
+    return status_to_grpc(status_pb2.Status(code=code, message=MESSAGE, details=[packed]))
+
+
+def _install_grpc() -> None:
+    """Where grpcio is there; both handlers, of 1.0 and of 0.3."""
+    for module, name in (
+        ("a2a.server.request_handlers.grpc_handler", "GrpcHandler"),
+        ("a2a.compat.v0_3.grpc_handler", "CompatGrpcHandler"),
+    ):
+        with contextlib.suppress(ImportError, AttributeError):
+            handler: Any = getattr(importlib.import_module(module), name)
+            handler.abort_context = _abort(handler.abort_context)
+
+
 @functools.cache
 def install() -> None:
     """Teach the SDK our errors; once."""
@@ -116,3 +158,4 @@ def install() -> None:
     http_errors: Any = error_handlers
     if hasattr(http_errors, "_create_error_response"):
         http_errors._create_error_response = _challenge(http_errors._create_error_response)
+    _install_grpc()

@@ -15,6 +15,10 @@ Both sides of a hop must come to the same bytes although protobuf, two JSON dial
 programming languages lie between them; so it hashes meaning, not wire bytes. RFC 8785 (JCS) is
 implemented here: member names in order of their UTF-16 units, ES6 number format, the short escapes.
 
+A2A 0.3 writes no file name and no media type beside text and data, so towards a peer that speaks it
+both count as absent there (`dialect="0.3"`). The message in hand is of 1.0 all the same: the SDK
+translates it on its way out, and what arrives back into 1.0.
+
 A part of which that cannot be said (bad base64; in `data` a repeated name, an unpaired surrogate, a
 number beyond doubles) has no digest: `DigestError`.
 """
@@ -34,6 +38,7 @@ SALT_LEN = 16
 DIGEST_LEN = 32
 _DOMAIN = b"waybill-bdg-v1\0"
 _KINDS = {"text": 1, "raw": 2, "url": 3, "data": 4}
+_BARE_IN = {"1.0": (), "0.3": ("text", "data")}  # no file name, no media type in that dialect
 
 _ESCAPES = {
     '"': '\\"',
@@ -187,8 +192,9 @@ def _base64(text: Any) -> bytes:
         raise DigestError(f"bad base64: {error}") from None
 
 
-def part_from_json(part: Mapping[str, Any]) -> bytes:
-    """The hashed bytes of a part of A2A 1.0's JSON, as parsed by `parse_json` or `json.loads`."""
+def part_from_json(part: Mapping[str, Any], dialect: str = "1.0") -> bytes:
+    """The hashed bytes of a part of A2A 1.0's JSON, as parsed by `parse_json` or `json.loads`, when
+    it travels in `dialect`."""
     if not isinstance(part, Mapping):
         raise DigestError("a part is no object")
     # In ProtoJSON null means absent, but `data` holds any value, null too.
@@ -202,12 +208,15 @@ def part_from_json(part: Mapping[str, Any]) -> bytes:
         content = _base64(part["raw"])
     else:
         content = _utf8(part[name])
+    if name in _BARE_IN[dialect]:
+        return _entry(_KINDS[name], content)
     media_type = part.get("mediaType", part.get("media_type"))
     return _entry(_KINDS[name], content, part.get("filename") or "", media_type or "")
 
 
-def part_from_proto(part: Any) -> bytes:
-    """The hashed bytes of an a2a-sdk 1.x `Part`, which is a protobuf message."""
+def part_from_proto(part: Any, dialect: str = "1.0") -> bytes:
+    """The hashed bytes of an a2a-sdk 1.x `Part`, which is a protobuf message, when it travels in
+    `dialect`."""
     name = part.WhichOneof("content")
     if name is None:
         from google.protobuf import json_format  # a2a-sdk brings it
@@ -220,6 +229,8 @@ def part_from_proto(part: Any) -> bytes:
         content = bytes(value)
     else:
         content = _utf8(value)
+    if name in _BARE_IN[dialect]:
+        return _entry(_KINDS[name], content)
     return _entry(_KINDS[name], content, part.filename, part.media_type)
 
 
@@ -238,23 +249,25 @@ def struct_value(value: Any) -> Any:
 # -- the digest ----------------------------------------------------------------------------------
 
 
-def hashed_bytes(salt: bytes, parts: Iterable[Any]) -> bytes:
-    """What `body_digest` hashes. `parts`: JSON dicts of A2A 1.0, or a2a-sdk 1.x Parts, or a mix."""
+def hashed_bytes(salt: bytes, parts: Iterable[Any], dialect: str = "1.0") -> bytes:
+    """What `body_digest` hashes. `parts`: JSON dicts of A2A 1.0, or a2a-sdk 1.x Parts, or a mix.
+    `dialect`: "1.0" or "0.3", in which they travel or travelled."""
     if len(salt) != SALT_LEN:
         raise DigestError(f"a salt of {len(salt)} bytes")
     hashed = [_DOMAIN, salt]
     for part in parts:
         try:
             from_proto = hasattr(part, "WhichOneof")
-            hashed.append(part_from_proto(part) if from_proto else part_from_json(part))
+            entry = part_from_proto if from_proto else part_from_json
+            hashed.append(entry(part, dialect))
         except RecursionError:
             raise DigestError("nested too deep") from None
     return b"".join(hashed)
 
 
-def body_digest(salt: bytes, parts: Iterable[Any]) -> bytes:
+def body_digest(salt: bytes, parts: Iterable[Any], dialect: str = "1.0") -> bytes:
     """The 32 bytes of `bdg`. Raises DigestError."""
-    return hashlib.sha256(hashed_bytes(salt, parts)).digest()
+    return hashlib.sha256(hashed_bytes(salt, parts, dialect)).digest()
 
 
 def b64url(data: bytes) -> str:
