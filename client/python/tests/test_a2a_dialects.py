@@ -132,6 +132,7 @@ def test_every_kind_of_part_keeps_its_digest(
     for name, message_id in sent.items():
         row = company.store.one("SELECT * FROM acceptances WHERE message_id = ?", message_id)
         assert (row["verdict"], row["code"]) == ("continue", None), name
+        assert row["peer"] == "127.0.0.1"
         opened = company.store.one("SELECT * FROM delegations WHERE message_id = ?", message_id)
         assert opened["body_digest"] == row["body_digest"], name
 

@@ -60,7 +60,7 @@ from a2a.types.a2a_pb2 import (
 )
 from a2a.utils.errors import InternalError
 
-from waybill import _a2a_errors, _a2a_headers, _context, spans
+from waybill import _a2a_errors, _a2a_request, _context, spans
 from waybill._a2a_message import TERMINAL, body_digest, state_name, take_carrier
 from waybill.client import Waybill
 from waybill.errors import Refused, WaybillError
@@ -156,7 +156,7 @@ class GuardedHandler(RequestHandler):
         self._open: OrderedDict[str, _Work] = OrderedDict()
         self._armed = self._wrap_executor()
         _a2a_errors.install()
-        _a2a_headers.install()
+        _a2a_request.install()
 
     def __getattr__(self, name: str) -> Any:
         if name == "_handler":
@@ -229,13 +229,13 @@ class GuardedHandler(RequestHandler):
         try:
             acceptance = await self.waybill.aaccept(
                 carrier=carrier.text,
-                headers=_a2a_headers.of(context),
+                headers=_a2a_request.headers_of(context),
                 method=method,
                 message_id=message.message_id,
                 context_id=message.context_id,
                 task_id=message.task_id,
                 body_digest=body_digest(message, carrier.salt),
-                peer=context.user.user_name if context.user.is_authenticated else "",
+                peer=_a2a_request.peer_of(context),
             )
         except Refused as refused:
             _logger.warning(
