@@ -3,6 +3,8 @@
  * claim any name. So configuration decides, and a card speaks for its own https origin only. */
 #include "a2a/target.h"
 
+#include "propagation/token.h"
+
 #include <stdio.h>
 
 static char lower(uint8_t c) { return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c); }
@@ -73,6 +75,37 @@ wb_slice wb_peer_of_origin(const wb_peer *peers, size_t n_peers, wb_slice origin
         for (size_t j = 0; j < peers[i].n_origins; j++)
             if (wb_slice_eq(peers[i].origins[j], origin)) return peers[i].id;
     return WB_S("");
+}
+
+/* The host of an origin, without scheme, port and the brackets of an address. */
+static wb_slice host_of(wb_slice origin)
+{
+    bool https = false;
+    size_t at = 0;
+    if (!read_scheme(origin, &https, &at)) return WB_S("");
+    wb_slice rest = {origin.ptr + at, origin.len - at};
+    rest.len = host_len((const char *)rest.ptr, rest.len);
+    bool brackets = rest.len > 2 && rest.ptr[0] == '[';
+    return brackets ? (wb_slice){rest.ptr + 1, rest.len - 2} : rest;
+}
+
+static bool is_on_host(const wb_peer *peer, wb_slice host)
+{
+    for (size_t i = 0; i < peer->n_origins; i++)
+        if (wb_slice_eq(host_of(peer->origins[i]), host)) return true;
+    return false;
+}
+
+wb_slice wb_peer_of_sender(const wb_peer *peers, size_t n_peers, wb_slice sender)
+{
+    wb_slice found = WB_S("");
+    if (sender.len == 0 || wb_agent_id_ok(sender)) return sender;
+    for (size_t i = 0; i < n_peers; i++) {
+        if (!is_on_host(&peers[i], sender)) continue;
+        if (found.len > 0) return WB_S("");
+        found = peers[i].id;
+    }
+    return found;
 }
 
 wb_status wb_target_audience(const wb_peer *peers, size_t n_peers, const wb_target *target,

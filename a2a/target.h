@@ -35,7 +35,12 @@ typedef struct wb_target {
 WB_MUST_USE wb_status wb_target_audience(const wb_peer *peers, size_t n_peers,
                                          const wb_target *target, wb_slice *out, const char **why);
 
-/** The peer's agent id for an address such as "http://10.0.0.7:9001"; empty if there is none. */
+/** The peer's agent id for an origin such as "http://10.0.0.7:9001"; empty if there is none. */
 wb_slice wb_peer_of_origin(const wb_peer *peers, size_t n_peers, wb_slice origin);
+
+/** Which agent sent a message, as far as the transport tells (TOKENS section 10): `sender` itself where
+ *  it is an agent id, that is a name which the transport authenticated; else the one peer that has an
+ *  origin on that host ("10.0.0.7", "::1"). Empty: nobody known, or several peers on one host. */
+wb_slice wb_peer_of_sender(const wb_peer *peers, size_t n_peers, wb_slice sender);
 
 #endif

@@ -99,7 +99,7 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
         .trust = world->trust,
         .revoked = world->revoked,
         .policies = &config->policies,
-        .peer_id = wb_peer_of_origin(config->peers, config->n_peers, wb_slice_str(in->peer)),
+        .peer_id = wb_peer_of_sender(config->peers, config->n_peers, wb_slice_str(in->peer)),
         .message = facts_of(in, a)};
     wb_status status =
         wb_carrier_parse(wb_slice_str(in->carrier), r->arena, &carrier, &input.carrier);

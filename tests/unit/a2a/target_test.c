@@ -93,6 +93,36 @@ static void a_card_speaks_for_its_own_https_origin_only(void **state)
     }
 }
 
+static void a_sender_is_known_by_its_name_or_by_a_host_of_its_own(void **state)
+{
+    static const wb_slice at_b[] = {{(const uint8_t *)"http://10.0.0.7:9001", 20},
+                                    {(const uint8_t *)"http://[fd00::7]:9001", 21}};
+    static const wb_slice at_c[] = {{(const uint8_t *)"https://c.example", 17},
+                                    {(const uint8_t *)"http://10.0.0.8", 15}};
+    static const wb_slice at_d[] = {{(const uint8_t *)"http://10.0.0.8:9002", 20}};
+    const wb_peer known[] = {{WB_S("spiffe://example.org/b"), at_b, 2},
+                             {WB_S("spiffe://example.org/c"), at_c, 2},
+                             {WB_S("spiffe://example.org/d"), at_d, 1}};
+    static const struct {
+        const char *sender, *id;
+    } cases[] = {
+        {"", ""},
+        {"10.0.0.9", ""},
+        {"10.0.0", ""},
+        {"10.0.0.8", ""}, /* two peers are there */
+        {"alice", ""},
+        {"spiffe://EXAMPLE.org/b", ""}, /* no id */
+        {"10.0.0.7", "spiffe://example.org/b"},
+        {"fd00::7", "spiffe://example.org/b"},
+        {"c.example", "spiffe://example.org/c"},
+        {"spiffe://example.org/x", "spiffe://example.org/x"}, /* authenticated */
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++)
+        assert_true(wb_slice_eq(wb_peer_of_sender(known, 3, wb_slice_str(cases[i].sender)),
+                                wb_slice_str(cases[i].id)));
+}
+
 static void task_states_map_to_delegation_states(void **state)
 {
     (void)state;
@@ -115,6 +145,7 @@ int main(void)
         cmocka_unit_test(an_origin_of_any_length_stays_in_its_room),
         cmocka_unit_test(configuration_decides_before_the_card),
         cmocka_unit_test(a_card_speaks_for_its_own_https_origin_only),
+        cmocka_unit_test(a_sender_is_known_by_its_name_or_by_a_host_of_its_own),
         cmocka_unit_test(task_states_map_to_delegation_states),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
