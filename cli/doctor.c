@@ -1,46 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `doctor`: each check is one function that looks at one thing and says ok, warn or fail with what to
  * do about it. It runs without a sidecar too, and changes nothing. */
-#include "cli/output.h"
-#include "cli/probe.h"
-#include "propagation/keyring.h"
-#include "propagation/trust.h"
+#include "cli/doctor.h"
+#include "cli/ask.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/time.h>
 #include <sys/timex.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum {
     ARENA_BYTES = 8 * 1024 * 1024,
     LAG_WARN_MS = 60000,
+    SOCKET_MS = 2000,
 };
 static const uint64_t DISK_FAIL_BYTES = 128ULL << 20, DISK_WARN_BYTES = 1ULL << 30;
 static const wb_time_ns YEAR_2025_NS = 1735689600 * WB_NS_PER_S;
 static const wb_time_ns YEAR_2100_NS = 4102444800 * WB_NS_PER_S;
 
-typedef enum finding { OK, WARN, FAIL } finding;
-
-typedef struct doctor {
-    const wb_cli *cli;
-    wb_probe probe;
-    wb_json_out json;
-    unsigned found[3];
-} doctor;
-
 /* ---- saying --------------------------------------------------------------------------------- */
 
-static void say(doctor *d, finding f, const char *check, const char *todo, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
-
-static void say(doctor *d, finding f, const char *check, const char *todo, const char *fmt, ...)
+void wb_doctor_say(wb_doctor *d, wb_finding f, const char *check, const char *todo, const char *fmt,
+                   ...)
 {
     static const char *const names[] = {"ok", "warn", "fail"};
     static const wb_color colors[] = {WB_COLOR_GOOD, WB_COLOR_WARN, WB_COLOR_BAD};
@@ -55,14 +40,14 @@ static void say(doctor *d, finding f, const char *check, const char *todo, const
         wb_json_text(&d->json, "check", wb_slice_str(check));
         wb_json_text(&d->json, "result", wb_slice_str(names[f]));
         wb_json_text(&d->json, "detail", wb_slice_str(detail));
-        wb_json_text_or_null(&d->json, "todo", wb_slice_str(f == OK ? NULL : todo));
+        wb_json_text_or_null(&d->json, "todo", wb_slice_str(f == WB_FINDING_OK ? NULL : todo));
         wb_json_close(&d->json, '}');
         return;
     }
     (void)printf("%s%-5s%s %-10s ", wb_color_code(d->cli, colors[f]), names[f],
                  wb_color_code(d->cli, WB_COLOR_NONE), check);
     wb_print_safe(stdout, wb_slice_str(detail));
-    if (f != OK && todo) {
+    if (f != WB_FINDING_OK && todo) {
         (void)fputs("; ", stdout);
         wb_print_safe(stdout, wb_slice_str(todo));
     }
@@ -72,140 +57,90 @@ static void say(doctor *d, finding f, const char *check, const char *todo, const
 /* ---- files ---------------------------------------------------------------------------------- */
 
 /* Is it a directory of ours that others cannot write to? `is_secret`: nor read. */
-static void check_dir(doctor *d, const char *check, const char *path, bool is_secret)
+static void check_dir(wb_doctor *d, const char *check, const char *path, bool is_secret)
 {
     struct stat st;
     mode_t refused = is_secret ? 0077 : 0027; /* a group may be let in to the socket: 0750 */
     if (stat(path, &st) != 0) {
-        say(d, errno == ENOENT ? WARN : FAIL, check, "a sidecar makes it when it starts", "%s: %s",
-            path, strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+        wb_doctor_say(d, errno == ENOENT ? WB_FINDING_WARN : WB_FINDING_FAIL, check,
+                      "a sidecar makes it when it starts", "%s: %s", path,
+                      strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
         return;
     }
     if (!S_ISDIR(st.st_mode))
-        say(d, FAIL, check, "move it away", "%s is no directory", path);
+        wb_doctor_say(d, WB_FINDING_FAIL, check, "move it away", "%s is no directory", path);
     else if (st.st_uid != geteuid() && geteuid() != 0)
-        say(d, FAIL, check, "run as its owner, or fix the owner",
-            "%s belongs to uid %u, this is %u", path, st.st_uid, geteuid());
+        wb_doctor_say(d, WB_FINDING_FAIL, check, "run as its owner, or fix the owner",
+                      "%s belongs to uid %u, this is %u", path, st.st_uid, geteuid());
     else if (st.st_mode & refused)
-        say(d, FAIL, check, is_secret ? "chmod 0700" : "chmod 0750 or less",
-            "%s has mode %04o: others can get in", path, st.st_mode & 07777U);
+        wb_doctor_say(d, WB_FINDING_FAIL, check, is_secret ? "chmod 0700" : "chmod 0750 or less",
+                      "%s has mode %04o: others can get in", path, st.st_mode & 07777U);
     else
-        say(d, OK, check, NULL, "%s, mode %04o", path, st.st_mode & 07777U);
+        wb_doctor_say(d, WB_FINDING_OK, check, NULL, "%s, mode %04o", path, st.st_mode & 07777U);
 }
 
-/* nng's whole handshake as a REQ peer, since nng 1.5.2 takes one that leaves before its end badly. */
 static bool socket_answers(const char *path)
 {
-    static const uint8_t hello[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
-    static const uint8_t wanted[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
-    const struct timeval timeout = {.tv_sec = 2};
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    uint8_t answer[8];
-    size_t len = strlen(path);
-    if (len >= sizeof address.sun_path) return false;
-    memcpy(address.sun_path, path, len);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return false;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
-                     sizeof timeout); /* else it waits longer */
-    bool answers = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-                   send(fd, hello, sizeof hello, MSG_NOSIGNAL) == (ssize_t)sizeof hello &&
-                   recv(fd, answer, sizeof answer, MSG_WAITALL) == (ssize_t)sizeof answer &&
-                   memcmp(answer, wanted, sizeof wanted) == 0;
+    int fd = -1;
+    if (wb_ask_open(path, SOCKET_MS, &fd, NULL) != WB_OK) return false;
     (void)close(fd);
-    return answers;
+    return true;
 }
 
-static void check_socket(doctor *d)
+static void check_socket(wb_doctor *d)
 {
     const char *path = d->cli->paths.socket;
     struct stat st;
     if (stat(path, &st) != 0)
-        say(d, d->probe.result == WB_PROBE_ANSWERS ? FAIL : WARN, "socket",
-            "start the sidecar, or set WAYBILL_SOCKET alike for it and for this command",
-            "%s is not there", path);
+        wb_doctor_say(d, d->probe.result == WB_PROBE_ANSWERS ? WB_FINDING_FAIL : WB_FINDING_WARN,
+                      "socket",
+                      "start the sidecar, or set WAYBILL_SOCKET alike for it and for this command",
+                      "%s is not there", path);
     else if (!S_ISSOCK(st.st_mode))
-        say(d, FAIL, "socket", "remove it and restart the sidecar", "%s is no socket", path);
+        wb_doctor_say(d, WB_FINDING_FAIL, "socket", "remove it and restart the sidecar",
+                      "%s is no socket", path);
     else if (st.st_mode & 0007)
-        say(d, FAIL, "socket", "chmod 0600", "%s has mode %04o: anybody can send", path,
-            st.st_mode & 07777U);
+        wb_doctor_say(d, WB_FINDING_FAIL, "socket", "chmod 0600",
+                      "%s has mode %04o: anybody can send", path, st.st_mode & 07777U);
     else if (!socket_answers(path))
-        say(d, d->probe.result == WB_PROBE_ANSWERS ? FAIL : WARN, "socket", "start the sidecar",
-            "%s: no sidecar answers", path);
+        wb_doctor_say(d, d->probe.result == WB_PROBE_ANSWERS ? WB_FINDING_FAIL : WB_FINDING_WARN,
+                      "socket", "start the sidecar", "%s: no sidecar answers", path);
     else
-        say(d, OK, "socket", NULL, "%s, mode %04o", path, st.st_mode & 07777U);
+        wb_doctor_say(d, WB_FINDING_OK, "socket", NULL, "%s, mode %04o", path, st.st_mode & 07777U);
 }
 
-static void check_disk(doctor *d, const char *path)
+static void check_disk(wb_doctor *d, const char *path)
 {
     struct statvfs fs;
     if (statvfs(path, &fs) != 0) return; /* the directory's own check has said it */
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    finding f = free_bytes < DISK_FAIL_BYTES ? FAIL : free_bytes < DISK_WARN_BYTES ? WARN : OK;
-    say(d, f, "disk", "make room, or lower journal.limit_bytes", "%llu MiB free for %s",
-        (unsigned long long)(free_bytes >> 20), path);
+    wb_finding f = free_bytes < DISK_FAIL_BYTES   ? WB_FINDING_FAIL
+                   : free_bytes < DISK_WARN_BYTES ? WB_FINDING_WARN
+                                                  : WB_FINDING_OK;
+    wb_doctor_say(d, f, "disk", "make room, or lower journal.limit_bytes", "%llu MiB free for %s",
+                  (unsigned long long)(free_bytes >> 20), path);
 }
 
-/* ---- keys and trust ------------------------------------------------------------------------- */
+/* ---- clock, store, sidecar ------------------------------------------------------------------- */
 
-static void check_key(doctor *d)
-{
-    WB_AUTO(wb_key_ring) ring = NULL;
-    wb_error err = {0};
-    wb_status status = wb_self_test(&err);
-    if (status != WB_OK) {
-        say(d, FAIL, "crypto", "use the libsodium that Debian ships", "%s", err.detail);
-        return;
-    }
-    status = wb_key_ring_open(d->cli->paths.keys_dir, &ring, &err);
-    if (status == WB_ERR_NOT_FOUND)
-        say(d, WARN, "key", "waybill key new, or start the sidecar", "no key in %s",
-            d->cli->paths.keys_dir);
-    else if (status != WB_OK)
-        say(d, FAIL, "key", "fix owner and mode (0600 in 0700), or make a new one", "%s",
-            err.detail);
-    else
-        say(d, OK, "key", NULL, "%s", wb_key_ring_kid(ring));
-}
-
-static void check_trust(doctor *d)
-{
-    WB_AUTO(wb_trust) trust = NULL;
-    wb_error err = {0};
-    size_t issuers = 0;
-    if (wb_trust_load(d->cli->paths.trust_dir, NULL, &trust, &err) != WB_OK) {
-        say(d, FAIL, "trust", "chmod 0700, and look at the files", "%s", err.detail);
-        return;
-    }
-    for (size_t i = 0; wb_trust_problem_at(trust, i); i++) {
-        const wb_trust_problem *problem = wb_trust_problem_at(trust, i);
-        say(d, FAIL, "trust", "repair or remove it", "%s: %s", problem->file, problem->reason);
-    }
-    while (wb_trust_at(trust, issuers)) issuers++;
-    if (issuers == 0)
-        say(d, WARN, "trust", "waybill trust add --id AGENT_ID KEY, for each peer",
-            "no issuer in %s: every delegation to this agent is an unverified LINK",
-            d->cli->paths.trust_dir);
-    else
-        say(d, OK, "trust", NULL, "%zu issuers in %s", issuers, d->cli->paths.trust_dir);
-}
-
-static void check_clock(doctor *d)
+static void check_clock(wb_doctor *d)
 {
     struct timex state = {0};
     wb_time_ns now = wb_now(d->cli->clock);
     if (now < YEAR_2025_NS || now > YEAR_2100_NS)
-        say(d, FAIL, "clock", "set it: tokens live for minutes", "the wall clock is far off");
+        wb_doctor_say(d, WB_FINDING_FAIL, "clock", "set it: tokens live for minutes",
+                      "the wall clock is far off");
     else if (adjtimex(&state) == TIME_ERROR)
-        say(d, WARN, "clock", "run an NTP client; tokens allow 60 s of difference",
-            "the kernel says that the clock is not synchronised");
+        wb_doctor_say(d, WB_FINDING_WARN, "clock",
+                      "run an NTP client; tokens allow 60 s of difference",
+                      "the kernel says that the clock is not synchronised");
     else
-        say(d, OK, "clock", NULL, "synchronised");
+        wb_doctor_say(d, WB_FINDING_OK, "clock", NULL, "synchronised");
 }
 
 /* ---- store ---------------------------------------------------------------------------------- */
 
-static void check_store(doctor *d)
+static void check_store(wb_doctor *d)
 {
     const char *path = d->cli->paths.store;
     WB_AUTO(wb_store) store = NULL;
@@ -213,23 +148,24 @@ static void check_store(doctor *d)
     struct stat st;
     wb_status status = wb_store_open(path, &store, &err);
     if (status == WB_ERR_NOT_FOUND)
-        say(d, WARN, "store", "a sidecar makes it when it first delivers", "%s is not there yet",
-            path);
+        wb_doctor_say(d, WB_FINDING_WARN, "store", "a sidecar makes it when it first delivers",
+                      "%s is not there yet", path);
     else if (status != WB_OK)
-        say(d, FAIL, "store", "nothing is lost meanwhile: the journal keeps it", "%s", err.detail);
+        wb_doctor_say(d, WB_FINDING_FAIL, "store",
+                      "nothing is lost meanwhile: the journal keeps it", "%s", err.detail);
     else if (access(path, W_OK) != 0)
-        say(d, FAIL, "store", "fix its owner: the sidecar must write to it", "%s is not writable",
-            path);
+        wb_doctor_say(d, WB_FINDING_FAIL, "store", "fix its owner: the sidecar must write to it",
+                      "%s is not writable", path);
     else if (stat(path, &st) == 0 && st.st_mode & 0007)
-        say(d, WARN, "store", "chmod 0600", "%s has mode %04o: anybody can read it", path,
-            st.st_mode & 07777U);
+        wb_doctor_say(d, WB_FINDING_WARN, "store", "chmod 0600",
+                      "%s has mode %04o: anybody can read it", path, st.st_mode & 07777U);
     else
-        say(d, OK, "store", NULL, "%s", path);
+        wb_doctor_say(d, WB_FINDING_OK, "store", NULL, "%s", path);
 }
 
 /* ---- the running sidecar -------------------------------------------------------------------- */
 
-static void check_exporters(doctor *d)
+static void check_exporters(wb_doctor *d)
 {
     const wb_json *exporters = wb_report_object(d->probe.report, "exporters");
     for (const wb_json *e = exporters ? exporters->first : NULL; e; e = e->next) {
@@ -237,82 +173,89 @@ static void check_exporters(doctor *d)
         unsigned long long lag_ms = wb_report_number(e, "lag_ms");
         unsigned long long parked = wb_report_number(e, "parked_records");
         if (wb_slice_eq(wb_report_text(e, "state"), WB_S("backoff")))
-            say(d, FAIL, "exporter", "records wait in the journal until it answers", "%.*s: %.*s",
-                WB_SLICE_ARG(name), WB_SLICE_ARG(error));
+            wb_doctor_say(d, WB_FINDING_FAIL, "exporter",
+                          "records wait in the journal until it answers", "%.*s: %.*s",
+                          WB_SLICE_ARG(name), WB_SLICE_ARG(error));
         else if (parked > 0)
-            say(d, WARN, "exporter", "look into STATE_DIR/parked",
-                "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name), parked);
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter", "look into STATE_DIR/parked",
+                          "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name),
+                          parked);
         else if (lag_ms > LAG_WARN_MS)
-            say(d, WARN, "exporter", "it may be too slow for this load", "%.*s: %llu ms behind",
-                WB_SLICE_ARG(name), lag_ms);
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter", "it may be too slow for this load",
+                          "%.*s: %llu ms behind", WB_SLICE_ARG(name), lag_ms);
         else
-            say(d, OK, "exporter", NULL, "%.*s: %llu ms behind", WB_SLICE_ARG(name), lag_ms);
+            wb_doctor_say(d, WB_FINDING_OK, "exporter", NULL, "%.*s: %llu ms behind",
+                          WB_SLICE_ARG(name), lag_ms);
     }
 }
 
-static void check_journal(doctor *d)
+static void check_journal(wb_doctor *d)
 {
     const wb_json *journal = wb_report_object(d->probe.report, "journal");
     unsigned long long lost = wb_report_number(journal, "lost_frames");
     unsigned long long used = wb_report_number(journal, "used_bytes");
     unsigned long long limit = wb_report_number(journal, "limit_bytes");
     if (wb_report_bool(journal, "failed"))
-        say(d, FAIL, "journal", "look at the disk; nothing is accepted until it writes again",
-            "its disk fails");
+        wb_doctor_say(d, WB_FINDING_FAIL, "journal",
+                      "look at the disk; nothing is accepted until it writes again",
+                      "its disk fails");
     else if (lost > 0)
-        say(d, WARN, "journal", "look at the disk and at the log of the start",
-            "%llu frames were lost before the last start", lost);
+        wb_doctor_say(d, WB_FINDING_WARN, "journal", "look at the disk and at the log of the start",
+                      "%llu frames were lost before the last start", lost);
     else if (limit > 0 && used > limit / 10 * 9)
-        say(d, WARN, "journal", "an exporter must catch up, or journal.limit_bytes must grow",
-            "%llu of %llu bytes used", used, limit);
+        wb_doctor_say(d, WB_FINDING_WARN, "journal",
+                      "an exporter must catch up, or journal.limit_bytes must grow",
+                      "%llu of %llu bytes used", used, limit);
     else
-        say(d, OK, "journal", NULL, "%llu of %llu bytes used", used, limit);
+        wb_doctor_say(d, WB_FINDING_OK, "journal", NULL, "%llu of %llu bytes used", used, limit);
 }
 
-static void check_sidecar(doctor *d)
+static void check_sidecar(wb_doctor *d)
 {
     const wb_json *report = d->probe.report;
     wb_slice version = wb_report_text(report, "version"),
              trouble = wb_report_text(report, "trouble");
     if (!report) {
-        finding f = d->probe.result == WB_PROBE_ABSENT ? WARN : FAIL;
-        say(d, f, "sidecar", d->probe.result == WB_PROBE_SILENT ? "see its log" : "start waybilld",
-            "%s", d->probe.why);
+        wb_finding f = d->probe.result == WB_PROBE_ABSENT ? WB_FINDING_WARN : WB_FINDING_FAIL;
+        wb_doctor_say(d, f, "sidecar",
+                      d->probe.result == WB_PROBE_SILENT ? "see its log" : "start waybilld", "%s",
+                      d->probe.why);
         return;
     }
     if (trouble.len > 0)
-        say(d, FAIL, "sidecar", NULL, "%.*s", WB_SLICE_ARG(trouble));
+        wb_doctor_say(d, WB_FINDING_FAIL, "sidecar", NULL, "%.*s", WB_SLICE_ARG(trouble));
     else
-        say(d, OK, "sidecar", NULL, "%s answers as process %llu", d->cli->paths.name,
-            (unsigned long long)d->probe.pid);
+        wb_doctor_say(d, WB_FINDING_OK, "sidecar", NULL, "%s answers as process %llu",
+                      d->cli->paths.name, (unsigned long long)d->probe.pid);
     if (wb_slice_eq(version, WB_S(WAYBILL_VERSION)))
-        say(d, OK, "version", NULL, "%s", WAYBILL_VERSION);
+        wb_doctor_say(d, WB_FINDING_OK, "version", NULL, "%s", WAYBILL_VERSION);
     else
-        say(d, WARN, "version", "restart the sidecar after an upgrade",
-            "the sidecar is %.*s, this command %s", WB_SLICE_ARG(version), WAYBILL_VERSION);
+        wb_doctor_say(d, WB_FINDING_WARN, "version", "restart the sidecar after an upgrade",
+                      "the sidecar is %.*s, this command %s", WB_SLICE_ARG(version),
+                      WAYBILL_VERSION);
     check_journal(d);
     check_exporters(d);
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */
 
-static wb_exit conclude(doctor *d)
+static wb_exit conclude(wb_doctor *d)
 {
     wb_exit code = WB_EXIT_OK;
     if (d->cli->json) {
         wb_json_close(&d->json, ']');
         code = wb_json_out_finish(&d->json, stdout);
     } else {
-        (void)printf("%u ok, %u warnings, %u failures\n", d->found[OK], d->found[WARN],
-                     d->found[FAIL]);
+        (void)printf("%u ok, %u warnings, %u failures\n", d->found[WB_FINDING_OK],
+                     d->found[WB_FINDING_WARN], d->found[WB_FINDING_FAIL]);
     }
     if (code != WB_EXIT_OK) return code;
-    return d->found[FAIL] > 0 ? WB_EXIT_NO : WB_EXIT_OK;
+    return d->found[WB_FINDING_FAIL] > 0 ? WB_EXIT_NO : WB_EXIT_OK;
 }
 
 static wb_exit run(const wb_cli *cli, int argc, char **argv)
 {
-    doctor d = {.cli = cli};
+    wb_doctor d = {.cli = cli};
     wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
     if (code != WB_EXIT_OK) return code;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
@@ -324,8 +267,9 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     check_dir(&d, "run dir", cli->paths.run_dir, false);
     check_socket(&d);
     check_dir(&d, "state dir", cli->paths.state_dir, true);
-    check_key(&d);
-    check_trust(&d);
+    wb_doctor_keys(&d);
+    wb_doctor_trust(&d);
+    wb_doctor_reload(&d);
     check_store(&d);
     check_disk(&d, cli->paths.state_dir);
     check_clock(&d);

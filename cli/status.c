@@ -76,15 +76,38 @@ static void print_exporters(const wb_cli *cli, const wb_json *exporters)
     }
 }
 
+static void print_texts(const wb_cli *cli, const char *key, const wb_json *texts)
+{
+    for (const wb_json *text = texts ? texts->first : NULL; text; text = text->next)
+        if (text->type == WB_JSON_STRING) text_line(cli, key, text->text);
+}
+
+/* What is in force, and since when. */
+static void print_reload(const wb_cli *cli, const wb_json *reload)
+{
+    char loaded[WB_TIME_TEXT];
+    line(cli, "loaded");
+    (void)printf("generation %llu, %s\n",
+                 (unsigned long long)wb_report_number(reload, "generation"),
+                 wb_time_text(wb_report_number(reload, "loaded_ns"), loaded));
+    print_texts(cli, "left out", wb_report_object(reload, "problems"));
+    print_texts(cli, "restart for", wb_report_object(reload, "needs_restart"));
+}
+
 static void print_report(const wb_cli *cli, const wb_probe *probe)
 {
     const wb_json *r = probe->report, *trust = wb_report_object(r, "trust");
     wb_slice trouble = wb_report_text(r, "trouble");
-    bool healthy = wb_report_bool(r, "healthy");
+    bool healthy = wb_report_bool(r, "healthy"), degraded = wb_report_bool(r, "degraded");
     (void)printf("%s%s%s: %s%s%s", wb_color_code(cli, WB_COLOR_BOLD), cli->paths.name,
                  wb_color_code(cli, WB_COLOR_NONE),
-                 wb_color_code(cli, healthy ? WB_COLOR_GOOD : WB_COLOR_BAD),
-                 healthy ? "running" : "in trouble", wb_color_code(cli, WB_COLOR_NONE));
+                 wb_color_code(cli, !healthy   ? WB_COLOR_BAD
+                                    : degraded ? WB_COLOR_WARN
+                                               : WB_COLOR_GOOD),
+                 !healthy   ? "in trouble"
+                 : degraded ? "running, degraded"
+                            : "running",
+                 wb_color_code(cli, WB_COLOR_NONE));
     if (trouble.len > 0) {
         (void)fputs(": ", stdout);
         wb_print_safe(stdout, trouble);
@@ -99,9 +122,11 @@ static void print_report(const wb_cli *cli, const wb_probe *probe)
                  (unsigned long long)wb_report_number(wb_report_object(r, "acceptances"), "open"));
     line(cli, "trust");
     wb_print_safe(stdout, wb_report_text(trust, "mode"));
-    (void)printf(", %llu issuers, %llu faulty files\n",
+    (void)printf(", %llu issuers, %llu faulty files, %llu revocations\n",
                  (unsigned long long)wb_report_number(trust, "issuers"),
-                 (unsigned long long)wb_report_number(trust, "faulty_files"));
+                 (unsigned long long)wb_report_number(trust, "faulty_files"),
+                 (unsigned long long)wb_report_number(trust, "revocations"));
+    print_reload(cli, wb_report_object(r, "reload"));
 }
 
 static wb_exit print_json(const wb_cli *cli, const wb_probe *probe)

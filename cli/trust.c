@@ -251,7 +251,7 @@ const wb_verb wb_trust_verbs[] = {
              "  --not-before SECONDS  refuse tokens signed before (Unix time)\n"
              "  --not-after SECONDS   refuse tokens signed then or later\n"
              "\n"
-             "A running sidecar reads its trust directory at start.\n"
+             "A running sidecar is asked to reload.\n"
              "\n"
              "  waybill key show --json --name a | waybill trust add - --name b\n",
      .run = trust_add},

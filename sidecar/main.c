@@ -57,6 +57,7 @@ typedef struct daemon_parts {
     wb_paths paths;
     wb_arena *config_arena;
     const char *config_path; /* NULL: none */
+    wb_reload_watch watch;
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
@@ -366,6 +367,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         int sig = sigtimedwait(signals, NULL, &tick);
         if (sig == SIGTERM || sig == SIGINT) return sig;
         if (sig == SIGHUP) (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
+        wb_reload_tick(&d->sidecar, &d->watch);
         wb_sweep_tick(d->sweep);
         wb_confine_tick(&d->sidecar);
     }

@@ -5,6 +5,8 @@
 
 #include "core/log.h"
 
+enum { LOOK_SHARE = 50 }; /* looking takes at most one part in so many of the time */
+
 static void say_problems(const wb_world *world)
 {
     for (size_t i = 0; i < world->n_problems; i++)
@@ -17,7 +19,7 @@ static void say_problems(const wb_world *world)
                WB_KV("file", (const char *)problem->file),
                WB_KV("reason", (const char *)problem->reason));
     }
-    for (size_t i = 0; i < world->n_stale && i < WB_WORLD_STALE_MAX; i++)
+    for (size_t i = 0; i < wb_world_stale(world); i++)
         WB_LOG(WARN, "reload.needs_restart", "a changed key is not taken: needs a restart",
                WB_KV("key", world->stale[i]));
 }
@@ -44,8 +46,18 @@ wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err)
     const wb_world *world = wb_world_take(sidecar->worlds);
     WB_LOG(INFO, "reload.done", "keys, trust and configuration were read again", WB_KV("why", why),
            WB_KV("generation", world->generation), WB_KV("key_id", wb_key_ring_kid(world->ring)),
-           WB_KV("problems", (uint64_t)(world->n_problems + wb_trust_problems(world->trust))));
+           WB_KV("problems", (uint64_t)wb_world_problems(world)));
     say_problems(world);
     wb_world_drop(world);
     return WB_OK;
+}
+
+void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch)
+{
+    uint64_t began = wb_mono(sidecar->clock);
+    if (began < watch->next_mono) return;
+    bool stale = wb_worlds_are_stale(sidecar->worlds);
+    uint64_t ended = wb_mono(sidecar->clock);
+    watch->next_mono = ended + LOOK_SHARE * (ended - began);
+    if (stale) (void)wb_reload(sidecar, "files changed", NULL);
 }

@@ -12,4 +12,11 @@ WB_MUST_USE wb_status wb_reload_open(const wb_world_source *source, wb_worlds **
  *  Errors  NO_MEMORY: what was in force stays; said in the log as well */
 wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err);
 
+typedef struct wb_reload_watch {
+    uint64_t next_mono; /* when to look again */
+} wb_reload_watch;
+
+/** Reload if the files of keys or trust changed. Call about every second, from one thread. */
+void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch);
+
 #endif

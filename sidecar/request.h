@@ -53,5 +53,6 @@ void wb_on_accept(wb_request *r);
 void wb_on_finish(wb_request *r);
 void wb_on_settle(wb_request *r);
 void wb_on_status(wb_request *r);
+void wb_on_reload(wb_request *r);
 
 #endif

@@ -74,23 +74,17 @@ static void add_trust(const wb_world *world, cJSON *root)
 /* Which world is the present one, and what of the files is not in it. */
 static void add_world(const wb_world *world, cJSON *root)
 {
-    char text[320];
+    char text[WB_WORLD_PROBLEM_TEXT];
     cJSON *out = cJSON_AddObjectToObject(root, "reload");
     add_u64(out, "generation", world->generation);
     add_u64(out, "loaded_ns", world->loaded_ns);
     cJSON *problems = cJSON_AddArrayToObject(out, "problems");
-    for (size_t i = 0; i < world->n_problems; i++) {
-        const wb_world_problem *problem = &world->problems[i];
-        (void)snprintf(text, sizeof text, "%s: %s", problem->part, problem->error.detail);
-        (void)cJSON_AddItemToArray(problems, cJSON_CreateString(text));
-    }
-    for (size_t i = 0; wb_trust_problem_at(world->trust, i); i++) {
-        const wb_trust_problem *problem = wb_trust_problem_at(world->trust, i);
-        (void)snprintf(text, sizeof text, "%s: %s", problem->file, problem->reason);
+    for (size_t i = 0; i < wb_world_problems(world); i++) {
+        wb_world_problem_text(world, i, text);
         (void)cJSON_AddItemToArray(problems, cJSON_CreateString(text));
     }
     cJSON *stale = cJSON_AddArrayToObject(out, "needs_restart");
-    for (size_t i = 0; i < world->n_stale && i < WB_WORLD_STALE_MAX; i++)
+    for (size_t i = 0; i < wb_world_stale(world); i++)
         (void)cJSON_AddItemToArray(stale, cJSON_CreateString(world->stale[i]));
 }
 
@@ -205,6 +199,8 @@ char *wb_status_report(wb_sidecar *sidecar)
     cJSON *root = cJSON_CreateObject();
     const wb_world *world = wb_world_take(sidecar->worlds);
     add_identity(sidecar, world, root);
+    /* Works, but not as its files say. */
+    (void)cJSON_AddBoolToObject(root, "degraded", wb_world_problems(world) > 0);
     add_trust(world, root);
     add_world(world, root);
     wb_world_drop(world);

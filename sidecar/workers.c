@@ -122,6 +122,7 @@ static void dispatch(wb_request *r)
     case WAYBILL__V1__REQUEST__BODY_FINISH: wb_on_finish(r); return;
     case WAYBILL__V1__REQUEST__BODY_SETTLE: wb_on_settle(r); return;
     case WAYBILL__V1__REQUEST__BODY_STATUS: wb_on_status(r); return;
+    case WAYBILL__V1__REQUEST__BODY_RELOAD: wb_on_reload(r); return;
     case WAYBILL__V1__REQUEST__BODY__NOT_SET:
     case _WAYBILL__V1__REQUEST__BODY__CASE_IS_INT_SIZE: break;
     }

@@ -5,9 +5,13 @@
  * one to drop a world frees it, on whatever thread that is. */
 #include "sidecar/world.h"
 
+#include "sidecar/watch.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { CONFIG_ARENA_BYTES = 8 * 1024 * 1024 };
 
@@ -20,11 +24,11 @@ typedef struct part {
 enum { CONFIG, KEYS, TRUST, REVOKED, PARTS };
 static const char *const part_names[PARTS] = {"config", "keys", "trust", "revoked"};
 
-typedef struct world {
+typedef struct loaded {
     wb_world face; /* first: callers have pointers to this */
     atomic_uint refs;
     part *parts[PARTS];
-} world;
+} loaded;
 
 /* What a part of the configuration holds besides its arena. */
 typedef struct fresh_config {
@@ -36,7 +40,7 @@ struct wb_worlds {
     wb_world_source source;
     pthread_mutex_t lock;      /* guards `now` */
     pthread_mutex_t reloading; /* one at a time; taken before `lock` */
-    world *now;
+    loaded *now;
 };
 
 static void part_drop(part *p)
@@ -46,7 +50,7 @@ static void part_drop(part *p)
     free(p);
 }
 
-static void world_drop(world *w)
+static void world_drop(loaded *w)
 {
     if (!w || atomic_fetch_sub(&w->refs, 1) > 1) return;
     for (int i = 0; i < PARTS; i++) part_drop(w->parts[i]);
@@ -67,7 +71,7 @@ static void free_config(void *it)
 
 /* ---- reading one part ---- */
 
-static wb_status read_keys(const wb_worlds *w, const world *before, void **out, wb_error *err)
+static wb_status read_keys(const wb_worlds *w, const loaded *before, void **out, wb_error *err)
 {
     wb_key_ring *ring = NULL;
     (void)before;
@@ -76,7 +80,7 @@ static wb_status read_keys(const wb_worlds *w, const world *before, void **out, 
     return WB_OK;
 }
 
-static wb_status read_trust(const wb_worlds *w, const world *before, void **out, wb_error *err)
+static wb_status read_trust(const wb_worlds *w, const loaded *before, void **out, wb_error *err)
 {
     wb_trust *trust = NULL;
     WB_TRY(wb_trust_load(w->source.trust_dir, before ? before->face.trust : NULL, &trust, err));
@@ -84,7 +88,7 @@ static wb_status read_trust(const wb_worlds *w, const world *before, void **out,
     return WB_OK;
 }
 
-static wb_status read_revoked(const wb_worlds *w, const world *before, void **out, wb_error *err)
+static wb_status read_revoked(const wb_worlds *w, const loaded *before, void **out, wb_error *err)
 {
     wb_revoked *revoked = NULL;
     (void)before;
@@ -94,7 +98,7 @@ static wb_status read_revoked(const wb_worlds *w, const world *before, void **ou
 }
 
 /* The first world has the configuration of the start, which is not ours to free. */
-static wb_status read_config(const wb_worlds *w, const world *before, void **out, wb_error *err)
+static wb_status read_config(const wb_worlds *w, const loaded *before, void **out, wb_error *err)
 {
     fresh_config *fresh = NULL;
     *out = NULL;
@@ -117,7 +121,7 @@ static wb_status read_config(const wb_worlds *w, const world *before, void **out
 }
 
 typedef struct reader {
-    wb_status (*read)(const wb_worlds *w, const world *before, void **out, wb_error *err);
+    wb_status (*read)(const wb_worlds *w, const loaded *before, void **out, wb_error *err);
     void (*free_it)(void *it);
 } reader;
 static const reader readers[PARTS] = {
@@ -129,14 +133,14 @@ static const reader readers[PARTS] = {
 
 /* ---- making a world ---- */
 
-static void note(world *next, int which, const wb_error *error)
+static void note(loaded *next, int which, const wb_error *error)
 {
     if (next->face.n_problems < WB_WORLD_PROBLEMS_MAX)
         next->face.problems[next->face.n_problems++] =
             (wb_world_problem){.part = part_names[which], .error = *error};
 }
 
-static wb_status fill_part(const wb_worlds *w, const world *before, world *next, int which,
+static wb_status fill_part(const wb_worlds *w, const loaded *before, loaded *next, int which,
                            wb_error *err)
 {
     wb_error why = {.status = WB_OK};
@@ -167,7 +171,7 @@ static void note_stale(void *self, const char *key)
     face->n_stale++;
 }
 
-static wb_status join(const wb_worlds *w, const world *before, world *next, wb_error *err)
+static wb_status join(const wb_worlds *w, const loaded *before, loaded *next, wb_error *err)
 {
     const fresh_config *fresh = next->parts[CONFIG]->it;
     wb_world *face = &next->face;
@@ -182,11 +186,32 @@ static wb_status join(const wb_worlds *w, const world *before, world *next, wb_e
                                    face, err);
 }
 
-static wb_status make(const wb_worlds *w, const world *before, world **out, wb_error *err)
+static uint64_t signature(const wb_worlds *w, bool *settled)
 {
-    world *next = calloc(1, sizeof *next);
+    wb_time_ns now = wb_now(w->source.clock);
+    uint64_t keys = wb_watch_signature(w->source.keys_dir, now, settled);
+    return (keys ^ (3 * wb_watch_signature(w->source.trust_dir, now, settled))) | 1; /* never 0 */
+}
+
+/* Of the files as they stand now; waits for the last change to be old enough to be told from the next. */
+static uint64_t settled_signature(const wb_worlds *w)
+{
+    const struct timespec grain = {.tv_nsec = WB_WATCH_GRAIN_MS * (long)WB_NS_PER_MS};
+    bool settled = true;
+    uint64_t seen = signature(w, &settled);
+    if (settled) return seen;
+    (void)nanosleep(&grain, NULL);
+    settled = true;
+    seen = signature(w, &settled);
+    return settled ? seen : 0; /* somebody goes on writing: look again */
+}
+
+static wb_status make(const wb_worlds *w, const loaded *before, loaded **out, wb_error *err)
+{
+    loaded *next = calloc(1, sizeof *next);
     if (!next) return wb_fail(err, WB_ERR_NO_MEMORY, "a world");
     atomic_init(&next->refs, 1);
+    next->face.seen = settled_signature(w); /* before reading: what comes later is seen later */
     wb_status status = WB_OK;
     for (int i = 0; i < PARTS && status == WB_OK; i++) status = fill_part(w, before, next, i, err);
     if (status == WB_OK) status = join(w, before, next, err);
@@ -228,7 +253,7 @@ void wb_worlds_free(wb_worlds *w)
 const wb_world *wb_world_take(wb_worlds *w)
 {
     pthread_mutex_lock(&w->lock);
-    world *now = w->now;
+    loaded *now = w->now;
     atomic_fetch_add(&now->refs, 1);
     pthread_mutex_unlock(&w->lock);
     return &now->face;
@@ -236,14 +261,14 @@ const wb_world *wb_world_take(wb_worlds *w)
 
 void wb_world_drop(const wb_world *face)
 {
-    world_drop((world *)(void *)face); /* the first member of one that `make` allocated */
+    world_drop((loaded *)(void *)face); /* the first member of one that `make` allocated */
 }
 
 wb_status wb_worlds_reload(wb_worlds *w, wb_error *err)
 {
-    world *next = NULL;
+    loaded *next = NULL;
     pthread_mutex_lock(&w->reloading);
-    world *before = w->now; /* only a reload changes it */
+    loaded *before = w->now; /* only a reload changes it */
     wb_status status = make(w, before, &next, err);
     if (status == WB_OK) {
         pthread_mutex_lock(&w->lock);
@@ -253,4 +278,32 @@ wb_status wb_worlds_reload(wb_worlds *w, wb_error *err)
     }
     pthread_mutex_unlock(&w->reloading);
     return status;
+}
+
+bool wb_worlds_are_stale(wb_worlds *w)
+{
+    bool ignored = true;
+    const wb_world *now = wb_world_take(w);
+    uint64_t seen = now->seen;
+    wb_world_drop(now);
+    return seen != signature(w, &ignored);
+}
+
+size_t wb_world_problems(const wb_world *world)
+{
+    size_t n = 0;
+    while (wb_trust_problem_at(world->trust, n)) n++;
+    return world->n_problems + n;
+}
+
+void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT])
+{
+    if (i < world->n_problems) {
+        (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "%s: %s", world->problems[i].part,
+                       world->problems[i].error.detail);
+        return;
+    }
+    const wb_trust_problem *problem = wb_trust_problem_at(world->trust, i - world->n_problems);
+    WB_ASSERT(problem);
+    (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "trust: %s: %s", problem->file, problem->reason);
 }

@@ -23,6 +23,8 @@ typedef struct wb_world_problem {
 typedef struct wb_world {
     uint64_t generation; /* 1 at the start, then one more with each reload */
     wb_time_ns loaded_ns;
+    uint64_t
+        seen; /* signature of the files of keys and trust before they were read; 0: look again */
     wb_sidecar_config config; /* live keys as of now, all others as at the start */
     wb_key_ring *ring;
     const wb_trust *trust; /* with problems of its own: files that were left out */
@@ -55,9 +57,23 @@ WB_MUST_USE const wb_world *wb_world_take(wb_worlds *worlds);
 /** NULL is fine. */
 void wb_world_drop(const wb_world *world);
 
+/** What of the files is not in this world, in words: its own problems, then the files that trust left out
+ *  (at most WB_TRUST_PROBLEMS_MAX of those). */
+enum { WB_WORLD_PROBLEM_TEXT = 320 };
+size_t wb_world_problems(const wb_world *world);
+void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT]);
+/** How many of `stale` are there. */
+static inline size_t wb_world_stale(const wb_world *world)
+{
+    return world->n_stale < WB_WORLD_STALE_MAX ? world->n_stale : WB_WORLD_STALE_MAX;
+}
+
 /** Read everything again and make it the present world. A part with a fault stays as it was, and is
  *  among the new world's problems; within trust, a file does. Any thread, one at a time.
  *  Errors  NO_MEMORY: the present world stays */
 WB_MUST_USE wb_status wb_worlds_reload(wb_worlds *worlds, wb_error *err);
+
+/** Did the files of keys or trust change since the present world was made? Stats each of them. */
+bool wb_worlds_are_stale(wb_worlds *worlds);
 
 #endif

@@ -281,6 +281,19 @@ class StatusReply(Message):
 
 
 @dataclasses.dataclass
+class Reload(Message):
+    """For the sidecar's own user only."""
+
+
+@dataclasses.dataclass
+class ReloadReply(Message):
+    generation: int = _u64(1)
+    key_id: str = _string(2)
+    problems: list[str] = _strings(3)
+    needs_restart: list[str] = _strings(4)
+
+
+@dataclasses.dataclass
 class Request(Message):
     """One of the bodies is set."""
 
@@ -294,6 +307,7 @@ class Request(Message):
     finish: Finish | None = _message(16)
     settle: Settle | None = _message(17)
     status: StatusRequest | None = _message(19)
+    reload: Reload | None = _message(20)
 
 
 @dataclasses.dataclass
@@ -314,6 +328,7 @@ class Reply(Message):
     finish: FinishReply | None = _message(16)
     settle: SettleReply | None = _message(17)
     status_report: StatusReply | None = _message(19)
+    reload: ReloadReply | None = _message(20)
 
 
 class _Column(NamedTuple):

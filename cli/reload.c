@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `reload`. Asked over the socket, since the answer then says what is in force. Root is not let in to
+ * another user's socket, but may signal: it sends SIGHUP and watches the report's generation. */
+#include "cli/reload.h"
+
+#include "cli/ask.h"
+#include "cli/output.h"
+#include "cli/probe.h"
+
+#include "core/ids.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ARENA_BYTES = 8 * 1024 * 1024, TIMEOUT_MS = 10000, POLL_MS = 50 };
+
+/* What is in force after a reload; texts live in the arena. */
+typedef struct outcome {
+    uint64_t generation;
+    wb_slice key_id;
+    wb_slice *problems, *needs_restart;
+    size_t n_problems, n_needs_restart;
+} outcome;
+
+static wb_status take_texts(wb_arena *arena, char *const *texts, size_t n, wb_slice **out)
+{
+    *out = wb_arena_array(arena, n + 1, sizeof **out);
+    if (!*out) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) (*out)[i] = wb_slice_str(texts[i]);
+    return WB_OK;
+}
+
+static wb_status read_reply(wb_slice bytes, wb_arena *arena, outcome *out, wb_error *err)
+{
+    const Waybill__V1__Reply *reply =
+        waybill__v1__reply__unpack(wb_arena_allocator(arena), bytes.len, bytes.ptr);
+    if (!reply) return wb_fail(err, WB_ERR_MALFORMED, "what answers is no sidecar");
+    if (reply->status != WAYBILL__V1__STATUS__STATUS_OK)
+        return wb_fail(err, (wb_status)reply->status, "%s", reply->detail);
+    if (reply->body_case != WAYBILL__V1__REPLY__BODY_RELOAD)
+        return wb_fail(err, WB_ERR_MALFORMED, "the sidecar is too old to reload: restart it");
+    const Waybill__V1__ReloadReply *body = reply->reload;
+    *out = (outcome){.generation = body->generation,
+                     .key_id = wb_slice_str(body->key_id),
+                     .n_problems = body->n_problems,
+                     .n_needs_restart = body->n_needs_restart};
+    wb_status status = take_texts(arena, body->problems, body->n_problems, &out->problems);
+    if (status == WB_OK)
+        status = take_texts(arena, body->needs_restart, body->n_needs_restart, &out->needs_restart);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory");
+}
+
+static wb_status ask_socket(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
+{
+    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
+    Waybill__V1__Reload body = WAYBILL__V1__RELOAD__INIT;
+    uint8_t packed[64];
+    wb_slice reply;
+    wb_id id = wb_id_new();
+    request.id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
+    request.protocol = 1;
+    request.body_case = WAYBILL__V1__REQUEST__BODY_RELOAD;
+    request.reload = &body;
+    WB_ASSERT(waybill__v1__request__get_packed_size(&request) <= sizeof packed);
+    size_t len = waybill__v1__request__pack(&request, packed);
+    WB_TRY(wb_ask(cli->paths.socket, wb_slice_of(packed, len), TIMEOUT_MS, arena, &reply, err));
+    return read_reply(reply, arena, out, err);
+}
+
+static wb_status take_array(wb_arena *arena, const wb_json *array, wb_slice **out, size_t *n)
+{
+    size_t count = array ? array->n : 0;
+    *out = wb_arena_array(arena, count + 1, sizeof **out);
+    if (!*out) return WB_ERR_NO_MEMORY;
+    for (const wb_json *item = array ? array->first : NULL; item; item = item->next)
+        if (item->type == WB_JSON_STRING) (*out)[(*n)++] = item->text;
+    return WB_OK;
+}
+
+static wb_status read_report(const wb_json *report, wb_arena *arena, outcome *out)
+{
+    const wb_json *reload = wb_report_object(report, "reload");
+    *out = (outcome){.generation = wb_report_number(reload, "generation"),
+                     .key_id = wb_report_text(report, "key_id")};
+    WB_TRY(
+        take_array(arena, wb_report_object(reload, "problems"), &out->problems, &out->n_problems));
+    return take_array(arena, wb_report_object(reload, "needs_restart"), &out->needs_restart,
+                      &out->n_needs_restart);
+}
+
+/* An answer of the admin endpoint, under the right name, says whose pid it is. */
+static wb_status signal_it(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * (long)WB_NS_PER_MS};
+    wb_probe probe;
+    wb_probe_sidecar(cli, arena, &probe);
+    if (probe.result != WB_PROBE_ANSWERS)
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "%.150s", probe.why);
+    uint64_t before = wb_report_number(wb_report_object(probe.report, "reload"), "generation");
+    uint64_t pid = wb_report_number(probe.report, "pid");
+    if (pid < 2 || pid > INT32_MAX || kill((pid_t)pid, SIGHUP) != 0)
+        return wb_fail(err, WB_ERR_DENIED, "process %llu cannot be signalled",
+                       (unsigned long long)pid);
+    for (int waited = 0; waited < TIMEOUT_MS; waited += POLL_MS) {
+        (void)nanosleep(&pause, NULL);
+        wb_arena_reset(arena);
+        wb_probe_sidecar(cli, arena, &probe);
+        if (probe.result != WB_PROBE_ANSWERS) continue;
+        WB_TRY(read_report(probe.report, arena, out));
+        if (out->generation > before) return WB_OK;
+    }
+    return wb_fail(err, WB_ERR_TIMEOUT, "it was told, but its generation is still %llu",
+                   (unsigned long long)before);
+}
+
+static wb_status reload(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
+{
+    wb_status status = ask_socket(cli, arena, out, err);
+    if (status == WB_OK || geteuid() != 0 || status == WB_ERR_NO_MEMORY) return status;
+    return signal_it(cli, arena, out, err);
+}
+
+static void print_list(const char *title, const wb_slice *texts, size_t n, FILE *file)
+{
+    for (size_t i = 0; i < n; i++) {
+        (void)fprintf(file, "%s", title);
+        wb_print_safe(file, texts[i]);
+        (void)fputc('\n', file);
+    }
+}
+
+static void print_text(const wb_cli *cli, const outcome *out, FILE *file)
+{
+    (void)fprintf(file, "%s reloaded: generation %llu, signs with ", cli->paths.name,
+                  (unsigned long long)out->generation);
+    wb_print_safe(file, out->key_id);
+    (void)fputc('\n', file);
+    print_list("  kept as it was: ", out->problems, out->n_problems, file);
+    print_list("  needs a restart: ", out->needs_restart, out->n_needs_restart, file);
+}
+
+static void json_list(wb_json_out *json, const char *key, const wb_slice *texts, size_t n)
+{
+    wb_json_open(json, key, '[');
+    for (size_t i = 0; i < n; i++) wb_json_text(json, NULL, texts[i]);
+    wb_json_close(json, ']');
+}
+
+static wb_exit print_json(const wb_cli *cli, const outcome *out)
+{
+    wb_json_out json;
+    wb_json_out_init(&json);
+    wb_json_open(&json, NULL, '{');
+    wb_json_text(&json, "name", wb_slice_str(cli->paths.name));
+    wb_json_number(&json, "generation", out->generation);
+    wb_json_text(&json, "key_id", out->key_id);
+    json_list(&json, "problems", out->problems, out->n_problems);
+    json_list(&json, "needs_restart", out->needs_restart, out->n_needs_restart);
+    wb_json_close(&json, '}');
+    wb_exit code = wb_json_out_finish(&json, stdout);
+    wb_json_out_done(&json);
+    return code;
+}
+
+static wb_exit run(const wb_cli *cli, int argc, char **argv)
+{
+    outcome out;
+    wb_error err = {0};
+    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
+    if (code != WB_EXIT_OK) return code;
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "reload", "no memory", NULL);
+    wb_status status = reload(cli, arena, &out, &err);
+    if (status == WB_ERR_UNAVAILABLE)
+        return wb_cli_fail(WB_EXIT_NO, "reload", err.detail, "it reads its files when it starts");
+    if (status != WB_OK)
+        return wb_cli_fail(wb_cli_exit_of(status), "reload", err.detail, "see its log");
+    if (cli->json)
+        code = print_json(cli, &out);
+    else
+        print_text(cli, &out, stdout);
+    if (code != WB_EXIT_OK) return code;
+    return out.n_problems > 0 ? WB_EXIT_NO : WB_EXIT_OK;
+}
+
+void wb_cli_reload_after(const wb_cli *cli)
+{
+    outcome out;
+    wb_error err = {0};
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (!arena) return;
+    if (access(cli->paths.socket, F_OK) != 0) {
+        (void)fprintf(stderr, "no sidecar runs: it will be in force when one starts\n");
+        return;
+    }
+    wb_status status = reload(cli, arena, &out, &err);
+    if (status == WB_OK) {
+        print_text(cli, &out, stderr);
+        return;
+    }
+    (void)wb_cli_fail(WB_EXIT_NO, "the running sidecar was not reloaded", err.detail,
+                      "it looks at its files each second; ask: waybill status");
+}
+
+const wb_verb wb_reload_verbs[] = {
+    {
+        .name = "reload",
+        .synopsis = "",
+        .summary = "Have a running sidecar read keys, trust and configuration again",
+        .help = "It also does so by itself within about a second of a change in keys/ or\n"
+                "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
+                "docs/configuration.md are taken; others that changed are named.\n"
+                "Exit code 1: it does not run, or a file was left out, so that what it said\n"
+                "before holds.\n"
+                "With --json: {name, generation, key_id, problems, needs_restart}.\n",
+        .run = run,
+    },
+    {.name = NULL},
+};
