@@ -4,6 +4,7 @@
 #include "propagation/trust.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/reload.h"
 #include "propagation/token.h"
 
 #include <stdio.h>
@@ -132,7 +133,9 @@ static wb_exit trust_add(const wb_cli *cli, int argc, char **argv)
     wb_status status = wb_input_read(line.word, &text, &err);
     if (status == WB_OK) status = wb_make_dirs(cli->paths.state_dir, &err);
     if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "trust", err.detail, NULL);
-    return add_text(cli, &line, wb_buffer_slice(&text));
+    code = add_text(cli, &line, wb_buffer_slice(&text));
+    if (code == WB_EXIT_OK) wb_cli_reload_after(cli);
+    return code;
 }
 
 /* ---- list ----------------------------------------------------------------------------------- */
