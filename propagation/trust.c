@@ -177,20 +177,17 @@ static wb_status check_name(const char *file, const wb_trust_text *text, wb_erro
     return wb_fail(why, WB_ERR_MALFORMED, "wb_iss does not hash to the file's name");
 }
 
-/* One file. A fault of the file is a problem noted, not an error returned. */
-static wb_status take_file(wb_trust *trust, const wb_trust *previous, const char *file,
-                           wb_arena *scratch, wb_buffer *text, wb_error *err)
+/* The text of one file; no name: it came from none. A fault in it is a problem noted, not an error
+ * returned. */
+static wb_status take_text(wb_trust *trust, const wb_trust *previous, const char *file,
+                           wb_slice text, wb_arena *scratch, wb_error *err)
 {
     wb_error why = {0};
     wb_trust_text parsed = {0};
     wb_arena_reset(scratch);
-    wb_status status =
-        wb_laid_file_get(trust->dir, file, WB_LAID_PUBLIC, WB_TRUST_FILE_MAX_BYTES, text, &why);
-    if (status == WB_ERR_NOT_FOUND) return WB_OK; /* taken away since it was listed */
-    if (status == WB_OK)
-        status = wb_trust_file_parse(wb_buffer_slice(text), scratch, trust->arena, &parsed, &why);
+    wb_status status = wb_trust_file_parse(text, scratch, trust->arena, &parsed, &why);
     if (status == WB_ERR_NO_MEMORY) return no_memory(err);
-    if (status == WB_OK) status = check_name(file, &parsed, &why);
+    if (status == WB_OK && file[0]) status = check_name(file, &parsed, &why);
     if (status != WB_OK) {
         note(trust, file, why.detail);
         return keep_file(trust, previous, file, err);
@@ -200,6 +197,20 @@ static wb_status take_file(wb_trust *trust, const wb_trust *previous, const char
     for (size_t i = 0; i < parsed.n; i++)
         WB_TRY(take_issuer(trust, previous, kept_name, &parsed.issuers[i], err));
     return WB_OK;
+}
+
+static wb_status take_file(wb_trust *trust, const wb_trust *previous, const char *file,
+                           wb_arena *scratch, wb_buffer *text, wb_error *err)
+{
+    wb_error why = {0};
+    wb_status status =
+        wb_laid_file_get(trust->dir, file, WB_LAID_PUBLIC, WB_TRUST_FILE_MAX_BYTES, text, &why);
+    if (status == WB_ERR_NOT_FOUND) return WB_OK; /* taken away since it was listed */
+    if (status == WB_ERR_NO_MEMORY) return no_memory(err);
+    if (status == WB_OK)
+        return take_text(trust, previous, file, wb_buffer_slice(text), scratch, err);
+    note(trust, file, why.detail);
+    return keep_file(trust, previous, file, err);
 }
 
 /* Two entries for one issuer: neither counts, what counted before does. The table is sorted. */
@@ -290,6 +301,22 @@ wb_status wb_trust_load(const char *dir, const wb_trust *previous, wb_trust **ou
         return status;
     }
     return wb_fail(err, WB_ERR_UNAVAILABLE, "%s changes all the time", dir);
+}
+
+static wb_status take_texts(wb_trust *trust, const wb_slice *texts, size_t n, wb_error *err)
+{
+    WB_AUTO(wb_arena) scratch = wb_arena_new(WB_TRUST_SCRATCH_BYTES);
+    if (!scratch) return no_memory(err);
+    for (size_t i = 0; i < n; i++) WB_TRY(take_text(trust, NULL, "", texts[i], scratch, err));
+    sort(trust);
+    return drop_doubles(trust, NULL, err);
+}
+
+wb_status wb_trust_from_texts(const wb_slice *texts, size_t n, wb_trust **out, wb_error *err)
+{
+    wb_trust *trust = trust_new();
+    if (!trust) return no_memory(err);
+    return finish(trust, take_texts(trust, texts, n, err), out);
 }
 
 static wb_status read_text(wb_trust *trust, wb_slice text, wb_error *err)

@@ -62,6 +62,12 @@ size_t wb_trust_problems(const wb_trust *trust);
  *  Errors  MALFORMED with the reason | NO_MEMORY */
 WB_MUST_USE wb_status wb_trust_parse(wb_slice text, wb_trust **out, wb_error *err);
 
+/** As wb_trust_load over files with these texts: one with a fault is left out, said in the problems; an
+ *  issuer that two of them name is in neither. For whoever has the files in hand, such as published
+ *  test vectors. NO_MEMORY | FULL */
+WB_MUST_USE wb_status wb_trust_from_texts(const wb_slice *texts, size_t n, wb_trust **out,
+                                          wb_error *err);
+
 /** The name of the file that `issuer` came from ("" from a text), NULL if it is not there. */
 const char *wb_trust_file_of(const wb_trust *trust, wb_slice issuer);
 
