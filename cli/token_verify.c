@@ -6,6 +6,7 @@
  * What the command line does not say about the message is taken from the token itself and listed, so
  * that "CONTINUE" never claims more than was checked. */
 #include "cli/token.h"
+#include "cli/token_vectors.h"
 #include "propagation/keyring.h"
 #include "propagation/verify.h"
 
@@ -24,13 +25,17 @@ const char wb_token_verify_help[] =
     "  --traceparent TEXT    the header that came with the message\n"
     "  --callbacks           allow chains in which an agent appears twice\n"
     "\n"
+    "  --vectors FILE        verify the published test vectors in FILE instead, with what\n"
+    "                        each case brings along; --json: one object a line\n"
+    "  --case NAME           only this one of them\n"
+    "\n"
     "What is not said about the message is taken from the token and not checked.\n"
     "Replays and owners of traces and tasks are known to the sidecar alone.\n"
-    "Exit code 0: CONTINUE or a verified LINK.\n";
+    "Exit code 0: CONTINUE or a verified LINK; with --vectors: all cases agree.\n";
 
 typedef struct verify_line {
     const char *audience, *now, *skew, *method, *message_id, *context_id, *task_id, *digest;
-    const char *traceparent, *word;
+    const char *traceparent, *vectors, *only, *word;
     bool callbacks;
 } verify_line;
 
@@ -59,6 +64,8 @@ static wb_exit read_line(int argc, char **argv, verify_line *line)
         {.name = "--digest", .text = &line->digest},
         {.name = "--traceparent", .text = &line->traceparent},
         {.name = "--callbacks", .flag = &line->callbacks},
+        {.name = "--vectors", .text = &line->vectors},
+        {.name = "--case", .text = &line->only},
     };
     return wb_cli_parse(argc, argv, options, WB_COUNT(options), &line->word, 0, 1);
 }
@@ -135,18 +142,23 @@ static wb_exit load_trust(const wb_cli *cli, verify_job *job)
 
 static const char *code_class(const wb_verdict *v) { return wb_token_code_class(v->code); }
 
-static void json_verdict(const verify_job *job, const wb_verify_result *r, const wb_verdict *v,
-                         wb_json_out *json)
+static void json_judgement(const wb_verdict *v, const char *class, wb_json_out *json)
 {
     wb_json_text(json, "verdict", wb_slice_str(wb_verdict_name(v->kind)));
     wb_json_bool(json, "verified", v->verified);
-    wb_json_bool(json, "proven", r->proven);
     wb_json_text_or_null(json, "code", wb_slice_str(wb_token_code_name(v->code)));
-    wb_json_text_or_null(json, "class", wb_slice_str(code_class(v)));
+    wb_json_text_or_null(json, "class", wb_slice_str(class));
     wb_json_open(json, "warnings", '[');
     for (unsigned i = 0; i < WB_TOKEN_WARNINGS; i++)
         if (v->warnings & 1u << i) wb_json_text(json, NULL, wb_slice_str(wb_token_warning_name(i)));
     wb_json_close(json, ']');
+}
+
+static void json_verdict(const verify_job *job, const wb_verify_result *r, const wb_verdict *v,
+                         wb_json_out *json)
+{
+    json_judgement(v, code_class(v), json);
+    wb_json_bool(json, "proven", r->proven);
     wb_json_text(json, "audience", job->self_id);
     wb_json_open(json, "unchecked", '[');
     for (size_t i = 0; i < job->n_unchecked; i++)
@@ -216,13 +228,97 @@ static wb_exit verify(const wb_cli *cli, const verify_line *line, verify_job *jo
     return report(cli, job, &result);
 }
 
+/* ---- published vectors ------------------------------------------------------------------------ */
+
+typedef struct conformance {
+    wb_arena *arena; /* owned; of one case */
+    size_t cases, agree;
+} conformance;
+
+/* What is given away of a case is what the wire would: its class is there for refusals alone. */
+static wb_exit say_case(const wb_cli *cli, const wb_vector *vector, const wb_verdict *v, bool agrees)
+{
+    wb_json_out json;
+    wb_exit code = WB_EXIT_OK;
+    if (!cli->json && agrees) return WB_EXIT_OK;
+    wb_json_out_init(&json);
+    wb_json_open(&json, NULL, '{');
+    wb_json_text(&json, "name", vector->name);
+    json_judgement(v, v->wire_class, &json);
+    if (v->kind == WB_VERDICT_DUPLICATE) wb_json_text(&json, "acceptance", vector->duplicate_of);
+    wb_json_bool(&json, "agrees", agrees);
+    wb_json_close(&json, '}');
+    if (!cli->json) (void)printf("differs: ");
+    code = wb_json_out_finish(&json, stdout);
+    wb_json_out_done(&json);
+    return code;
+}
+
+static wb_exit run_case(const wb_cli *cli, const wb_vectors *vectors, const wb_json *json,
+                        conformance *c)
+{
+    wb_error err = {0};
+    wb_vector vector = {.json = NULL};
+    wb_verify_result result;
+    wb_arena_reset(c->arena);
+    wb_status status = wb_vector_prepare(vectors, json, c->arena, &vector, &err);
+    if (status == WB_OK) status = wb_token_verify(&vector.in, c->arena, &result);
+    wb_exit code = WB_EXIT_OK;
+    if (status != WB_OK) {
+        code = wb_cli_fail(WB_EXIT_FAILURE, "vectors", err.detail, NULL);
+    } else {
+        wb_verdict v = wb_vector_decide(&vector, &result);
+        bool agrees = wb_vector_agrees(&vector, &v);
+        c->cases++;
+        c->agree += agrees;
+        code = say_case(cli, &vector, &v, agrees);
+    }
+    wb_vector_done(&vector);
+    return code;
+}
+
+static wb_exit run_cases(const wb_cli *cli, const verify_line *line, const wb_vectors *vectors,
+                         conformance *c)
+{
+    wb_exit code = WB_EXIT_OK;
+    const wb_json *at = wb_vectors_first(vectors);
+    for (; at && code == WB_EXIT_OK; at = wb_vectors_next(at)) {
+        const wb_json *name = wb_json_member(at, WB_S("name"));
+        if (!line->only || (name && wb_slice_eq(name->text, wb_slice_str(line->only))))
+            code = run_case(cli, vectors, at, c);
+    }
+    if (code != WB_EXIT_OK) return code;
+    if (c->cases == 0) return wb_cli_fail(WB_EXIT_NO, "vectors", "no such case", NULL);
+    if (!cli->json) (void)printf("%zu cases, %zu agree\n", c->cases, c->agree);
+    return c->agree == c->cases ? WB_EXIT_OK : WB_EXIT_NO;
+}
+
+static wb_exit verify_vectors(const wb_cli *cli, const verify_line *line)
+{
+    wb_error err = {0};
+    wb_vectors vectors = {.arena = NULL};
+    conformance c = {.arena = wb_arena_new(2 * WB_VERIFY_ARENA_BYTES)};
+    wb_exit code = c.arena ? WB_EXIT_OK : wb_cli_fail(WB_EXIT_FAILURE, "vectors", "no memory", NULL);
+    if (code == WB_EXIT_OK && wb_vectors_open(line->vectors, &vectors, &err) != WB_OK)
+        code = wb_cli_fail(WB_EXIT_FAILURE, "vectors", err.detail, NULL);
+    if (code == WB_EXIT_OK) code = run_cases(cli, line, &vectors, &c);
+    wb_vectors_close(&vectors);
+    wb_arena_free(c.arena);
+    return code;
+}
+
 wb_exit wb_cli_token_verify(const wb_cli *cli, int argc, char **argv)
 {
     verify_line line = {0};
     verify_job job = {0};
     wb_exit code = read_line(argc, argv, &line);
+    if (code == WB_EXIT_OK && line.only && !line.vectors)
+        code = wb_cli_usage(argv[0], "--case is one of --vectors FILE");
+    if (code == WB_EXIT_OK && line.vectors && line.word)
+        code = wb_cli_usage(argv[0], "--vectors FILE has its own tokens");
     if (code == WB_EXIT_OK) code = read_facts(cli, argv[0], &line, &job);
     if (code == WB_EXIT_OK) code = wb_input_ready();
+    if (code == WB_EXIT_OK && line.vectors) return verify_vectors(cli, &line);
     if (code == WB_EXIT_OK) code = wb_tokens_read(line.word, &job.tokens);
     if (code == WB_EXIT_OK) code = verify(cli, &line, &job);
     wb_trust_free(job.trust);
