@@ -158,10 +158,9 @@ static wb_trust_policy policy_of(const wb_json *entry)
     static const wb_slice chains[] = {WB_S("full"), WB_S("leaf")};
     return (wb_trust_policy){
         .id = entry->name,
-        .verdict = (wb_policy_verdict)place(text_of(entry, WB_S("verdict")), verdicts,
-                                            WB_COUNT(verdicts)),
-        .chain =
-            (wb_policy_chain)place(text_of(entry, WB_S("chain")), chains, WB_COUNT(chains)),
+        .verdict =
+            (wb_policy_verdict)place(text_of(entry, WB_S("verdict")), verdicts, WB_COUNT(verdicts)),
+        .chain = (wb_policy_chain)place(text_of(entry, WB_S("chain")), chains, WB_COUNT(chains)),
         .mode = mode_of(text_of(entry, WB_S("mode"))),
         .require = is_set(entry, WB_S("require")),
         .carry = is_set(entry, WB_S("carry"))};
@@ -313,7 +312,7 @@ static wb_replay_outcome replay_of(wb_vector *v, const wb_json *state, const wb_
             continue;
         v->duplicate_of = text_of(row, WB_S("acceptance"));
         return wb_slice_eq(text_of(row, WB_S("hash")), wb_slice_str(hash)) ? WB_REPLAY_SAME
-                                                                            : WB_REPLAY_OTHER;
+                                                                           : WB_REPLAY_OTHER;
     }
     return is_set(state, WB_S("replay_full")) ? WB_REPLAY_NO_ROOM : WB_REPLAY_NEW;
 }
@@ -326,8 +325,7 @@ wb_verdict wb_vector_decide(wb_vector *v, const wb_verify_result *result)
     if (result->code == WB_E_NONE) {
         char tid[WB_TRACE_HEX + 1];
         wb_hex(result->leaf->claims.tid.b, sizeof result->leaf->claims.tid.b, tid);
-        wb_slice owner =
-            text_of(wb_json_member(state, WB_S("owners")), wb_slice_str(tid));
+        wb_slice owner = text_of(wb_json_member(state, WB_S("owners")), wb_slice_str(tid));
         replay = replay_of(v, state, result->leaf);
         conflict = owner.len > 0 && !wb_slice_eq(owner, result->speaks_for);
     }
@@ -349,9 +347,11 @@ bool wb_vector_agrees(const wb_vector *v, const wb_verdict *said)
 {
     const wb_json *expect = wb_json_member(v->json, WB_S("expect"));
     bool duplicate = said->kind == WB_VERDICT_DUPLICATE;
-    return wb_slice_eq(text_of(expect, WB_S("verdict")), wb_slice_str(wb_verdict_name(said->kind))) &&
+    return wb_slice_eq(text_of(expect, WB_S("verdict")),
+                       wb_slice_str(wb_verdict_name(said->kind))) &&
            is_set(expect, WB_S("verified")) == said->verified &&
-           wb_slice_eq(text_of(expect, WB_S("code")), wb_slice_str(wb_token_code_name(said->code))) &&
+           wb_slice_eq(text_of(expect, WB_S("code")),
+                       wb_slice_str(wb_token_code_name(said->code))) &&
            wb_slice_eq(text_of(expect, WB_S("class")), wb_slice_str(said->wire_class)) &&
            same_warnings(array_of(expect, WB_S("warnings")), said->warnings) &&
            (!duplicate || wb_slice_eq(text_of(expect, WB_S("acceptance")), v->duplicate_of));

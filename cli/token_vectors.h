@@ -27,9 +27,9 @@ typedef struct wb_vector {
     wb_slice self_ids[WB_VECTOR_LIST_MAX];
     wb_trust_policy entries[WB_VECTOR_LIST_MAX];
     wb_policies policies;
-    wb_trust *trust;     /* owned */
-    wb_revoked *revoked; /* owned */
-    wb_key_ring *ring;   /* owned, or NULL */
+    wb_trust *trust;       /* owned */
+    wb_revoked *revoked;   /* owned */
+    wb_key_ring *ring;     /* owned, or NULL */
     wb_slice duplicate_of; /* after wb_vector_decide: acceptance of a DUPLICATE */
 } wb_vector;
 

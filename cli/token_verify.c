@@ -236,7 +236,8 @@ typedef struct conformance {
 } conformance;
 
 /* What is given away of a case is what the wire would: its class is there for refusals alone. */
-static wb_exit say_case(const wb_cli *cli, const wb_vector *vector, const wb_verdict *v, bool agrees)
+static wb_exit say_case(const wb_cli *cli, const wb_vector *vector, const wb_verdict *v,
+                        bool agrees)
 {
     wb_json_out json;
     wb_exit code = WB_EXIT_OK;
@@ -298,7 +299,8 @@ static wb_exit verify_vectors(const wb_cli *cli, const verify_line *line)
     wb_error err = {0};
     wb_vectors vectors = {.arena = NULL};
     conformance c = {.arena = wb_arena_new(2 * WB_VERIFY_ARENA_BYTES)};
-    wb_exit code = c.arena ? WB_EXIT_OK : wb_cli_fail(WB_EXIT_FAILURE, "vectors", "no memory", NULL);
+    wb_exit code =
+        c.arena ? WB_EXIT_OK : wb_cli_fail(WB_EXIT_FAILURE, "vectors", "no memory", NULL);
     if (code == WB_EXIT_OK && wb_vectors_open(line->vectors, &vectors, &err) != WB_OK)
         code = wb_cli_fail(WB_EXIT_FAILURE, "vectors", err.detail, NULL);
     if (code == WB_EXIT_OK) code = run_cases(cli, line, &vectors, &c);

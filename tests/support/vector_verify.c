@@ -34,8 +34,7 @@ static const cJSON *get(const cJSON *object, const char *name)
 
 static wb_slice text_of(const cJSON *object, const char *name)
 {
-    return wb_slice_str(
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name)));
+    return wb_slice_str(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name)));
 }
 
 static uint64_t number_of(const cJSON *object, const char *name)
@@ -175,8 +174,8 @@ static void read_state(vector_case *c)
     c->in.purged_exp_s = number_of(c->state, "purged");
     c->in.recovered_s = number_of(c->state, "recovered");
     if (c->in.message.task_id.len == 0) return;
-    const cJSON *owner = cJSON_GetObjectItemCaseSensitive(
-        get(c->state, "tasks"), (const char *)c->in.message.task_id.ptr);
+    const cJSON *owner = cJSON_GetObjectItemCaseSensitive(get(c->state, "tasks"),
+                                                          (const char *)c->in.message.task_id.ptr);
     c->in.task_sub = text_of(owner, "sub");
     c->in.task_iss = text_of(owner, "iss");
 }
