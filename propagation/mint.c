@@ -13,7 +13,6 @@
 #include "propagation/claims.h"
 
 enum {
-    SHARE = 4,              /* who does not ask gets a quarter of what is free */
     FORMAT_LIMIT = 1 << 16, /* of the buffer; more than any claims that fit their fields */
 };
 
@@ -56,24 +55,39 @@ static wb_status above(wb_error *err, const char *what, uint64_t ask, uint64_t l
                    (unsigned long long)left);
 }
 
-static uint64_t share(uint64_t left) { return left == WB_NOLIM ? WB_NOLIM : left / SHARE; }
+static uint64_t share(uint64_t left, uint32_t percent)
+{
+    if (left == WB_NOLIM) return WB_NOLIM;
+    return left / 100 * percent + left % 100 * percent / 100;
+}
 
-/* Section 7.3. Under a plain root the pool is the agent's own, here without a limit. */
-static wb_status fill_limits(const wb_mint_parent *parent, const wb_mint_ask *ask, wb_claims *c,
-                             wb_error *err)
+/* An amount in another currency cannot be held against the pool. A child's currency is checked with the
+ * rest of its chain; an agent without a limit of its own may use any. */
+static bool currency_fits(const wb_mint_parent *parent, const wb_mint_ask *ask,
+                          const wb_token_limits *left)
+{
+    if (!ask->cur[0] || strcmp(ask->cur, left->cur) == 0) return true;
+    return parent ? !parent->linked : left->cost == WB_NOLIM;
+}
+
+wb_status wb_mint_limits(const wb_mint_parent *parent, const wb_mint_ask *ask, wb_token_limits *out,
+                         wb_error *err)
 {
     static const wb_token_limits unlimited = {"USD", WB_NOLIM, WB_NOLIM, WB_NOLIM};
-    const wb_token_limits *left = parent ? &parent->free : &unlimited;
-    if (parent && parent->linked && ask->cur[0] && strcmp(ask->cur, left->cur) != 0)
+    const wb_token_limits *left = parent ? &parent->free : ask->own ? ask->own : &unlimited;
+    uint32_t percent = ask->has_share ? ask->share_percent : WB_SHARE_DEFAULT;
+    wb_token_limits lim;
+    if (!currency_fits(parent, ask, left))
         return wb_fail(err, WB_ERR_DENIED, "currency asked: %.3s, granted: %.3s", ask->cur,
                        left->cur);
     if (ask->has_cost && ask->cost > left->cost) return above(err, "cost", ask->cost, left->cost);
     if (ask->has_tok && ask->tok > left->tok) return above(err, "tokens", ask->tok, left->tok);
     if (ask->has_ms && ask->ms > left->ms) return above(err, "ms", ask->ms, left->ms);
-    memcpy(c->lim.cur, ask->cur[0] ? ask->cur : left->cur, sizeof c->lim.cur);
-    c->lim.cost = ask->has_cost ? ask->cost : share(left->cost);
-    c->lim.tok = ask->has_tok ? ask->tok : share(left->tok);
-    c->lim.ms = ask->has_ms ? ask->ms : left->ms;
+    memcpy(lim.cur, ask->cur[0] ? ask->cur : left->cur, sizeof lim.cur);
+    lim.cost = ask->has_cost ? ask->cost : share(left->cost, percent);
+    lim.tok = ask->has_tok ? ask->tok : share(left->tok, percent);
+    lim.ms = ask->has_ms ? ask->ms : left->ms;
+    *out = lim;
     return WB_OK;
 }
 
@@ -157,7 +171,7 @@ wb_status wb_mint_fill(const wb_mint_parent *parent, const wb_mint_ask *ask, wb_
         .iss = ask->iss, .aud = ask->aud, .jti = ask->jti, .psid = ask->psid, .tfl = ask->tfl};
     wb_token_code why = WB_E_NONE;
     *code = WB_E_NONE;
-    WB_TRY(fill_limits(parent, ask, &c, err));
+    WB_TRY(wb_mint_limits(parent, ask, &c.lim, err));
     WB_TRY(fill_times(parent, ask, &c, err));
     fill_place(parent, ask, &c);
     fill_binding(ask, &c);

@@ -38,7 +38,18 @@ typedef struct wb_mint_ask {
     bool has_max_depth;
     uint8_t max_depth; /* mxd of a root; without it WB_MXD_DEFAULT */
     bool callbacks;    /* trust.callbacks */
+    const wb_token_limits *own; /* the pool of a plain root; NULL: without a limit */
+    bool has_share;
+    uint32_t share_percent; /* of what is free, for who does not ask; without it WB_SHARE_DEFAULT */
 } wb_mint_ask;
+
+enum { WB_SHARE_DEFAULT = 25 };
+
+/** Section 7.3: what the new token's `lim` will be.
+ *  Errors  DENIED the ask is above the pool's free cost or tok, or the grant's ms, or in another
+ *          currency; `err` says the remainder, for the local caller only */
+WB_MUST_USE wb_status wb_mint_limits(const wb_mint_parent *parent, const wb_mint_ask *ask,
+                                     wb_token_limits *out, wb_error *err);
 
 /** Fill the claims of a root, a child or a LINK root by TOKENS section 7, and check them as the
  *  verifier will.

@@ -18,6 +18,7 @@
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/delegation/turns.h"
 
 #define OTHER_MESSAGE "this delegation_id was used for another message"
 
@@ -423,7 +424,7 @@ static bool same_facts(const wb_request *r, const delegate *d,
                        const Waybill__V1__DelegationRow *row)
 {
     uint8_t facts[WB_FACTS_BYTES];
-    wb_delegation_row_facts(row, facts);
+    wb_turns_facts(row, wb_turns_held(row) - 1, facts);
     return memcmp(facts, d->facts, sizeof facts) == 0 &&
            strcmp(row->method, r->in->delegate->method) == 0;
 }

@@ -16,6 +16,8 @@ enum { UNPACK_LIMIT = 1024 * 1024 };
 
 typedef struct hot_part {
     uint64_t version, deadline_ns, opened_ns, finished_ns;
+    wb_handed handed; /* durable: the row's */
+    wb_handed held;   /* by requests in hand; outlives a replaced row */
 } hot_part;
 
 struct wb_acceptances {
@@ -69,6 +71,7 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
     hot->deadline_ns = row->deadline_ns;
     hot->opened_ns = row->opened_ns;
     hot->finished_ns = row->finished_ns;
+    hot->handed = (wb_handed){row->handed_cost, row->handed_tokens};
     if (hot->finished_ns == 0) a->open++;
     return WB_OK;
 }
@@ -141,6 +144,33 @@ size_t wb_acceptances_due(const wb_acceptances *a, wb_time_ns now, uint64_t grac
         if (end <= now) memcpy(out[n++].b, key, sizeof(wb_id));
     }
     return n;
+}
+
+bool wb_acceptances_handed(const wb_acceptances *a, const wb_id *id, wb_handed *out)
+{
+    void *found;
+    if (!wb_row_get(a->rows, id->b, NULL, &found)) return false;
+    const hot_part *hot = found;
+    *out = (wb_handed){hot->handed.cost + hot->held.cost, hot->handed.tokens + hot->held.tokens};
+    return true;
+}
+
+void wb_acceptances_hold(wb_acceptances *a, const wb_id *id, wb_handed amount)
+{
+    void *found;
+    if (!wb_row_get(a->rows, id->b, NULL, &found)) return;
+    hot_part *hot = found;
+    hot->held.cost += amount.cost;
+    hot->held.tokens += amount.tokens;
+}
+
+void wb_acceptances_let_go(wb_acceptances *a, const wb_id *id, wb_handed amount)
+{
+    void *found;
+    if (!wb_row_get(a->rows, id->b, NULL, &found)) return; /* it was purged meanwhile, holds and all */
+    hot_part *hot = found;
+    hot->held.cost -= amount.cost;
+    hot->held.tokens -= amount.tokens;
 }
 
 uint32_t wb_acceptances_count(const wb_acceptances *a) { return wb_row_count(a->rows); }

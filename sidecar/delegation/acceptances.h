@@ -27,6 +27,20 @@ bool wb_acceptances_get(const wb_acceptances *acceptances, const wb_id *id, wb_s
 size_t wb_acceptances_due(const wb_acceptances *acceptances, wb_time_ns now, uint64_t grace_ns,
                           wb_id *out, size_t max);
 
+/** What of a grant is with delegations under it. Until receipts are kept nothing of it comes back: what a
+ *  remote agent was allowed to spend counts as spent, however the delegation ended. */
+typedef struct wb_handed {
+    uint64_t cost, tokens;
+} wb_handed;
+
+/** Handed on by the row (`handed_cost`, `handed_tokens`) and held for requests in hand; false if there is
+ *  no such row. */
+bool wb_acceptances_handed(const wb_acceptances *acceptances, const wb_id *id, wb_handed *out);
+/** A request between its look at the grant and its commit holds what it will hand on, so that others who
+ *  look meanwhile see it. Not durable, and not for ever: each hold is followed by one let_go. */
+void wb_acceptances_hold(wb_acceptances *acceptances, const wb_id *id, wb_handed amount);
+void wb_acceptances_let_go(wb_acceptances *acceptances, const wb_id *id, wb_handed amount);
+
 uint32_t wb_acceptances_count(const wb_acceptances *acceptances);
 uint32_t wb_acceptances_open(const wb_acceptances *acceptances);
 /** New ones that still fit: finished ones make room, the oldest first. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two tables: rows by id, and ids of open rows by facts, for a client that repeats a message under a
- * new id. The second is derived from the first on apply, so the journal need not know of it. Purging
- * is an entry too: it names the time, and every process that applies it removes the same rows. */
+/* Two tables: rows by id, and ids of open rows by whatever else a client may know one by: the facts of a
+ * message (one that it repeats under a new id), its id of a later turn, the task. The second is derived
+ * from the first on apply, so the journal need not know of it. Purging is an entry too: it names the
+ * time, and every process that applies it removes the same rows. */
 #include "sidecar/delegation/delegations.h"
 
 #include "core/arena.h"
@@ -10,6 +11,7 @@
 #include "proto/waybill/v1/journal.pb-c.h"
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
+#include "sidecar/delegation/turns.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -19,12 +21,14 @@ enum { UNPACK_LIMIT = 1024 * 1024 };
 typedef struct hot_part {
     uint64_t version, deadline_ns, closed_ns, updated_ns;
     wb_delegation_state state;
-    uint8_t facts[WB_FACTS_BYTES];
 } hot_part;
+
+/* What one open row can be found by: the facts of each turn, the ids of the later ones, the task. */
+enum { KEYS_MAX = 2 * WB_TURNS_HELD + 1 };
 
 struct wb_delegations {
     wb_row_table *rows;     /* id -> packed row */
-    wb_row_table *by_facts; /* facts -> id, open rows only */
+    wb_row_table *by_key;   /* 32-byte key -> id, open rows only */
     uint32_t open;
     wb_arena *scratch;
 };
@@ -34,9 +38,9 @@ wb_delegations *wb_delegations_new(uint32_t max_rows)
     wb_delegations *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     d->rows = wb_row_table_new(sizeof(wb_id), sizeof(hot_part), max_rows);
-    d->by_facts = wb_row_table_new(WB_FACTS_BYTES, 0, max_rows);
+    d->by_key = wb_row_table_new(WB_FACTS_BYTES, 0, max_rows * KEYS_MAX); /* never the first full */
     d->scratch = wb_arena_new(UNPACK_LIMIT);
-    if (d->rows && d->by_facts && d->scratch) return d;
+    if (d->rows && d->by_key && d->scratch) return d;
     wb_delegations_free(d);
     return NULL;
 }
@@ -45,7 +49,7 @@ void wb_delegations_free(wb_delegations *d)
 {
     if (!d) return;
     wb_row_table_free(d->rows);
-    wb_row_table_free(d->by_facts);
+    wb_row_table_free(d->by_key);
     wb_arena_free(d->scratch);
     free(d);
 }
@@ -58,12 +62,19 @@ static void hash_field(crypto_hash_sha256_state *hash, wb_slice field)
     crypto_hash_sha256_update(hash, field.ptr, field.len);
 }
 
+/* The three kinds of keys cannot be mistaken for each other. */
+static void start_key(crypto_hash_sha256_state *hash, char tag)
+{
+    crypto_hash_sha256_init(hash);
+    crypto_hash_sha256_update(hash, (const uint8_t *)&tag, 1);
+}
+
 void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id,
                          wb_slice digest, uint8_t facts[WB_FACTS_BYTES])
 {
     static const wb_id none = {{0}};
     crypto_hash_sha256_state hash;
-    crypto_hash_sha256_init(&hash);
+    start_key(&hash, 'f');
     crypto_hash_sha256_update(&hash, (parent ? parent : &none)->b, sizeof none.b);
     hash_field(&hash, audience);
     hash_field(&hash, message_id);
@@ -71,24 +82,64 @@ void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice messag
     crypto_hash_sha256_final(&hash, facts);
 }
 
-void wb_delegation_row_facts(const Waybill__V1__DelegationRow *row, uint8_t facts[WB_FACTS_BYTES])
+static void turn_key(wb_slice id, uint8_t key[WB_FACTS_BYTES])
 {
-    wb_id parent = {{0}};
-    if (row->parent_acceptance.len == sizeof parent.b)
-        memcpy(parent.b, row->parent_acceptance.data, sizeof parent.b);
-    /* An unsigned delegation has no audience; its target's URL stands in. */
-    wb_slice audience =
-        wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
-    wb_delegation_facts(&parent, audience, wb_slice_str(row->message_id),
-                        wb_slice_of(row->body_digest.data, row->body_digest.len), facts);
+    crypto_hash_sha256_state hash;
+    start_key(&hash, 'i');
+    hash_field(&hash, id);
+    crypto_hash_sha256_final(&hash, key);
 }
 
-static void forget_facts(wb_delegations *d, const wb_id *id, const uint8_t facts[WB_FACTS_BYTES])
+static void task_key(wb_slice audience, wb_slice task_id, uint8_t key[WB_FACTS_BYTES])
 {
-    wb_slice holder;
-    if (wb_row_get(d->by_facts, facts, &holder, NULL) &&
-        memcmp(holder.ptr, id->b, sizeof id->b) == 0)
-        wb_row_remove(d->by_facts, facts);
+    crypto_hash_sha256_state hash;
+    start_key(&hash, 't');
+    hash_field(&hash, audience);
+    hash_field(&hash, task_id);
+    crypto_hash_sha256_final(&hash, key);
+}
+
+static size_t keys_of(const Waybill__V1__DelegationRow *row, uint8_t keys[][WB_FACTS_BYTES])
+{
+    size_t n = 0, held = wb_turns_held(row), from = held > WB_TURNS_HELD ? held - WB_TURNS_HELD : 0;
+    wb_slice audience =
+        wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
+    for (size_t i = from; i < held; i++) {
+        Waybill__V1__DelegationTurn turn;
+        wb_turns_facts(row, i, keys[n++]);
+        wb_turns_get(row, i, &turn);
+        if (wb_turns_number(row, i) > 1)
+            turn_key(wb_slice_of(turn.id.data, turn.id.len), keys[n++]);
+    }
+    if (row->task_id[0]) task_key(audience, wb_slice_str(row->task_id), keys[n++]);
+    return n;
+}
+
+/* A key that a newer row took over stays its. */
+static wb_status forget_keys(wb_delegations *d, const wb_id *id, wb_slice packed)
+{
+    uint8_t keys[KEYS_MAX][WB_FACTS_BYTES];
+    Waybill__V1__DelegationRow *row = waybill__v1__delegation_row__unpack(
+        wb_arena_allocator(d->scratch), packed.len, packed.ptr);
+    if (!row) return WB_ERR_NO_MEMORY;
+    size_t n = keys_of(row, keys);
+    for (size_t i = 0; i < n; i++) {
+        wb_slice holder;
+        if (wb_row_get(d->by_key, keys[i], &holder, NULL) &&
+            memcmp(holder.ptr, id->b, sizeof id->b) == 0)
+            wb_row_remove(d->by_key, keys[i]);
+    }
+    return WB_OK;
+}
+
+static wb_status remember_keys(wb_delegations *d, const wb_id *id,
+                               const Waybill__V1__DelegationRow *row)
+{
+    uint8_t keys[KEYS_MAX][WB_FACTS_BYTES];
+    size_t n = keys_of(row, keys);
+    for (size_t i = 0; i < n; i++)
+        WB_TRY(wb_row_put(d->by_key, keys[i], wb_slice_of(id->b, sizeof id->b), NULL));
+    return WB_OK;
 }
 
 static uint64_t closed_at(const void *hot) { return ((const hot_part *)hot)->closed_ns; }
@@ -99,11 +150,14 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
     hot_part *hot;
     void *found;
     memcpy(id.b, row->id.data, sizeof id.b);
-    if (wb_row_get(d->rows, id.b, NULL, &found)) {
+    wb_slice before;
+    if (wb_row_get(d->rows, id.b, &before, &found)) {
         hot_part *old = found;
         if (old->version >= row->version) return WB_OK;
-        if (old->closed_ns == 0) d->open--;
-        forget_facts(d, &id, old->facts);
+        if (old->closed_ns == 0) {
+            WB_TRY(forget_keys(d, &id, before));
+            d->open--;
+        }
     }
     wb_row_make_room(d->rows, closed_at);
     WB_TRY(wb_row_put(d->rows, id.b, packed, &found));
@@ -113,10 +167,9 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
     hot->closed_ns = row->closed_ns;
     hot->updated_ns = row->updated_ns;
     hot->state = (wb_delegation_state)row->state;
-    wb_delegation_row_facts(row, hot->facts);
     if (hot->closed_ns != 0) return WB_OK;
     d->open++;
-    return wb_row_put(d->by_facts, hot->facts, wb_slice_of(id.b, sizeof id.b), NULL);
+    return remember_keys(d, &id, row);
 }
 
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
@@ -171,7 +224,7 @@ static void reset(void *self)
 {
     wb_delegations *d = self;
     wb_row_table_reset(d->rows);
-    wb_row_table_reset(d->by_facts);
+    wb_row_table_reset(d->by_key);
     d->open = 0;
 }
 
@@ -192,9 +245,23 @@ bool wb_delegations_get(const wb_delegations *d, const wb_id *id, wb_slice *pack
 bool wb_delegations_find(const wb_delegations *d, const uint8_t facts[WB_FACTS_BYTES], wb_id *id)
 {
     wb_slice holder;
-    if (!wb_row_get(d->by_facts, facts, &holder, NULL)) return false;
+    if (!wb_row_get(d->by_key, facts, &holder, NULL)) return false;
     memcpy(id->b, holder.ptr, sizeof id->b);
     return true;
+}
+
+bool wb_delegations_of_turn(const wb_delegations *d, const wb_id *turn, wb_id *id)
+{
+    uint8_t key[WB_FACTS_BYTES];
+    turn_key(wb_slice_of(turn->b, sizeof turn->b), key);
+    return wb_delegations_find(d, key, id);
+}
+
+bool wb_delegations_of_task(const wb_delegations *d, wb_slice audience, wb_slice task_id, wb_id *id)
+{
+    uint8_t key[WB_FACTS_BYTES];
+    task_key(audience, task_id, key);
+    return wb_delegations_find(d, key, id);
 }
 
 size_t wb_delegations_due(const wb_delegations *d, wb_time_ns now, uint64_t grace_ns, wb_id *out,

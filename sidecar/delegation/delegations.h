@@ -14,8 +14,6 @@ enum { WB_FACTS_BYTES = 32 };
 /* Lost ones longer: their answer may yet come. */
 #define WB_LOST_KEPT_NS (24 * 3600 * WB_NS_PER_S)
 
-struct Waybill__V1__DelegationRow; /* protobuf-c's */
-
 typedef struct wb_delegations wb_delegations;
 
 WB_MUST_USE wb_delegations *wb_delegations_new(uint32_t max_rows);
@@ -31,12 +29,14 @@ bool wb_delegations_get(const wb_delegations *delegations, const wb_id *id, wb_s
  *  acceptance (NULL: none), audience, message id and body digest. */
 void wb_delegation_facts(const wb_id *parent, wb_slice audience, wb_slice message_id,
                          wb_slice digest, uint8_t facts[WB_FACTS_BYTES]);
-/** The same of a stored row. */
-void wb_delegation_row_facts(const struct Waybill__V1__DelegationRow *row,
-                             uint8_t facts[WB_FACTS_BYTES]);
-/** The open delegation with these facts; false if there is none. */
+/** The open delegation one of whose held turns has these facts; false if there is none. */
 bool wb_delegations_find(const wb_delegations *delegations, const uint8_t facts[WB_FACTS_BYTES],
                          wb_id *id);
+/** The open delegation to which the client's id of a later turn belongs. */
+bool wb_delegations_of_turn(const wb_delegations *delegations, const wb_id *turn, wb_id *id);
+/** The open delegation, the newest, of that task of that agent (its URL, if it has no agent id). */
+bool wb_delegations_of_task(const wb_delegations *delegations, wb_slice audience, wb_slice task_id,
+                            wb_id *id);
 
 /** Up to `max` open delegations whose deadline + grace lies at or before `now`. Returns how many. */
 size_t wb_delegations_due(const wb_delegations *delegations, wb_time_ns now, uint64_t grace_ns,
