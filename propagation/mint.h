@@ -36,8 +36,8 @@ typedef struct wb_mint_ask {
     uint64_t deadline_s; /* 0: the default */
     uint64_t lifetime_s; /* exp - iat, at most WB_EXP_MAX_S; 0: WB_EXP_DEFAULT_S */
     bool has_max_depth;
-    uint8_t max_depth; /* mxd of a root; without it WB_MXD_DEFAULT */
-    bool callbacks;    /* trust.callbacks */
+    uint8_t max_depth;          /* mxd of a root; without it WB_MXD_DEFAULT */
+    bool callbacks;             /* trust.callbacks */
     const wb_token_limits *own; /* the pool of a plain root; NULL: without a limit */
     bool has_share;
     uint32_t share_percent; /* of what is free, for who does not ask; without it WB_SHARE_DEFAULT */

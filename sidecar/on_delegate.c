@@ -1,58 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delegate: hand a task on. The worker decides everything that needs no lock (who stands behind the
- * URL, which claims, the signature); the writer then looks whether the same delegation was opened
- * meanwhile, and opens it. So a signature may be made in vain in a race of two equal requests, and
- * never waits for the writer.
+/* Delegate: hand a task on, or send the next message of one. The worker decides everything that needs
+ * no lock (who stands behind the URL, which claims, the signature); the writer then looks whether the
+ * same message was opened meanwhile, and opens it. So a signature may be made in vain in a race of two
+ * equal requests, and never waits for the writer.
  *
- * TOKENS section 7. The same id, or the same (parent, audience, message id, digest), is the same
- * delegation: it is answered with its token while that can still be accepted, then with a fresh one.
- * A delegation for which no token can be made is opened without one, traced and marked. */
-#include "sidecar/context.h"
-#include "sidecar/request.h"
+ * Which delegation a request is, TOKENS section 7, rules 5 and 6, in this order:
+ *
+ *   the client's id, or (parent, audience, message id, digest), of a message known
+ *                                        that message: its token while it can still be accepted, then a
+ *                                        fresh one. The same id with other facts is refused
+ *   `turn_of`, or (target, task id), of an open delegation in whose trace the parent stands
+ *                                        its next turn: a new token in the same row and span
+ *   nothing of that                      a new delegation
+ *
+ * A row holds its newest messages (delegation/turns.h). What a turn adds is put into the row as it then
+ * stands, by the writer: an Observe that came between worker and writer is not undone. */
+#include "sidecar/delegate.h"
 
-#include "a2a/carrier.h"
 #include "a2a/target.h"
-#include "core/delegation_state.h"
 #include "core/log.h"
-#include "propagation/mint.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
-#include "sidecar/delegation/turns.h"
+#include "sidecar/context.h"
 
 #define OTHER_MESSAGE "this delegation_id was used for another message"
+#define CHANGED "the delegation changed meanwhile: send again"
 
 typedef struct delegate {
-    wb_id id;          /* the client's; also the first jti */
-    wb_id parent;      /* acceptance; absent: none */
-    wb_id jti;         /* of the token to mint */
-    wb_slice audience; /* agent id; empty: none, so no token */
-    const char *unsigned_reason;
-    bool foreign_trace; /* the client's trace belongs to another agent */
-    uint8_t facts[WB_FACTS_BYTES];
-    Waybill__V1__DelegationRow *row; /* as it will stand */
-    Waybill__V1__AcceptanceRow *parent_row;
-    wb_token *leaf; /* of the parent's chain, parsed */
-    wb_chain parent_chain;
-    wb_claims claims;
-    wb_slice packed, owner_packed;
+    wb_delegate d;
+    wb_slice packed, owner_packed; /* OPEN: the new row; its trace's owner */
     Waybill__V1__DelegateReply reply;
 } delegate;
 
-static wb_status copy_text(wb_arena *arena, wb_slice s, char **out)
-{
-    wb_slice copy;
-    WB_TRY(wb_arena_dup(arena, s, &copy));
-    *out = (char *)copy.ptr;
-    return WB_OK;
-}
-
-static const char *fault_of(const Waybill__V1__Delegate *in, delegate *d)
+static const char *fault_of_ids(const Waybill__V1__Delegate *in, wb_delegate *d)
 {
     if (!wb_request_id(&in->delegation_id, &d->id))
         return "delegation_id must be 16 bytes, not all 0";
     if (in->parent_acceptance.len > 0 && !wb_request_id(&in->parent_acceptance, &d->parent))
         return "parent_acceptance must be 16 bytes, not all 0, or left out";
+    if (in->turn_of.len > 0 && !wb_request_id(&in->turn_of, &d->named))
+        return "turn_of must be 16 bytes, not all 0, or left out";
+    if (in->turn_of.len > 0 && !in->task_id[0]) return "turn_of needs the task_id";
     if (in->trace_id.len != 0 && (in->trace_id.len != sizeof(wb_trace_id) ||
                                   wb_id_is_zero(in->trace_id.data, in->trace_id.len)))
         return "trace_id must be 16 bytes, not all 0, or left out";
@@ -60,6 +49,13 @@ static const char *fault_of(const Waybill__V1__Delegate *in, delegate *d)
         (in->parent_span_id.len != sizeof(wb_span_id) ||
          wb_id_is_zero(in->parent_span_id.data, in->parent_span_id.len)))
         return "parent_span_id must be 8 bytes, not all 0, or left out";
+    return NULL;
+}
+
+static const char *fault_of(const Waybill__V1__Delegate *in, wb_delegate *d)
+{
+    const char *fault = fault_of_ids(in, d);
+    if (fault) return fault;
     if (wb_method_parse(wb_slice_str(in->method)) == WB_METHOD_NONE)
         return "method must be SendMessage or SendStreamingMessage";
     if (!in->message_id[0] || strlen(in->message_id) > WB_TEXT_MAX_BYTES)
@@ -72,7 +68,15 @@ static const char *fault_of(const Waybill__V1__Delegate *in, delegate *d)
     return NULL;
 }
 
-static void find_audience(wb_request *r, delegate *d)
+/* ---- which delegation ----------------------------------------------------------------------- */
+
+/* The agent id, or the URL where nobody's id stands behind it. */
+static wb_slice whom(const wb_request *r, const wb_delegate *d)
+{
+    return d->audience.len > 0 ? d->audience : wb_slice_str(r->in->delegate->target_url);
+}
+
+static void find_audience(wb_request *r, wb_delegate *d)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     const wb_sidecar_config *config = &r->world->config;
@@ -86,87 +90,168 @@ static void find_audience(wb_request *r, delegate *d)
         d->unsigned_reason = "no_digest";
     else
         d->unsigned_reason = NULL;
-    wb_delegation_facts(WB_ID_ABSENT(d->parent) ? NULL : &d->parent,
-                        d->audience.len > 0 ? d->audience : target.url,
+    wb_delegation_facts(WB_ID_ABSENT(d->parent) ? NULL : &d->parent, whom(r, d),
                         wb_slice_str(in->message_id),
                         wb_slice_of(in->body_digest.data, in->body_digest.len), d->facts);
 }
 
-/* A root may only be minted in a trace that is ours or nobody's. */
-static bool is_foreign_trace(const wb_request *r, const wb_state *state)
+/* The row of a message that is known. */
+static bool find_message(const wb_delegate *d, const wb_state *state, wb_slice *packed)
 {
-    const Waybill__V1__Delegate *in = r->in->delegate;
+    const wb_delegations *table = state->delegations;
+    wb_id same;
+    return wb_delegations_get(table, &d->id, packed) ||
+           (wb_delegations_of_turn(table, &d->id, &same) &&
+            wb_delegations_get(table, &same, packed)) ||
+           (wb_delegations_find(table, d->facts, &same) &&
+            wb_delegations_get(table, &same, packed));
+}
+
+/* The row of the task that a new message goes to: what the client says, else what we know. */
+static bool find_task(const wb_request *r, const wb_delegate *d, const wb_state *state,
+                      wb_slice *packed)
+{
+    wb_slice task_id = wb_slice_str(r->in->delegate->task_id);
+    wb_id same;
+    if (task_id.len == 0) return false;
+    if (!WB_ID_ABSENT(d->named) && wb_delegations_get(state->delegations, &d->named, packed))
+        return true;
+    return wb_delegations_of_task(state->delegations, whom(r, d), task_id, &same) &&
+           wb_delegations_get(state->delegations, &same, packed);
+}
+
+/* A root may only be minted in a trace that is ours or nobody's. */
+static bool is_foreign_trace(const wb_request *r, const wb_state *state, const wb_trace_id *trace)
+{
     const wb_sidecar_config *config = &r->world->config;
-    wb_trace_id trace;
     wb_owner owner;
-    if (in->trace_id.len != sizeof trace.b) return false;
-    memcpy(trace.b, in->trace_id.data, sizeof trace.b);
-    if (!wb_owners_of_trace(state->owners, &trace, r->arena, &owner)) return false;
+    if (!wb_owners_of_trace(state->owners, trace, r->arena, &owner)) return false;
     for (size_t i = 0; i < config->n_self_ids; i++)
         if (wb_slice_eq(owner.subject, config->self_ids[i])) return false;
     return true;
 }
 
-/* Read what the state has of this delegation and of its parent. */
-static wb_status look_up(wb_request *r, delegate *d, wb_error *err)
+static wb_status unpack_row(wb_request *r, wb_slice packed, Waybill__V1__DelegationRow **row,
+                            wb_error *err)
 {
-    wb_state *state = &r->sidecar->state;
-    wb_slice row = WB_S(""), parent = WB_S("");
-    wb_status status = WB_OK;
-    wb_id same;
-    bool parent_known = true;
-    wb_state_lock(state);
-    if (wb_delegations_get(state->delegations, &d->id, &row) ||
-        (wb_delegations_find(state->delegations, d->facts, &same) &&
-         wb_delegations_get(state->delegations, &same, &row)))
-        status = wb_arena_dup(r->arena, row, &row);
-    if (!WB_ID_ABSENT(d->parent)) {
-        parent_known = wb_acceptances_get(state->acceptances, &d->parent, &parent);
-        if (parent_known && status == WB_OK) status = wb_arena_dup(r->arena, parent, &parent);
-    }
-    d->foreign_trace = is_foreign_trace(r, state);
-    wb_state_unlock(state);
-    if (!parent_known)
-        return wb_fail(err, WB_ERR_NOT_FOUND,
-                       "parent_acceptance is unknown here: it was never made, or long finished");
-    ProtobufCAllocator *allocator = wb_arena_allocator(r->arena);
-    if (status != WB_OK || !allocator) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    if (row.len > 0) {
-        d->row = waybill__v1__delegation_row__unpack(allocator, row.len, row.ptr);
-        if (!d->row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    }
-    if (parent.len > 0) {
-        d->parent_row = waybill__v1__acceptance_row__unpack(allocator, parent.len, parent.ptr);
-        if (!d->parent_row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    }
+    *row =
+        waybill__v1__delegation_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    return *row ? WB_OK : wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+}
+
+/* The same id with other facts is refused, by whichever request comes second; so is an id so long
+ * past that its row does not hold the message any more. */
+static wb_status same_message(const wb_request *r, wb_delegate *d,
+                              const Waybill__V1__DelegationRow *row, wb_error *err)
+{
+    uint8_t facts[WB_FACTS_BYTES];
+    Waybill__V1__DelegationTurn turn;
+    if (!wb_turns_find(row, &d->id, d->facts, &d->turn))
+        return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
+    wb_turns_facts(row, d->turn, facts);
+    wb_turns_get(row, d->turn, &turn);
+    if (memcmp(facts, d->facts, sizeof facts) == 0 &&
+        strcmp(turn.method, r->in->delegate->method) == 0)
+        return WB_OK;
+    return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
+}
+
+/* An open delegation whose message's token died gets a fresh one under a new jti. */
+static bool wants_fresh_token(const wb_request *r, const wb_delegate *d,
+                              const Waybill__V1__DelegationRow *row)
+{
+    Waybill__V1__DelegationTurn turn;
+    wb_turns_get(row, d->turn, &turn);
+    return row->closed_ns == 0 && turn.n_chain > 0 &&
+           turn.token_exp_s <= wb_now(r->sidecar->clock) / WB_NS_PER_S;
+}
+
+/* A turn stays in its delegation's trace; in another one it is another delegation. */
+static bool takes_turn(const wb_request *r, const wb_delegate *d, const wb_state *state,
+                       const Waybill__V1__DelegationRow *row)
+{
+    const Waybill__V1__AcceptanceRow *under = d->parent_row;
+    wb_trace_id trace;
+    if (row->closed_ns != 0 || row->trace_id.len != sizeof trace.b) return false;
+    memcpy(trace.b, row->trace_id.data, sizeof trace.b);
+    if (under)
+        return under->trace_id.len == sizeof trace.b &&
+               memcmp(under->trace_id.data, trace.b, sizeof trace.b) == 0;
+    return row->parent_acceptance.len == 0 && !is_foreign_trace(r, state, &trace);
+}
+
+static wb_status check_named(const wb_request *r, const wb_delegate *d,
+                             const Waybill__V1__DelegationRow *row, wb_error *err)
+{
+    wb_slice of_row =
+        wb_slice_str(row->target_agent_id[0] ? row->target_agent_id : row->target_url);
+    if (!wb_slice_eq(of_row, whom(r, d)))
+        return wb_fail(err, WB_ERR_REJECTED, "turn_of is a delegation to another agent");
+    if (row->task_id[0] && strcmp(row->task_id, r->in->delegate->task_id) != 0)
+        return wb_fail(err, WB_ERR_REJECTED, "turn_of is a delegation of another task");
     return WB_OK;
 }
 
-/* The parent's grant: its accepted leaf, if the acceptance was verified. */
-static wb_status read_grant(wb_request *r, delegate *d, wb_error *err)
+/* ---- on the worker -------------------------------------------------------------------------- */
+
+static wb_status read_parent(wb_request *r, wb_delegate *d, const wb_state *state, wb_error *err)
 {
-    const Waybill__V1__AcceptanceRow *parent = d->parent_row;
-    wb_token_code code;
-    if (!parent || !parent->verified || parent->n_chain == 0) return WB_OK;
-    if (parent->n_chain > WB_CHAIN_MAX_LINKS)
-        return wb_fail(err, WB_ERR_CORRUPT, "acceptance row with %zu links", parent->n_chain);
-    for (size_t i = 0; i < parent->n_chain; i++)
-        d->parent_chain.links[d->parent_chain.n++] = wb_slice_str(parent->chain[i]);
-    d->leaf = wb_arena_alloc(r->arena, sizeof *d->leaf);
-    if (!d->leaf) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    WB_TRY(wb_token_parse(d->parent_chain.links[d->parent_chain.n - 1], r->arena, d->leaf, &code));
-    if (code != WB_E_NONE)
-        return wb_fail(err, WB_ERR_CORRUPT, "accepted token does not parse: %s",
-                       wb_token_code_name(code));
+    wb_slice packed;
+    if (WB_ID_ABSENT(d->parent)) return WB_OK;
+    if (!wb_acceptances_get(state->acceptances, &d->parent, &packed))
+        return wb_fail(err, WB_ERR_NOT_FOUND,
+                       "parent_acceptance is unknown here: it was never made, or long finished");
+    d->parent_row =
+        waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    return d->parent_row ? WB_OK : wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+}
+
+/* What the state has of this message, of its task and of its parent. */
+static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, bool *foreign,
+                      wb_error *err)
+{
+    const Waybill__V1__Delegate *in = r->in->delegate;
+    Waybill__V1__DelegationRow *row;
+    wb_trace_id trace;
+    wb_slice packed;
+    d->kind = WB_DELEGATE_OPEN;
+    if (!wb_arena_allocator(r->arena)) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    WB_TRY(read_parent(r, d, state, err));
+    if (in->trace_id.len == sizeof trace.b) {
+        memcpy(trace.b, in->trace_id.data, sizeof trace.b);
+        *foreign = is_foreign_trace(r, state, &trace);
+    }
+    if (find_message(d, state, &packed)) {
+        WB_TRY(unpack_row(r, packed, &d->row, err));
+        WB_TRY(same_message(r, d, d->row, err));
+        d->kind = wants_fresh_token(r, d, d->row) ? WB_DELEGATE_RENEW : WB_DELEGATE_ANSWER;
+        return WB_OK;
+    }
+    if (!find_task(r, d, state, &packed)) return WB_OK;
+    WB_TRY(unpack_row(r, packed, &row, err));
+    WB_TRY(check_named(r, d, row, err));
+    if (!takes_turn(r, d, state, row)) return WB_OK;
+    d->row = row;
+    d->kind = WB_DELEGATE_TURN;
     return WB_OK;
+}
+
+static wb_status look_up(wb_request *r, wb_delegate *d, bool *foreign, wb_error *err)
+{
+    wb_state *state = &r->sidecar->state;
+    wb_state_lock(state);
+    wb_status status = look(r, d, state, foreign, err);
+    wb_state_unlock(state);
+    return status;
 }
 
 /* Trace, parent span and flags of a delegation that is new. */
-static void place_in_trace(wb_request *r, delegate *d, wb_trace_id *trace, wb_span_id *parent)
+static void place_in_trace(const wb_request *r, const wb_delegate *d, bool foreign,
+                           wb_trace_id *trace, wb_span_id *parent)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     const Waybill__V1__AcceptanceRow *under = d->parent_row;
-    bool local = in->trace_id.len == sizeof trace->b && !(d->foreign_trace && !under);
+    bool local = in->trace_id.len == sizeof trace->b && !(foreign && !under);
     if (under) { /* the acceptance's own trace, whatever the client says */
         memcpy(trace->b, under->trace_id.data, sizeof trace->b);
         memcpy(parent->b, under->span_id.data, sizeof parent->b);
@@ -182,7 +267,7 @@ static void place_in_trace(wb_request *r, delegate *d, wb_trace_id *trace, wb_sp
 
 /* A trace that goes on keeps its flags as they are, random bit included; one that starts here has its
  * own. */
-static uint32_t flags_of(const delegate *d, const wb_trace_id *trace,
+static uint32_t flags_of(const wb_delegate *d, const wb_trace_id *trace,
                          const Waybill__V1__Delegate *in)
 {
     if (d->parent_row) return d->parent_row->trace_flags;
@@ -191,14 +276,7 @@ static uint32_t flags_of(const delegate *d, const wb_trace_id *trace,
     return goes_on ? in->trace_flags & WB_TRACE_FLAGS_KNOWN : WB_TRACE_FLAGS_NEW;
 }
 
-/* A child is signed by whom its parent names (TOKENS section 9: C.iss = P.aud), any of our own ids. */
-static wb_slice issuer_of(const wb_request *r, const delegate *d)
-{
-    bool child = d->leaf && d->parent_row->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
-    return child ? d->leaf->claims.aud : r->sidecar->config->self_ids[0];
-}
-
-static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
+static wb_status new_row(wb_request *r, wb_delegate *d, bool foreign, wb_error *err)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     struct {
@@ -209,7 +287,7 @@ static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
     if (!made) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
     Waybill__V1__DelegationRow *row = &made->row;
     waybill__v1__delegation_row__init(row);
-    place_in_trace(r, d, &made->trace, &made->parent);
+    place_in_trace(r, d, foreign, &made->trace, &made->parent);
     made->span = wb_span_id_new();
     row->id = wb_request_bytes(d->id.b, sizeof d->id.b);
     row->state = WB_DELEGATION_SENT;
@@ -222,317 +300,167 @@ static wb_status new_row(wb_request *r, delegate *d, wb_error *err)
         row->parent_acceptance = wb_request_bytes(d->parent.b, sizeof d->parent.b);
     row->target_url = in->target_url;
     row->target_name = in->target_name;
-    row->method = in->method;
-    row->message_id = in->message_id;
     row->context_id = in->context_id;
     row->task_id = in->task_id;
-    row->body_digest = in->body_digest;
     row->opened_ns = wb_now(r->sidecar->clock);
+    row->issuer = wb_arena_printf(r->arena, "%.*s", WB_SLICE_ARG(wb_delegate_issuer(r, d)));
+    row->target_agent_id = wb_arena_printf(r->arena, "%.*s", WB_SLICE_ARG(d->audience));
     d->row = row;
-    if (d->audience.len > 0) WB_TRY(copy_text(r->arena, d->audience, &row->target_agent_id));
-    return copy_text(r->arena, issuer_of(r, d), &row->issuer);
+    return row->issuer && row->target_agent_id ? WB_OK
+                                               : wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
 }
 
-/* No ask: a root gets the configured time, a child what is left of its grant (section 7.3). */
-static uint64_t deadline_of(const wb_request *r, const delegate *d)
+/* TOKENS section 10: minting a root makes the minter the trace's owner. */
+static wb_status pack_owner(wb_request *r, delegate *call, wb_error *err)
 {
-    uint64_t asked_s = r->in->delegate->deadline_s;
-    if (asked_s != 0 || d->leaf) return asked_s;
-    return wb_now(r->sidecar->clock) / WB_NS_PER_S + r->sidecar->config->delegation_deadline_s;
-}
-
-static wb_status read_ask(wb_request *r, const delegate *d, wb_mint_ask *ask, wb_error *err)
-{
-    const Waybill__V1__Delegate *in = r->in->delegate;
-    const Waybill__V1__DelegationRow *row = d->row;
-    *ask = (wb_mint_ask){.now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S,
-                         .skew_s = r->world->config.trust_skew_s,
-                         .iss = wb_slice_str(row->issuer),
-                         .kid = wb_key_ring_kid(r->world->ring),
-                         .aud = d->audience,
-                         .jti = d->jti,
-                         .tfl = (uint8_t)row->trace_flags,
-                         .method = wb_slice_str(in->method),
-                         .message_id = wb_slice_str(in->message_id),
-                         .context_id = wb_slice_str(in->context_id),
-                         .task_id = wb_slice_str(in->task_id),
-                         .deadline_s = deadline_of(r, d),
-                         .lifetime_s = r->sidecar->config->token_expiry_s,
-                         .has_max_depth = true,
-                         .max_depth = (uint8_t)r->sidecar->config->token_max_depth,
-                         .callbacks = r->world->config.policies.callbacks};
-    memcpy(ask->tid.b, row->trace_id.data, sizeof ask->tid.b);
-    memcpy(ask->psid.b, row->span_id.data, sizeof ask->psid.b);
-    memcpy(ask->digest, in->body_digest.data, sizeof ask->digest);
-    if (!in->ask) return WB_OK;
-    if (in->ask->currency[0] && strlen(in->ask->currency) != WB_CURRENCY_LEN)
-        return wb_fail(err, WB_ERR_MALFORMED, "currency must be three letters, as in ISO 4217");
-    memcpy(ask->cur, in->ask->currency, strlen(in->ask->currency));
-    ask->has_cost = in->ask->cost_case != 0;
-    ask->has_tok = in->ask->token_count_case != 0;
-    ask->has_ms = in->ask->work_case != 0;
-    ask->cost = in->ask->cost_micros;
-    ask->tok = in->ask->tokens;
-    ask->ms = in->ask->work_ms;
-    return WB_OK;
-}
-
-static wb_status put_chain(wb_request *r, delegate *d, const wb_chain *chain, wb_error *err)
-{
-    Waybill__V1__DelegationRow *row = d->row;
-    row->chain = wb_arena_array(r->arena, chain->n, sizeof *row->chain);
-    uint8_t *hash = wb_arena_alloc(r->arena, WB_HASH_BYTES);
-    if (!row->chain || !hash) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    for (size_t i = 0; i < chain->n; i++)
-        WB_TRY(copy_text(r->arena, chain->links[i], &row->chain[i]));
-    wb_token_hash(chain->links[chain->n - 1], hash);
-    row->n_chain = chain->n;
-    row->token_hash = wb_request_bytes(hash, WB_HASH_BYTES);
-    row->token_exp_s = d->claims.exp;
-    row->deadline_ns = d->claims.dln * WB_NS_PER_S;
-    row->depth = d->claims.dep;
-    return copy_text(r->arena, wb_slice_str(wb_key_ring_kid(r->world->ring)), &row->key_id);
-}
-
-/* REJECTED with `code`: no token can be made, and the delegation goes without. */
-static wb_status mint(wb_request *r, delegate *d, wb_token_code *code, wb_error *err)
-{
-    wb_mint_ask ask;
-    wb_mint_parent parent;
-    wb_chain chain = {.n = 0};
-    wb_slice jws;
-    WB_TRY(read_ask(r, d, &ask, err));
-    if (d->leaf) {
-        parent = (wb_mint_parent){.leaf = &d->leaf->claims,
-                                  .chain = &d->parent_chain,
-                                  .linked = d->parent_row->verdict !=
-                                            WAYBILL__V1__VERDICT__VERDICT_CONTINUE,
-                                  .free = d->leaf->claims.lim};
-        memcpy(parent.leaf_hash, d->leaf->hash, sizeof parent.leaf_hash);
-    }
-    WB_TRY(wb_mint_fill(d->leaf ? &parent : NULL, &ask, r->arena, &d->claims, code, err));
-    WB_TRY(wb_token_mint(r->world->ring, &d->claims, r->arena, &jws, code, err));
-    wb_trust_policy policy = wb_policy_for(&r->world->config.policies, d->audience);
-    WB_TRY(wb_mint_chain(d->leaf ? &parent : NULL, policy.chain, jws, &chain, code));
-    return put_chain(r, d, &chain, err);
-}
-
-static void go_unsigned(wb_request *r, delegate *d, const char *reason)
-{
-    static char none[] = "";
-    uint64_t opened_s = d->row->opened_ns / WB_NS_PER_S, deadline_s = deadline_of(r, d);
-    if (deadline_s == 0) deadline_s = opened_s + r->sidecar->config->delegation_deadline_s;
-    if (deadline_s > opened_s + WB_DLN_MAX_S) deadline_s = opened_s + WB_DLN_MAX_S;
-    d->row->deadline_ns = deadline_s * WB_NS_PER_S;
-    d->row->unsigned_reason = wb_arena_printf(r->arena, "%s", reason);
-    if (!d->row->unsigned_reason) d->row->unsigned_reason = none;
-}
-
-static wb_status sign(wb_request *r, delegate *d, wb_error *err)
-{
-    wb_token_code code = WB_E_NONE;
-    const Waybill__V1__AcceptanceRow *under = d->parent_row;
-    /* trust.mode observe keeps a claimed trace, in which we may not sign as a root */
-    if (under && under->verdict != WAYBILL__V1__VERDICT__VERDICT_CONTINUE &&
-        under->parent_span_id.len > 0)
-        d->unsigned_reason = "claimed_trace";
-    if (d->unsigned_reason) {
-        go_unsigned(r, d, d->unsigned_reason);
-        return WB_OK;
-    }
-    wb_status status = mint(r, d, &code, err);
-    if (status != WB_ERR_REJECTED) return status;
-    WB_LOG(WARN, "delegation.unsigned", "no token can be made for this delegation",
-           WB_KV("code", wb_token_code_name(code)), WB_KV("audience", d->audience));
-    go_unsigned(r, d, wb_token_code_name(code));
-    return WB_OK;
-}
-
-static wb_status pack_rows(wb_request *r, delegate *d, wb_error *err)
-{
-    bool plain_root = d->row->n_chain > 0 && d->claims.dep == 0;
-    d->row->version++;
-    d->row->updated_ns = wb_now(r->sidecar->clock);
-    WB_TRY(wb_request_pack(r->arena, d->row, &d->packed, err));
-    if (!plain_root) return WB_OK;
-    /* TOKENS section 10: minting a root makes the minter the trace's owner. */
+    const wb_delegate *d = &call->d;
+    if (d->token.chain.n == 0 || d->token.claims.dep > 0) return WB_OK;
     Waybill__V1__OwnerRow owner = WAYBILL__V1__OWNER_ROW__INIT;
     owner.trace_id = d->row->trace_id;
-    owner.subject = d->row->issuer;
-    owner.used_s = d->row->updated_ns / WB_NS_PER_S;
-    return wb_request_pack(r->arena, &owner, &d->owner_packed, err);
+    owner.subject = wb_arena_printf(r->arena, "%.*s", WB_SLICE_ARG(d->token.claims.iss));
+    owner.used_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
+    if (!owner.subject) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    return wb_request_pack(r->arena, &owner, &call->owner_packed, err);
 }
 
-static bool is_peer(const wb_sidecar_config *config, const char *agent_id)
+static wb_status decide(wb_request *r, delegate *call, wb_error *err)
 {
-    for (size_t i = 0; i < config->n_peers; i++)
-        if (wb_slice_eq(config->peers[i].id, wb_slice_str(agent_id))) return true;
-    return false;
+    wb_delegate *d = &call->d;
+    bool foreign = false;
+    find_audience(r, d);
+    WB_TRY(look_up(r, d, &foreign, err));
+    if (d->kind == WB_DELEGATE_ANSWER) return WB_OK; /* the writer answers from the row */
+    WB_TRY(wb_delegate_read_grant(r, d, err));
+    if (d->kind == WB_DELEGATE_OPEN) WB_TRY(new_row(r, d, foreign, err));
+    WB_TRY(wb_delegate_sign(r, d, err));
+    WB_TRY(pack_owner(r, call, err));
+    if (d->kind != WB_DELEGATE_OPEN) return WB_OK; /* the writer has the row as it then stands */
+    WB_TRY(wb_delegate_put(r, d, d->row, err));
+    return wb_request_pack(r->arena, d->row, &call->packed, err);
 }
 
-/* The client's tracestate belongs to the client's trace: in another it means nothing. */
-static wb_status put_context(wb_request *r, const Waybill__V1__DelegationRow *row,
-                             Waybill__V1__DelegateReply *reply)
-{
-    static const wb_headers none = {NULL, 0};
-    const Waybill__V1__Delegate *in = r->in->delegate;
-    const wb_baggage_border *border = &r->world->config.send_baggage;
-    wb_traceparent context = {.flags = (uint8_t)row->trace_flags};
-    wb_headers tracestate, baggage;
-    wb_id id;
-    WB_ASSERT(wb_request_id(&row->id, &id) && row->trace_id.data && row->span_id.data);
-    memcpy(context.trace.b, row->trace_id.data, sizeof context.trace.b);
-    memcpy(context.span.b, row->span_id.data, sizeof context.span.b);
-    WB_TRY(wb_headers_of(in->tracestate, NULL, 0, r->arena, &tracestate));
-    WB_TRY(wb_headers_of("", in->baggage, in->n_baggage, r->arena, &baggage));
-    bool same_trace = in->trace_id.len == sizeof context.trace.b &&
-                      memcmp(in->trace_id.data, context.trace.b, sizeof context.trace.b) == 0;
-    reply->traceparent = wb_context_traceparent(&context, r->arena);
-    reply->tracestate = wb_context_tracestate(same_trace ? &tracestate : &none,
-                                              WB_TRACESTATE_DELEGATION, &id, r->arena);
-    reply->baggage = wb_context_baggage(
-        &baggage,
-        is_peer(&r->world->config, row->target_agent_id) ? &border->known : &border->others,
-        r->arena);
-    return reply->traceparent && reply->tracestate && reply->baggage ? WB_OK : WB_ERR_NO_MEMORY;
-}
-
-static wb_status answer_from(wb_request *r, delegate *d, const Waybill__V1__DelegationRow *row,
-                             wb_error *err)
-{
-    Waybill__V1__DelegateReply *reply = &d->reply;
-    wb_carrier carrier = {.chain = {.n = row->n_chain}};
-    WB_AUTO_BUFFER text;
-    wb_buffer_init(&text, WB_CHAIN_MAX_BYTES + 1024);
-    reply->delegation_id = row->id;
-    reply->trace_id = row->trace_id;
-    reply->span_id = row->span_id;
-    reply->unsigned_reason = row->unsigned_reason;
-    reply->deadline_s = row->deadline_ns / WB_NS_PER_S;
-    wb_status status = put_context(r, row, reply);
-    if (status != WB_OK) return wb_fail(err, status, "arena limit");
-    if (row->n_chain == 0) return WB_OK;
-    WB_ASSERT(row->n_chain <= WB_CHAIN_MAX_LINKS);
-    for (size_t i = 0; i < row->n_chain; i++) carrier.chain.links[i] = wb_slice_str(row->chain[i]);
-    memcpy(carrier.salt, r->in->delegate->salt.data, sizeof carrier.salt);
-    WB_TRY(wb_carrier_format(&carrier, &text));
-    return copy_text(r->arena, wb_buffer_slice(&text), &reply->carrier);
-}
-
-/* TOKENS section 7.5: the same id with other facts is refused, by whichever request comes second. */
-static bool same_facts(const wb_request *r, const delegate *d,
-                       const Waybill__V1__DelegationRow *row)
-{
-    uint8_t facts[WB_FACTS_BYTES];
-    wb_turns_facts(row, wb_turns_held(row) - 1, facts);
-    return memcmp(facts, d->facts, sizeof facts) == 0 &&
-           strcmp(row->method, r->in->delegate->method) == 0;
-}
-
-/* An open delegation whose token died unanswered gets a fresh one under a new jti. */
-static bool wants_fresh_token(const wb_request *r, const Waybill__V1__DelegationRow *row)
-{
-    return row->closed_ns == 0 && row->n_chain > 0 &&
-           row->token_exp_s <= wb_now(r->sidecar->clock) / WB_NS_PER_S;
-}
-
-static bool find_row(const delegate *d, const wb_state *state, const wb_id *id, wb_slice *packed)
-{
-    wb_id same;
-    return wb_delegations_get(state->delegations, id, packed) ||
-           (wb_delegations_find(state->delegations, d->facts, &same) &&
-            wb_delegations_get(state->delegations, &same, packed));
-}
-
-/* Another request with this id or these facts came first; or this one renews the row's token. */
-static wb_status answer_row(wb_request *r, delegate *d, wb_slice packed, bool *renews,
-                            wb_error *err)
-{
-    Waybill__V1__DelegationRow *row =
-        waybill__v1__delegation_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
-    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
-    if (!same_facts(r, d, row)) return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
-    *renews = d->packed.len > 0 && row->version + 1 == d->row->version &&
-              row->id.len == d->row->id.len &&
-              memcmp(row->id.data, d->row->id.data, row->id.len) == 0;
-    if (*renews) return WB_OK;
-    if (wants_fresh_token(r, row)) /* it changed while the worker signed: look again */
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "the delegation changed meanwhile: send again");
-    return answer_from(r, d, row, err);
-}
+/* ---- on the writer -------------------------------------------------------------------------- */
 
 /* Never takes a trace from its owner; without room the trace just has none. */
-static bool may_own(const wb_request *r, const delegate *d, const wb_state *state)
+static bool may_own(const wb_request *r, const delegate *call, const wb_state *state)
 {
+    const wb_delegate *d = &call->d;
     wb_trace_id trace;
     wb_owner owner;
-    if (d->owner_packed.len == 0) return false;
+    if (call->owner_packed.len == 0) return false;
     memcpy(trace.b, d->row->trace_id.data, sizeof trace.b);
     if (!wb_owners_of_trace(state->owners, &trace, r->arena, &owner))
         return wb_owners_room(state->owners) > 0;
-    return wb_slice_eq(owner.subject, wb_slice_str(d->row->issuer));
+    return wb_slice_eq(owner.subject, d->token.claims.iss);
 }
 
-/* On the writer: the delegation may have been opened, or closed, since the worker looked. */
-static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+/* What was held of the grant is handed on: the acceptance's row says so in the same frame. */
+static wb_status hand_on(wb_request *r, wb_delegate *d, wb_handed amount, wb_state *state,
+                         wb_txn_entries *out, wb_error *err)
 {
-    wb_request *r = wb_request_of(txn);
-    delegate *d = r->verb;
     wb_slice packed;
-    wb_id id;
-    memcpy(id.b, d->row->id.data, sizeof id.b);
-    if (find_row(d, state, &id, &packed)) {
-        bool renews = false;
-        WB_TRY(answer_row(r, d, packed, &renews, err));
-        if (!renews) return WB_OK;
-    } else if (d->packed.len == 0) {
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "the delegation changed meanwhile: send again");
-    } else if (wb_delegations_room(state->delegations) == 0) {
+    if (amount.cost == 0 && amount.tokens == 0) return WB_OK;
+    if (!wb_acceptances_get(state->acceptances, &d->parent, &packed))
+        return wb_fail(err, WB_ERR_NOT_FOUND, "parent_acceptance went meanwhile");
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    row->handed_cost += amount.cost;
+    row->handed_tokens += amount.tokens;
+    row->version++;
+    WB_TRY(wb_request_pack(r->arena, row, &packed, err));
+    wb_txn_add(out, WB_ENTRY_ACCEPTANCE, packed);
+    return WB_OK;
+}
+
+static wb_status open_new(wb_request *r, delegate *call, wb_handed amount, wb_state *state,
+                          wb_txn_entries *out, wb_error *err)
+{
+    wb_delegate *d = &call->d;
+    if (call->packed.len == 0) return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
+    if (wb_delegations_room(state->delegations) == 0) {
         r->reply->retry_after_ms = 1000;
         return wb_fail(err, WB_ERR_FULL, "%u delegations are open: no room for more",
                        wb_delegations_open(state->delegations));
     }
-    wb_txn_add(out, WB_ENTRY_DELEGATION, d->packed);
-    if (may_own(r, d, state)) wb_txn_add(out, WB_ENTRY_OWNER, d->owner_packed);
-    return answer_from(r, d, d->row, err);
+    WB_TRY(hand_on(r, d, amount, state, out, err));
+    wb_txn_add(out, WB_ENTRY_DELEGATION, call->packed);
+    if (may_own(r, call, state)) wb_txn_add(out, WB_ENTRY_OWNER, call->owner_packed);
+    return wb_delegate_answer(r, d, d->row, 0, err);
 }
 
-static wb_status decide(wb_request *r, delegate *d, wb_error *err)
+/* A turn, or a fresh token, goes into the row as it stands now. */
+static wb_status change_row(wb_request *r, delegate *call, Waybill__V1__DelegationRow *row,
+                            wb_handed amount, wb_state *state, wb_txn_entries *out, wb_error *err)
 {
-    find_audience(r, d);
-    WB_TRY(look_up(r, d, err));
-    WB_TRY(read_grant(r, d, err));
-    bool fresh_token = d->row && wants_fresh_token(r, d->row);
-    if (d->row && !same_facts(r, d, d->row)) return wb_fail(err, WB_ERR_REJECTED, OTHER_MESSAGE);
-    if (d->row && !fresh_token) return WB_OK; /* the writer answers from the row */
-    d->jti = d->row ? wb_id_new() : d->id;
-    if (!d->row) WB_TRY(new_row(r, d, err));
-    WB_TRY(sign(r, d, err));
-    return pack_rows(r, d, err);
+    wb_delegate *d = &call->d;
+    wb_slice packed;
+    bool is_turn = d->kind == WB_DELEGATE_TURN;
+    WB_TRY(wb_delegate_put(r, d, row, err));
+    WB_TRY(wb_request_pack(r->arena, row, &packed, err));
+    if (is_turn) WB_TRY(hand_on(r, d, amount, state, out, err));
+    wb_txn_add(out, WB_ENTRY_DELEGATION, packed);
+    if (may_own(r, call, state)) wb_txn_add(out, WB_ENTRY_OWNER, call->owner_packed);
+    return wb_delegate_answer(r, d, row, is_turn ? wb_turns_held(row) - 1 : d->turn, err);
+}
+
+static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    wb_request *r = wb_request_of(txn);
+    delegate *call = r->verb;
+    wb_delegate *d = &call->d;
+    wb_handed amount = d->hold;
+    Waybill__V1__DelegationRow *row;
+    wb_slice packed;
+    wb_id id;
+    wb_delegate_let_go(state, d); /* from here on nobody looks in between */
+    if (find_message(d, state, &packed)) {
+        WB_TRY(unpack_row(r, packed, &row, err));
+        WB_TRY(same_message(r, d, row, err));
+        if (d->kind == WB_DELEGATE_RENEW && wants_fresh_token(r, d, row))
+            return change_row(r, call, row, amount, state, out, err);
+        return wb_delegate_answer(r, d, row, d->turn, err);
+    }
+    if (d->kind != WB_DELEGATE_TURN) return open_new(r, call, amount, state, out, err);
+    memcpy(id.b, d->row->id.data, sizeof id.b);
+    if (!wb_delegations_get(state->delegations, &id, &packed))
+        return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
+    WB_TRY(unpack_row(r, packed, &row, err));
+    if (!takes_turn(r, d, state, row)) return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
+    return change_row(r, call, row, amount, state, out, err);
+}
+
+static void count(wb_request *r, const wb_delegate *d)
+{
+    wb_counters *counters = &r->sidecar->counters;
+    if (d->kind == WB_DELEGATE_ANSWER) return;
+    wb_count(d->token.chain.n > 0 ? &counters->delegations_signed
+                                  : &counters->delegations_unsigned);
 }
 
 void wb_on_delegate(wb_request *r)
 {
     wb_error err = {.status = WB_OK};
-    wb_counters *counters = &r->sidecar->counters;
-    delegate *d = wb_arena_alloc(r->arena, sizeof *d);
-    const char *fault = d ? fault_of(r->in->delegate, d) : "arena limit";
+    delegate *call = wb_arena_alloc(r->arena, sizeof *call);
+    const char *fault = call ? fault_of(r->in->delegate, &call->d) : "arena limit";
     if (fault) {
-        wb_request_reply(r, d ? WB_ERR_MALFORMED : WB_ERR_NO_MEMORY, fault);
+        wb_request_reply(r, call ? WB_ERR_MALFORMED : WB_ERR_NO_MEMORY, fault);
         return;
     }
-    waybill__v1__delegate_reply__init(&d->reply);
-    wb_status status = decide(r, d, &err);
+    waybill__v1__delegate_reply__init(&call->reply);
+    call->d.reply = &call->reply;
+    wb_status status = decide(r, call, &err);
     if (status != WB_OK) {
-        if (status == WB_ERR_DENIED) wb_count(&counters->delegations_denied);
+        if (status == WB_ERR_DENIED) wb_count(&r->sidecar->counters.delegations_denied);
+        wb_state_lock(&r->sidecar->state);
+        wb_delegate_let_go(&r->sidecar->state, &call->d);
+        wb_state_unlock(&r->sidecar->state);
         wb_request_reply(r, status, err.detail);
         return;
     }
-    if (d->packed.len > 0)
-        wb_count(d->row->n_chain > 0 ? &counters->delegations_signed
-                                     : &counters->delegations_unsigned);
-    r->verb = d;
+    count(r, &call->d);
+    r->verb = call;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_DELEGATE;
-    r->reply->delegate = &d->reply;
+    r->reply->delegate = &call->reply;
     wb_request_submit(r, prepare);
 }

@@ -167,7 +167,8 @@ void wb_acceptances_hold(wb_acceptances *a, const wb_id *id, wb_handed amount)
 void wb_acceptances_let_go(wb_acceptances *a, const wb_id *id, wb_handed amount)
 {
     void *found;
-    if (!wb_row_get(a->rows, id->b, NULL, &found)) return; /* it was purged meanwhile, holds and all */
+    if (!wb_row_get(a->rows, id->b, NULL, &found))
+        return; /* it was purged meanwhile, holds and all */
     hot_part *hot = found;
     hot->held.cost -= amount.cost;
     hot->held.tokens -= amount.tokens;

@@ -27,8 +27,8 @@ typedef struct hot_part {
 enum { KEYS_MAX = 2 * WB_TURNS_HELD + 1 };
 
 struct wb_delegations {
-    wb_row_table *rows;     /* id -> packed row */
-    wb_row_table *by_key;   /* 32-byte key -> id, open rows only */
+    wb_row_table *rows;   /* id -> packed row */
+    wb_row_table *by_key; /* 32-byte key -> id, open rows only */
     uint32_t open;
     wb_arena *scratch;
 };
@@ -119,8 +119,8 @@ static size_t keys_of(const Waybill__V1__DelegationRow *row, uint8_t keys[][WB_F
 static wb_status forget_keys(wb_delegations *d, const wb_id *id, wb_slice packed)
 {
     uint8_t keys[KEYS_MAX][WB_FACTS_BYTES];
-    Waybill__V1__DelegationRow *row = waybill__v1__delegation_row__unpack(
-        wb_arena_allocator(d->scratch), packed.len, packed.ptr);
+    Waybill__V1__DelegationRow *row =
+        waybill__v1__delegation_row__unpack(wb_arena_allocator(d->scratch), packed.len, packed.ptr);
     if (!row) return WB_ERR_NO_MEMORY;
     size_t n = keys_of(row, keys);
     for (size_t i = 0; i < n; i++) {

@@ -19,6 +19,12 @@ static wb_value text_or_none(const char *text)
 
 static wb_value integer(int64_t n) { return (wb_value){.type = WB_VALUE_INT, .integer = n}; }
 
+static wb_value limit_or_none(bool granted, uint64_t limit)
+{
+    if (!granted || limit >= WB_NOLIM) return (wb_value){.type = WB_VALUE_EMPTY};
+    return integer((int64_t)limit);
+}
+
 static wb_value true_or_none(bool b)
 {
     if (!b) return (wb_value){.type = WB_VALUE_EMPTY};
@@ -59,6 +65,7 @@ wb_status wb_delegation_span(const Waybill__V1__DelegationRow *row, wb_span_agen
     wb_delegation_state state = (wb_delegation_state)row->state;
     wb_slice state_name = wb_slice_str(wb_delegation_state_name(state));
     if (row->id.len == sizeof(wb_id)) wb_hex(row->id.data, row->id.len, id);
+    bool granted = row->currency[0] != '\0';
     const wb_otlp_attr attrs[] = {
         WB_ATTR_TEXT("waybill.span.type", WB_S("delegation")),
         WB_ATTR_TEXT("waybill.delegation.id", wb_slice_str(id)),
@@ -68,6 +75,13 @@ wb_status wb_delegation_span(const Waybill__V1__DelegationRow *row, wb_span_agen
         {WB_S("waybill.token.unsigned_reason"), text_or_none(row->unsigned_reason)},
         {WB_S("waybill.token.depth"),
          row->n_chain > 0 ? integer(row->depth) : (wb_value){.type = WB_VALUE_EMPTY}},
+        {WB_S("waybill.delegation.turns"), row->later_turns > 0
+                                               ? integer(INT64_C(1) + row->later_turns)
+                                               : (wb_value){.type = WB_VALUE_EMPTY}},
+        {WB_S("waybill.budget.currency"), text_or_none(row->currency)},
+        {WB_S("waybill.budget.granted_micros"), limit_or_none(granted, row->granted_cost)},
+        {WB_S("waybill.budget.granted_tokens"), limit_or_none(granted, row->granted_tokens)},
+        {WB_S("waybill.budget.granted_ms"), limit_or_none(granted, row->granted_ms)},
         {WB_S("a2a.method.name"), text_or_none(row->method)},
         {WB_S("a2a.message.id"), text_or_none(row->message_id)},
         {WB_S("a2a.task.id"), text_or_none(row->task_id)},

@@ -28,8 +28,7 @@ void wb_turns_replace(struct Waybill__V1__DelegationRow *row, size_t i,
                       const struct Waybill__V1__DelegationTurn *turn);
 /** Make `turn` the latest; the oldest may leave. NO_MEMORY arena limit; the row is unchanged. */
 WB_MUST_USE wb_status wb_turns_add(struct Waybill__V1__DelegationRow *row,
-                                   const struct Waybill__V1__DelegationTurn *turn,
-                                   wb_arena *arena);
+                                   const struct Waybill__V1__DelegationTurn *turn, wb_arena *arena);
 
 /** What makes two messages the same one (wb_delegation_facts), of a held turn. */
 void wb_turns_facts(const struct Waybill__V1__DelegationRow *row, size_t i,

@@ -8,11 +8,14 @@
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/replay.h"
 #include "sidecar/delegation/requests.h"
+#include "sidecar/delegation/turns.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 /* cmocka wants the four above first */
 #include <cmocka.h>
 
@@ -121,6 +124,125 @@ static void an_older_version_of_a_row_changes_nothing(void **state)
     assert_int_equal(wb_delegations_open(d), 0);
     assert_int_equal(wb_delegations_count(d), 1);
     wb_delegations_free(d);
+}
+
+static wb_status put_turns(wb_delegations *d, uint8_t id, uint32_t turns, uint64_t closed_s)
+{
+    static char audience[] = "spiffe://example.org/b", task[] = "task-1";
+    const wb_id key = {{id}};
+    wb_id ids[32] = {{{0}}};
+    char messages[32][16];
+    Waybill__V1__DelegationRow row = WAYBILL__V1__DELEGATION_ROW__INIT;
+    wb_arena *arena = wb_arena_new(1 << 20);
+    assert_non_null(arena);
+    row.id = data(key.b, sizeof key.b);
+    row.target_agent_id = audience;
+    row.task_id = task;
+    row.message_id = strcpy(messages[0], "turn-1");
+    for (uint32_t n = 2; n <= turns; n++) {
+        Waybill__V1__DelegationTurn turn = WAYBILL__V1__DELEGATION_TURN__INIT;
+        (void)snprintf(messages[n - 1], sizeof messages[0], "turn-%u", n);
+        ids[n - 1] = (wb_id){{id, (uint8_t)n}};
+        turn.id = data(ids[n - 1].b, sizeof(wb_id));
+        turn.message_id = messages[n - 1];
+        assert_int_equal(wb_turns_add(&row, &turn, arena), WB_OK);
+    }
+    row.version = turns + (closed_s ? 1 : 0);
+    row.state = closed_s ? WB_DELEGATION_COMPLETED : WB_DELEGATION_IN_FLIGHT;
+    row.closed_ns = row.updated_ns = closed_s * WB_NS_PER_S;
+    wb_status status = apply(&wb_delegations_ops, d, WB_ENTRY_DELEGATION, &row);
+    wb_arena_free(arena);
+    return status;
+}
+
+static bool finds_turn(const wb_delegations *d, uint8_t id, uint8_t turn)
+{
+    const wb_id of_turn = {{id, turn}};
+    char message[16];
+    uint8_t facts[WB_FACTS_BYTES];
+    wb_id by_id = {{0}}, by_facts = {{0}};
+    (void)snprintf(message, sizeof message, "turn-%u", turn);
+    wb_delegation_facts(NULL, WB_S("spiffe://example.org/b"), wb_slice_str(message), WB_S(""),
+                        facts);
+    bool found = wb_delegations_of_turn(d, &of_turn, &by_id);
+    assert_int_equal(found, wb_delegations_find(d, facts, &by_facts));
+    if (found) assert_true(by_id.b[0] == id && by_facts.b[0] == id);
+    return found;
+}
+
+static void an_open_row_is_found_by_its_task_and_by_the_turns_it_holds(void **state)
+{
+    wb_delegations *d = wb_delegations_new(4), *again = wb_delegations_new(4);
+    wb_id found;
+    (void)state;
+    assert_false(wb_delegations_of_task(d, WB_S("spiffe://example.org/b"), WB_S("task-1"), &found));
+    for (uint32_t turns = 1; turns <= 12; turns++)
+        assert_int_equal(put_turns(d, 1, turns, 0), WB_OK);
+    reload(&wb_delegations_ops, d, again);
+    wb_delegations *both[] = {d, again};
+    for (size_t i = 0; i < WB_COUNT(both); i++) {
+        assert_true(wb_delegations_of_task(both[i], WB_S("spiffe://example.org/b"), WB_S("task-1"),
+                                           &found));
+        assert_int_equal(found.b[0], 1);
+        assert_false(wb_delegations_of_task(both[i], WB_S("spiffe://example.org/c"), WB_S("task-1"),
+                                            &found));
+        for (uint8_t turn = 2; turn <= 12; turn++)
+            assert_int_equal(finds_turn(both[i], 1, turn), turn > 12 - WB_TURNS_HELD);
+    }
+    wb_delegations_free(again);
+    wb_delegations_free(d);
+}
+
+static void a_closed_row_leaves_its_keys_to_the_next_one_of_the_task(void **state)
+{
+    wb_delegations *d = wb_delegations_new(4);
+    wb_id found;
+    (void)state;
+    assert_int_equal(put_turns(d, 1, 3, 0), WB_OK);
+    assert_int_equal(put_turns(d, 2, 2, 0), WB_OK); /* takes over the task and its second message */
+    assert_int_equal(put_turns(d, 1, 3, NOW_S), WB_OK);
+    assert_true(wb_delegations_of_task(d, WB_S("spiffe://example.org/b"), WB_S("task-1"), &found));
+    assert_int_equal(found.b[0], 2);
+    assert_true(finds_turn(d, 2, 2));
+    assert_false(finds_turn(d, 1, 3));
+    assert_int_equal(put_turns(d, 2, 2, NOW_S), WB_OK);
+    assert_false(wb_delegations_of_task(d, WB_S("spiffe://example.org/b"), WB_S("task-1"), &found));
+    wb_delegations_free(d);
+}
+
+static wb_status put_grant(wb_acceptances *a, uint8_t id, uint64_t version, uint64_t cost)
+{
+    const wb_id key = {{id}};
+    Waybill__V1__AcceptanceRow row = WAYBILL__V1__ACCEPTANCE_ROW__INIT;
+    row.id = data(key.b, sizeof key.b);
+    row.version = version;
+    row.handed_cost = cost;
+    return apply(&wb_acceptances_ops, a, WB_ENTRY_ACCEPTANCE, &row);
+}
+
+static void what_a_grant_handed_on_is_durable_and_what_is_held_is_not(void **state)
+{
+    wb_acceptances *a = wb_acceptances_new(4), *again = wb_acceptances_new(4);
+    const wb_id id = {{1}}, other = {{2}};
+    wb_handed handed;
+    (void)state;
+    assert_int_equal(put_grant(a, 1, 1, 30), WB_OK);
+    assert_false(wb_acceptances_handed(a, &other, &handed));
+    wb_acceptances_hold(a, &id, (wb_handed){5, 7});
+    wb_acceptances_hold(a, &other, (wb_handed){5, 7}); /* nobody: no matter */
+    assert_true(wb_acceptances_handed(a, &id, &handed));
+    assert_true(handed.cost == 35 && handed.tokens == 7);
+    assert_int_equal(put_grant(a, 1, 2, 40), WB_OK); /* a hold outlives the row's next version */
+    assert_true(wb_acceptances_handed(a, &id, &handed));
+    assert_int_equal(handed.cost, 45);
+    reload(&wb_acceptances_ops, a, again);
+    assert_true(wb_acceptances_handed(again, &id, &handed));
+    assert_true(handed.cost == 40 && handed.tokens == 0);
+    wb_acceptances_let_go(a, &id, (wb_handed){5, 7});
+    assert_true(wb_acceptances_handed(a, &id, &handed));
+    assert_true(handed.cost == 40 && handed.tokens == 0);
+    wb_acceptances_free(again);
+    wb_acceptances_free(a);
 }
 
 static void open_delegations_are_found_by_their_facts_until_they_close(void **state)
@@ -346,6 +468,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_that_do_not_unpack_are_corrupt),
         cmocka_unit_test(an_older_version_of_a_row_changes_nothing),
+        cmocka_unit_test(an_open_row_is_found_by_its_task_and_by_the_turns_it_holds),
+        cmocka_unit_test(a_closed_row_leaves_its_keys_to_the_next_one_of_the_task),
+        cmocka_unit_test(what_a_grant_handed_on_is_durable_and_what_is_held_is_not),
         cmocka_unit_test(open_delegations_are_found_by_their_facts_until_they_close),
         cmocka_unit_test(a_deadline_is_due_at_its_second_plus_grace),
         cmocka_unit_test(closed_rows_leave_after_an_hour_lost_ones_after_a_day_open_ones_never),
