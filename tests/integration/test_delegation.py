@@ -59,7 +59,8 @@ def waiting(ask, sender, reply, task_id):
 
 def stored(sidecar, delegation_id, until):
     def look():
-        for row in json.loads(sidecar.cli("delegations", "--json")):
+        # a store that no sidecar has opened yet is an error
+        for row in json.loads(sidecar.cli("delegations", "--json", check=False) or "[]"):
             if row["delegation_id"] == delegation_id.hex() and until(row):
                 return row
         return None
