@@ -61,6 +61,12 @@ static void check_dir(wb_doctor *d, const char *check, const char *path, bool is
 {
     struct stat st;
     mode_t refused = is_secret ? 0077 : 0027; /* a group may be let in to the socket: 0750 */
+    bool foreign = wb_doctor_is_foreign(d);
+    if (foreign && is_secret && access(path, R_OK | X_OK) != 0) {
+        wb_doctor_say(d, WB_FINDING_OK, check, NULL, "%s is out of uid %u's reach, as it should be",
+                      path, geteuid());
+        return;
+    }
     if (stat(path, &st) != 0) {
         wb_doctor_say(d, errno == ENOENT ? WB_FINDING_WARN : WB_FINDING_FAIL, check,
                       "a sidecar makes it when it starts", "%s: %s", path,
@@ -69,7 +75,7 @@ static void check_dir(wb_doctor *d, const char *check, const char *path, bool is
     }
     if (!S_ISDIR(st.st_mode))
         wb_doctor_say(d, WB_FINDING_FAIL, check, "move it away", "%s is no directory", path);
-    else if (st.st_uid != geteuid() && geteuid() != 0)
+    else if (st.st_uid != geteuid() && geteuid() != 0 && (!foreign || is_secret))
         wb_doctor_say(d, WB_FINDING_FAIL, check, "run as its owner, or fix the owner",
                       "%s belongs to uid %u, this is %u", path, st.st_uid, geteuid());
     else if (st.st_mode & refused)
@@ -102,6 +108,10 @@ static void check_socket(wb_doctor *d)
     else if (st.st_mode & 0007)
         wb_doctor_say(d, WB_FINDING_FAIL, "socket", "chmod 0600",
                       "%s has mode %04o: anybody can send", path, st.st_mode & 07777U);
+    else if (!wb_doctor_is_let_in(d))
+        wb_doctor_say(d, WB_FINDING_OK, "socket", NULL,
+                      "%s, mode %04o; uid %u is not let in (ipc.allow_uids)", path,
+                      st.st_mode & 07777U, geteuid());
     else if (!socket_answers(path))
         wb_doctor_say(d, d->probe.result == WB_PROBE_ANSWERS ? WB_FINDING_FAIL : WB_FINDING_WARN,
                       "socket", "start the sidecar", "%s: no sidecar answers", path);
@@ -233,6 +243,7 @@ static void check_sidecar(wb_doctor *d)
         wb_doctor_say(d, WB_FINDING_WARN, "version", "restart the sidecar after an upgrade",
                       "the sidecar is %.*s, this command %s", WB_SLICE_ARG(version),
                       WAYBILL_VERSION);
+    wb_doctor_locks(d);
     check_journal(d);
     check_exporters(d);
 }
@@ -267,11 +278,13 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     check_dir(&d, "run dir", cli->paths.run_dir, false);
     check_socket(&d);
     check_dir(&d, "state dir", cli->paths.state_dir, true);
-    wb_doctor_keys(&d);
-    wb_doctor_trust(&d);
+    if (!wb_doctor_is_foreign(&d)) { /* what only the sidecar's own user can see */
+        wb_doctor_keys(&d);
+        wb_doctor_trust(&d);
+        check_store(&d);
+        check_disk(&d, cli->paths.state_dir);
+    }
     wb_doctor_reload(&d);
-    check_store(&d);
-    check_disk(&d, cli->paths.state_dir);
     check_clock(&d);
     code = conclude(&d);
     wb_json_out_done(&d.json);

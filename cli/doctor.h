@@ -24,4 +24,11 @@ void wb_doctor_keys(wb_doctor *d);
 void wb_doctor_trust(wb_doctor *d);
 void wb_doctor_reload(wb_doctor *d);
 
+/* cli/doctor_locks.c */
+void wb_doctor_locks(wb_doctor *d);
+/** May we use the socket? True also where no sidecar answers. */
+bool wb_doctor_is_let_in(const wb_doctor *d);
+/** The sidecar runs as another user than we, and its files are closed to us. */
+bool wb_doctor_is_foreign(const wb_doctor *d);
+
 #endif

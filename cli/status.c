@@ -27,6 +27,27 @@ static void print_size(uint64_t bytes)
     (void)printf(unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
 }
 
+static void print_locks(const wb_cli *cli, const wb_json *r)
+{
+    const wb_json *sandbox = wb_report_object(r, "sandbox");
+    wb_slice because = wb_report_text(r, "isolation_because");
+    unsigned long long refused = wb_report_number(sandbox, "refused_calls");
+    line(cli, "isolation");
+    wb_print_safe(stdout, wb_report_text(r, "isolation"));
+    if (because.len > 0) (void)fputs(": ", stdout);
+    wb_print_safe(stdout, because);
+    (void)fputc('\n', stdout);
+    line(cli, "sandbox");
+    (void)fputs("Landlock ", stdout);
+    wb_print_safe(stdout, wb_report_text(sandbox, "landlock"));
+    (void)fputs(", seccomp ", stdout);
+    wb_print_safe(stdout, wb_report_text(sandbox, "seccomp"));
+    if (refused > 0)
+        (void)printf(", %s%llu system calls refused%s", wb_color_code(cli, WB_COLOR_BAD), refused,
+                     wb_color_code(cli, WB_COLOR_NONE));
+    (void)fputc('\n', stdout);
+}
+
 static void print_identity(const wb_cli *cli, const wb_probe *probe)
 {
     const wb_json *r = probe->report;
@@ -38,7 +59,7 @@ static void print_identity(const wb_cli *cli, const wb_probe *probe)
     wb_print_safe(stdout, wb_report_text(r, "version"));
     (void)printf(", up %s\n",
                  wb_duration_text(wb_report_number(r, "uptime_s") * WB_NS_PER_S, uptime));
-    text_line(cli, "isolation", wb_report_text(r, "isolation"));
+    print_locks(cli, r);
     text_line(cli, "socket", wb_slice_str(cli->paths.socket));
     line(cli, "admin");
     (void)printf("http://%s:%u\n", probe->host, probe->port);

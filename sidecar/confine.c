@@ -79,9 +79,10 @@ static void add_config(path_list *list, const char *path)
     if (realpath(path, real)) add_folder_of(list, real, WB_SANDBOX_READ);
 }
 
-static void collect(path_list *list, const wb_sidecar_config *config, const wb_paths *paths,
-                    const char *config_path)
+static void collect(path_list *list, const wb_sidecar *sidecar)
 {
+    const wb_sidecar_config *config = sidecar->config;
+    const wb_paths *paths = sidecar->paths;
     char parked[WB_PATH_MAX + 8];
     (void)snprintf(parked, sizeof parked, "%s/parked", paths->state_dir);
     add(list, "/dev/urandom", WB_SANDBOX_READ);
@@ -90,7 +91,7 @@ static void collect(path_list *list, const wb_sidecar_config *config, const wb_p
     add(list, paths->state_dir, WB_SANDBOX_READ);
     add(list, paths->keys_dir, WB_SANDBOX_READ);
     add(list, paths->trust_dir, WB_SANDBOX_READ);
-    if (config_path) add_config(list, config_path);
+    if (sidecar->config_path) add_config(list, sidecar->config_path);
     add(list, paths->run_dir, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
     add_folder_of(list, paths->socket, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
     add(list, paths->journal_dir, WB_SANDBOX_WRITE);
@@ -105,13 +106,12 @@ static void collect(path_list *list, const wb_sidecar_config *config, const wb_p
     }
 }
 
-wb_status wb_confine_files(wb_sidecar *sidecar, const wb_paths *paths, const char *config_path,
-                           wb_error *err)
+wb_status wb_confine_files(wb_sidecar *sidecar, wb_error *err)
 {
     if (sidecar->sandbox.wish == WB_SANDBOX_OFF) return WB_OK;
     path_list *list = calloc(1, sizeof *list);
     if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "sandbox");
-    collect(list, sidecar->config, paths, config_path);
+    collect(list, sidecar);
     wb_status status = list->no_memory
                            ? wb_fail(err, WB_ERR_NO_MEMORY, "sandbox: no memory for its paths")
                            : wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);

@@ -4,15 +4,12 @@
 #ifndef WAYBILL_SIDECAR_CONFINE_H
 #define WAYBILL_SIDECAR_CONFINE_H
 
-#include "core/paths.h"
 #include "sidecar/sidecar.h"
 
 /** Before the first thread, behind what must read elsewhere. Makes the directories that may be needed
  *  later, as far as it can.
- *  config_path  NULL: there is none
- *  Errors       CONFIG `sandbox: require` and something is missing | NO_MEMORY */
-WB_MUST_USE wb_status wb_confine_files(wb_sidecar *sidecar, const wb_paths *paths,
-                                       const char *config_path, wb_error *err);
+ *  Errors  CONFIG `sandbox: require` and something is missing | NO_MEMORY */
+WB_MUST_USE wb_status wb_confine_files(wb_sidecar *sidecar, wb_error *err);
 
 /** When all sockets are open and all threads run. Errors as above. */
 WB_MUST_USE wb_status wb_confine_calls(wb_sidecar *sidecar, wb_error *err);

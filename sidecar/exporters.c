@@ -112,7 +112,7 @@ static void describe(wb_exporters *e, const wb_paths *paths)
                                      .agent_id = e->agent_id,
                                      .name = config->name,
                                      .version = WAYBILL_VERSION,
-                                     .isolation = "none"};
+                                     .isolation = e->sidecar->isolation};
     add(e, WB_S(WB_EXPORTER_STORE), store, config->store_max_lag_bytes, config->store_when_full);
     for (size_t i = 0; i < config->n_exporters; i++) {
         const wb_exporter_config *x = &config->exporters[i];

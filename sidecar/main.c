@@ -10,6 +10,7 @@
 #include "sidecar/admin.h"
 #include "sidecar/confine.h"
 #include "sidecar/exporters.h"
+#include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
 #include "sidecar/reload.h"
 #include "sidecar/status_report.h"
@@ -164,6 +165,15 @@ static wb_status open_places(daemon_parts *d, wb_error *err)
         WB_LOG(WARN, "ipc.out_of_reach", "users of ipc.group may not get to the socket",
                WB_KV("closed_at", (const char *)at), WB_KV("gid", (uint64_t)sidecar->group));
     return wb_place_private(d->paths.state_dir, err);
+}
+
+static void look_at_isolation(wb_sidecar *sidecar)
+{
+    wb_isolation isolation;
+    wb_isolation_look(&sidecar->access, sidecar->paths, sidecar->config_path, &isolation);
+    sidecar->isolation = isolation.mode;
+    WB_LOG(INFO, "isolation", "can the agent reach this sidecar's keys and state?",
+           WB_KV("isolation", isolation.mode), WB_KV("because", (const char *)isolation.why));
 }
 
 static wb_status open_identity(daemon_parts *d, wb_error *err)
@@ -331,12 +341,15 @@ static wb_status start(daemon_parts *d, wb_error *err)
     wb_sidecar *sidecar = &d->sidecar;
     uint16_t admin_port = 0;
     sidecar->config = &d->config;
+    sidecar->paths = &d->paths;
+    sidecar->config_path = d->config_path;
     sidecar->clock = &wb_system_clock;
     sidecar->started_ns = wb_now(sidecar->clock);
     WB_TRY(open_identity(d, err));
     WB_TRY(open_journal(d, err));
     WB_TRY(mark_journal(d, err));
-    WB_TRY(wb_confine_files(sidecar, &d->paths, d->config_path, err)); /* no thread runs yet */
+    look_at_isolation(sidecar);
+    WB_TRY(wb_confine_files(sidecar, err)); /* no thread runs yet */
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));

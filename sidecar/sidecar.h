@@ -4,6 +4,7 @@
 #define WAYBILL_SIDECAR_SIDECAR_H
 
 #include "core/clock.h"
+#include "core/paths.h"
 #include "propagation/token.h"
 #include "sidecar/access.h"
 #include "sidecar/config.h"
@@ -32,6 +33,9 @@ typedef struct wb_sidecar {
     gid_t group;                     /* that reaches the socket; WB_NO_GROUP */
     wb_sandbox sandbox;
     uint64_t sandbox_said; /* refused calls that the log has; the ticking thread's */
+    const wb_paths *paths;
+    const char *config_path; /* NULL: none */
+    const char *isolation;   /* "none" or "uid", as of the start: for what is written down */
     const wb_clock *clock;
     wb_worlds *worlds;
     wb_pipeline *pipeline;
@@ -48,7 +52,8 @@ typedef struct wb_sidecar {
 static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)
 {
     return (wb_span_agent){.name = wb_slice_str(sidecar->config->name),
-                           .id = sidecar->config->self_ids[0]};
+                           .id = sidecar->config->self_ids[0],
+                           .isolation = wb_slice_str(sidecar->isolation)};
 }
 
 static inline void wb_count(atomic_ullong *counter)

@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "core/paths.h"
 #include "sidecar/exporters.h"
+#include "sidecar/isolation.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -51,13 +52,56 @@ static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root
     add_u64(root, "started_ns", sidecar->started_ns);
     add_u64(root, "uptime_s",
             now > sidecar->started_ns ? (now - sidecar->started_ns) / WB_NS_PER_S : 0);
-    /* Sidecar and agent share a uid: nothing keeps the agent from the keys (DESIGN section 7). */
-    (void)cJSON_AddStringToObject(root, "isolation", "none");
     (void)cJSON_AddBoolToObject(root, "healthy", trouble == NULL);
     if (trouble)
         (void)cJSON_AddStringToObject(root, "trouble", trouble);
     else
         (void)cJSON_AddNullToObject(root, "trouble");
+}
+
+static void add_isolation(wb_sidecar *sidecar, cJSON *root)
+{
+    const wb_access *access = &sidecar->access;
+    wb_isolation isolation;
+    wb_isolation_look(access, sidecar->paths, sidecar->config_path, &isolation);
+    (void)cJSON_AddStringToObject(root, "isolation", isolation.mode);
+    if (isolation.why[0])
+        (void)cJSON_AddStringToObject(root, "isolation_because", isolation.why);
+    else
+        (void)cJSON_AddNullToObject(root, "isolation_because");
+    add_u64(root, "uid", access->own);
+    cJSON *uids = cJSON_AddArrayToObject(root, "agent_uids");
+    for (size_t i = 0; i < access->n_allowed; i++)
+        (void)cJSON_AddItemToArray(uids, cJSON_CreateNumber(access->allowed[i]));
+    if (access->n_allowed == 0) (void)cJSON_AddItemToArray(uids, cJSON_CreateNumber(access->own));
+}
+
+static void add_part(cJSON *sandbox, const char *name, const wb_sandbox_part *part)
+{
+    (void)cJSON_AddStringToObject(sandbox, name, part->on ? "on" : part->why);
+}
+
+static void add_sandbox(const wb_sidecar *sidecar, cJSON *root)
+{
+    static const char *const wishes[] = {"auto", "off", "require"};
+    const wb_sandbox *state = &sidecar->sandbox;
+    cJSON *sandbox = cJSON_AddObjectToObject(root, "sandbox");
+    char name[32];
+    int last;
+    uint64_t refused = wb_sandbox_refused(&last);
+    (void)cJSON_AddStringToObject(sandbox, "wanted", wishes[state->wish]);
+    add_part(sandbox, "landlock", &state->files);
+    add_u64(sandbox, "landlock_abi", (uint64_t)state->files.version);
+    add_part(sandbox, "seccomp", &state->calls);
+    (void)cJSON_AddBoolToObject(sandbox, "no_new_privs", state->no_new_privs);
+    (void)cJSON_AddBoolToObject(sandbox, "no_dump", state->no_dump);
+    (void)cJSON_AddBoolToObject(sandbox, "no_write_exec", state->no_write_exec);
+    add_u64(sandbox, "refused_calls", refused);
+    wb_sandbox_call_name(last, name);
+    if (refused > 0)
+        (void)cJSON_AddStringToObject(sandbox, "last_refused", name);
+    else
+        (void)cJSON_AddNullToObject(sandbox, "last_refused");
 }
 
 static void add_trust(const wb_world *world, cJSON *root)
@@ -201,6 +245,8 @@ char *wb_status_report(wb_sidecar *sidecar)
     add_identity(sidecar, world, root);
     /* Works, but not as its files say. */
     (void)cJSON_AddBoolToObject(root, "degraded", wb_world_problems(world) > 0);
+    add_isolation(sidecar, root);
+    add_sandbox(sidecar, root);
     add_trust(world, root);
     add_world(world, root);
     wb_world_drop(world);
@@ -224,6 +270,7 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
     add_slice(root, "agent_id", sidecar->config->self_ids[0]);
     (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(world->ring));
     wb_world_drop(world);
+    (void)cJSON_AddStringToObject(root, "isolation", sidecar->isolation);
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);

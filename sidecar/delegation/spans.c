@@ -42,6 +42,7 @@ static wb_status write_one(const wb_span_draft *draft, wb_span_agent agent, wb_b
     const wb_otlp_attr resource[] = {
         WB_ATTR_TEXT("service.name", agent.name),
         WB_ATTR_TEXT("waybill.agent.id", agent.id),
+        WB_ATTR_TEXT("waybill.isolation", agent.isolation),
         WB_ATTR_TEXT("telemetry.sdk.name", WB_S("waybill")),
         WB_ATTR_TEXT("telemetry.sdk.version", WB_S(WAYBILL_VERSION)),
     };

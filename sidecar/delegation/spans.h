@@ -16,8 +16,9 @@ struct Waybill__V1__AcceptanceRow;
 
 /** Whose spans these are; borrowed for the call. */
 typedef struct wb_span_agent {
-    wb_slice name; /* service.name */
-    wb_slice id;   /* own agent id */
+    wb_slice name;      /* service.name */
+    wb_slice id;        /* own agent id */
+    wb_slice isolation; /* "none" or "uid": could the agent have written this itself? */
 } wb_span_agent;
 
 /** Append a WB_ENTRY_SPANS payload to `out`. The row must be closed or finished: an unfinished span
