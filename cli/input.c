@@ -4,7 +4,7 @@
 #include "cli/input.h"
 
 #include "core/json.h"
-#include "propagation/ed25519.h"
+#include "propagation/token.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,31 +61,58 @@ wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *err)
     return status;
 }
 
-/* `agent_id` of the status file; false where there is no such file. */
-static bool id_of_running(const wb_cli *cli, char out[WB_SELF_ID_MAX + 1])
+/* An agent id that may be printed and compared, copied. */
+static bool take_id(const wb_json *value, wb_arena *arena, wb_slice *out)
+{
+    return value && value->type == WB_JSON_STRING && value->text.len <= WB_SELF_ID_MAX &&
+           wb_arena_dup(arena, value->text, out) == WB_OK;
+}
+
+/* The ids in the status file; 0 where there is no such file. */
+static size_t ids_of_running(const wb_cli *cli, wb_arena *arena, wb_slice ids[WB_INPUT_IDS_MAX])
 {
     static const wb_json_limits limits = {
         .depth = 6, .members = 64, .elements = 64, .string_bytes = 4096, .any_number = true};
     WB_AUTO_BUFFER text;
     const wb_json *root = NULL;
     wb_json_fault fault;
+    size_t n = 0;
     wb_buffer_init(&text, 2 * WB_INPUT_MAX_BYTES);
-    if (read_file(cli->paths.status_file, &text, NULL) != WB_OK) return false;
-    WB_AUTO(wb_arena) arena = wb_arena_new(WB_INPUT_MAX_BYTES);
-    if (!arena || wb_json_parse(wb_buffer_slice(&text), &limits, arena, &root, &fault) != WB_OK)
-        return false;
-    const wb_json *id = wb_json_member(root, WB_S("agent_id"));
-    if (!id || id->type != WB_JSON_STRING || id->text.len > WB_SELF_ID_MAX) return false;
-    (void)snprintf(out, WB_SELF_ID_MAX + 1, "%.*s", WB_SLICE_ARG(id->text));
-    return true;
+    if (read_file(cli->paths.status_file, &text, NULL) != WB_OK ||
+        wb_json_parse(wb_buffer_slice(&text), &limits, arena, &root, &fault) != WB_OK)
+        return 0;
+    const wb_json *all = wb_json_member(root, WB_S("agent_ids"));
+    const wb_json *at = all && all->type == WB_JSON_ARRAY ? all->first : NULL;
+    for (; at && n < WB_INPUT_IDS_MAX; at = at->next)
+        if (take_id(at, arena, &ids[n])) n++;
+    if (n == 0 && take_id(wb_json_member(root, WB_S("agent_id")), arena, &ids[0])) n = 1;
+    return n;
+}
+
+size_t wb_input_self_ids(const wb_cli *cli, const char *chosen, wb_arena *arena,
+                         wb_slice ids[WB_INPUT_IDS_MAX])
+{
+    char id[WB_SELF_ID_MAX + 1];
+    size_t n = chosen ? 0 : ids_of_running(cli, arena, ids);
+    if (n > 0) return n;
+    if (!chosen) wb_self_id_default(cli->paths.name, id);
+    return wb_arena_dup(arena, wb_slice_str(chosen ? chosen : id), &ids[0]) == WB_OK ? 1 : 0;
 }
 
 void wb_input_self_id(const wb_cli *cli, const char *chosen, char out[WB_SELF_ID_MAX + 1])
 {
-    if (chosen)
-        (void)snprintf(out, WB_SELF_ID_MAX + 1, "%s", chosen);
-    else if (!id_of_running(cli, out))
+    wb_slice ids[WB_INPUT_IDS_MAX];
+    WB_AUTO(wb_arena) arena = wb_arena_new(WB_INPUT_MAX_BYTES);
+    if (arena && wb_input_self_ids(cli, chosen, arena, ids) > 0)
+        (void)snprintf(out, WB_SELF_ID_MAX + 1, "%.*s", WB_SLICE_ARG(ids[0]));
+    else
         wb_self_id_default(cli->paths.name, out);
+}
+
+wb_exit wb_input_agent_id(const char *verb, const char *id)
+{
+    if (!id || wb_agent_id_ok(wb_slice_str(id))) return WB_EXIT_OK;
+    return wb_cli_usage(verb, "%.80s is no agent id (https:// or spiffe://, lower case)", id);
 }
 
 bool wb_input_seconds(const char *verb, const char *option, const char *text, uint64_t *out)

@@ -4,6 +4,7 @@
 #define WAYBILL_CLI_INPUT_H
 
 #include "cli/cli.h"
+#include "core/arena.h"
 #include "core/buffer.h"
 #include "core/self_id.h"
 
@@ -17,6 +18,16 @@ WB_MUST_USE wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *
 /** The instance's agent id: `chosen` (may be NULL), else what the running sidecar says in its status
  *  file, else the default of its name. */
 void wb_input_self_id(const wb_cli *cli, const char *chosen, char out[WB_SELF_ID_MAX + 1]);
+
+/** WB_EXIT_OK if `id` is NULL or an agent id; else the reason was said. */
+WB_MUST_USE wb_exit wb_input_agent_id(const char *verb, const char *id);
+
+enum { WB_INPUT_IDS_MAX = 16 };
+
+/** All agent ids of the instance, ours first: `chosen` alone if it is not NULL, else what the running
+ *  sidecar says, else the default. Returns how many; their texts live in `arena`. 0: no memory. */
+size_t wb_input_self_ids(const wb_cli *cli, const char *chosen, wb_arena *arena,
+                         wb_slice ids[WB_INPUT_IDS_MAX]);
 
 /** Unix seconds: digits alone. False, with the reason said, for anything else. */
 bool wb_input_seconds(const char *verb, const char *option, const char *text, uint64_t *out);

@@ -44,8 +44,9 @@ typedef struct verify_job {
     char audience[WB_SELF_ID_MAX + 1];
     wb_slice self_id;
     wb_policies policies;
-    wb_trust *trust;   /* owned */
-    wb_key_ring *ring; /* owned; NULL: no key here */
+    wb_trust *trust;     /* owned */
+    wb_revoked *revoked; /* owned */
+    wb_key_ring *ring;   /* owned; NULL: no key here */
     wb_verify_input in;
     const char *unchecked[5]; /* facts taken from the token */
     size_t n_unchecked;
@@ -132,10 +133,13 @@ static wb_exit load_trust(const wb_cli *cli, verify_job *job)
     wb_error err = {0};
     wb_status status = wb_trust_load(cli->paths.trust_dir, NULL, &job->trust, &err);
     if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "trust", err.detail, NULL);
+    status = wb_revoked_load(cli->paths.trust_dir, &job->revoked, &err);
+    if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "trust", err.detail, NULL);
     status = wb_key_ring_open(cli->paths.keys_dir, &job->ring, &err);
     if (status != WB_OK && status != WB_ERR_NOT_FOUND)
         return wb_cli_fail(wb_cli_exit_of(status), "key", err.detail, NULL);
     job->in.trust = job->trust;
+    job->in.revoked = job->revoked;
     job->in.ring = job->ring;
     return WB_EXIT_OK;
 }
@@ -324,6 +328,7 @@ wb_exit wb_cli_token_verify(const wb_cli *cli, int argc, char **argv)
     if (code == WB_EXIT_OK) code = wb_tokens_read(line.word, &job.tokens);
     if (code == WB_EXIT_OK) code = verify(cli, &line, &job);
     wb_trust_free(job.trust);
+    wb_revoked_free(job.revoked);
     wb_key_ring_free(job.ring);
     wb_tokens_done(&job.tokens);
     return code;

@@ -138,6 +138,13 @@ const wb_ring_key *wb_key_ring_find(const wb_key_ring *ring, wb_slice kid)
     return NULL;
 }
 
+void wb_key_ring_publish(const wb_key_ring *ring, wb_slice id, wb_trust_key keys[WB_TRUST_KEYS_MAX],
+                         wb_trust_issuer *out)
+{
+    for (size_t i = 0; i < ring->n; i++) keys[i] = ring->keys[i].key;
+    *out = (wb_trust_issuer){.id = id, .sequence = ring->newest_s, .keys = keys, .n_keys = ring->n};
+}
+
 const char *wb_key_role_name(wb_key_role role)
 {
     static const char *const names[] = {"current", "next", "retired"};

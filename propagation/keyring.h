@@ -69,6 +69,10 @@ const wb_ring_key *wb_key_ring_find(const wb_key_ring *ring, wb_slice kid);
  *  seconds, so it rises with each change. */
 uint64_t wb_key_ring_sequence(const wb_key_ring *ring);
 
+/** All keys of the ring as `id` publishes them: `out` borrows `id` and `keys`. */
+void wb_key_ring_publish(const wb_key_ring *ring, wb_slice id, wb_trust_key keys[WB_TRUST_KEYS_MAX],
+                         wb_trust_issuer *out);
+
 /** Sign with the current key; any thread, concurrently. The key's pages are readable only while a call
  *  is inside; calls that overlap share one opening.
  *  Errors  UNAVAILABLE the pages could not be opened */

@@ -268,6 +268,12 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
     add_u64(root, "pid", (uint64_t)getpid());
     add_u64(root, "started_ns", sidecar->started_ns);
     add_slice(root, "agent_id", sidecar->config->self_ids[0]);
+    cJSON *ids = cJSON_AddArrayToObject(root, "agent_ids");
+    for (size_t i = 0; i < sidecar->config->n_self_ids; i++) {
+        char id[WB_ID_MAX_BYTES + 1];
+        (void)snprintf(id, sizeof id, "%.*s", WB_SLICE_ARG(sidecar->config->self_ids[i]));
+        (void)cJSON_AddItemToArray(ids, cJSON_CreateString(id));
+    }
     (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(world->ring));
     wb_world_drop(world);
     (void)cJSON_AddStringToObject(root, "isolation", sidecar->isolation);

@@ -329,7 +329,8 @@ def test_the_default_audience_is_the_instance_itself(cli):
     assert (answer["verdict"], answer["audience"]) == ("LINK", own)  # another trust domain
 
 
-@pytest.mark.parametrize("verb", ["key new", "key show", "trust add", "trust list",
+@pytest.mark.parametrize("verb", ["key new", "key show", "key rotate", "key retire", "trust add",
+                                  "trust remove", "trust revoke", "trust list", "trust bundle",
                                   "token inspect", "token verify"])
 def test_every_verb_explains_itself(cli, verb):
     text = cli(*verb.split(), "--help")

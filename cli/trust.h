@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/trust.h: the verbs of `trust` that have files of their own. */
+#ifndef WAYBILL_CLI_TRUST_H
+#define WAYBILL_CLI_TRUST_H
+
+#include "cli/cli.h"
+
+/** cli/trust_add.c */
+wb_exit wb_cli_trust_add(const wb_cli *cli, int argc, char **argv);
+extern const char wb_trust_add_help[];
+/** cli/trust_bundle.c */
+wb_exit wb_cli_trust_bundle(const wb_cli *cli, int argc, char **argv);
+extern const char wb_trust_bundle_help[];
+/** cli/trust_revoke.c */
+wb_exit wb_cli_trust_revoke(const wb_cli *cli, int argc, char **argv);
+extern const char wb_trust_revoke_help[];
+wb_exit wb_cli_trust_remove(const wb_cli *cli, int argc, char **argv);
+extern const char wb_trust_remove_help[];
+
+#endif
