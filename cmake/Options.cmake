@@ -16,6 +16,12 @@ elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
 
+option(WAYBILL_COVERAGE "Count covered lines (Clang only); tools/coverage reads the counts" OFF)
+if(WAYBILL_COVERAGE)
+    add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+    add_link_options(-fprofile-instr-generate)
+endif()
+
 add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection
     -ftrivial-auto-var-init=zero)
 if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS 16)

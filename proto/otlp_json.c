@@ -28,27 +28,33 @@ static wb_status add_separator(wb_buffer *out, bool *first)
 
 /* ---- scalars --------------------------------------------------------------------------------- */
 
-/* A copy of `text` in which whatever a store cannot keep as text is U+FFFD. */
+/* Text that a store can keep as it is: UTF-8 without U+0000. */
+static bool is_whole(wb_slice text)
+{
+    return text.len == 0 || (memchr(text.ptr, 0, text.len) == NULL && wb_utf8_valid(text));
+}
+
+/* The next character as it is written: what cannot be kept is U+FFFD, byte by byte. */
+static wb_slice take_char(wb_slice *text)
+{
+    size_t n = text->ptr[0] == 0 ? 0 : wb_utf8_char(*text);
+    wb_slice written = n > 0 ? (wb_slice){text->ptr, n} : WB_S("\xEF\xBF\xBD");
+    size_t step = n > 0 ? n : 1;
+    *text = (wb_slice){text->ptr + step, text->len - step};
+    return written;
+}
+
 static wb_status add_repaired(wb_buffer *out, wb_slice text)
 {
     WB_AUTO_BUFFER repaired;
     wb_buffer_init(&repaired, out->limit);
-    while (text.len > 0) {
-        size_t n = text.ptr[0] == 0 ? 0 : wb_utf8_char(text);
-        if (n > 0)
-            WB_TRY(wb_buffer_add(&repaired, text.ptr, n));
-        else
-            WB_TRY(add(&repaired, WB_S("\xEF\xBF\xBD")));
-        size_t step = n > 0 ? n : 1;
-        text = (wb_slice){text.ptr + step, text.len - step};
-    }
+    while (text.len > 0) WB_TRY(add(&repaired, take_char(&text)));
     return wb_json_add_string(out, wb_buffer_slice(&repaired));
 }
 
 static wb_status add_text(wb_buffer *out, wb_slice text)
 {
-    bool whole = text.len == 0 || (memchr(text.ptr, 0, text.len) == NULL && wb_utf8_valid(text));
-    return whole ? wb_json_add_string(out, text) : add_repaired(out, text);
+    return is_whole(text) ? wb_json_add_string(out, text) : add_repaired(out, text);
 }
 
 static wb_status add_double(wb_buffer *out, double x)
@@ -114,16 +120,33 @@ static wb_status add_value(wb_buffer *out, wb_value value, unsigned depth)
     return WB_ERR_MALFORMED;
 }
 
-/* Bitmap of hashed keys; true if this one's bit was set before. */
+static uint64_t hash_more(uint64_t hash, wb_slice bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) hash = (hash ^ bytes.ptr[i]) * UINT64_C(0x100000001B3);
+    return hash;
+}
+
+/* Bitmap of hashed keys, as they are written; true if this one's bit was set before. */
 static bool maybe_seen(uint64_t *seen, wb_slice key)
 {
-    uint64_t hash = key.len;
-    for (size_t i = 0; i < key.len; i++) hash = (hash ^ key.ptr[i]) * UINT64_C(0x100000001B3);
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    if (is_whole(key))
+        hash = hash_more(hash, key);
+    else
+        while (key.len > 0) hash = hash_more(hash, take_char(&key));
     size_t bit = (hash ^ hash >> 32) % SEEN_BITS;
     uint64_t mask = UINT64_C(1) << bit % 64;
     bool was = seen[bit / 64] & mask;
     seen[bit / 64] |= mask;
     return was;
+}
+
+/* Are two keys one when they are written? Two that are no text can be. */
+static bool same_written(wb_slice a, wb_slice b)
+{
+    while (a.len > 0 && b.len > 0)
+        if (!wb_slice_eq(take_char(&a), take_char(&b))) return false;
+    return a.len == b.len;
 }
 
 /* Does the attribute after which `rest` remains repeat the key of an earlier one? */
@@ -132,7 +155,7 @@ static bool repeats(wb_slice message, wb_otlp_owner owner, wb_slice key, wb_slic
     wb_otlp_iter it = {message};
     wb_otlp_attr earlier;
     while (wb_otlp_next_attr(&it, owner, &earlier) && it.rest.len > rest.len)
-        if (wb_slice_eq(earlier.key, key)) return true;
+        if (same_written(earlier.key, key)) return true;
     return false;
 }
 

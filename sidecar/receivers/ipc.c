@@ -5,12 +5,8 @@
  * the eight-byte handshake stops the listener for good (nanomsg/nng issue 1518). Any process that
  * connects and leaves would silence the sidecar. nng's byte streams below the socket layer do not have
  * that fault, know the peer's uid, and let us bound what a client may take before taking it. Clients
- * cannot tell the difference: the wire is nng's.
- *
- *   handshake  00 'S' 'P' 00, protocol u16 (client 0x30 REQ, we 0x31 REP), 00 00
- *   message    01, length u64, then that many bytes: request id u32 with the high bit set, and a body
- *
- * all numbers big-endian. The reply repeats the request id.
+ * cannot tell the difference: the wire is nng's (sidecar/receivers/framing.h). A reply repeats the
+ * request id.
  *
  * A connection reads one message after the other: handshake, head (9 bytes), body, and again. Before
  * the body it takes a slot and the body's bytes out of what all share; if there is none it parks,
@@ -23,6 +19,8 @@
  * state; nothing blocks under it. The point of acknowledgement is wb_ipc_send. */
 #include "sidecar/receivers/ipc.h"
 
+#include "sidecar/receivers/framing.h"
+
 #include <errno.h>
 #include <nng/nng.h>
 #include <nng/transport/ipc/ipc.h>
@@ -34,13 +32,11 @@
 #include <unistd.h>
 
 enum {
-    HANDSHAKE = 8,
-    HEAD = 9,
-    REQUEST_ID = 4,
+    HANDSHAKE = WB_FRAMING_HANDSHAKE,
+    HEAD = WB_FRAMING_HEAD,
+    REQUEST_ID = WB_FRAMING_REQUEST_ID,
     RETRY_ACCEPT_MS = 100, /* after EMFILE and the like */
 };
-static const uint8_t our_handshake[HANDSHAKE] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
-static const uint8_t req_handshake[HANDSHAKE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
 
 typedef struct connection connection;
 
@@ -216,8 +212,8 @@ static void write_next(connection *c)
 {
     nng_iov iov;
     if (!c->greeted) {
-        iov =
-            (nng_iov){.iov_buf = (void *)(our_handshake + c->sent), .iov_len = HANDSHAKE - c->sent};
+        iov = (nng_iov){.iov_buf = (void *)(wb_framing_greeting + c->sent),
+                        .iov_len = HANDSHAKE - c->sent};
     } else if (c->first_reply) {
         wb_ipc_call *call = c->first_reply;
         iov = (nng_iov){.iov_buf = call->bytes + c->sent, .iov_len = call->len - c->sent};
@@ -241,36 +237,21 @@ static void start_writing(connection *c)
 
 /* ---- reading ---- */
 
-static const char *check_head(connection *c)
-{
-    c->body_len = 0;
-    for (int i = 1; i < HEAD; i++) c->body_len = c->body_len << 8 | c->head[i];
-    if (c->head[0] != 1) return "not nng's framing";
-    if (c->body_len < REQUEST_ID) return "a message without request id";
-    if (c->body_len > c->ipc->options.max_message_bytes) return "a message larger than the limit";
-    return NULL;
-}
-
-static const char *check_body(const connection *c)
-{
-    return c->arriving->bytes[0] & 0x80 ? NULL : "a message that came through a device";
-}
-
 /* All bytes of the present part are there. Returns a call to hand over, NULL if there is none yet. */
 static wb_ipc_call *part_read(connection *c, const char **fault)
 {
     wb_ipc_call *call = NULL;
     switch (c->reading) {
     case READ_HANDSHAKE:
-        if (memcmp(c->head, req_handshake, HANDSHAKE) != 0) *fault = "not nng's REQ protocol";
+        *fault = wb_framing_check_handshake(c->head);
         if (!*fault) read_head(c);
         break;
     case READ_HEAD:
-        *fault = check_head(c);
+        *fault = wb_framing_read_head(c->head, c->ipc->options.max_message_bytes, &c->body_len);
         if (!*fault) read_body(c);
         break;
     case READ_BODY:
-        *fault = check_body(c);
+        *fault = wb_framing_check_message(c->arriving->bytes);
         if (*fault) break;
         call = c->arriving;
         c->arriving = NULL;
@@ -578,8 +559,7 @@ void wb_ipc_answer(wb_ipc_call *call, wb_slice reply)
     size_t body = REQUEST_ID + reply.len;
     uint8_t *frame = malloc(HEAD + body);
     if (frame) {
-        frame[0] = 1;
-        for (int i = 0; i < 8; i++) frame[1 + i] = (uint8_t)((uint64_t)body >> (56 - 8 * i));
+        wb_framing_put_head(body, frame);
         memcpy(frame + HEAD, call->bytes, REQUEST_ID);
         if (reply.len) memcpy(frame + HEAD + REQUEST_ID, reply.ptr, reply.len);
     }

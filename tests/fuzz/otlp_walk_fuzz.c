@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever the walk takes, protobuf-c unpacks to the same spans; and what is rendered of it, with
- * every indexed attribute left alone, masked or renamed, is taken again with the same spans and no
- * rejection. The first byte says what is done to the attributes. */
+ * every indexed attribute left alone, masked or renamed, and with what stages append, is taken again
+ * with the same spans and no rejection. The first byte says what is done. */
 #include "proto/otlp_edit.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
@@ -20,6 +20,32 @@ static void edit(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, uint8_t h
         else
             WB_ASSERT(wb_otlp_rename_attr(batch, owner, kind, a, WB_S("claimed")) == WB_OK);
     }
+}
+
+/* One of everything that a stage can append, to a span and its resource. */
+static void append(wb_batch *batch, wb_span *span, wb_attrs *resource)
+{
+    static const wb_value values[] = {
+        {.type = WB_VALUE_TEXT, .text = {(const uint8_t *)"text", 4}},
+        {.type = WB_VALUE_BOOL, .boolean = true},
+        {.type = WB_VALUE_INT, .integer = -1},
+        {.type = WB_VALUE_DOUBLE, .real = 0.5},
+        {.type = WB_VALUE_BYTES, .bytes = {(const uint8_t *)"\xff", 1}},
+        {.type = WB_VALUE_ARRAY},
+        {.type = WB_VALUE_KVLIST},
+        {.type = WB_VALUE_EMPTY},
+    };
+    const wb_trace_id trace = {.b = {1}};
+    const wb_span_id there = {.b = {2}};
+    for (size_t i = 0; i < WB_COUNT(values); i++) {
+        WB_ASSERT(wb_otlp_append_attr(batch, &span->attrs, WB_OTLP_SPAN, WB_S("waybill.x"),
+                                      values[i]) == WB_OK);
+        WB_ASSERT(wb_otlp_append_attr(batch, resource, WB_OTLP_RESOURCE, WB_S("waybill.y"),
+                                      values[i]) == WB_OK);
+    }
+    WB_ASSERT(wb_otlp_set_trace_id(batch, span, trace) == WB_OK);
+    WB_ASSERT(wb_otlp_append_link(batch, span, trace, there, WB_S("wb=1"), 0x300) == WB_OK);
+    WB_ASSERT(wb_otlp_append_link(batch, span, trace, there, WB_S(""), 0) == WB_OK);
 }
 
 static void check_rendered(wb_batch *batch, const wb_key_set *keys, bool untouched)
@@ -62,6 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         edit(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE, data[0]);
     for (uint32_t i = 0; i < batch->span_count; i++)
         edit(batch, &batch->spans[i].attrs, WB_OTLP_SPAN, data[0]);
+    if ((data[0] & 0x80) && batch->span_count > 0)
+        append(batch, &batch->spans[0], &batch->resources[0].attrs);
     check_rendered(batch, keys, !batch->edited);
     return 0;
 }

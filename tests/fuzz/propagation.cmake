@@ -7,3 +7,5 @@ waybill_fuzz(carrier_fuzz SOURCES fuzz/carrier_fuzz.c fuzz/token_world.c LIBS wb
 waybill_fuzz(traceparent_fuzz SOURCES fuzz/traceparent_fuzz.c LIBS wb_propagation)
 waybill_fuzz(baggage_fuzz SOURCES fuzz/baggage_fuzz.c LIBS wb_propagation)
 waybill_fuzz(trust_fuzz SOURCES fuzz/trust_fuzz.c LIBS wb_propagation)
+waybill_fuzz(revoked_fuzz SOURCES fuzz/revoked_fuzz.c LIBS wb_propagation)
+waybill_fuzz(key_line_fuzz SOURCES fuzz/key_line_fuzz.c LIBS wb_propagation)

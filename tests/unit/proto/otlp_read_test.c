@@ -96,6 +96,23 @@ static void the_first_of_two_equal_keys_counts(void **state)
     assert_true(wb_slice_eq(wb_buffer_slice(&json), WB_S("{\"k\":\"1\"}")));
 }
 
+/* What is no text becomes U+FFFD, and two such keys would then stand in one object twice. */
+static void keys_that_are_written_alike_are_one(void **state)
+{
+    maker *m = *state;
+    const wb_slice keys[] = {WB_S("k\xff"), WB_S("k\xfe"),     WB_S("k\xef\xbf\xbd"),
+                             WB_S("k\0"),   WB_S("k\xff\xff"), WB_S("k")};
+    wb_slice attrs[WB_COUNT(keys)];
+    for (size_t i = 0; i < WB_COUNT(keys); i++) attrs[i] = attr(m, keys[i], WB_S("\x10\x01"));
+    WB_AUTO_BUFFER json;
+    wb_buffer_init(&json, 1000);
+    wb_slice message = make_joined(m, attrs, WB_COUNT(attrs));
+    assert_int_equal(wb_otlp_attrs_json(message, WB_OTLP_SPAN, &json), WB_OK);
+    assert_true(wb_slice_eq(wb_buffer_slice(&json),
+                            WB_S("{\"k\xEF\xBF\xBD\":true,\"k\xEF\xBF\xBD\xEF\xBF\xBD\":true,"
+                                 "\"k\":true}")));
+}
+
 static void values_become_the_json_that_means_them(void **state)
 {
     maker *m = *state;
@@ -224,6 +241,7 @@ int main(void)
         CASE(reading_stops_quietly_at_garbage),
         CASE(every_type_of_value_reads_back),
         CASE(the_first_of_two_equal_keys_counts),
+        CASE(keys_that_are_written_alike_are_one),
         CASE(values_become_the_json_that_means_them),
         CASE(events_and_links_become_json),
         CASE(json_of_random_spans_passes_the_strict_reader),

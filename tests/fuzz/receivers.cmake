@@ -1,0 +1,1 @@
+waybill_fuzz(ipc_framing_fuzz SOURCES fuzz/ipc_framing_fuzz.c LIBS wb_receivers)
