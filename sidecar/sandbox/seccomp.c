@@ -203,11 +203,11 @@ static int allow_with_conditions(scmp_filter_ctx filter)
     failed |= allow_when(filter, "open", SCMP_A2(SCMP_CMP_MASKED_EQ, special, 0));
     failed |= allow_when(filter, "openat", SCMP_A3(SCMP_CMP_MASKED_EQ, special, 0));
     failed |= allow_when(filter, "fchmod", SCMP_A1(SCMP_CMP_MASKED_EQ, special, 0));
-    failed |= allow_when(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
-    failed |= allow_when(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-    failed |= allow_when(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA));
-    failed |= allow_when(filter, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0));
-    failed |= allow_when(filter, "setpriority", SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS));
+    failed |= allow_when(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+    failed |= allow_when(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0));
+    failed |= allow_when(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, PR_SET_VMA, 0));
+    failed |= allow_when(filter, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0, 0));
+    failed |= allow_when(filter, "setpriority", SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS, 0));
     failed |= seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     return failed;
 }
