@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 packages=(
     build-essential cmake ninja-build pkg-config python3 python3-venv ca-certificates git
-    clang clang-format clang-tidy libclang-rt-14-dev
+    clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcmocka-dev
     libseccomp-dev binutils util-linux
@@ -25,7 +25,7 @@ missing_packages() {
 # Where packages have other names: look for the things themselves.
 missing_things() {
     local thing
-    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c; do
+    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c llvm-cov; do
         command -v $thing >/dev/null || printf '%s\n' "program $thing"
     done
     command -v pkg-config >/dev/null || return 0

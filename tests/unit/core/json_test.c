@@ -208,6 +208,15 @@ static void an_arena_that_is_full_says_so(void **state)
     assert_in_range(limit, 5 * sizeof(wb_json), 1024); /* it failed at least once a node */
 }
 
+static void every_fault_has_words_of_its_own(void **state)
+{
+    (void)state;
+    for (int a = WB_JSON_NO_FAULT; a <= WB_JSON_SIZE + 1; a++)
+        for (int b = WB_JSON_NO_FAULT; b < a; b++)
+            assert_string_not_equal(wb_json_fault_text((wb_json_fault)a),
+                                    wb_json_fault_text((wb_json_fault)b));
+}
+
 static void strings_are_escaped_no_more_than_they_must(void **state)
 {
     static const struct {
@@ -247,6 +256,7 @@ int main(void)
         cmocka_unit_test(excess_is_counted_without_memory),
         cmocka_unit_test(values_are_what_the_text_says),
         cmocka_unit_test(an_arena_that_is_full_says_so),
+        cmocka_unit_test(every_fault_has_words_of_its_own),
         cmocka_unit_test(strings_are_escaped_no_more_than_they_must),
     };
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);

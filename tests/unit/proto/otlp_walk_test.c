@@ -344,10 +344,21 @@ static void walk_passes_unknown_fields_and_long_winded_varints(void **state)
     fixture *f = *state;
     maker *m = &f->m;
     wb_batch *batch;
-    wb_slice fields[] = {good_ids(m), make_len(m, 900, WB_S("new")), WB_S("\xa8\x06\x01"),
+    /* dropped counts, a link without ids, key_strindex and string_value_strindex, which are profiles' */
+    wb_slice event[] = {make_len(m, 2, WB_S("e")), WB_S("\x20\x05"), make_len(m, 900, WB_S(""))};
+    wb_slice link[] = {make_len(m, 1, WB_S("")), make_len(m, 2, WB_S("")), WB_S("\x28\x05"),
+                       WB_S("\x35\0\x03\0\0"), make_len(m, 900, WB_S(""))};
+    wb_slice attr[] = {WB_S("\x18\x07"), make_len(m, 2, WB_S("\x40\x07"))};
+    wb_slice fields[] = {good_ids(m),
+                         make_len(m, 900, WB_S("new")),
+                         WB_S("\xa8\x06\x01"),
                          make_long_name(m, WB_S("abc")),
-                         WB_S("\xb0\x80\x00\x84\x80\x00")}; /* kind: PRODUCER */
-    assert_int_equal(walk(f, in_envelope(m, make_joined(m, fields, 5)), &batch), WB_OK);
+                         WB_S("\xb0\x80\x00\x84\x80\x00"), /* kind: PRODUCER */
+                         make_len(m, 11, make_joined(m, event, 3)),
+                         make_len(m, 13, make_joined(m, link, 5)),
+                         make_len(m, 9, make_joined(m, attr, 2))};
+    wb_slice span = make_joined(m, fields, WB_COUNT(fields));
+    assert_int_equal(walk(f, in_envelope(m, span), &batch), WB_OK);
     assert_int_equal(batch->span_count, 1);
     assert_memory_equal(batch->spans[0].name.ptr, "abc", 3);
     assert_int_equal(batch->spans[0].kind, 4);

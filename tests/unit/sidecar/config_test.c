@@ -88,6 +88,7 @@ static void what_two_keys_or_a_grammar_forbid_is_refused(void **state)
         {"context: {baggage: {send: [joined]}}", "send: \"joined\" is no key of baggage"},
         {"context: {baggage: {send: [tier, all]}}", "send: \"all\" is no key of baggage"},
         {"context: {baggage: {send: [\"a b\"]}}", "send: \"a b\" is no key of baggage"},
+        {"limits: {currency: usd}", "limits.currency: three capital letters"},
         {"token: {max_depth: 8}", "8 is not within 0 to 7"},
     };
     fixture *f = *state;
