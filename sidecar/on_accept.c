@@ -119,6 +119,17 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to verify the chain");
 }
 
+/* "WB_W_CHAIN_UNVERIFIED WB_W_TRACEPARENT" */
+static const char *warning_names(wb_arena *arena, uint32_t bits)
+{
+    const char *names = "";
+    for (unsigned i = 0; i < WB_TOKEN_WARNINGS && names; i++)
+        if (bits & (1u << i))
+            names = wb_arena_printf(arena, "%s%s%s", names, names[0] ? " " : "",
+                                    wb_token_warning_name(i));
+    return names ? names : "";
+}
+
 /* Our log has the code and who it claims to be from; the wire has class and ref. */
 static void say_refused(wb_request *r, accept_call *a, const wb_verdict *verdict)
 {
@@ -131,6 +142,7 @@ static void say_refused(wb_request *r, accept_call *a, const wb_verdict *verdict
            duplicate ? "this token was accepted before" : "an incoming token was refused",
            WB_KV("ref", (const char *)a->ref), WB_KV("code", wb_token_code_name(verdict->code)),
            WB_KV("class", verdict->wire_class), WB_KV("peer", r->in->accept->peer),
+           WB_KV("warnings", warning_names(r->arena, verdict->warnings)),
            WB_KV("message_id", r->in->accept->message_id),
            WB_KV("claimed_issuer", claims ? claims->iss : WB_S("")),
            WB_KV("claimed_key_id", claims ? claims->kid : ""));
@@ -144,6 +156,7 @@ static void refuse(wb_request *r, accept_call *a, const wb_verdict *verdict)
 {
     say_refused(r, a, verdict);
     a->reply.verdict = (Waybill__V1__Verdict)verdict->kind;
+    a->reply.verified = verdict->verified;
 }
 
 /* CONTINUE, or a claimed trace in trust.mode observe. A trace of our own has no parent. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run every fuzz target of a build folder from its corpus, a given time each, one per processor.
+Targets that read tokens, keys or carriers start from the published vectors too.
 
 What a target finds new is kept in build/fuzz-corpus/TARGET and used again next time; an input that
 made it fail is left there as crash-* and named. Exit code 0: none failed.
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
+import vector_seeds
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -26,9 +29,11 @@ def fuzz(program, seconds):
     corpus = ROOT / "tests" / "fuzz" / "corpus" / name
     if not corpus.is_dir():
         return name, 1, f"no corpus: {corpus.relative_to(ROOT)}"
+    seeds = ROOT / "build" / "fuzz-seeds" / name
+    vector_seeds.write(name, seeds)
     done = subprocess.run(
         [program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=1024",
-         f"-artifact_prefix={kept}/", "-print_final_stats=1", kept, corpus],
+         f"-artifact_prefix={kept}/", "-print_final_stats=1", kept, corpus, seeds],
         capture_output=True, text=True, errors="replace")
     lines = done.stderr.splitlines()
     runs = [line.split()[-1] for line in lines if "number_of_executed_units" in line]

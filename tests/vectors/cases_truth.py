@@ -235,6 +235,21 @@ def equation_signature(key: Key, message: bytes, extra: curve.Point, a: bytes) -
     return point + s.to_bytes(32, "little")
 
 
+def whole_equation(a: bytes) -> str:
+    """A root by the key of which `a` is the point and another of order 8: r such that k is a multiple
+    of 8, so that the other vanishes from [k]A."""
+    head = {**header_of(KEYS["a"]), "kid": jwk(a)["kid"]}
+    signed = f"{b64(compact(head).encode())}.{b64(compact(claims_1()).encode())}".encode()
+    r = 0
+    while True:
+        r += 1
+        point = curve.encode(curve.multiply(r, curve.BASE))
+        k = curve.challenge(point, a, signed)
+        if k % 8 == 0:
+            s = (r + k * KEYS["a"].scalar) % curve.L
+            return f"{signed.decode()}.{b64(point + s.to_bytes(32, 'little'))}"
+
+
 def signatures() -> None:
     """Step 12."""
     good = KEYS["a"].sign(".".join(ROOT.split(".")[:2]).encode())
@@ -274,6 +289,9 @@ def signatures() -> None:
         head = {**header_of(KEYS["a"]), "kid": jwk(encoding)["kid"]}
         small = raw(compact(head), compact(claims_1()), KEYS["a"], encoding + bytes(32))
         one(f"point_a_{name}", unverified("ISS_UNKNOWN"), small, config={"bundles": [x]}, row=12)
+    mixed = curve.encode(curve.add(curve.multiply(KEYS["a"].scalar, curve.BASE), order_8))
+    one("point_a_mixed_that_any_equation_holds_for", unverified("ISS_UNKNOWN"), whole_equation(mixed),
+        config={"bundles": [bundle("a_point_of_a_mixed_key", A, jwk(mixed))]}, row=12)
     one("point_a_refuses_the_whole_bundle", unverified("ISS_UNKNOWN"), row=12,
         config={"bundles": [bundle("a_good_and_bad_point", A, jwk(KEYS["a"].x), jwk(bytes(32)))]})
     two("order_leaf_signature_before_chain", reject("SIG"), CHILD, CHILD[:-4] + "AAAA")

@@ -79,7 +79,10 @@ def made() -> list[dict[str, Any]]:
     add("file_with_both", RPC, [{"kind": "file", "file": {"bytes": "AQID", "uri": "https://example.org/"}}])
     add("data_compat_false", RPC, [{"kind": "data", "data": {"value": 1}, "metadata": {"data_part_compat": False}}])
     add("data_compat_not_bool", RPC, [{"kind": "data", "data": {"value": 1}, "metadata": {"data_part_compat": "true"}}])
-    add("bad_base64", "1.0", [{"raw": "AQI"}])
+    add("raw_padded_or_not", "1.0", [{"raw": "AQ"}])
+    add("raw_url_alphabet", "1.0", [{"raw": "-_-_"}])
+    add("bad_base64", "1.0", [{"raw": "A*=="}])
+    add("bad_base64_length", "1.0", [{"raw": "AQIDA"}])
     add("bad_base64", RPC, [{"kind": "file", "file": {"bytes": "A*=="}}])
     example = [row["bdg"] for row in out if row["name"] == "example"]
     assert example == [BDG_1] * 3, example

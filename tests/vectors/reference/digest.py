@@ -39,8 +39,14 @@ def _part(part: dict[str, Any], dialect: str) -> tuple[int, bytes, str, str]:
         return kind, value.encode(), filename, media
     if kind == 4:
         return kind, canonical(value).encode(), filename, media
+    return kind, _decoded(value), filename, media
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 as ProtoJSON takes it: either alphabet, padded or not."""
+    plain = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        return kind, base64.b64decode(value, validate=True), filename, media
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except binascii.Error:
         raise NoDigest("bad base64") from None
 

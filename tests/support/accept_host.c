@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* accept_host: the sidecar's own parts around a clock that stands still. Its standard input says what to
+ * do, one line each, and each is answered by one line on standard output:
+ *
+ *     open DIR NOW   start the parts in DIR, at NOW (Unix seconds)          "open"
+ *     row HEX        the acceptance of that id, as the state holds it       "none" or JSON
+ *     close          take the parts down                                    "closed"
+ *
+ * DIR holds what a sidecar's folders would: config.yaml, keys/, trust.d/, and `state`, whose lines become
+ * journal entries before the socket DIR/ipc.sock opens:
+ *
+ *     purged N | recovered N | owner TID ID | task TASK SUB ISS | full
+ *     replay ISS JTI HASH ACCEPTANCE EXP      jti, hash, acceptance in hex
+ *
+ * Journal, state, writer, workers, verbs and receiver are the library that waybilld is made of; what is
+ * left out is what main.c adds for a process of its own: exporters, sweeps, admin, signals. */
+#include "core/log.h"
+#include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/workers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SLOTS = 32, CONFIG_BYTES = 8 << 20, SPAN_OF_A_ROW = 3600, PATH_BYTES = 256, LINE = 2048 };
+
+typedef struct still_clock {
+    wb_clock clock;
+    uint64_t now_s;
+} still_clock;
+
+typedef struct host {
+    char dir[PATH_BYTES];
+    still_clock clock;
+    wb_sidecar sidecar;
+    wb_sidecar_config config;
+    wb_arena *arena;
+    wb_workers *workers;
+    pthread_t ipc_thread;
+} host;
+
+static uint64_t still_wall(const wb_clock *clock)
+{
+    return ((const still_clock *)(const void *)clock)->now_s * WB_NS_PER_S;
+}
+
+static uint64_t real_mono(const wb_clock *clock)
+{
+    (void)clock;
+    return wb_mono(&wb_system_clock);
+}
+
+static void must(wb_status status, const wb_error *err, const char *what)
+{
+    if (status == WB_OK) return;
+    (void)fprintf(stderr, "accept_host: %s: %s\n", what, err->detail);
+    exit(1); /* NOLINT(concurrency-mt-unsafe): nothing of ours runs at exit */
+}
+
+static const char *path(const host *h, const char *name, char out[2 * PATH_BYTES])
+{
+    (void)snprintf(out, 2 * PATH_BYTES, "%s/%s", h->dir, name);
+    return out;
+}
+
+/* ---- state, as journal entries -------------------------------------------------------------- */
+
+static void append(host *h, wb_entry_kind kind, const void *row)
+{
+    wb_error err = {0};
+    uint64_t seq;
+    size_t len = protobuf_c_message_get_packed_size(row);
+    uint8_t *bytes = wb_arena_alloc(h->arena, len + 1);
+    WB_ASSERT(bytes);
+    protobuf_c_message_pack(row, bytes);
+    const wb_entry entry = {kind, wb_slice_of(bytes, len)};
+    must(wb_journal_append(h->sidecar.journal, &entry, 1, &seq, &err), &err, "state");
+}
+
+static ProtobufCBinaryData from_hex(host *h, char *hex)
+{
+    size_t len = strlen(hex) / 2;
+    uint8_t *bytes = wb_arena_alloc(h->arena, len + 1);
+    WB_ASSERT(bytes && wb_unhex(wb_slice_str(hex), bytes, len) == WB_OK);
+    return (ProtobufCBinaryData){.len = len, .data = bytes};
+}
+
+static void add_replay(host *h, char *issuer, char *jti, char *hash, char *acceptance, uint64_t exp)
+{
+    Waybill__V1__ReplayRow row = WAYBILL__V1__REPLAY_ROW__INIT;
+    row.issuer = issuer;
+    row.jti = jti;
+    row.token_hash = from_hex(h, hash);
+    row.acceptance_id = from_hex(h, acceptance);
+    row.exp_s = exp;
+    append(h, WB_ENTRY_REPLAY, &row);
+}
+
+/* A row that ended at `exp` and was purged: what is left of it is the mark. */
+static void add_purged(host *h, uint64_t exp)
+{
+    static char issuer[] = "https://purged.example/", jti[] = "00000000000000000000000000000001",
+                hash[] = "0000000000000000000000000000000000000000000000000000000000000001";
+    Waybill__V1__PurgeRow purge = WAYBILL__V1__PURGE_ROW__INIT;
+    add_replay(h, issuer, jti, hash, jti, exp);
+    purge.now_s = exp;
+    append(h, WB_ENTRY_PURGE, &purge);
+}
+
+static void add_gap(host *h, uint64_t recovered_s)
+{
+    Waybill__V1__GapRow row = WAYBILL__V1__GAP_ROW__INIT;
+    row.recovered_s = recovered_s;
+    append(h, WB_ENTRY_GAP, &row);
+}
+
+static void add_owner(host *h, char *tid, char *task, char *subject, char *issuer)
+{
+    Waybill__V1__OwnerRow row = WAYBILL__V1__OWNER_ROW__INIT;
+    if (tid) row.trace_id = from_hex(h, tid);
+    if (task) row.task_id = task;
+    row.subject = subject;
+    if (issuer) row.issuer = issuer;
+    row.used_s = h->clock.now_s;
+    append(h, WB_ENTRY_OWNER, &row);
+}
+
+/* Fill the replay table, whatever its size is. */
+static void add_others(host *h)
+{
+    char jti[WB_ID_HEX + 1];
+    static char issuer[] = "https://others.example/",
+                hash[] = "0000000000000000000000000000000000000000000000000000000000000002";
+    for (uint64_t i = 1; wb_replay_room(h->sidecar.state.replay) > 0; i++) {
+        (void)snprintf(jti, sizeof jti, "%032llx", (unsigned long long)i);
+        add_replay(h, issuer, jti, hash, jti, h->clock.now_s + SPAN_OF_A_ROW);
+    }
+}
+
+static void prime_line(host *h, char **word)
+{
+    const char *kind = word[0];
+    if (strcmp(kind, "purged") == 0)
+        add_purged(h, strtoull(word[1], NULL, 10));
+    else if (strcmp(kind, "recovered") == 0)
+        add_gap(h, strtoull(word[1], NULL, 10));
+    else if (strcmp(kind, "owner") == 0)
+        add_owner(h, word[1], NULL, word[2], NULL);
+    else if (strcmp(kind, "task") == 0)
+        add_owner(h, NULL, word[1], word[2], word[3]);
+    else if (strcmp(kind, "replay") == 0)
+        add_replay(h, word[1], word[2], word[3], word[4], strtoull(word[5], NULL, 10));
+    else if (strcmp(kind, "full") == 0)
+        add_others(h);
+    else
+        WB_ASSERT(false);
+}
+
+static void prime(host *h)
+{
+    char at[2 * PATH_BYTES], line[LINE];
+    wb_error err = {0};
+    FILE *in = fopen(path(h, "state", at), "re");
+    WB_ASSERT(in);
+    while (fgets(line, sizeof line, in)) {
+        char *word[6] = {NULL}, *rest = NULL;
+        size_t n = 0;
+        for (char *w = strtok_r(line, " \n", &rest); w && n < WB_COUNT(word);
+             w = strtok_r(NULL, " \n", &rest))
+            word[n++] = w;
+        if (n > 0) prime_line(h, word);
+    }
+    (void)fclose(in);
+    must(wb_journal_commit(h->sidecar.journal, &err), &err, "commit of the state");
+}
+
+/* A replay table of few rows: a full one shall not take a quarter of a million. */
+static void shrink_replay(wb_state *state)
+{
+    enum { ROWS = 16 };
+    for (size_t i = 0; i < WB_STATE_TABLES; i++) {
+        if (state->tables[i].self != state->replay) continue;
+        wb_replay_free(state->replay);
+        state->replay = wb_replay_new(ROWS);
+        WB_ASSERT(state->replay);
+        state->tables[i].self = state->replay;
+        return;
+    }
+    WB_ASSERT(false);
+}
+
+/* ---- the parts ------------------------------------------------------------------------------ */
+
+static void on_call(void *self, wb_ipc_call *call)
+{
+    wb_workers_take(((host *)self)->workers, call);
+}
+
+static const char *refuse_peer(void *self, uint64_t uid)
+{
+    return wb_access_refusal(&((host *)self)->sidecar.access, uid);
+}
+
+static void *run_ipc(void *arg)
+{
+    wb_ipc_run(((host *)arg)->sidecar.ipc);
+    return NULL;
+}
+
+static void open_worlds(host *h)
+{
+    static char *no_env[] = {NULL};
+    char config[2 * PATH_BYTES], keys[2 * PATH_BYTES], trust[2 * PATH_BYTES];
+    wb_error err = {0};
+    path(h, "config.yaml", config);
+    path(h, "keys", keys);
+    path(h, "trust.d", trust);
+    must(wb_sidecar_config_load(config, "host", no_env, h->arena, &h->config, &err), &err, config);
+    const wb_world_source source = {.keys_dir = keys,
+                                    .trust_dir = trust,
+                                    .config_path = config,
+                                    .env = no_env,
+                                    .config = &h->config,
+                                    .clock = h->sidecar.clock};
+    must(wb_worlds_open(&source, &h->sidecar.worlds, &err), &err, "world");
+    must(wb_access_init(geteuid(), wb_overflow_uid(), NULL, 0, &h->sidecar.access, &err), &err,
+         "access");
+}
+
+static void open_state(host *h)
+{
+    char dir[2 * PATH_BYTES];
+    wb_error err = {0};
+    must(wb_state_init(&h->sidecar.state, &err), &err, "state");
+    shrink_replay(&h->sidecar.state);
+    const wb_journal_options options = {.dir = path(h, "journal", dir),
+                                        .segment_bytes = h->config.journal_segment_bytes,
+                                        .limit_bytes = h->config.journal_limit_bytes,
+                                        .clock = h->sidecar.clock,
+                                        .tables = h->sidecar.state.tables,
+                                        .n_tables = WB_STATE_TABLES};
+    must(wb_journal_open(&options, &h->sidecar.journal, NULL, &err), &err, "journal");
+    prime(h);
+    must(wb_writer_start(h->sidecar.journal, dir, &h->sidecar.state, &h->sidecar.writer, &err),
+         &err, "writer");
+}
+
+static void open_socket(host *h)
+{
+    char at[2 * PATH_BYTES];
+    wb_error err = {0};
+    const wb_ipc_options options = {.socket_path = path(h, "ipc.sock", at),
+                                    .group = WB_NO_GROUP,
+                                    .max_message_bytes = 8 << 20,
+                                    .max_in_hand_bytes = 8 << 20,
+                                    .contexts = SLOTS,
+                                    .connections = SLOTS,
+                                    .stall_ms = 5000,
+                                    .refuse_peer = refuse_peer,
+                                    .on_call = on_call,
+                                    .self = h};
+    must(wb_workers_start(&h->sidecar, 1, SLOTS, &h->workers, &err), &err, "workers");
+    must(wb_ipc_open(&options, &h->sidecar.ipc, &err), &err, "socket");
+    WB_ASSERT(pthread_create(&h->ipc_thread, NULL, run_ipc, h) == 0);
+}
+
+static host *open_host(const char *dir, uint64_t now_s)
+{
+    host *h = calloc(1, sizeof *h);
+    wb_error err = {0};
+    WB_ASSERT(h);
+    (void)snprintf(h->dir, sizeof h->dir, "%s", dir);
+    h->clock = (still_clock){.clock = {.wall = still_wall, .monotonic = real_mono}, .now_s = now_s};
+    h->arena = wb_arena_new(CONFIG_BYTES);
+    WB_ASSERT(h->arena);
+    h->sidecar.config = &h->config;
+    h->sidecar.clock = &h->clock.clock;
+    h->sidecar.group = WB_NO_GROUP;
+    open_worlds(h);
+    must(wb_pipeline_new(&h->sidecar.pipeline, &err), &err, "pipeline");
+    open_state(h);
+    open_socket(h);
+    return h;
+}
+
+static void close_host(host *h)
+{
+    if (!h) return;
+    wb_ipc_stop(h->sidecar.ipc);
+    while (wb_ipc_in_hand(h->sidecar.ipc) > 0) (void)usleep(1000);
+    wb_journal_stop_waits(h->sidecar.journal);
+    wb_ipc_close(h->sidecar.ipc);
+    (void)pthread_join(h->ipc_thread, NULL);
+    wb_ipc_free(h->sidecar.ipc);
+    wb_workers_stop(h->workers);
+    wb_writer_stop(h->sidecar.writer);
+    wb_journal_close(h->sidecar.journal);
+    wb_pipeline_free(h->sidecar.pipeline);
+    wb_state_done(&h->sidecar.state);
+    wb_worlds_free(h->sidecar.worlds);
+    wb_arena_free(h->arena);
+    free(h);
+}
+
+/* ---- commands ------------------------------------------------------------------------------- */
+
+static void print_row(const Waybill__V1__AcceptanceRow *row)
+{
+    (void)printf("{\"verdict\":%u,\"verified\":%s,\"code\":\"%s\",\"warnings\":[", row->verdict,
+                 row->verified ? "true" : "false", row->code);
+    for (size_t i = 0; i < row->n_warnings; i++)
+        (void)printf("%s\"%s\"", i ? "," : "", row->warnings[i]);
+    (void)printf("]}\n");
+}
+
+static void say_row(host *h, const char *hex)
+{
+    wb_id id;
+    wb_slice packed = {0};
+    Waybill__V1__AcceptanceRow *row = NULL;
+    WB_ASSERT(h && wb_unhex(wb_slice_str(hex), id.b, sizeof id.b) == WB_OK);
+    wb_state_lock(&h->sidecar.state);
+    if (wb_acceptances_get(h->sidecar.state.acceptances, &id, &packed))
+        row = waybill__v1__acceptance_row__unpack(NULL, packed.len, packed.ptr);
+    wb_state_unlock(&h->sidecar.state);
+    if (row)
+        print_row(row);
+    else
+        (void)puts("none");
+    waybill__v1__acceptance_row__free_unpacked(row, NULL);
+}
+
+int main(void)
+{
+    char line[LINE];
+    host *h = NULL;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    WB_ASSERT(wb_self_test(NULL) == WB_OK);
+    wb_log_setup(WB_LOG_INFO, WB_LOG_JSON);
+    while (fgets(line, sizeof line, stdin)) {
+        char *rest = NULL, *verb = strtok_r(line, " \n", &rest);
+        char *first = strtok_r(NULL, " \n", &rest), *second = strtok_r(NULL, " \n", &rest);
+        if (verb && strcmp(verb, "open") == 0 && first && second) {
+            close_host(h);
+            h = open_host(first, strtoull(second, NULL, 10));
+            (void)puts("open");
+        } else if (verb && strcmp(verb, "row") == 0 && first) {
+            say_row(h, first);
+        } else if (verb && strcmp(verb, "close") == 0) {
+            close_host(h);
+            h = NULL;
+            (void)puts("closed");
+        }
+    }
+    close_host(h);
+    return 0;
+}
