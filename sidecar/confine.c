@@ -15,8 +15,10 @@
 #include "core/log.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { MAX_PATHS = 64 };
 
@@ -26,6 +28,21 @@ typedef struct path_list {
     size_t n;
     bool no_memory;
 } path_list;
+
+/* A directory that is written to, as it was when its rule was made. */
+typedef struct place {
+    char *path; /* owned */
+    dev_t dev;
+    ino_t ino;
+    bool was_there;
+} place;
+
+typedef struct wb_confinement {
+    place places[MAX_PATHS];
+    size_t n;
+    uint64_t said;                  /* refused calls that the log has; the ticking thread's */
+    _Atomic(const char *) replaced; /* of places; NULL: none */
+} wb_confinement;
 
 static void add_bytes(path_list *list, const char *path, size_t len, unsigned may)
 {
@@ -106,15 +123,50 @@ static void collect(path_list *list, const wb_sidecar *sidecar)
     }
 }
 
+static bool is_below(const char *path, wb_slice dir)
+{
+    size_t len = strlen(path);
+    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/') dir.len--;
+    return len > dir.len && memcmp(path, dir.ptr, dir.len) == 0 &&
+           (path[dir.len] == '/' || dir.len == 1);
+}
+
+static bool is_covered(const wb_sidecar_config *config, const char *path)
+{
+    for (size_t i = 0; i < config->n_sandbox_writable; i++)
+        if (is_below(path, config->sandbox_writable[i])) return true;
+    return false;
+}
+
+/* Remember what the rules that let us write are bound to. Takes the texts that it keeps. */
+static void remember(wb_confinement *c, path_list *list, const wb_sidecar_config *config)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct stat st = {0};
+        if (!(list->paths[i].may & WB_SANDBOX_WRITE) || is_covered(config, list->texts[i]))
+            continue;
+        bool there = stat(list->texts[i], &st) == 0;
+        c->places[c->n++] = (place){WB_STEAL(list->texts[i]), st.st_dev, st.st_ino, there};
+    }
+}
+
 wb_status wb_confine_files(wb_sidecar *sidecar, wb_error *err)
 {
     if (sidecar->sandbox.wish == WB_SANDBOX_OFF) return WB_OK;
     path_list *list = calloc(1, sizeof *list);
-    if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "sandbox");
+    sidecar->confinement = calloc(1, sizeof *sidecar->confinement);
+    if (!list || !sidecar->confinement) {
+        free(list);
+        return wb_fail(err, WB_ERR_NO_MEMORY, "sandbox");
+    }
     collect(list, sidecar);
-    wb_status status = list->no_memory
-                           ? wb_fail(err, WB_ERR_NO_MEMORY, "sandbox: no memory for its paths")
-                           : wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);
+    wb_status status = WB_OK;
+    if (list->no_memory)
+        status = wb_fail(err, WB_ERR_NO_MEMORY, "sandbox: no memory for its paths");
+    else
+        status = wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);
+    if (status == WB_OK && sidecar->sandbox.files.on)
+        remember(sidecar->confinement, list, sidecar->config);
     for (size_t i = 0; i < list->n; i++) free(list->texts[i]);
     free(list);
     return status;
@@ -143,17 +195,56 @@ wb_status wb_confine_calls(wb_sidecar *sidecar, wb_error *err)
     return WB_OK;
 }
 
-void wb_confine_tick(wb_sidecar *sidecar)
+static void say_refused(wb_confinement *c)
 {
     int last;
     char name[32];
     uint64_t refused = wb_sandbox_refused(&last);
-    if (refused == sidecar->sandbox_said) return;
+    if (refused == c->said) return;
     wb_sandbox_call_name(last, name);
     WB_LOG(ERROR, "sandbox.refused",
            "this process asked the kernel for something that a sidecar never needs: it was taken "
            "over, or a library changed",
-           WB_KV("calls", refused - sidecar->sandbox_said), WB_KV("last", (const char *)name),
+           WB_KV("calls", refused - c->said), WB_KV("last", (const char *)name),
            WB_KV("total", refused));
-    sidecar->sandbox_said = refused;
+    c->said = refused;
+}
+
+/* Gone is not replaced: what is not there is closed to nobody, and its user says so. */
+static const char *find_replaced(const wb_confinement *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const place *p = &c->places[i];
+        struct stat st;
+        if (stat(p->path, &st) != 0) continue;
+        if (!p->was_there || st.st_dev != p->dev || st.st_ino != p->ino) return p->path;
+    }
+    return NULL;
+}
+
+void wb_confine_tick(wb_sidecar *sidecar)
+{
+    wb_confinement *c = sidecar->confinement;
+    if (!c) return;
+    say_refused(c);
+    const char *replaced = find_replaced(c);
+    if (atomic_exchange(&c->replaced, replaced) != replaced && replaced)
+        WB_LOG(ERROR, "sandbox.replaced",
+               "a directory was made or replaced since the start, and is closed to this process: "
+               "restart it; where that happens again, list the directory above in sandbox_writable",
+               WB_KV("path", replaced));
+}
+
+const char *wb_confine_replaced(const wb_sidecar *sidecar)
+{
+    return sidecar->confinement ? atomic_load(&sidecar->confinement->replaced) : NULL;
+}
+
+void wb_confine_free(wb_sidecar *sidecar)
+{
+    wb_confinement *c = sidecar->confinement;
+    if (!c) return;
+    for (size_t i = 0; i < c->n; i++) free(c->places[i].path);
+    free(c);
+    sidecar->confinement = NULL;
 }

@@ -14,7 +14,13 @@ WB_MUST_USE wb_status wb_confine_files(wb_sidecar *sidecar, wb_error *err);
 /** When all sockets are open and all threads run. Errors as above. */
 WB_MUST_USE wb_status wb_confine_calls(wb_sidecar *sidecar, wb_error *err);
 
-/** Once a second, one thread: say it when system calls were refused since the last time. */
+/** Once a second, one thread: say it when system calls were refused since the last time, or when a
+ *  directory that is written to was replaced and so is closed. */
 void wb_confine_tick(wb_sidecar *sidecar);
+/** Such a directory, as long as the sidecar; NULL: none. Any thread. */
+const char *wb_confine_replaced(const wb_sidecar *sidecar);
+
+/** When nobody asks any more. */
+void wb_confine_free(wb_sidecar *sidecar);
 
 #endif

@@ -434,6 +434,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_pipeline_free(sidecar->pipeline);
     if (d->state_made) wb_state_done(&sidecar->state);
     wb_worlds_free(sidecar->worlds);
+    wb_confine_free(sidecar);
     wb_arena_free(d->config_arena);
 }
 

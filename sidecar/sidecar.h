@@ -32,7 +32,7 @@ typedef struct wb_sidecar {
     wb_access access;                /* who may ask for what */
     gid_t group;                     /* that reaches the socket; WB_NO_GROUP */
     wb_sandbox sandbox;
-    uint64_t sandbox_said; /* refused calls that the log has; the ticking thread's */
+    struct wb_confinement *confinement; /* sidecar/confine.h; NULL: `sandbox: off` */
     const wb_paths *paths;
     const char *config_path; /* NULL: none */
     const char *isolation;   /* "none" or "uid", as of the start: for what is written down */

@@ -5,6 +5,7 @@
 
 #include "core/files.h"
 #include "core/paths.h"
+#include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
 
@@ -59,16 +60,18 @@ static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root
         (void)cJSON_AddNullToObject(root, "trouble");
 }
 
+static void add_text_or_null(cJSON *object, const char *key, const char *text)
+{
+    (void)cJSON_AddItemToObject(object, key, text ? cJSON_CreateString(text) : cJSON_CreateNull());
+}
+
 static void add_isolation(wb_sidecar *sidecar, cJSON *root)
 {
     const wb_access *access = &sidecar->access;
     wb_isolation isolation;
     wb_isolation_look(access, sidecar->paths, sidecar->config_path, &isolation);
     (void)cJSON_AddStringToObject(root, "isolation", isolation.mode);
-    if (isolation.why[0])
-        (void)cJSON_AddStringToObject(root, "isolation_because", isolation.why);
-    else
-        (void)cJSON_AddNullToObject(root, "isolation_because");
+    add_text_or_null(root, "isolation_because", isolation.why[0] ? isolation.why : NULL);
     add_u64(root, "uid", access->own);
     cJSON *uids = cJSON_AddArrayToObject(root, "agent_uids");
     for (size_t i = 0; i < access->n_allowed; i++)
@@ -98,10 +101,8 @@ static void add_sandbox(const wb_sidecar *sidecar, cJSON *root)
     (void)cJSON_AddBoolToObject(sandbox, "no_write_exec", state->no_write_exec);
     add_u64(sandbox, "refused_calls", refused);
     wb_sandbox_call_name(last, name);
-    if (refused > 0)
-        (void)cJSON_AddStringToObject(sandbox, "last_refused", name);
-    else
-        (void)cJSON_AddNullToObject(sandbox, "last_refused");
+    add_text_or_null(sandbox, "last_refused", refused > 0 ? name : NULL);
+    add_text_or_null(sandbox, "replaced", wb_confine_replaced(sidecar));
 }
 
 static void add_trust(const wb_world *world, cJSON *root)

@@ -81,6 +81,8 @@ class Sidecar:
     config   text of a YAML configuration file, or None: zero configuration
     env      further environment variables
     args     further arguments
+    user     uid to run as, with folders of its own; only root can. `group`, else `user`, is its
+             group, `groups` are further ones
     """
 
     def __init__(
@@ -93,6 +95,9 @@ class Sidecar:
         env: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
         program: str | os.PathLike[str] | None = None,
+        user: int | None = None,
+        group: int | None = None,
+        groups: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._owns_base = base is None
@@ -111,9 +116,27 @@ class Sidecar:
             self.args += ["--config", str(self.config_file)]
         self.extra_env = dict(env or {})
         self.program = pathlib.Path(program) if program else None
+        self.identity: dict[str, Any] = {}
+        if user is not None:
+            self._become(user, user if group is None else group, groups)
         self.process: subprocess.Popen[bytes] | None = None
         self.log_file = self.base / f"{name}.log"
         self.refusals_expected = False
+
+    def _become(self, user: int, group: int, groups: Sequence[int]) -> None:
+        """Everything below `base` belongs to `user`, who reaches it and a copy of the program."""
+        self.identity = {"user": user, "group": group, "extra_groups": list(groups)}
+        shutil.copy(self.program or find_program("waybilld"), self.base / "waybilld")
+        self.program = self.base / "waybilld"
+        self.base.chmod(0o711)
+        for folder in (self.runtime_home, self.state_home, self.data_home, self.config_home):
+            os.chown(folder, user, group)
+        self.runtime_home.chmod(0o711)
+        if self.config_file:
+            os.chown(self.config_file, user, group)
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):  # reports go to the log
+            options = os.environ.get(name, "").split(":")
+            self.extra_env[name] = ":".join(o for o in options if not o.startswith("log_path="))
 
     # -- where things are ------------------------------------------------------------------------
 
@@ -169,6 +192,7 @@ class Sidecar:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                **self.identity,
             )
         if wait:
             self.wait_ready(timeout_s)
@@ -183,6 +207,8 @@ class Sidecar:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 if self.status().get("pid") != self.pid:
                     return False
+                if self.identity:
+                    return True  # the socket, which is there by now, may not be for us
                 # The whole handshake: nng 1.5.2 takes a peer that leaves before its end badly.
                 probe.settimeout(1)
                 probe.connect(str(self.socket))
