@@ -55,6 +55,7 @@ class Host:
             stderr=self._log, text=True, bufsize=1)
         self._socket: socket.socket | None = None
         self._open = 0
+        self.reply = _wire.Reply()  # the last one
         self._requests = 0
 
     def close(self) -> int:
@@ -140,7 +141,7 @@ class Host:
             traceparent=message.get("traceparent", ""), method=message["method"],
             message_id=message["messageId"], context_id=message.get("contextId", ""),
             task_id=message.get("taskId", ""), body_digest=digest or b"", peer=message["peer"])
-        reply = self._request(accept)
+        reply = self.reply = self._request(accept)
         assert reply.accept is not None, reply
         verdict = VERDICTS[reply.accept.verdict]
         if reply.status == _wire.Status.OK:

@@ -18,6 +18,7 @@ from reference import curve, digest, verifier
 from reference.strict import b64url
 from waybill_testkit import ROOT, find_program
 
+from waybill import _wire
 from waybill import digest as client_digest
 
 Json = dict[str, Any]
@@ -130,6 +131,37 @@ def test_the_sidecar_agrees():
     said = accept_host.answers(VECTORS, asked)
     assert [(case["name"], said[case["name"]]) for case in asked
             if said[case["name"]] != case["expect"]] == []
+
+
+def test_every_refusal_tells_class_and_ref_only():
+    """TOKENS section 17, row 25: for each code, what the agent could pass on to its peer."""
+    by_code = {case["expect"]["code"]: case for case in CASES.values()
+               if case["expect"]["verdict"] == "REJECT" and not case["state"]["rate_empty"]
+               and case["config"]["mode"] != "observe"}
+    host = accept_host.Host(VECTORS)
+    try:
+        for code, case in by_code.items():
+            host.open(case)
+            assert host.accept(case)["code"] == code
+            reply, told = host.reply, host.reply.accept
+            assert told is not None
+            assert reply.detail == "refused by Waybill"
+            assert reply.wire_class == case["expect"]["class"]
+            assert re.fullmatch("[0-9a-f]{16}", reply.ref)
+            assert told == _wire.AcceptReply(verdict=told.verdict)
+    finally:
+        host.close()
+
+
+def test_no_text_of_the_body_is_asked_for():
+    """TOKENS section 17, row 21: what a client says of a message to delegate or accept it is ids, a
+    digest and a salt, and no more than these; so no text of a body can reach token, log or store."""
+    fields = {name for message in (_wire.Delegate, _wire.Accept)
+              for name in message.__dataclass_fields__}
+    words = {word for name in fields - {"body_digest"} for word in name.split("_")}
+    assert "body_digest" in fields
+    assert not words & {"part", "parts", "text", "body", "content", "data", "message", "role"} - {"message"}
+    assert "message" not in fields
 
 
 def test_the_command_line_sees_a_difference(tmp_path):
