@@ -4,6 +4,7 @@ foreach(noun b64url baggage ed25519 keyring mint policy
     waybill_test(propagation_${noun}_test SOURCES unit/propagation/${noun}_test.c
         unit/propagation/fixture.c unit/propagation/folder.c LIBS wb_propagation PkgConfig::SODIUM)
 endforeach()
+target_sources(propagation_ed25519_test PRIVATE support/edwards.c)
 # Every step at which a rotation changes the disk is a place to stop at, or to fail.
 target_link_options(propagation_rotation_test PRIVATE -Wl,--wrap=mkdir,--wrap=write,--wrap=fsync
     -Wl,--wrap=renameat,--wrap=renameat2,--wrap=unlinkat)
