@@ -212,6 +212,13 @@ static bool parse_line(passing *p, wb_trust_key *key)
     return memcmp(kid, key->kid, WB_HASH_B64) == 0;
 }
 
+/* `len` bytes are in p->line. */
+static bool parse_whole(passing *p, size_t len, wb_trust_key *key)
+{
+    bool whole = len == LINE_LEN || (len == LINE_LEN + 1 && p->line[LINE_LEN] == '\n');
+    return whole && parse_line(p, key);
+}
+
 /* One of the two key files: its key joins the ring, its secret half stays in `p`. */
 static wb_status load_secret(const char *dir, const char *name, wb_key_role role, passing *p,
                              wb_key_ring *ring, wb_error *err)
@@ -223,8 +230,7 @@ static wb_status load_secret(const char *dir, const char *name, wb_key_role role
     WB_TRY(wb_laid_file_open(dir, name, WB_LAID_SECRET, &opened, &st, err));
     WB_AUTO_FD fd = opened;
     wb_status status = wb_file_read(fd, p->line, sizeof p->line, &len);
-    bool whole = len == LINE_LEN || (len == LINE_LEN + 1 && p->line[LINE_LEN] == '\n');
-    if (status != WB_OK || !whole || !parse_line(p, &key))
+    if (status != WB_OK || !parse_whole(p, len, &key))
         return wb_fail(err, WB_ERR_CONFIG, "%s/%s is not a key whose id fits", dir, name);
     uint64_t made_s = st.st_mtim.tv_sec > 0 ? (uint64_t)st.st_mtim.tv_sec : 0;
     if (made_s > ring->newest_s) ring->newest_s = made_s;

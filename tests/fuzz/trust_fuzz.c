@@ -24,6 +24,15 @@ static void check_issuer(const wb_trust_issuer *issuer)
     wb_trust_free(trust);
 }
 
+/* The same text laid down twice names each of its issuers twice: nobody is left. */
+static void check_twice(wb_slice text)
+{
+    WB_AUTO(wb_trust) trust = NULL;
+    const wb_slice texts[] = {text, text};
+    WB_ASSERT(wb_trust_from_texts(texts, 2, &trust, NULL) == WB_OK);
+    WB_ASSERT(wb_trust_at(trust, 0) == NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -33,5 +42,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ready = true;
     if (wb_trust_parse(wb_slice_of(data, size), &trust, NULL) != WB_OK) return 0;
     for (size_t i = 0; wb_trust_at(trust, i); i++) check_issuer(wb_trust_at(trust, i));
+    check_twice(wb_slice_of(data, size));
     return 0;
 }
