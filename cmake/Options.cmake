@@ -12,8 +12,9 @@ if(WAYBILL_SANITIZE)
         add_compile_options(-fsanitize=fuzzer-no-link)
     endif()
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
-    # Sanitizers bring their own checks; fortify needs an optimised build.
-    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+    # Sanitizers bring their own checks; fortify needs an optimised build. Level 3 also where a size is
+    # known at run time only; older compilers and C libraries take it for 2.
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
 
 option(WAYBILL_COVERAGE "Count covered lines (Clang only); tools/coverage reads the counts" OFF)
