@@ -154,6 +154,15 @@ static int zero_fill(const wb_file_ops *ops, int file, uint64_t len)
     return rv;
 }
 
+static int cut(const wb_file_ops *ops, int file, uint64_t len)
+{
+    int rv;
+    (void)ops;
+    do rv = ftruncate(file, (off_t)len);
+    while (rv != 0 && errno == EINTR);
+    return rv != 0 ? -errno : 0;
+}
+
 static int sync_file(const wb_file_ops *ops, int file, const char *site)
 {
     int rv;
@@ -232,6 +241,7 @@ const wb_file_ops wb_real_disk = {
     .size = file_size,
     .allocate = allocate,
     .zero_fill = zero_fill,
+    .cut = cut,
     .sync_file = sync_file,
     .sync_dir = sync_dir,
     .rename = rename_file,

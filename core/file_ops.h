@@ -39,12 +39,15 @@ struct wb_file_ops {
      * `at` if it does not, and the end of the file if there is none. */
     int (*next_data)(const wb_file_ops *ops, int file, uint64_t at, uint64_t *out);
     int (*size)(const wb_file_ops *ops, int file, uint64_t *out);
-    /* Give an empty file `len` bytes that read as 0, at once, with its blocks set aside if the file
-     * system can do that. */
+    /* Make a file `len` bytes long, what it gains reads as 0, at once and with all its blocks set aside
+     * if the file system can do that. */
     int (*allocate)(const wb_file_ops *ops, int file, uint64_t len);
     /* As allocate, but really written and on its way to the disk, so that a later sync of a small
      * change is cheap. Slow. Promises nothing about a crash. */
     int (*zero_fill)(const wb_file_ops *ops, int file, uint64_t len);
+
+    /* Shorten a file to `len` bytes. */
+    int (*cut)(const wb_file_ops *ops, int file, uint64_t len);
 
     /* What was written to the file is safe. After a failure nothing unsynced may be trusted again,
      * even if the next call succeeds. `site` names the caller, for tests. */

@@ -72,6 +72,7 @@ static void advance(void *self, const char *name, uint64_t seq)
     wb_buffer_init(&cursor->payload, CURSOR_BYTES);
     cursor->txn.prepare = cursor_prepare;
     cursor->txn.done = cursor_done;
+    cursor->txn.work = WB_WORK_HOUSE;
     wb_writer_submit(e->sidecar->writer, &cursor->txn);
 }
 

@@ -255,6 +255,7 @@ static void close_gap(daemon_parts *d)
     d->gap.len = waybill__v1__gap_row__pack(&row, d->gap.payload);
     d->gap.txn.prepare = gap_prepare;
     d->gap.txn.done = gap_done;
+    d->gap.txn.work = WB_WORK_HOUSE;
     wb_writer_submit(d->sidecar.writer, &d->gap.txn);
 }
 
@@ -263,8 +264,9 @@ static void *keep_spare(void *arg)
     daemon_parts *d = arg;
     wb_error err;
     while (!atomic_load(&d->sidecar.draining)) {
-        if (!wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS)) continue;
-        if (wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
+        bool wanted = wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS);
+        wb_journal_upkeep(d->sidecar.journal);
+        if (wanted && wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
             WB_LOG(WARN, "journal.no_spare", "the next segment will be made when it is needed",
                    WB_KV("error", (const char *)err.detail));
     }
@@ -375,6 +377,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
 /* Signals are blocked in every thread and taken here. Returns the one that ends the process. */
 static int run(daemon_parts *d, const sigset_t *signals)
 {
+    wb_journal_stats journal;
     for (;;) {
         const struct timespec tick = {.tv_sec = TICK_MS / 1000};
         int sig = sigtimedwait(signals, NULL, &tick);
@@ -383,6 +386,8 @@ static int run(daemon_parts *d, const sigset_t *signals)
         wb_reload_tick(&d->sidecar, &d->watch);
         wb_sweep_tick(d->sweep);
         wb_confine_tick(&d->sidecar);
+        wb_journal_get_stats(d->sidecar.journal, &journal);
+        if (journal.failed || journal.full) wb_writer_nudge(d->sidecar.writer);
     }
 }
 

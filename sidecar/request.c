@@ -3,6 +3,9 @@
 
 #include "proto/waybill/v1/ipc.pb-c.h"
 
+/* A full journal is looked at once a second. */
+enum { FULL_RETRY_MS = 1000 };
+
 void wb_request_reply(wb_request *r, wb_status status, const char *detail)
 {
     static char nothing[] = "";
@@ -23,7 +26,10 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
 
 static void done(wb_txn *txn, wb_status status, const wb_error *err)
 {
-    wb_request_reply(wb_request_of(txn), status, status == WB_OK ? NULL : err->detail);
+    wb_request *r = wb_request_of(txn);
+    if (status == WB_ERR_FULL && r->reply->retry_after_ms == 0)
+        r->reply->retry_after_ms = FULL_RETRY_MS;
+    wb_request_reply(r, status, status == WB_OK ? NULL : err->detail);
 }
 
 void wb_request_submit(wb_request *r,

@@ -20,8 +20,9 @@ const char *wb_sidecar_trouble(wb_sidecar *sidecar)
     wb_journal_stats journal;
     wb_journal_get_stats(sidecar->journal, &journal);
     if (journal.failed) return "the journal cannot write: nothing is accepted until the disk can";
-    const char *trouble = wb_writer_trouble(sidecar->writer);
-    if (trouble) return trouble;
+    if (wb_writer_lost_its_journal(sidecar->writer))
+        return "the journal's directory was removed: nothing is accepted until a restart";
+    if (journal.full) return "the journal is full";
     if (atomic_load(&sidecar->draining)) return "shutting down";
     return NULL;
 }

@@ -111,6 +111,7 @@ static void submit_due(wb_sweep *sweep, due_txn *due,
     wb_buffer_init(&due->spans, SPANS_BYTES);
     due->txn.prepare = prepare;
     due->txn.done = due_done;
+    due->txn.work = WB_WORK_FINISHING;
     atomic_fetch_add(&sweep->in_hand, 1);
     wb_writer_submit(sweep->sidecar->writer, &due->txn);
 }
@@ -166,6 +167,7 @@ static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
     sweep->purge.len = wb_purge_pack(&purge, sweep->purge.payload);
     sweep->purge.txn.prepare = purge_prepare;
     sweep->purge.txn.done = purge_done;
+    sweep->purge.txn.work = WB_WORK_HOUSE;
     atomic_fetch_add(&sweep->in_hand, 1);
     wb_writer_submit(sweep->sidecar->writer, &sweep->purge.txn);
 }

@@ -129,6 +129,14 @@ static void dispatch(wb_request *r)
     refuse(r, "the request has no body that this sidecar knows");
 }
 
+/* What ends work that was begun goes on when space is short. */
+static wb_work work_of(const Waybill__V1__Request *request)
+{
+    bool ends = request->body_case == WAYBILL__V1__REQUEST__BODY_FINISH ||
+                request->body_case == WAYBILL__V1__REQUEST__BODY_SETTLE;
+    return ends ? WB_WORK_FINISHING : WB_WORK_NEW;
+}
+
 static void begin(wb_workers *w, wb_ipc_call *call)
 {
     wb_request *r = &w->requests[wb_ipc_slot(call)];
@@ -148,6 +156,7 @@ static void begin(wb_workers *w, wb_ipc_call *call)
         refuse(r, "protocol must be 1 and id 16 bytes, not all 0");
     } else {
         r->reply->id = r->in->id;
+        r->txn.work = work_of(r->in);
         if (r->in->body_case == WAYBILL__V1__REQUEST__BODY__NOT_SET ||
             texts_fit((const ProtobufCMessage *)r->in->hello)) /* any member: all are messages */
             dispatch(r);

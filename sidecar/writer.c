@@ -19,10 +19,10 @@ struct wb_writer {
     wb_journal *journal;
     wb_state *state;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the three below */
+    pthread_mutex_t lock; /* guards the four below */
     pthread_cond_t wake;
     wb_txn *first, **last;
-    bool stopping;
+    bool stopping, nudged;
     int dir;                 /* the journal's, to see it go */
     atomic_bool gone;        /* it went: what is written now nobody will ever find */
     atomic_ullong full_mono; /* when the journal last said FULL; 0: never */
@@ -47,11 +47,13 @@ void wb_writer_submit(wb_writer *w, wb_txn *txn)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* The whole queue, which is empty only when stopping or, with `housekeeping`, when none waits. */
+/* The whole queue, which is empty only when stopping, nudged or, with `housekeeping`, when none waits. */
 static wb_txn *take_group(wb_writer *w, bool housekeeping, bool *stopping)
 {
     pthread_mutex_lock(&w->lock);
-    while (!w->first && !w->stopping && !housekeeping) pthread_cond_wait(&w->wake, &w->lock);
+    while (!w->first && !w->stopping && !w->nudged && !housekeeping)
+        pthread_cond_wait(&w->wake, &w->lock);
+    w->nudged = false;
     wb_txn *group = w->first;
     w->first = NULL;
     w->last = &w->first;
@@ -74,14 +76,14 @@ static bool is_gone(wb_writer *w)
     return fstat(w->dir, &st) != 0 || st.st_nlink == 0;
 }
 
-const char *wb_writer_trouble(wb_writer *w)
+bool wb_writer_lost_its_journal(wb_writer *w) { return atomic_load(&w->gone); }
+
+void wb_writer_nudge(wb_writer *w)
 {
-    uint64_t full = atomic_load(&w->full_mono);
-    if (atomic_load(&w->gone))
-        return "the journal's directory was removed: nothing is accepted until a restart";
-    if (full != 0 && wb_mono(&wb_system_clock) - full < FULL_IS_NEWS_S * WB_NS_PER_S)
-        return "the journal is full: an exporter must catch up, or journal.limit_bytes must grow";
-    return NULL;
+    pthread_mutex_lock(&w->lock);
+    w->nudged = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
 }
 
 static void append_one(wb_writer *w, wb_txn *txn)
@@ -92,7 +94,8 @@ static void append_one(wb_writer *w, wb_txn *txn)
     wb_state_lock(w->state);
     txn->status = txn->prepare(txn, w->state, &entries, &txn->err);
     if (txn->status == WB_OK && entries.n > 0) {
-        txn->status = wb_journal_append(w->journal, entries.items, entries.n, &seq, &txn->err);
+        txn->status =
+            wb_journal_append(w->journal, txn->work, entries.items, entries.n, &seq, &txn->err);
         if (txn->status == WB_ERR_FULL) say_full(w, &txn->err);
     }
     wb_state_unlock(w->state);
@@ -134,6 +137,7 @@ static void *run(void *arg)
         wb_state_lock(w->state); /* a snapshot's slice reads the tables */
         housekeeping = wb_journal_idle(w->journal);
         wb_state_unlock(w->state);
+        housekeeping |= wb_journal_tidy(w->journal);
     }
 }
 

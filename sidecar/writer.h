@@ -25,6 +25,8 @@ struct wb_txn {
     wb_txn *next; /* the writer's */
     /* Look at the state and say what to append. Not WB_OK: nothing is appended, `done` hears of it. */
     wb_status (*prepare)(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err);
+    wb_work
+        work; /* what it gets when space is short; new work unless the submitter says otherwise */
     /* Called once, on the writer thread, after the commit; be quick. It may free the txn. */
     void (*done)(wb_txn *txn, wb_status status, const wb_error *err);
     wb_status status; /* the writer's */
@@ -37,8 +39,10 @@ WB_MUST_USE wb_status wb_writer_start(wb_journal *journal, const char *journal_d
                                       wb_writer **out, wb_error *err);
 /** Queue; any thread, never blocks on the disk. Transactions run in the order of submission. */
 void wb_writer_submit(wb_writer *writer, wb_txn *txn);
-/** NULL, or why new work is refused, or was within the last seconds; static. Any thread. */
-const char *wb_writer_trouble(wb_writer *writer);
+/** Whether the journal's directory was removed: nothing is accepted until a restart. Any thread. */
+bool wb_writer_lost_its_journal(wb_writer *writer);
+/** Look after the journal soon although nothing is queued: it failed, or is full. Any thread. */
+void wb_writer_nudge(wb_writer *writer);
 /** Finish what is queued, then stop and free. Nothing may be submitted any more. */
 void wb_writer_stop(wb_writer *writer);
 

@@ -25,6 +25,26 @@ typedef enum wb_spare {
     WB_SPARE_REFUSED, /* could not be made; not wanted before the next segment */
 } wb_spare;
 
+/* Space that is held (reserve.c). */
+enum { WB_RESERVE_SEGMENT, WB_RESERVE_SNAPSHOT_A, WB_RESERVE_SNAPSHOT_B, WB_RESERVE_PIECES };
+
+typedef enum wb_piece_state {
+    WB_PIECE_NONE,
+    WB_PIECE_BUSY, /* being made, or in use as a snapshot's draft */
+    WB_PIECE_READY,
+} wb_piece_state;
+
+typedef struct wb_piece {
+    wb_piece_state state;
+    uint64_t bytes;
+} wb_piece;
+
+/* A file under the name of the next segment, without a header: a crash leaves it unborn. */
+typedef struct wb_secured {
+    int file; /* -1: none */
+    bool from_reserve;
+} wb_secured;
+
 struct wb_journal {
     const wb_file_ops *ops;
     const wb_clock *clock;
@@ -43,21 +63,29 @@ struct wb_journal {
     uint64_t next_number;   /* of the next segment; no number is used twice */
     uint64_t planned_end;   /* of the segment that the pending frames will end in */
     uint32_t planned_rolls; /* segments that they will begin */
+    bool no_room;           /* the disk failed because it is full */
     bool must_roll;         /* the current file may not be written any more */
     bool tables_stale;      /* the tables hold what never became durable */
-    bool trim_unsynced;     /* the last trim's sync failed */
+    bool trim_unsynced;     /* the last trim is not safe yet */
+    uint64_t untrimmed;     /* a trimmed segment whose name may still be there; 0: none */
     uint64_t gap;           /* frames and entries of the state that are lost, not yet said so */
     bool proven;            /* a later frame or header says that the last frame is durable */
     uint64_t state_bytes;   /* applied since the last snapshot began */
     wb_snapshot_draft draft;
     wb_snapshot_info kept[WB_SNAPSHOTS_KEPT]; /* the newest last */
     size_t n_kept;
+    bool draft_through; /* all of the tables is in the draft */
+    int draft_piece;    /* of the reserve, that the draft is; -1: none */
 
     pthread_mutex_t lock; /* guards all below, and `readers`, `end`, `last_seq` of segments */
     pthread_cond_t committed, spare_wanted;
     wb_segment **segments; /* in the order of their numbers; writer changes, others read */
     size_t n_segments, segments_cap;
     wb_spare spare;
+    wb_secured secured; /* the writer's; others look whether it is there */
+    wb_piece reserve[WB_RESERVE_PIECES];
+    uint64_t quarantined_bytes;
+    wb_journal_full full; /* new work is refused */
     bool stopping;
     wb_journal_stats stats;
 };
@@ -73,8 +101,22 @@ static inline wb_segment *wb_journal_current(const wb_journal *journal)
 /** Apply to every table that wants it. Errors: the first table's. */
 WB_MUST_USE wb_status wb_journal_apply(wb_journal *journal, const wb_entry *entry, wb_error *err);
 
+/** Within the limit, are that many segments more? House-keeping may go beyond when nothing else is
+ *  left. */
+bool wb_journal_limit_allows(wb_journal *journal, uint64_t segments, wb_work work);
+
+/** New work is refused from now on. Returns FULL and why. */
+wb_status wb_journal_say_full(wb_journal *journal, wb_journal_full why, wb_error *err);
+
+/** Have a file for the next segment: the spare, a new one, or, for what is not new work, the reserve.
+ *  Errors  FULL neither the disk nor the limit has room | UNAVAILABLE the disk fails */
+WB_MUST_USE wb_status wb_journal_secure(wb_journal *journal, wb_work work, wb_error *err);
+/** Give the secured file, if there is one, back to where it can be used again. */
+void wb_journal_unsecure(wb_journal *journal);
+
 /** Begin a segment whose first frame will be `first_seq`; everything below it is durable.
- *  Errors  UNAVAILABLE nothing has changed but that the spare may be used up */
+ *  Errors  FULL there is no room | UNAVAILABLE; nothing has changed but that the spare or the reserve
+ *          may be used up */
 WB_MUST_USE wb_status wb_journal_roll(wb_journal *journal, uint64_t first_seq, uint64_t skipped,
                                       wb_error *err);
 
@@ -107,17 +149,43 @@ typedef struct wb_replay_count {
 WB_MUST_USE wb_status wb_journal_load_state(wb_journal *journal, uint64_t upto_seq,
                                             wb_replay_count *count, wb_error *err);
 
-/** Say durably that the state has a gap, so that it fails closed, then take a snapshot, so that the
- *  next start does not find the same gap. Errors UNAVAILABLE */
+/** Say durably that the state has a gap, so that it fails closed, then take a snapshot, if that can be,
+ *  so that the next start does not find the same gap. Errors UNAVAILABLE */
 WB_MUST_USE wb_status wb_journal_note_gap(wb_journal *journal, wb_error *err);
 
 /* ---- housekeeping.c ---- */
 
 wb_snapshot_place wb_journal_snapshot_place(const wb_journal *journal);
+/** Stop the snapshot that is being taken, if one is. */
+void wb_journal_abandon_snapshot(wb_journal *journal);
 /** Take a whole snapshot now. Errors as the snapshot's. */
 WB_MUST_USE wb_status wb_journal_snapshot_now(wb_journal *journal, wb_error *err);
 /** Keep a damaged file out of the way, for a human to look at. */
 void wb_journal_quarantine(wb_journal *journal, uint64_t number);
+/** Look how large what was set aside is. */
+void wb_journal_count_quarantined(wb_journal *journal);
+
+/* ---- reserve.c ---- */
+
+const char *wb_reserve_name(unsigned piece);
+/** Does this answer of the disk mean that it is full? */
+bool wb_journal_no_room(int rv);
+/** Of all pieces; the lock is held. */
+uint64_t wb_reserve_bytes(const wb_journal *journal);
+/** Is all of it there, or in use as it should be? The lock is held. */
+bool wb_reserve_is_whole(const wb_journal *journal);
+/** Make a piece busy, if it is there: the caller renames it away or puts it back. */
+bool wb_reserve_take(wb_journal *journal, unsigned piece);
+/** The file `from` becomes the piece; NULL: the piece is as it was. */
+void wb_reserve_put(wb_journal *journal, unsigned piece, const char *from);
+/** The piece is used up. */
+void wb_reserve_gone(wb_journal *journal, unsigned piece);
+/** At a start: what is there; a snapshot's draft becomes a piece that is missing. */
+void wb_reserve_adopt(wb_journal *journal);
+/** At a start: a segment that was never begun becomes the held one, if that is missing, or goes. */
+void wb_reserve_adopt_unborn(wb_journal *journal, const char *name);
+/** Is it full no more? The lock is held. */
+void wb_journal_settle_full(wb_journal *journal);
 
 /* ---- recover.c ---- */
 

@@ -11,102 +11,7 @@
  * right again. docs/design/journal.md has the whole argument. */
 #include "sidecar/journal/internal.h"
 
-#include <stdlib.h>
 #include <time.h>
-
-/* ---- segments ---- */
-
-wb_status wb_journal_push_segment(wb_journal *j, wb_segment **segment)
-{
-    wb_status status = WB_OK;
-    pthread_mutex_lock(&j->lock);
-    if (j->n_segments == j->segments_cap) {
-        size_t cap = j->segments_cap ? 2 * j->segments_cap : 8;
-        wb_segment **list = reallocarray(j->segments, cap, sizeof(wb_segment *));
-        if (list) {
-            j->segments = list;
-            j->segments_cap = cap;
-        } else {
-            status = WB_ERR_NO_MEMORY;
-        }
-    }
-    if (status == WB_OK) j->segments[j->n_segments++] = WB_STEAL(*segment);
-    pthread_mutex_unlock(&j->lock);
-    return status;
-}
-
-/* The lock is held. */
-static bool take_spare(wb_journal *j)
-{
-    bool ready = j->spare == WB_SPARE_READY;
-    if (ready || j->spare == WB_SPARE_REFUSED) j->spare = WB_SPARE_NONE;
-    return ready;
-}
-
-/* The new segment's file under its name: the spare, or a fresh one. */
-static int new_file(wb_journal *j, const char *name)
-{
-    const wb_file_ops *ops = j->ops;
-    pthread_mutex_lock(&j->lock);
-    bool spare = take_spare(j);
-    pthread_mutex_unlock(&j->lock);
-    if (spare) {
-        int rv = ops->rename(ops, j->dir, WB_SPARE_FILE, name);
-        return rv != 0 ? rv : ops->open(ops, j->dir, name, WB_FILE_WRITE);
-    }
-    int file = ops->open(ops, j->dir, name, WB_FILE_CREATE);
-    if (file < 0) return file;
-    int rv = ops->allocate(ops, file, j->segment_bytes);
-    if (rv == 0) return file;
-    ops->close(ops, file);
-    return rv;
-}
-
-static int make_segment_file(wb_journal *j, const wb_segment *segment, const char *name)
-{
-    const wb_file_ops *ops = j->ops;
-    int file = new_file(j, name);
-    if (file < 0) return file;
-    int rv = wb_segment_write_header(ops, file, segment);
-    if (rv == 0) rv = ops->sync_file(ops, file, "segment.header");
-    if (rv == 0) rv = ops->sync_dir(ops, j->dir, "segment.name");
-    if (rv == 0) return file;
-    ops->close(ops, file);
-    return rv;
-}
-
-wb_status wb_journal_roll(wb_journal *j, uint64_t first_seq, uint64_t skipped, wb_error *err)
-{
-    char name[WB_FILE_NAME];
-    wb_segment *segment = calloc(1, sizeof *segment);
-    if (!segment) return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: no memory for a segment");
-    *segment = (wb_segment){
-        .home = {.journal_id = j->id, .segment = j->next_number++},
-        .first_seq = first_seq,
-        .skipped = skipped,
-        .bytes = j->segment_bytes,
-        .last_seq = first_seq - 1,
-        .end = WB_SEGMENT_FRAMES_AT,
-    };
-    wb_random(segment->home.magic, sizeof segment->home.magic);
-    wb_segment_name(name, segment->home.segment);
-    int file = make_segment_file(j, segment, name);
-    wb_status status = WB_OK;
-    if (file < 0)
-        status = wb_fail_errno(err, WB_ERR_UNAVAILABLE, -file, "journal: new segment");
-    else if (wb_journal_push_segment(j, &segment) != WB_OK)
-        status = wb_fail(err, WB_ERR_UNAVAILABLE, "journal: no memory for a segment");
-    if (status != WB_OK) {
-        if (file >= 0) j->ops->close(j->ops, file);
-        (void)j->ops->remove(j->ops, j->dir, name); /* without frames it is harmless */
-        free(segment);
-        return status;
-    }
-    if (j->file >= 0) j->ops->close(j->ops, j->file);
-    j->file = file;
-    j->must_roll = false;
-    return WB_OK;
-}
 
 /* ---- append ---- */
 
@@ -129,29 +34,8 @@ uint64_t wb_journal_used_bytes(const wb_journal *j)
     for (size_t i = 0; i < j->n_segments; i++) bytes += j->segments[i]->bytes;
     for (size_t i = 0; i < j->n_kept; i++) bytes += j->kept[i].bytes;
     if (j->spare == WB_SPARE_BUILDING || j->spare == WB_SPARE_READY) bytes += j->segment_bytes;
-    return bytes;
-}
-
-/* What a full journal needs to get out of being full, or to start at all: it is never refused. There
- * are few such frames then, since cursors stand still when nothing new comes in. */
-static bool keeps_house(const wb_entry *entries, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (entries[i].kind != WB_ENTRY_CURSOR && entries[i].kind != WB_ENTRY_GAP) return false;
-    return true;
-}
-
-/* One more segment than there will be by then, and one for the spare. */
-static bool may_begin_segment(wb_journal *j, const wb_entry *entries, size_t n)
-{
-    uint64_t segments = j->planned_rolls + UINT64_C(1);
-    if (keeps_house(entries, n)) return true;
-    pthread_mutex_lock(&j->lock);
-    uint64_t used = wb_journal_used_bytes(j);
-    bool spare = j->spare == WB_SPARE_BUILDING || j->spare == WB_SPARE_READY;
-    pthread_mutex_unlock(&j->lock);
-    if (!spare) segments++;
-    return used + segments * j->segment_bytes <= j->limit_bytes;
+    if (j->secured.file >= 0) bytes += j->segment_bytes;
+    return bytes + wb_reserve_bytes(j) + j->quarantined_bytes;
 }
 
 void wb_journal_plan_anew(wb_journal *j)
@@ -161,49 +45,75 @@ void wb_journal_plan_anew(wb_journal *j)
     j->planned_end = current && !j->must_roll ? current->end : UINT64_MAX;
 }
 
+/* The last eighth of a segment is for house-keeping while there is no held one behind it. */
+static uint64_t room_in(wb_journal *j, uint64_t bytes, wb_work work)
+{
+    pthread_mutex_lock(&j->lock);
+    bool last = j->reserve[WB_RESERVE_SEGMENT].state != WB_PIECE_READY && j->secured.file < 0;
+    pthread_mutex_unlock(&j->lock);
+    return last && work == WB_WORK_FINISHING ? bytes - bytes / 8 : bytes;
+}
+
+/* The first segment that a group begins is secured, so that what is promised a place there has one;
+ * groups that begin another are rare, and only the limit is looked at. */
+static wb_status plan_segment(wb_journal *j, wb_work work, wb_error *err)
+{
+    if (j->planned_rolls == 0) return wb_journal_secure(j, work, err);
+    if (work != WB_WORK_NEW || wb_journal_limit_allows(j, j->planned_rolls, work)) return WB_OK;
+    return wb_journal_say_full(j, WB_JOURNAL_FULL_LIMIT, err);
+}
+
+static wb_status admit(wb_journal *j, wb_error *err)
+{
+    pthread_mutex_lock(&j->lock);
+    wb_journal_full full = j->full;
+    pthread_mutex_unlock(&j->lock);
+    return full ? wb_journal_say_full(j, full, err) : WB_OK;
+}
+
 /* Where will the frame go? Its segment is not chosen yet, but whether it begins one is. */
-static wb_status plan(wb_journal *j, size_t bytes, const wb_entry *entries, size_t n, wb_error *err)
+static wb_status plan(wb_journal *j, wb_work work, size_t bytes, wb_error *err)
 {
     uint64_t room = j->planned_rolls > 0 ? j->segment_bytes : wb_journal_current(j)->bytes;
     if (bytes > WB_PENDING_MAX - j->pending.len)
         return wb_fail(err, WB_ERR_FULL, "journal: %d bytes are pending", WB_PENDING_MAX);
+    if (work == WB_WORK_NEW) WB_TRY(admit(j, err));
+    room = room_in(j, room, work);
     if (j->planned_end <= room && bytes <= room - j->planned_end) {
         j->planned_end += bytes;
         return WB_OK;
     }
-    if (!may_begin_segment(j, entries, n))
-        return wb_fail(err, WB_ERR_FULL, "journal: its limit of %llu bytes is reached",
-                       (unsigned long long)j->limit_bytes);
+    WB_TRY(plan_segment(j, work, err));
     j->planned_rolls++;
     j->planned_end = WB_SEGMENT_FRAMES_AT + bytes;
     return WB_OK;
 }
 
-static wb_status failed_text(wb_error *err)
+static wb_status failed_text(const wb_journal *j, wb_error *err)
 {
+    if (j->no_room) return wb_fail(err, WB_ERR_FULL, "journal: the disk is full");
     return wb_fail(err, WB_ERR_UNAVAILABLE, "journal: the disk failed");
 }
 
 static void set_failed(wb_journal *j)
 {
-    wb_snapshot_place place = wb_journal_snapshot_place(j);
-    wb_snapshot_abandon(&j->draft, &place);
+    wb_journal_abandon_snapshot(j);
     j->tables_stale = true;
     pthread_mutex_lock(&j->lock);
     j->stats.failed = true;
     pthread_mutex_unlock(&j->lock);
 }
 
-wb_status wb_journal_append(wb_journal *j, const wb_entry *entries, size_t n, uint64_t *seq,
-                            wb_error *err)
+wb_status wb_journal_append(wb_journal *j, wb_work work, const wb_entry *entries, size_t n,
+                            uint64_t *seq, wb_error *err)
 {
-    if (j->tables_stale || j->must_roll) return failed_text(err);
+    if (j->tables_stale || j->must_roll) return failed_text(j, err);
     size_t bytes = wb_frame_bytes(entries, n);
     if (bytes == 0 || bytes > j->segment_bytes - WB_SEGMENT_FRAMES_AT)
         return wb_fail(err, WB_ERR_REJECTED, "journal: more than a frame can hold");
     uint64_t end_before = j->planned_end;
     uint32_t rolls_before = j->planned_rolls;
-    WB_TRY(plan(j, bytes, entries, n, err));
+    WB_TRY(plan(j, work, bytes, err));
     if (wb_frame_build(&j->pending, j->next_seq, entries, n) != WB_OK) {
         j->planned_end = end_before;
         j->planned_rolls = rolls_before;
@@ -269,6 +179,7 @@ static wb_status commit_part(wb_journal *j, size_t *at, wb_error *err)
         last_seq = wb_frame_built_seq(j->pending.ptr + i);
     int rv = j->ops->write_at(j->ops, j->file, from, to - *at, wb_journal_current(j)->end);
     if (rv == 0) rv = j->ops->sync_file(j->ops, j->file, "commit");
+    j->no_room = wb_journal_no_room(rv);
     if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: commit");
     publish(j, to - *at, last_seq, wb_mono(j->clock) - started);
     *at = to;
@@ -287,7 +198,7 @@ void wb_journal_forget_pending(wb_journal *j)
 
 wb_status wb_journal_commit(wb_journal *j, wb_error *err)
 {
-    wb_status status = j->tables_stale ? failed_text(err) : WB_OK;
+    wb_status status = j->tables_stale ? failed_text(j, err) : WB_OK;
     unsigned failures = 0;
     for (size_t at = 0; status == WB_OK && at < j->pending.len;) {
         if (commit_part(j, &at, err) == WB_OK) continue;
@@ -306,7 +217,7 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
 wb_status wb_journal_mark(wb_journal *j, wb_error *err)
 {
     uint64_t seq;
-    WB_TRY(wb_journal_append(j, NULL, 0, &seq, err));
+    WB_TRY(wb_journal_append(j, WB_WORK_HOUSE, NULL, 0, &seq, err));
     return wb_journal_commit(j, err);
 }
 
@@ -375,6 +286,11 @@ void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)
     out->segments = (uint32_t)j->n_segments;
     out->used_bytes = wb_journal_used_bytes(j);
     out->limit_bytes = j->limit_bytes;
+    out->reserve_bytes = wb_reserve_bytes(j);
+    out->quarantined_bytes = j->quarantined_bytes;
+    out->snapshot_bytes = j->n_kept ? j->kept[j->n_kept - 1].bytes : 0;
+    out->reserve_whole = wb_reserve_is_whole(j);
+    out->full = j->full;
     pthread_mutex_unlock(&j->lock);
 }
 

@@ -60,16 +60,24 @@ wb_id wb_journal_id(const wb_journal *journal);
 
 /* ---- the writer ---- */
 
+/** What a transaction is for decides what it gets when space is short. */
+typedef enum wb_work {
+    WB_WORK_NEW,       /* refused first, so that the rest goes on */
+    WB_WORK_FINISHING, /* ends what was begun: may use the reserve */
+    WB_WORK_HOUSE, /* cursors, purges, gaps: the way out of being full; never refused for space */
+} wb_work;
+
 /** Add one transaction to the pending group and apply it to the tables. Nobody outside may be told of
  *  it before wb_journal_commit returned WB_OK. Hold whatever guards the tables.
  *  seq      of the new frame
- *  Errors   FULL        the journal's limit, or 32 MiB pending; nothing was changed. Frames of cursor
- *                       entries alone are not refused for the limit, so that trimming goes on
+ *  Errors   FULL        the journal's limit, the disk, or 32 MiB pending; nothing was changed. Once new
+ *                       work was refused for space all of it is, until there is room for a segment and
+ *                       the reserve is whole
  *           REJECTED    more than a frame can hold; nothing was changed
  *           UNAVAILABLE the disk failed; call wb_journal_idle to try again
  *           other       what a table's apply said: the group will not commit */
-WB_MUST_USE wb_status wb_journal_append(wb_journal *journal, const wb_entry *entries, size_t n,
-                                        uint64_t *seq, wb_error *err);
+WB_MUST_USE wb_status wb_journal_append(wb_journal *journal, wb_work work, const wb_entry *entries,
+                                        size_t n, uint64_t *seq, wb_error *err);
 
 /** Make the pending group durable: one write and one fdatasync (two if a segment ends in between). Need
  *  not hold what guards the tables. Nothing pending: WB_OK.
@@ -77,10 +85,13 @@ WB_MUST_USE wb_status wb_journal_append(wb_journal *journal, const wb_entry *ent
  *           tables are ahead of the disk until wb_journal_idle put them back */
 WB_MUST_USE wb_status wb_journal_commit(wb_journal *journal, wb_error *err);
 
-/** Housekeeping between commits; hold whatever guards the tables. Copies one slice of a snapshot, trims
- *  one segment; after a failure brings the tables back to what is durable and tries the disk again.
- *  Returns true if there is more to do now. */
+/** Housekeeping between commits; hold whatever guards the tables. Copies one slice of a snapshot; after
+ *  a failure brings the tables back to what is durable and tries the disk again. Returns true if there
+ *  is more to do now. */
 bool wb_journal_idle(wb_journal *journal);
+/** The part of it that needs no tables: syncs a snapshot that is complete, trims one segment. Returns
+ *  true if there is more to do now. */
+bool wb_journal_tidy(wb_journal *journal);
 
 /** An exporter of this name exists: frames above its cursor are kept for it. Before the first idle.
  *  seq      all at or below it are delivered; before the first wb_cursor_entry it is the end of what
@@ -118,17 +129,27 @@ void wb_journal_stop_waits(wb_journal *journal);
 
 /** Block until a spare segment is wanted: true. False: timeout, or wb_journal_stop_waits. */
 bool wb_journal_wait_spare_wanted(wb_journal *journal, uint32_t timeout_ms);
-/** Make the spare if one is wanted: creates and zero-fills a file of segment_bytes. Without one the
- *  writer makes its next segment itself, a little slower.
+/** Make the spare if one is wanted and the limit has room for it: creates and zero-fills a file of
+ *  segment_bytes. Without one the writer makes its next segment itself, a little slower.
  *  Errors  UNAVAILABLE the disk failed; it is not wanted again before the next segment */
 WB_MUST_USE wb_status wb_journal_prepare_spare(wb_journal *journal, wb_error *err);
 
+/** Now and then: make what is missing of the reserve, and see whether a full journal still is. One
+ *  thread at a time. */
+void wb_journal_upkeep(wb_journal *journal);
+
 /* ---- any thread ---- */
+
+typedef enum wb_journal_full {
+    WB_JOURNAL_FULL_NOT,
+    WB_JOURNAL_FULL_LIMIT, /* limit_bytes is reached */
+    WB_JOURNAL_FULL_DISK,  /* the disk has no room for a segment, or for what the reserve lacks */
+} wb_journal_full;
 
 typedef struct wb_journal_stats {
     uint64_t durable_seq; /* the last committed frame; 0: none yet */
     uint64_t first_seq;   /* the oldest frame still there; durable_seq + 1: none */
-    uint64_t used_bytes;  /* all files of the journal */
+    uint64_t used_bytes;  /* all files of the journal, with reserve and quarantine */
     uint64_t limit_bytes;
     uint32_t segments;
     uint32_t snapshots_taken; /* since the start */
@@ -136,7 +157,12 @@ typedef struct wb_journal_stats {
     uint64_t commits;
     uint64_t last_commit_ns; /* what write and fdatasync took */
     uint64_t failed_syncs;
-    bool failed; /* appends get UNAVAILABLE */
+    uint64_t reserve_bytes;
+    uint64_t quarantined_bytes;
+    uint64_t snapshot_bytes; /* the newest */
+    bool reserve_whole;      /* else new work is refused until it is */
+    wb_journal_full full;    /* why new work gets FULL */
+    bool failed;             /* appends get UNAVAILABLE */
 } wb_journal_stats;
 void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
 

@@ -45,7 +45,7 @@ static wb_status lock_directory(wb_journal *j, const char *dir, wb_error *err)
     if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: lock in %s", dir);
     (void)snprintf(text, sizeof text, "%-20ld\n", (long)getpid());
     rv = ops->write_at(ops, j->lock_file, text, strlen(text), 0);
-    if (rv != 0)
+    if (rv != 0 && !wb_journal_no_room(rv)) /* the lock is what counts, the text is for people */
         return wb_fail_errno(err, open_failure(rv), -rv, "journal: cannot write to %s", dir);
     return WB_OK;
 }
@@ -81,8 +81,8 @@ static void init_waits(wb_journal *j)
 
 static void free_journal(wb_journal *j)
 {
-    wb_snapshot_place place = wb_journal_snapshot_place(j);
-    wb_snapshot_abandon(&j->draft, &place);
+    wb_journal_abandon_snapshot(j);
+    wb_journal_unsecure(j);
     if (j->file >= 0) j->ops->close(j->ops, j->file);
     if (j->lock_file >= 0) j->ops->close(j->ops, j->lock_file);
     if (j->dir >= 0) j->ops->close(j->ops, j->dir);
@@ -102,7 +102,7 @@ wb_status wb_journal_open(const wb_journal_options *options, wb_journal **out,
     wb_journal_report found = {.created = false};
     wb_journal *j = calloc(1, sizeof *j);
     if (!j) return wb_fail(err, WB_ERR_NO_MEMORY, "journal");
-    j->dir = j->lock_file = j->file = -1;
+    j->dir = j->lock_file = j->file = j->secured.file = j->draft_piece = -1;
     wb_buffer_init(&j->pending, WB_PENDING_MAX);
     init_waits(j);
     wb_status status = check_options(options, j, err);

@@ -13,8 +13,8 @@
  *  6. Make sure of what was found. Frames behind D, and the last header, may be in the page cache only
  *     (the process was killed, the machine was not), and after a failed sync such pages may even look
  *     clean: they are written again, as they are, and synced, and the directory is.
- *  7. A torn tail, or damage in the last segment: begin a new segment, whose first_seq voids the rest.
- *     Else go on behind the last frame.
+ *  7. A torn tail, or damage in the last segment: begin a new segment, whose first_seq voids the rest;
+ *     if there is no room for one, wipe the tail. Else go on behind the last frame.
  *  8. A gap in the state: say so durably, take a snapshot. Only now set damaged files aside and remove
  *     what is of no use: until here a crash leaves all the evidence in place. */
 #include "sidecar/journal/internal.h"
@@ -34,7 +34,7 @@ typedef struct numbers {
 typedef struct recovery {
     wb_journal *j;
     numbers segment_files, snapshot_files; /* by name */
-    numbers unborn, damaged;               /* segments that will be removed, set aside */
+    numbers unborn, damaged;               /* segments that will be held or removed, set aside */
     numbers useless_snapshots;             /* bad ones, and the third and older */
     bool spare_file;
     bool lost_end;        /* the last segment is one of the damaged: who knows what it had */
@@ -42,8 +42,8 @@ typedef struct recovery {
     uint64_t last_seq;    /* the last frame that counts */
     uint64_t scanned_to;  /* in the last segment: nothing that looks like a frame is behind it */
     uint64_t unproven_at; /* in the last segment: from here to its end, frames behind D */
-    uint64_t torn_bytes;
-    uint64_t *found; /* good frames of each segment that was there; owned */
+    uint64_t torn_bytes;  /* behind the end of the last segment: to be voided */
+    uint64_t *found;      /* good frames of each segment that was there; owned */
     size_t n_found;
 } recovery;
 
@@ -346,6 +346,27 @@ static uint64_t last_frame(const recovery *r)
     return r->j->safe_seq;
 }
 
+/* No room for another segment: the torn tail is wiped, and the last one goes on. Sequences are not left
+ * out then; those of frames that nobody was told of are used again. */
+static wb_status go_on_in_place(recovery *r, wb_error *err)
+{
+    static const uint8_t zeros[WB_SEGMENT_SECOND];
+    wb_journal *j = r->j;
+    const wb_segment *last = wb_journal_current(j);
+    int rv = 0;
+    for (uint64_t left = r->torn_bytes; rv == 0 && left > 0;) {
+        size_t n = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        rv = j->ops->write_at(j->ops, j->file, zeros, n, last->end + r->torn_bytes - left);
+        left -= n;
+    }
+    if (rv == 0) rv = j->ops->sync_file(j->ops, j->file, "recover.wipe");
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: cut its torn tail");
+    j->next_seq = r->last_seq + 1;
+    j->safe_seq = r->last_seq;
+    j->proven = r->unproven_at == 0;
+    return WB_OK;
+}
+
 /* Behind a torn tail, or an end that was lost, some sequences are left out: had frames there been
  * delivered before the disk lost them, a store would take new frames under their sequences for
  * repeats. */
@@ -360,12 +381,14 @@ static wb_status go_on(recovery *r, wb_error *err)
     j->safe_seq = j->next_seq - 1;
     j->stats.durable_seq = last_frame(r);
     j->proven = true;
+    wb_status status = WB_OK;
     if (!last || last->damaged || skipped > 0 || last->last_seq != r->last_seq)
-        WB_TRY(wb_journal_roll(j, j->next_seq, skipped, err));
+        status = wb_journal_roll(j, j->next_seq, skipped, err);
     else
         j->proven = r->unproven_at == 0;
+    if (status == WB_ERR_FULL && last) status = go_on_in_place(r, err);
     wb_journal_plan_anew(j);
-    return WB_OK;
+    return status == WB_ERR_FULL ? WB_ERR_UNAVAILABLE : status;
 }
 
 /* ---- 8. tidy up ---- */
@@ -382,15 +405,22 @@ static void adopt_spare(const recovery *r)
     if (j->spare != WB_SPARE_READY) (void)j->ops->remove(j->ops, j->dir, WB_SPARE_FILE);
 }
 
+/* What was held, and what a crash left of it. */
+static void adopt_reserve(const recovery *r)
+{
+    char name[WB_FILE_NAME];
+    wb_reserve_adopt(r->j);
+    for (size_t i = 0; i < r->unborn.n; i++) {
+        wb_segment_name(name, r->unborn.list[i]);
+        wb_reserve_adopt_unborn(r->j, name);
+    }
+}
+
 static void tidy_up(const recovery *r)
 {
     char name[WB_FILE_NAME];
     wb_journal *j = r->j;
     for (size_t i = 0; i < r->damaged.n; i++) wb_journal_quarantine(j, r->damaged.list[i]);
-    for (size_t i = 0; i < r->unborn.n; i++) {
-        wb_segment_name(name, r->unborn.list[i]);
-        (void)j->ops->remove(j->ops, j->dir, name);
-    }
     for (size_t i = 0; i < r->useless_snapshots.n; i++) {
         wb_snapshot_name(name, r->useless_snapshots.list[i]);
         (void)j->ops->remove(j->ops, j->dir, name);
@@ -419,11 +449,14 @@ static wb_status recover(recovery *r, wb_journal_report *report, wb_error *err)
     WB_TRY(wb_journal_load_state(j, r->last_seq, &count, err));
     WB_TRY(make_sure(r, err));
     adopt_spare(r);
+    adopt_reserve(r);
     WB_TRY(go_on(r, err));
     j->gap = count.missing + count.refused + (r->lost_end ? 1 : 0);
     report->gap = j->gap > 0;
     if (report->gap) WB_TRY(wb_journal_note_gap(j, err));
     tidy_up(r);
+    wb_journal_count_quarantined(j);
+    wb_journal_upkeep(j);
     for (size_t i = 0; i < r->n_found; i++) report->frames += r->found[i];
     report->replayed = count.applied;
     report->lost_segments = r->damaged.n;

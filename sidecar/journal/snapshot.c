@@ -23,7 +23,8 @@
  *          the last is the end: payload durable_seq (8), number of slices (8); the file ends with it
  *
  * It is written under another name, synced, renamed, and the directory synced; a crash before that
- * leaves a draft that the next start removes. */
+ * leaves a draft, which the next start removes or holds as space. A draft may be a file that was
+ * larger (reserve.c): it is cut before the sync. */
 #include "sidecar/journal/snapshot.h"
 
 #include "core/crc32c.h"
@@ -53,33 +54,48 @@ static uint32_t chunk_crc(uint32_t before, const uint8_t *chunk, size_t len)
 
 void wb_snapshot_abandon(wb_snapshot_draft *draft, const wb_snapshot_place *place)
 {
+    const wb_file_ops *ops = place->ops;
     if (!draft->active) return;
-    place->ops->close(place->ops, draft->file);
-    (void)place->ops->remove(place->ops, place->dir,
-                             WB_SNAPSHOT_DRAFT); /* or the next start does */
+    ops->close(ops, draft->file);
+    if (draft->from)
+        (void)ops->rename(ops, place->dir, WB_SNAPSHOT_DRAFT, draft->from);
+    else
+        (void)ops->remove(ops, place->dir, WB_SNAPSHOT_DRAFT); /* or the next start does */
     wb_buffer_done(&draft->slice);
     *draft = (wb_snapshot_draft){.active = false};
 }
 
+static int new_draft(const wb_snapshot_place *place, const char *from)
+{
+    const wb_file_ops *ops = place->ops;
+    int rv = from ? ops->rename(ops, place->dir, from, WB_SNAPSHOT_DRAFT)
+                  : ops->remove(ops, place->dir, WB_SNAPSHOT_DRAFT);
+    if (rv != 0 && (from || rv != -ENOENT)) return rv;
+    int file = ops->open(ops, place->dir, WB_SNAPSHOT_DRAFT, from ? WB_FILE_WRITE : WB_FILE_CREATE);
+    if (file < 0 && from) (void)ops->rename(ops, place->dir, WB_SNAPSHOT_DRAFT, from);
+    return file;
+}
+
 wb_status wb_snapshot_begin(wb_snapshot_draft *draft, const wb_snapshot_place *place,
-                            wb_snapshot_info info, wb_error *err)
+                            wb_snapshot_info info, const char *from, wb_error *err)
 {
     uint8_t header[HEADER] = {0};
     const wb_file_ops *ops = place->ops;
-    int rv = ops->remove(ops, place->dir, WB_SNAPSHOT_DRAFT);
-    if (rv != 0 && rv != -ENOENT) return disk_failed(err, rv, "old draft");
-    int file = ops->open(ops, place->dir, WB_SNAPSHOT_DRAFT, WB_FILE_CREATE);
-    if (file < 0) return disk_failed(err, file, "create");
+    int file = new_draft(place, from);
+    if (file < 0) return disk_failed(err, file, "draft");
     memcpy(header, file_magic, sizeof file_magic);
     wb_put_u32(header + AT_VERSION, WB_JOURNAL_VERSION);
     memcpy(header + AT_ID, info.journal_id.b, sizeof info.journal_id.b);
     wb_put_u64(header + AT_BASE, info.base_seq);
     wb_put_u32(header + AT_HEADER_CRC, wb_crc32c(0, header, AT_HEADER_CRC));
     info.bytes = HEADER;
-    *draft = (wb_snapshot_draft){
-        .active = true, .file = file, .info = info, .crc = wb_get_u32(header + AT_HEADER_CRC)};
+    *draft = (wb_snapshot_draft){.active = true,
+                                 .from = from,
+                                 .file = file,
+                                 .info = info,
+                                 .crc = wb_get_u32(header + AT_HEADER_CRC)};
     wb_buffer_init(&draft->slice, CHUNK_MAX);
-    rv = ops->write_at(ops, file, header, sizeof header, 0);
+    int rv = ops->write_at(ops, file, header, sizeof header, 0);
     if (rv == 0) return WB_OK;
     wb_snapshot_abandon(draft, place);
     return disk_failed(err, rv, "write");
@@ -143,7 +159,8 @@ static wb_status make_durable(wb_snapshot_draft *draft, const wb_snapshot_place 
     WB_TRY(start_chunk(&draft->slice, ""));
     WB_TRY(wb_buffer_add(&draft->slice, end, sizeof end));
     WB_TRY(write_chunk(draft, place, KIND_END, 0, err));
-    int rv = ops->sync_file(ops, draft->file, "snapshot.data");
+    int rv = draft->from ? ops->cut(ops, draft->file, draft->info.bytes) : 0;
+    if (rv == 0) rv = ops->sync_file(ops, draft->file, "snapshot.data");
     if (rv != 0) return disk_failed(err, rv, "sync");
     wb_snapshot_name(name, draft->info.base_seq);
     rv = ops->rename(ops, place->dir, WB_SNAPSHOT_DRAFT, name);

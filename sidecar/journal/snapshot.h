@@ -30,6 +30,9 @@ typedef struct wb_snapshot_info {
 /** One being written. Zeroed: none is. */
 typedef struct wb_snapshot_draft {
     bool active;
+    const char
+        *from; /* the file that it was made of, and becomes again when it is abandoned; static,
+                       * NULL: none */
     int file;
     wb_snapshot_info info;
     uint32_t crc, chunks;
@@ -37,9 +40,10 @@ typedef struct wb_snapshot_draft {
     wb_buffer slice;
 } wb_snapshot_draft;
 
-/** Begin. `info` says journal_id and base_seq. Errors UNAVAILABLE; then nothing is active. */
+/** Begin. `info` says journal_id and base_seq. `from` is a file whose space will do, or NULL; it keeps
+ *  its name in `draft`. Errors UNAVAILABLE; then nothing is active and `from` is as it was. */
 WB_MUST_USE wb_status wb_snapshot_begin(wb_snapshot_draft *draft, const wb_snapshot_place *place,
-                                        wb_snapshot_info info, wb_error *err);
+                                        wb_snapshot_info info, const char *from, wb_error *err);
 /** Copy one slice. *through is true behind the last. Errors UNAVAILABLE | NO_MEMORY | a table's. */
 WB_MUST_USE wb_status wb_snapshot_slice(wb_snapshot_draft *draft, const wb_snapshot_place *place,
                                         bool *through, wb_error *err);
@@ -48,7 +52,7 @@ WB_MUST_USE wb_status wb_snapshot_slice(wb_snapshot_draft *draft, const wb_snaps
 WB_MUST_USE wb_status wb_snapshot_finish(wb_snapshot_draft *draft, const wb_snapshot_place *place,
                                          uint64_t durable_seq, wb_snapshot_info *out,
                                          wb_error *err);
-/** Stop, if one is active. */
+/** Stop, if one is active: its file has the name again that it came from, or is gone. */
 void wb_snapshot_abandon(wb_snapshot_draft *draft, const wb_snapshot_place *place);
 
 /** Read the whole file named by `base_seq` and check every byte. *newer: a later version of Waybill

@@ -179,7 +179,7 @@ static void a_flipped_byte_of_a_snapshot_costs_nothing(void **state)
     for (uint64_t i = 1; i <= 400; i++) {
         seq = wb_kit_commit(&kit, (uint32_t)(i % KEYS), i, 1000);
         if (i % 50 == 0) wb_kit_move_cursor(&kit, "store", seq);
-        while (wb_journal_idle(kit.journal)) continue;
+        while (wb_kit_idle(kit.journal)) continue;
     }
     wb_kv_table before = kit.table;
     wb_kit_close(&kit);

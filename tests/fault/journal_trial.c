@@ -136,7 +136,7 @@ static void keep(trial *t, uint64_t seq, uint64_t number)
 {
     *at(t, seq) = (promise){.seq = seq, .txn = number, .kept = true};
     expect_applied(t, number);
-    t->last_promised = seq;
+    if (seq > t->last_promised) t->last_promised = seq;
     t->result->acknowledged++;
 }
 
@@ -152,11 +152,12 @@ static void check_frame(trial *t, const wb_frame_view *frame)
 {
     promise *known = at(t, frame->seq);
     uint64_t number = txn_of(frame);
-    bool same =
-        known->seq == frame->seq && known->txn == number && (number != 0 || is_own_frame(frame));
+    bool own = number == 0 && is_own_frame(frame);
+    bool same = known->seq == frame->seq && known->txn == number && (number != 0 || own);
+    bool unknown = known->seq != frame->seq; /* the journal's marks are appended by itself */
     if (!same && known_elsewhere(t, number, frame->seq))
         t->result->doubled++;
-    else if (!same && !(frame->seq > t->last_promised && is_own_frame(frame)))
+    else if (!same && !(own && unknown))
         t->result->invented++;
     else if (!known->kept || known->seq != frame->seq)
         keep(t, frame->seq, number);
@@ -272,10 +273,10 @@ static void restart(trial *t)
 
 /* ---- the load ---- */
 
-static bool append(trial *t, const wb_entry *entries, size_t n, uint64_t number)
+static bool append(trial *t, wb_work work, const wb_entry *entries, size_t n, uint64_t number)
 {
     uint64_t seq;
-    wb_status status = wb_journal_append(t->journal, entries, n, &seq, NULL);
+    wb_status status = wb_journal_append(t->journal, work, entries, n, &seq, NULL);
     if (status == WB_ERR_FULL) t->result->refusals++;
     if (status != WB_OK) return false;
     *at(t, seq) = (promise){.seq = seq, .txn = number};
@@ -290,7 +291,8 @@ static void append_txn(trial *t)
 {
     static txn made;
     make_txn(t->next_txn, &made);
-    (void)append(t, made.entries, made.n, t->next_txn++);
+    wb_work work = dice(t, 3) == 0 ? WB_WORK_FINISHING : WB_WORK_NEW;
+    (void)append(t, work, made.entries, made.n, t->next_txn++);
 }
 
 /* The exporter has read up to somewhere and says so. */
@@ -303,7 +305,7 @@ static void append_cursor(trial *t)
     wb_buffer_init(&bytes, 256);
     wb_status status = wb_cursor_entry("exporter", upto, &bytes, &entry);
     WB_ASSERT(status == WB_OK);
-    if (append(t, &entry, 1, 0)) t->asked_cursor = upto;
+    if (append(t, WB_WORK_HOUSE, &entry, 1, 0)) t->asked_cursor = upto;
     wb_buffer_done(&bytes);
 }
 
@@ -321,6 +323,7 @@ static void idle(trial *t)
 {
     wb_journal_stats stats;
     (void)wb_journal_idle(t->journal);
+    (void)wb_journal_tidy(t->journal);
     wb_journal_get_stats(t->journal, &stats);
     if (!t->refused || stats.failed || wb_model_disk_is_dead(t->disk)) return;
     t->refused = false; /* the journal got up by itself: all must be as it was promised */
@@ -340,9 +343,13 @@ static void commit_group(trial *t)
 
 static void plan_faults(trial *t)
 {
-    static const int errnums[] = {EIO, ENOSPC};
-    wb_model_fault what = (wb_model_fault)dice(t, 3);
-    if (dice(t, 10) != 0) return;
+    static const int errnums[] = {EIO, ENOSPC, EDQUOT};
+    wb_model_fault what = (wb_model_fault)dice(t, WB_MODEL_FAULTS);
+    if (dice(t, 4) == 0) /* somebody else fills the disk, or makes room */
+        wb_model_disk_limit(t->disk, dice(t, 2) == 0 ? UINT64_MAX
+                                                     : wb_model_disk_used(t->disk) +
+                                                           dice(t, 3) * SEGMENT_BYTES);
+    if (dice(t, 8) != 0) return;
     wb_model_disk_fail(t->disk, what, (unsigned)dice(t, 8), 1 + (unsigned)dice(t, 3),
                        errnums[dice(t, WB_COUNT(errnums))]);
 }
@@ -369,6 +376,7 @@ static void work_until_crash(trial *t)
         if (dice(t, 8) == 0) {
             wb_status status = wb_journal_prepare_spare(t->journal, NULL);
             (void)status; /* without it the writer makes its own */
+            wb_journal_upkeep(t->journal);
         }
         for (uint64_t i = dice(t, 5); i > 0; i--) idle(t);
         note_stats(t, &stats);

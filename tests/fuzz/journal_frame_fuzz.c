@@ -98,7 +98,7 @@ static void fuzz_snapshot(const uint8_t *data, size_t size)
     WB_ASSERT(status == WB_OK);
     wb_kv_table loaded = kit.table;
     for (uint32_t i = 0; i < 40; i++) (void)wb_kit_commit(&kit, i, UINT64_MAX, 3000);
-    while (wb_journal_idle(kit.journal)) continue;
+    while (wb_kit_idle(kit.journal)) continue;
     for (uint32_t i = 0; i < WB_KV_KEYS; i++)
         WB_ASSERT(kit.table.values[i] == (i < 40 ? UINT64_MAX : loaded.values[i]));
     wb_kv_table before = kit.table;
@@ -127,7 +127,7 @@ static const wb_model_disk *good_journal(uint64_t seq_of[FRAMES + 1])
         for (uint64_t i = 1; i <= FRAMES; i++) {
             seqs[i] = wb_kit_commit(&kit, (uint32_t)(i % WB_KV_KEYS), i, i * 31 % 1500);
             if (i == FRAMES / 2) wb_kit_move_cursor(&kit, "store", seqs[i]);
-            while (wb_journal_idle(kit.journal)) continue;
+            while (wb_kit_idle(kit.journal)) continue;
         }
         wb_kit_close(&kit);
         disk = kit.disk;

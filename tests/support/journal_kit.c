@@ -44,6 +44,12 @@ void wb_kit_kill(wb_journal_kit *kit)
     wb_model_disk_kill(kit->disk);
 }
 
+bool wb_kit_idle(wb_journal *journal)
+{
+    bool more = wb_journal_idle(journal);
+    return wb_journal_tidy(journal) || more;
+}
+
 wb_status wb_kit_append(wb_journal_kit *kit, uint32_t key, uint64_t value, size_t len,
                         uint64_t *seq)
 {
@@ -56,7 +62,8 @@ wb_status wb_kit_append(wb_journal_kit *kit, uint32_t key, uint64_t value, size_
         {WB_ENTRY_DELEGATION, {row, sizeof row}},
         {WB_ENTRY_SPANS, {spans, len}},
     };
-    wb_status status = wb_journal_append(kit->journal, entries, len > 0 ? 2 : 1, seq, &kit->err);
+    wb_status status =
+        wb_journal_append(kit->journal, kit->work, entries, len > 0 ? 2 : 1, seq, &kit->err);
     free(spans);
     return status;
 }
@@ -79,7 +86,7 @@ void wb_kit_move_cursor(wb_journal_kit *kit, const char *name, uint64_t seq)
     wb_buffer_init(&bytes, 256);
     wb_status status = wb_cursor_entry(name, seq, &bytes, &entry);
     WB_ASSERT(status == WB_OK);
-    status = wb_journal_append(kit->journal, &entry, 1, &own, &kit->err);
+    status = wb_journal_append(kit->journal, WB_WORK_HOUSE, &entry, 1, &own, &kit->err);
     WB_ASSERT(status == WB_OK);
     status = wb_journal_commit(kit->journal, &kit->err);
     WB_ASSERT(status == WB_OK);

@@ -18,6 +18,7 @@ typedef struct wb_journal_kit {
     wb_journal_options options; /* 64 KiB segments, 16 of them; change before opening */
     wb_journal_report report;
     wb_error err;
+    wb_work work; /* of what is appended; new work at first */
 } wb_journal_kit;
 
 /** A fresh disk; nothing is open. The kit must not move. */
@@ -30,6 +31,9 @@ wb_status wb_kit_open(wb_journal_kit *kit);
 void wb_kit_close(wb_journal_kit *kit);
 /** kill -9: nothing more is written, and the cache stays. */
 void wb_kit_kill(wb_journal_kit *kit);
+
+/** All housekeeping once; true if there is more to do now. */
+bool wb_kit_idle(wb_journal *journal);
 
 /** Append one transaction: the row key = value, then `len` bytes of SPANS if len > 0. */
 wb_status wb_kit_append(wb_journal_kit *kit, uint32_t key, uint64_t value, size_t len,

@@ -68,8 +68,9 @@ struct wb_model_disk {
     size_t n_inodes, inodes_cap;
     handle *handles;
     size_t n_handles;
-    fault faults[3];
+    fault faults[WB_MODEL_FAULTS];
     unsigned n_faults;
+    uint64_t limit;
     const char *ignored;
     const char *sites[SITES];
     size_t n_sites;
@@ -261,6 +262,7 @@ static int model_open_dir(const wb_file_ops *ops, const char *path)
 static int model_open(const wb_file_ops *ops, int dir, const char *name, wb_file_open how)
 {
     wb_model_disk *d = disk_of(ops);
+    int errnum;
     WB_ASSERT(dir == DIR_HANDLE);
     if (d->dead) return -EIO;
     entry *there = find(&d->seen, name);
@@ -268,6 +270,7 @@ static int model_open(const wb_file_ops *ops, int dir, const char *name, wb_file
     if (there) return new_handle(d, there->inode);
     if (how != WB_FILE_CREATE && how != WB_FILE_ENSURE) return -ENOENT;
     if (!event(d)) return -EIO;
+    if (fault_now(d, WB_MODEL_CREATE, &errnum)) return -errnum;
     inode *node = new_inode(d);
     change_names(d, (change){.set = {entry_of(name, node)}, .n = 1});
     return new_handle(d, node);
@@ -308,6 +311,26 @@ static void write_bytes(inode *node, const void *bytes, size_t len, uint64_t at)
     memset(node->sectors + at / SECTOR, DIRTY, (at + len - 1) / SECTOR - at / SECTOR + 1);
 }
 
+static uint64_t room_of(uint64_t size) { return (size + BLOCK - 1) / BLOCK * BLOCK; }
+
+/* Blocks of every inode: those of a shrunk file are free, whatever its images still hold. */
+uint64_t wb_model_disk_used(const wb_model_disk *d)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < d->n_inodes; i++) bytes += room_of(d->inodes[i]->size);
+    return bytes;
+}
+
+void wb_model_disk_limit(wb_model_disk *d, uint64_t bytes) { d->limit = bytes; }
+
+static bool has_room(wb_model_disk *d, const inode *node, uint64_t size)
+{
+    uint64_t had = room_of(node->size), needs = room_of(size);
+    if (needs <= had || wb_model_disk_used(d) - had + needs <= d->limit) return true;
+    d->n_faults++;
+    return false;
+}
+
 /* A crash may come inside a write too, and a failing one leaves a part: whole sectors of it. */
 static void write_a_part(wb_model_disk *d, inode *node, const void *bytes, size_t len, uint64_t at)
 {
@@ -326,6 +349,7 @@ static int model_write_at(const wb_file_ops *ops, int file, const void *bytes, s
         write_a_part(d, node, bytes, len, at);
         return -EIO;
     }
+    if (!has_room(d, node, at + len)) return -ENOSPC;
     if (fault_now(d, WB_MODEL_WRITE, &errnum)) {
         write_a_part(d, node, bytes, len, at);
         return -errnum;
@@ -362,9 +386,27 @@ static int model_size(const wb_file_ops *ops, int file, uint64_t *out)
 static int model_allocate(const wb_file_ops *ops, int file, uint64_t len)
 {
     wb_model_disk *d = disk_of(ops);
+    int errnum;
     inode *node = inode_of(d, file);
     if (!event(d)) return -EIO;
+    if (!has_room(d, node, len)) return -ENOSPC;
+    if (fault_now(d, WB_MODEL_ALLOCATE, &errnum)) return -errnum;
     grow(node, len);
+    return 0;
+}
+
+/* The disk keeps the old length until a sync, and then whatever it likes of what was behind. */
+static int model_cut(const wb_file_ops *ops, int file, uint64_t len)
+{
+    wb_model_disk *d = disk_of(ops);
+    int errnum;
+    inode *node = inode_of(d, file);
+    if (!event(d)) return -EIO;
+    if (fault_now(d, WB_MODEL_CUT, &errnum)) return -errnum;
+    WB_ASSERT(len <= node->size);
+    memset(node->seen + len, 0, node->room - len);
+    memset(node->sectors + len / SECTOR, DIRTY, (node->room - len) / SECTOR);
+    node->size = len;
     return 0;
 }
 
@@ -437,8 +479,10 @@ static int model_rename(const wb_file_ops *ops, int dir, const char *from, const
     wb_model_disk *d = disk_of(ops);
     WB_ASSERT(dir == DIR_HANDLE);
     entry *there = find(&d->seen, from);
+    int errnum;
     if (!there) return d->dead ? -EIO : -ENOENT;
     if (!event(d)) return -EIO;
+    if (fault_now(d, WB_MODEL_RENAME, &errnum)) return -errnum;
     inode *node = there->inode;
     change_names(d, (change){.set = {entry_of(from, NULL), entry_of(to, node)}, .n = 2});
     return 0;
@@ -552,6 +596,7 @@ wb_model_disk *wb_model_disk_new(uint64_t seed)
         .size = model_size,
         .allocate = model_allocate,
         .zero_fill = model_allocate, /* neither promises anything about a crash */
+        .cut = model_cut,
         .sync_file = model_sync_file,
         .sync_dir = model_sync_dir,
         .rename = model_rename,
@@ -560,6 +605,7 @@ wb_model_disk *wb_model_disk_new(uint64_t seed)
         .lock = model_lock,
     };
     d->random = seed;
+    d->limit = UINT64_MAX;
     wb_model_disk_run(d);
     return d;
 }

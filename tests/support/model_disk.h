@@ -39,12 +39,22 @@ void wb_model_disk_kill(wb_model_disk *disk);
 typedef enum wb_model_fault {
     WB_MODEL_WRITE,
     WB_MODEL_SYNC_FILE,
-    WB_MODEL_SYNC_DIR
+    WB_MODEL_SYNC_DIR,
+    WB_MODEL_RENAME,
+    WB_MODEL_CREATE,
+    WB_MODEL_ALLOCATE,
+    WB_MODEL_CUT,
+    WB_MODEL_FAULTS
 } wb_model_fault;
 /** Of these calls, the one after the next `after` fails with `errnum`, and `count` in all; a failing
- *  write leaves a part. */
+ *  write leaves a part, the others nothing. */
 void wb_model_disk_fail(wb_model_disk *disk, wb_model_fault what, unsigned after, unsigned count,
                         int errnum);
+/** Files may have `bytes` in all, those without a name that are open included; what would grow one
+ *  beyond fails with ENOSPC. UINT64_MAX: as many as they like. */
+void wb_model_disk_limit(wb_model_disk *disk, uint64_t bytes);
+/** What they have. */
+uint64_t wb_model_disk_used(const wb_model_disk *disk);
 /** Faults that have happened. */
 unsigned wb_model_disk_faults(const wb_model_disk *disk);
 

@@ -261,7 +261,7 @@ static uint64_t frame(fixture *f, const wb_entry_kind *kinds, size_t n, size_t l
     memset(bytes, 'p', len);
     for (size_t i = 0; i < n; i++)
         entries[i] = (wb_entry){.kind = kinds[i], .payload = {bytes, len}};
-    if (wb_journal_append(f->journal, entries, n, &seq, &err) != WB_OK ||
+    if (wb_journal_append(f->journal, WB_WORK_NEW, entries, n, &seq, &err) != WB_OK ||
         wb_journal_commit(f->journal, &err) != WB_OK)
         fail_msg("%s", err.detail);
     return seq;
@@ -617,7 +617,7 @@ static void a_cursor_frame_is_not_a_reason_for_another(void **state)
         wb_error err = {0};
         wb_buffer_init(&payload, 256);
         assert_int_equal(wb_cursor_entry("main", last_advance(f), &payload, &entry), WB_OK);
-        assert_int_equal(wb_journal_append(f->journal, &entry, 1, &seq, &err), WB_OK);
+        assert_int_equal(wb_journal_append(f->journal, WB_WORK_NEW, &entry, 1, &seq, &err), WB_OK);
         assert_int_equal(wb_journal_commit(f->journal, &err), WB_OK);
     }
     assert_int_equal(advances(f), 1);

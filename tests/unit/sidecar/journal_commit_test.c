@@ -54,7 +54,7 @@ static void a_full_journal_refuses_until_it_was_delivered(void **state)
     assert_int_equal(wb_journal_register_cursor(kit->journal, "store", &seq, NULL), WB_OK);
     while ((status = wb_kit_append(kit, 1, value, 3000, &seq)) == WB_OK) {
         assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK);
-        (void)wb_journal_idle(kit->journal);
+        (void)wb_kit_idle(kit->journal);
         last = seq;
         value++;
     }
@@ -63,8 +63,10 @@ static void a_full_journal_refuses_until_it_was_delivered(void **state)
     assert_true(stats_of(kit).used_bytes <= kit->options.limit_bytes);
     assert_true(stats_of(kit).used_bytes > kit->options.limit_bytes / 2);
     wb_kit_move_cursor(kit, "store", last); /* still taken */
-    while (wb_journal_idle(kit->journal)) continue;
+    while (wb_kit_idle(kit->journal)) continue;
     assert_true(stats_of(kit).first_seq > 1);
+    wb_journal_upkeep(kit->journal); /* what the snapshots used of the reserve */
+    assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_NOT);
     assert_int_equal(wb_kit_append(kit, 1, value, 3000, &seq), WB_OK);
 }
 
@@ -98,7 +100,7 @@ static void what_a_table_refuses_fails_the_group_and_is_taken_back(void **state)
     assert_int_equal(wb_kit_append(kit, 4, 40, 0, &seq), WB_ERR_UNAVAILABLE);
     assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_ERR_UNAVAILABLE);
     assert_true(stats_of(kit).failed);
-    (void)wb_journal_idle(kit->journal);
+    (void)wb_kit_idle(kit->journal);
     assert_false(stats_of(kit).failed);
     assert_int_equal(kit->table.values[1], 10);
     assert_int_equal(kit->table.values[2], 0);
@@ -151,12 +153,12 @@ static void a_full_disk_refuses_the_group_and_says_why(void **state)
     assert_int_equal(wb_journal_commit(kit->journal, &kit->err), WB_ERR_UNAVAILABLE);
     assert_string_equal(kit->err.detail, "journal: new segment: No space left on device");
     assert_int_equal(kit->table.values[1], 11); /* ahead of the disk until it is put right */
-    (void)wb_journal_idle(kit->journal);
+    (void)wb_kit_idle(kit->journal);
     assert_int_equal(kit->table.values[1], 10);
     assert_true(stats_of(kit).failed); /* there is still no room */
-    assert_int_equal(wb_kit_append(kit, 1, 12, 100, &seq), WB_ERR_UNAVAILABLE);
+    assert_int_equal(wb_kit_append(kit, 1, 12, 100, &seq), WB_ERR_FULL);
     wb_model_disk_fail(kit->disk, WB_MODEL_WRITE, 0, 0, 0);
-    (void)wb_journal_idle(kit->journal);
+    (void)wb_kit_idle(kit->journal);
     assert_false(stats_of(kit).failed);
     assert_int_equal(wb_kit_commit(kit, 1, 13, 100), 2);
     wb_kit_kill(kit);
@@ -174,7 +176,7 @@ static void a_part_that_was_safe_before_the_disk_failed_stays(void **state)
     assert_int_equal(wb_kit_append(kit, 2, 20, 30000, &seq), WB_OK);
     wb_model_disk_fail(kit->disk, WB_MODEL_SYNC_DIR, 0, 2, EIO); /* the roll, and its repeat */
     assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_ERR_UNAVAILABLE);
-    (void)wb_journal_idle(kit->journal);
+    (void)wb_kit_idle(kit->journal);
     assert_int_equal(kit->table.values[1], 10);
     assert_int_equal(kit->table.values[2], 0);
     assert_int_equal(wb_kit_read(kit, 0, values, 8), 1);
@@ -217,7 +219,7 @@ static void fill_and_deliver(wb_journal_kit *kit, uint64_t frames, const char *n
     for (uint64_t i = 1; i <= frames; i++) {
         uint64_t seq = wb_kit_commit(kit, (uint32_t)(i % WB_KV_KEYS), i, 2000);
         if (name && i % 10 == 0) wb_kit_move_cursor(kit, name, seq);
-        while (wb_journal_idle(kit->journal)) continue;
+        while (wb_kit_idle(kit->journal)) continue;
     }
 }
 

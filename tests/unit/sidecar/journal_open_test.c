@@ -145,7 +145,7 @@ static void fill_segments(wb_journal_kit *kit, size_t segments)
     do {
         seq = wb_kit_commit(kit, (uint32_t)(value % WB_KV_KEYS), value, 900);
         value++;
-        (void)wb_journal_idle(kit->journal);
+        (void)wb_kit_idle(kit->journal);
         wb_journal_get_stats(kit->journal, &stats);
     } while (stats.segments < segments);
 }
@@ -186,7 +186,7 @@ static void a_newer_snapshot_is_left_untouched_too(void **state)
     wb_kit_move_cursor(kit, "store", 40);
     for (uint64_t i = 0; !a_snapshot(kit->disk); i++) {
         wb_kit_move_cursor(kit, "store", wb_kit_commit(kit, 1, 1000 + i, 0));
-        (void)wb_journal_idle(kit->journal);
+        (void)wb_kit_idle(kit->journal);
     }
     wb_kit_close(kit);
     set_version(kit->disk, a_snapshot(kit->disk), 0, 44);
@@ -242,7 +242,8 @@ static void a_directory_named_like_a_segment_is_not_ours(void **state)
     assert_int_equal(kit.table.values[1], 1);
     wb_kit_done(&kit);
     assert_int_equal(rmdir(inner), 0);
-    static const char *const files[] = {"lock", "segment-0000000000000002"};
+    static const char *const files[] = {"lock", "segment-0000000000000002", "reserve-segment",
+                                        "reserve-snapshot-a", "reserve-snapshot-b"};
     for (size_t i = 0; i < WB_COUNT(files); i++) {
         (void)snprintf(inner, sizeof inner, "%s/%s", path, files[i]);
         assert_int_equal(unlink(inner), 0);
@@ -369,7 +370,8 @@ static void a_table_that_refuses_an_entry_at_start_fails_closed(void **state)
     assert_int_equal(wb_kit_open(kit), WB_OK);
     (void)wb_kit_commit(kit, 3, 33, 0);
     kit->tables[0].self = &(wb_kv_table){.gaps = 0};
-    assert_int_equal(wb_journal_append(kit->journal, &entry, 1, &seq, NULL), WB_ERR_CORRUPT);
+    assert_int_equal(wb_journal_append(kit->journal, WB_WORK_NEW, &entry, 1, &seq, NULL),
+                     WB_ERR_CORRUPT);
     assert_int_equal(wb_journal_commit(kit->journal, &kit->err), WB_ERR_UNAVAILABLE);
     kit->tables[0].self = &kit->table;
     wb_kit_close(kit);
@@ -391,7 +393,9 @@ static void a_fresh_directory_becomes_a_journal(void **state)
     assert_int_equal(stats.durable_seq, 0);
     assert_int_equal(stats.first_seq, 1);
     assert_int_equal(stats.segments, 1);
-    assert_int_equal(stats.used_bytes, WB_KIT_SEGMENT);
+    assert_true(stats.reserve_whole);
+    assert_int_equal(stats.reserve_bytes, WB_KIT_SEGMENT + 2 * (WB_KIT_SEGMENT / 16));
+    assert_int_equal(stats.used_bytes, WB_KIT_SEGMENT + stats.reserve_bytes);
     assert_int_equal(wb_kit_commit(kit, 0, 1, 0), 1);
 }
 

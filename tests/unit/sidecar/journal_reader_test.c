@@ -91,7 +91,7 @@ static void a_segment_that_is_read_is_not_recycled_under_the_reader(void **state
     for (uint64_t i = 61; i <= 400; i++) {
         seq = wb_kit_commit(kit, 1, i, 2000);
         wb_kit_move_cursor(kit, "store", seq);
-        while (wb_journal_idle(kit->journal)) continue;
+        while (wb_kit_idle(kit->journal)) continue;
     }
     wb_journal_get_stats(kit->journal, &stats);
     assert_true(stats.first_seq > 100);
@@ -201,7 +201,7 @@ static void write_all(wb_journal_kit *kit, shared *s)
         value++;
         assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK);
         if (value % 3 == 0) wb_kit_move_cursor(kit, "store", slowest(s));
-        (void)wb_journal_idle(kit->journal);
+        (void)wb_kit_idle(kit->journal);
     }
 }
 
