@@ -64,16 +64,17 @@ static bool host_is_fair(struct MHD_Connection *connection)
 static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connection,
                              const char *url)
 {
-    const char *trouble = wb_sidecar_trouble(sidecar);
+    char trouble[WB_TROUBLE_TEXT];
+    bool troubled = wb_sidecar_trouble(sidecar, trouble);
     if (strcmp(url, "/healthz") == 0) {
         bool draining = atomic_load(&sidecar->draining);
-        bool well = !trouble || draining;
+        bool well = !troubled || draining;
         return answer_text(connection, well ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
                            well ? "ok\n" : trouble);
     }
     if (strcmp(url, "/readyz") == 0)
-        return answer_text(connection, trouble ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
-                           trouble ? trouble : "ready\n");
+        return answer_text(connection, troubled ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
+                           troubled ? trouble : "ready\n");
     if (strcmp(url, "/status") == 0) {
         char *json = wb_status_report(sidecar);
         if (!json) return MHD_NO;

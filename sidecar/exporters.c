@@ -31,6 +31,7 @@ struct wb_exporters {
     wb_exporter_origin origin;
     exporter list[WB_EXPORTERS_MAX];
     size_t n;
+    bool gated; /* one of them has a limit of its own */
 };
 
 typedef struct cursor_txn {
@@ -149,6 +150,28 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
     return WB_OK;
 }
 
+static bool holds_back(const exporter *x)
+{
+    const wb_exporters *e = x->all;
+    return x->when_full == WB_WHEN_FULL_BACKPRESSURE &&
+           x->max_lag_bytes < e->sidecar->config->journal_limit_bytes;
+}
+
+/* The writer's gate: new work waits for an exporter that is further behind than it may be. */
+static bool is_shut(void *ctx, wb_error *err)
+{
+    wb_exporters *e = ctx;
+    wb_exporter_report report;
+    for (size_t i = 0; e->gated && i < e->n; i++) {
+        if (!holds_back(&e->list[i]) || !wb_exporters_report(e, i, &report)) continue;
+        if (report.lag_bytes <= report.max_lag_bytes) continue;
+        wb_status status = wb_fail(
+            err, WB_ERR_FULL, "exporter %s is further behind than its max_lag_bytes", report.name);
+        return status != WB_OK;
+    }
+    return false;
+}
+
 wb_status wb_exporters_start(wb_sidecar *sidecar, const wb_paths *paths, wb_error *err)
 {
     wb_exporters *e = calloc(1, sizeof *e);
@@ -156,7 +179,10 @@ wb_status wb_exporters_start(wb_sidecar *sidecar, const wb_paths *paths, wb_erro
     e->sidecar = sidecar;
     describe(e, paths);
     sidecar->exporters = e; /* stopping takes it down, started or not */
-    return start_all(e, err);
+    for (size_t i = 0; i < e->n; i++) e->gated |= holds_back(&e->list[i]);
+    WB_TRY(start_all(e, err));
+    wb_writer_set_gate(sidecar->writer, is_shut, e);
+    return WB_OK;
 }
 
 void wb_exporters_drain(wb_exporters *e, uint32_t timeout_ms)

@@ -15,16 +15,66 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *wb_sidecar_trouble(wb_sidecar *sidecar)
+static bool say(char text[WB_TROUBLE_TEXT], const char *what)
+{
+    (void)snprintf(text, WB_TROUBLE_TEXT, "%s", what);
+    return true;
+}
+
+/* The exporter that holds the journal back: of those that nothing is dropped for, the furthest behind. */
+static bool find_slowest(wb_sidecar *sidecar, wb_exporter_report *out)
+{
+    wb_exporter_report one;
+    bool found = false;
+    for (size_t i = 0; wb_exporters_report(sidecar->exporters, i, &one); i++) {
+        if (one.when_full != WB_WHEN_FULL_BACKPRESSURE || one.lag_bytes == 0) continue;
+        if (found && one.lag_bytes <= out->lag_bytes) continue;
+        *out = one;
+        found = true;
+    }
+    return found;
+}
+
+static bool say_full(wb_sidecar *sidecar, const wb_journal_stats *journal, char *text)
+{
+    wb_exporter_report slow;
+    bool by_limit = journal->full == WB_JOURNAL_FULL_LIMIT;
+    int len = snprintf(text, WB_TROUBLE_TEXT,
+                       by_limit ? "full: the journal has reached journal.limit_bytes"
+                                : "full: the journal's disk has no room");
+    if (find_slowest(sidecar, &slow))
+        (void)snprintf(text + len, WB_TROUBLE_TEXT - (size_t)len,
+                       "; exporter %s holds it back, %llu bytes behind (%s)", slow.name,
+                       (unsigned long long)slow.lag_bytes,
+                       slow.runner.last_error.status != WB_OK ? slow.runner.last_error.detail
+                                                              : "it is slow");
+    return true;
+}
+
+static bool find_lagging(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
+{
+    wb_exporter_report slow;
+    if (!find_slowest(sidecar, &slow) || slow.lag_bytes <= slow.max_lag_bytes) return false;
+    (void)snprintf(
+        text, WB_TROUBLE_TEXT, "full: exporter %s is %llu bytes behind and may be %llu (%s)",
+        slow.name, (unsigned long long)slow.lag_bytes, (unsigned long long)slow.max_lag_bytes,
+        slow.runner.last_error.status != WB_OK ? slow.runner.last_error.detail : "it is slow");
+    return true;
+}
+
+bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
 {
     wb_journal_stats journal;
     wb_journal_get_stats(sidecar->journal, &journal);
-    if (journal.failed) return "the journal cannot write: nothing is accepted until the disk can";
+    if (journal.failed)
+        return say(text, "the journal cannot write: nothing is accepted until the disk can");
     if (wb_writer_lost_its_journal(sidecar->writer))
-        return "the journal's directory was removed: nothing is accepted until a restart";
-    if (journal.full) return "the journal is full";
-    if (atomic_load(&sidecar->draining)) return "shutting down";
-    return NULL;
+        return say(text,
+                   "the journal's directory was removed: nothing is accepted until a restart");
+    if (journal.full) return say_full(sidecar, &journal, text);
+    if (find_lagging(sidecar, text)) return true;
+    if (atomic_load(&sidecar->draining)) return say(text, "shutting down");
+    return false;
 }
 
 static void add_u64(cJSON *object, const char *key, uint64_t value)
@@ -44,7 +94,8 @@ static void add_slice(cJSON *object, const char *key, wb_slice text)
 static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root)
 {
     const wb_sidecar_config *config = sidecar->config;
-    const char *trouble = wb_sidecar_trouble(sidecar);
+    char trouble[WB_TROUBLE_TEXT];
+    bool troubled = wb_sidecar_trouble(sidecar, trouble);
     uint64_t now = wb_now(sidecar->clock);
     (void)cJSON_AddStringToObject(root, "name", config->name);
     add_slice(root, "agent_id", config->self_ids[0]);
@@ -54,8 +105,8 @@ static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root
     add_u64(root, "started_ns", sidecar->started_ns);
     add_u64(root, "uptime_s",
             now > sidecar->started_ns ? (now - sidecar->started_ns) / WB_NS_PER_S : 0);
-    (void)cJSON_AddBoolToObject(root, "healthy", trouble == NULL);
-    if (trouble)
+    (void)cJSON_AddBoolToObject(root, "healthy", !troubled);
+    if (troubled)
         (void)cJSON_AddStringToObject(root, "trouble", trouble);
     else
         (void)cJSON_AddNullToObject(root, "trouble");
@@ -147,6 +198,11 @@ static void add_journal(wb_sidecar *sidecar, cJSON *root)
     add_u64(journal, "first_seq", stats.first_seq);
     add_u64(journal, "used_bytes", stats.used_bytes);
     add_u64(journal, "limit_bytes", stats.limit_bytes);
+    add_u64(journal, "reserve_bytes", stats.reserve_bytes);
+    add_u64(journal, "snapshot_bytes", stats.snapshot_bytes);
+    add_u64(journal, "quarantined_bytes", stats.quarantined_bytes);
+    (void)cJSON_AddBoolToObject(journal, "reserve_whole", stats.reserve_whole);
+    (void)cJSON_AddBoolToObject(journal, "full", stats.full != WB_JOURNAL_FULL_NOT);
     add_u64(journal, "segments", stats.segments);
     add_u64(journal, "snapshots_taken", stats.snapshots_taken);
     add_u64(journal, "lost_frames", stats.lost_frames);

@@ -8,8 +8,10 @@
 /** All of it as one JSON object, unformatted; free() it. NULL when memory is out. Any thread. */
 WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar);
 
-/** NULL while the sidecar takes requests and keeps them; else why not, static. Any thread. */
-const char *wb_sidecar_trouble(wb_sidecar *sidecar);
+enum { WB_TROUBLE_TEXT = 512 };
+/** False while the sidecar takes requests and keeps them; else true, and `text` says why not, who holds
+ *  it up, and what to do. Any thread. */
+bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT]);
 
 /** Write run_dir/status.json (0600, replaced by rename): how others find this process.
  *  Errors  UNAVAILABLE it cannot be written */

@@ -19,10 +19,12 @@ struct wb_writer {
     wb_journal *journal;
     wb_state *state;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards the four below */
+    pthread_mutex_t lock; /* guards all below, to the gate */
     pthread_cond_t wake;
     wb_txn *first, **last;
     bool stopping, nudged;
+    bool (*is_shut)(void *ctx, wb_error *err); /* NULL: new work is never held back */
+    void *gate;
     int dir;                 /* the journal's, to see it go */
     atomic_bool gone;        /* it went: what is written now nobody will ever find */
     atomic_ullong full_mono; /* when the journal last said FULL; 0: never */
@@ -86,14 +88,36 @@ void wb_writer_nudge(wb_writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void append_one(wb_writer *w, wb_txn *txn)
+void wb_writer_set_gate(wb_writer *w, bool (*is_shut)(void *ctx, wb_error *err), void *ctx)
+{
+    pthread_mutex_lock(&w->lock);
+    w->is_shut = is_shut;
+    w->gate = ctx;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static bool is_shut(wb_writer *w, wb_error *why)
+{
+    pthread_mutex_lock(&w->lock);
+    bool (*ask)(void *ctx, wb_error *err) = w->is_shut;
+    void *ctx = w->gate;
+    pthread_mutex_unlock(&w->lock);
+    return ask && ask(ctx, why);
+}
+
+/* `shut`: NULL, or why new work is held back. */
+static void append_one(wb_writer *w, wb_txn *txn, const wb_error *shut)
 {
     wb_txn_entries entries = {.n = 0};
     uint64_t seq;
     txn->err = (wb_error){.status = WB_OK};
     wb_state_lock(w->state);
     txn->status = txn->prepare(txn, w->state, &entries, &txn->err);
-    if (txn->status == WB_OK && entries.n > 0) {
+    if (txn->status == WB_OK && entries.n > 0 && shut && txn->work == WB_WORK_NEW) {
+        txn->err = *shut;
+        txn->status = WB_ERR_FULL;
+        say_full(w, &txn->err);
+    } else if (txn->status == WB_OK && entries.n > 0) {
         txn->status =
             wb_journal_append(w->journal, txn->work, entries.items, entries.n, &seq, &txn->err);
         if (txn->status == WB_ERR_FULL) say_full(w, &txn->err);
@@ -103,9 +127,10 @@ static void append_one(wb_writer *w, wb_txn *txn)
 
 static void commit_group(wb_writer *w, wb_txn *group)
 {
-    wb_error err = {.status = WB_OK};
+    wb_error err = {.status = WB_OK}, why = {.status = WB_ERR_FULL};
     wb_status committed;
-    for (wb_txn *txn = group; txn; txn = txn->next) append_one(w, txn);
+    bool shut = group && is_shut(w, &why);
+    for (wb_txn *txn = group; txn; txn = txn->next) append_one(w, txn, shut ? &why : NULL);
     /* Also when none appended: a question must not be answered from tables ahead of the disk. */
     committed = wb_journal_commit(w->journal, &err);
     if (committed == WB_OK && is_gone(w)) {

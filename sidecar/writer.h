@@ -37,6 +37,9 @@ struct wb_txn {
  *  Errors  CONFIG the directory cannot be opened | NO_MEMORY */
 WB_MUST_USE wb_status wb_writer_start(wb_journal *journal, const char *journal_dir, wb_state *state,
                                       wb_writer **out, wb_error *err);
+/** Asked once a group, on the writer thread, whether new work is held back; if so `err` says why. Before
+ *  the first submission. */
+void wb_writer_set_gate(wb_writer *writer, bool (*is_shut)(void *ctx, wb_error *err), void *ctx);
 /** Queue; any thread, never blocks on the disk. Transactions run in the order of submission. */
 void wb_writer_submit(wb_writer *writer, wb_txn *txn);
 /** Whether the journal's directory was removed: nothing is accepted until a restart. Any thread. */

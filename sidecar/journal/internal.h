@@ -180,6 +180,9 @@ bool wb_reserve_take(wb_journal *journal, unsigned piece);
 void wb_reserve_put(wb_journal *journal, unsigned piece, const char *from);
 /** The piece is used up. */
 void wb_reserve_gone(wb_journal *journal, unsigned piece);
+/** At a start, with all segments listed: may the file become the next one? Numbers in its header are not
+ *  given out again. */
+bool wb_journal_may_reuse(wb_journal *journal, int file);
 /** At a start: what is there; a snapshot's draft becomes a piece that is missing. */
 void wb_reserve_adopt(wb_journal *journal);
 /** At a start: a segment that was never begun becomes the held one, if that is missing, or goes. */

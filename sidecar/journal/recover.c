@@ -399,8 +399,7 @@ static void adopt_spare(const recovery *r)
     if (!r->spare_file || j->spare != WB_SPARE_NONE) return;
     int file = j->ops->open(j->ops, j->dir, WB_SPARE_FILE, WB_FILE_READ);
     if (file < 0) return;
-    if (wb_segment_fits_as_spare(j->ops, file, j->segment_bytes, j->id, &j->next_number))
-        j->spare = WB_SPARE_READY;
+    if (wb_journal_may_reuse(j, file)) j->spare = WB_SPARE_READY;
     j->ops->close(j->ops, file);
     if (j->spare != WB_SPARE_READY) (void)j->ops->remove(j->ops, j->dir, WB_SPARE_FILE);
 }

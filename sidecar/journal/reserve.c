@@ -90,11 +90,29 @@ void wb_reserve_gone(wb_journal *j, unsigned piece) { put_bytes(j, piece, 0); }
 
 /* ---- start-up ---- */
 
+static bool is_listed(const wb_journal *j, uint64_t number)
+{
+    for (size_t i = 0; i < j->n_segments; i++)
+        if (j->segments[i]->home.segment == number) return true;
+    return false;
+}
+
+bool wb_journal_may_reuse(wb_journal *j, int file)
+{
+    uint64_t numbers[WB_SEGMENT_COPIES];
+    if (!wb_segment_fits_as_spare(j->ops, file, j->segment_bytes, j->id, numbers)) return false;
+    for (size_t i = 0; i < WB_COUNT(numbers); i++) {
+        if (is_listed(j, numbers[i])) return false; /* it is that segment, under a second name */
+        if (numbers[i] >= j->next_number) j->next_number = numbers[i] + 1;
+    }
+    return true;
+}
+
 static void adopt_segment(wb_journal *j)
 {
     int file = j->ops->open(j->ops, j->dir, names[WB_RESERVE_SEGMENT], WB_FILE_READ);
     if (file < 0) return;
-    bool fits = wb_segment_fits_as_spare(j->ops, file, j->segment_bytes, j->id, &j->next_number);
+    bool fits = wb_journal_may_reuse(j, file);
     j->ops->close(j->ops, file);
     if (fits)
         put_bytes(j, WB_RESERVE_SEGMENT, j->segment_bytes);
@@ -102,23 +120,37 @@ static void adopt_segment(wb_journal *j)
         (void)j->ops->remove(j->ops, j->dir, names[WB_RESERVE_SEGMENT]);
 }
 
+/* A snapshot's draft, or a snapshot that made room, may still have the piece's name beside its own. */
+static bool is_kept_snapshot(const wb_journal *j, const char *name)
+{
+    bool kept = false;
+    for (size_t i = 0; i < j->n_kept; i++)
+        kept |= wb_snapshot_is(&(wb_snapshot_place){.ops = j->ops, .dir = j->dir}, name,
+                               j->kept[i].base_seq);
+    return kept;
+}
+
 void wb_reserve_adopt(wb_journal *j)
 {
     adopt_segment(j);
     for (unsigned i = WB_RESERVE_SEGMENT + 1; i < WB_RESERVE_PIECES; i++) {
+        if (is_kept_snapshot(j, names[i])) (void)j->ops->remove(j->ops, j->dir, names[i]);
         put_bytes(j, i, size_of(j, names[i]));
-        if (j->reserve[i].state == WB_PIECE_NONE) wb_reserve_put(j, i, WB_SNAPSHOT_DRAFT);
+        if (j->reserve[i].state == WB_PIECE_NONE && !is_kept_snapshot(j, WB_SNAPSHOT_DRAFT))
+            wb_reserve_put(j, i, WB_SNAPSHOT_DRAFT);
     }
 }
 
 void wb_reserve_adopt_unborn(wb_journal *j, const char *name)
 {
-    int rv = 0;
-    if (j->reserve[WB_RESERVE_SEGMENT].state == WB_PIECE_NONE)
-        rv = j->ops->rename(j->ops, j->dir, name, names[WB_RESERVE_SEGMENT]);
+    bool wanted = j->reserve[WB_RESERVE_SEGMENT].state == WB_PIECE_NONE;
+    int file = j->ops->open(j->ops, j->dir, name, WB_FILE_READ);
+    bool fits = wanted && file >= 0 && wb_journal_may_reuse(j, file);
+    if (file >= 0) j->ops->close(j->ops, file);
+    if (fits)
+        wb_reserve_put(j, WB_RESERVE_SEGMENT, name);
     else
-        rv = j->ops->remove(j->ops, j->dir, name);
-    if (rv == 0 && j->reserve[WB_RESERVE_SEGMENT].state == WB_PIECE_NONE) adopt_segment(j);
+        (void)j->ops->remove(j->ops, j->dir, name);
 }
 
 /* ---- upkeep ---- */

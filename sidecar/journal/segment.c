@@ -23,7 +23,11 @@
  * The crash may also keep the new header and take back the name: the file is the spare again, with the
  * header of a segment that never was. So the number in a spare's header is never given out again; else
  * the next segment made of it could, by a second crash, get the old header back, and void with the old
- * first_seq what was acknowledged in between. */
+ * first_seq what was acknowledged in between.
+ *
+ * Or it may keep a name that was given up and the one that came after it: one file under two names, of
+ * which the header makes one a segment. The other one must not be used: whatever is to become a
+ * segment and has the number of one that is there is that one. */
 #include "sidecar/journal/segment.h"
 
 #include "core/crc32c.h"
@@ -87,7 +91,7 @@ static int read_sector(const wb_file_ops *ops, int file, uint64_t at, uint64_t f
     return rv == -EIO ? 0 : rv;
 }
 
-static const uint64_t places[] = {0, WB_SEGMENT_SECOND};
+static const uint64_t places[WB_SEGMENT_COPIES] = {0, WB_SEGMENT_SECOND};
 
 wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t number, wb_segment *out,
                                  wb_segment_look *look, wb_error *err)
@@ -111,17 +115,18 @@ wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t numb
 }
 
 bool wb_segment_fits_as_spare(const wb_file_ops *ops, int file, uint64_t bytes, wb_id journal_id,
-                              uint64_t *next_number)
+                              uint64_t numbers[WB_SEGMENT_COPIES])
 {
     wb_segment found;
     uint64_t file_bytes;
     if (ops->size(ops, file, &file_bytes) != 0 || file_bytes != bytes) return false;
     for (size_t i = 0; i < WB_COUNT(places); i++) {
         wb_segment_look look;
+        numbers[i] = 0;
         if (read_sector(ops, file, places[i], file_bytes, &found, &look) != 0) return false;
         if (look == WB_SEGMENT_UNBORN) continue;
         if (look != WB_SEGMENT_GOOD || !WB_ID_EQ(found.home.journal_id, journal_id)) return false;
-        if (found.home.segment >= *next_number) *next_number = found.home.segment + 1;
+        numbers[i] = found.home.segment;
     }
     return true;
 }

@@ -44,10 +44,11 @@ int wb_segment_write_header(const wb_file_ops *ops, int file, const wb_segment *
 WB_MUST_USE wb_status wb_segment_read_header(const wb_file_ops *ops, int file, uint64_t number,
                                              wb_segment *out, wb_segment_look *look, wb_error *err);
 
+enum { WB_SEGMENT_COPIES = 2 };
 /** May the file become a segment of this journal? It has that size, and its header is empty or of this
- *  journal; *next_number is raised above the number there. */
+ *  journal; `numbers` are those there, 0 for none. */
 bool wb_segment_fits_as_spare(const wb_file_ops *ops, int file, uint64_t bytes, wb_id journal_id,
-                              uint64_t *next_number);
+                              uint64_t numbers[WB_SEGMENT_COPIES]);
 
 static inline void wb_segment_name(char name[WB_FILE_NAME], uint64_t number)
 {

@@ -293,6 +293,18 @@ wb_status wb_snapshot_check(const wb_snapshot_place *place, uint64_t base_seq,
     return WB_OK;
 }
 
+bool wb_snapshot_is(const wb_snapshot_place *place, const char *name, uint64_t base_seq)
+{
+    wb_snapshot_info info;
+    uint32_t crc;
+    bool newer;
+    int file = place->ops->open(place->ops, place->dir, name, WB_FILE_READ);
+    if (file < 0) return false;
+    wb_status status = read_header(place->ops, file, base_seq, &info, &crc, &newer, NULL);
+    place->ops->close(place->ops, file);
+    return status == WB_OK;
+}
+
 static wb_status load_chunk(void *arg, wb_slice name, wb_slice payload, wb_error *err)
 {
     const wb_snapshot_place *place = arg;

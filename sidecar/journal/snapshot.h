@@ -60,6 +60,8 @@ void wb_snapshot_abandon(wb_snapshot_draft *draft, const wb_snapshot_place *plac
  *  Errors  CORRUPT | UNAVAILABLE the disk fails | NO_MEMORY */
 WB_MUST_USE wb_status wb_snapshot_check(const wb_snapshot_place *place, uint64_t base_seq,
                                         wb_snapshot_info *out, bool *newer, wb_error *err);
+/** Does the file `name` have the header of the snapshot at `base_seq`? */
+bool wb_snapshot_is(const wb_snapshot_place *place, const char *name, uint64_t base_seq);
 /** Hand a checked file's slices to the tables, which are empty. Sections of tables that are not there
  *  are left out. Errors as above, and a table's. */
 WB_MUST_USE wb_status wb_snapshot_load(const wb_snapshot_place *place, uint64_t base_seq,

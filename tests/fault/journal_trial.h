@@ -12,6 +12,7 @@ typedef struct wb_trial_options {
     unsigned crashes;         /* crash points to go through, unless something is found before */
     const char *ignored_site; /* a sync that the journal "forgot"; NULL: none */
     bool early_ack;           /* a writer that answers before the commit */
+    bool tight;               /* many a start finds a full disk, and the reserve gone */
 } wb_trial_options;
 
 typedef struct wb_trial_result {

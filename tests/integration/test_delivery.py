@@ -5,16 +5,49 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sqlite3
+import struct
+import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import pytest
-from agents import Asker
+from agents import a_delegate
 from waybill_testkit import Sidecar, wait_until
 
 from waybill import _otlp, _wire
 from waybill._wire import Status
+
+
+class Plain:
+    """One connection that shows every reply, also those that a client waits and asks again for."""
+
+    def __init__(self, sidecar: Sidecar) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(10)
+        self._socket.connect(str(sidecar.socket))
+        self._socket.sendall(b"\0SP\0\0\x30\0\0")
+        assert self._read(8) == b"\0SP\0\0\x31\0\0"
+
+    def _read(self, size: int) -> bytes:
+        got = b""
+        while len(got) < size:
+            more = self._socket.recv(size - len(got))
+            assert more, "closed"
+            got += more
+        return got
+
+    def ask(self, **body) -> _wire.Reply:
+        request = _wire.encode(_wire.Request(id=os.urandom(16), protocol=1, **body))
+        head = struct.pack(">QI", 4 + len(request), 0x80000001)
+        self._socket.sendall(b"\1" + head + request)
+        (size,) = struct.unpack(">Q", self._read(9)[1:])
+        return _wire.decode(_wire.Reply, self._read(size)[4:])
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def record(count: int = 1, size: int = 100) -> _wire.Record:
@@ -58,14 +91,14 @@ def test_each_exporter_has_its_own_cursor_and_goes_on_with_it_after_a_restart():
     with Sidecar("many", config="admin: {listen: 127.0.0.1:0}\n") as sidecar:
         second = sidecar.base / "second.db"
         text = sidecar.config_file.read_text()
-        asker = Asker(sidecar)
+        asker = Plain(sidecar)
         assert asker.ask(record=record(3)).status == Status.OK
         asker.close()
         wait_until(lambda: rows(sidecar.store) == 3, 10, "the first three")
         sidecar.config_file.write_text(text + f"exporters: {{second: {{path: {second}}}}}\n")
         sidecar.restart()
         wait_until(lambda: rows(second) == 3, 10, "what the journal still holds")
-        asker = Asker(sidecar)
+        asker = Plain(sidecar)
         assert asker.ask(record=record(2)).status == Status.OK
         for path in (sidecar.store, second):
             wait_until(lambda: rows(path) == 5, 10, f"five in {path}")
@@ -73,4 +106,138 @@ def test_each_exporter_has_its_own_cursor_and_goes_on_with_it_after_a_restart():
         for name in ("sqlite", "second"):
             wait_until(lambda: exporter(sidecar, name)["lag_bytes"] == 0, 10, f"{name} caught up")
             assert [exporter(sidecar, name)[key] for key in caught_up] == [0, 0, 0, 0]
+        asker.close()
+
+
+SMALL = """admin: {listen: 127.0.0.1:0}
+journal: {segment_bytes: 256KiB, limit_bytes: 2MiB}
+"""
+
+
+def lock_store(path):
+    """Hold the store's write lock, as another process that hangs would."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=20)
+    db.execute("BEGIN IMMEDIATE")
+    return db
+
+
+def fill(asker, size=20_000, attempts=400):
+    """Record until refused; returns how many were taken and the refusal."""
+    for taken in range(attempts):
+        reply = asker.ask(record=record(1, size))
+        if reply.status != Status.OK:
+            return taken, reply
+    raise AssertionError("never full")
+
+
+def readyz(sidecar: Sidecar) -> tuple[int, str]:
+    port = sidecar.status()["ports"]["admin"]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def test_a_full_journal_says_so_and_who_holds_it_back_and_goes_on_by_itself():
+    with Sidecar("full", config=SMALL) as sidecar:
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(sidecar.store) == 1, 10, "a store")
+        asked = [a_delegate("http://127.0.0.1:1") for _ in range(20)]
+        for one in asked:
+            assert asker.ask(delegate=one).status == Status.OK
+        db = lock_store(sidecar.store)
+        taken, refused = fill(asker)
+        assert refused.status == Status.FULL and refused.retry_after_ms == 1000
+        assert "limit" in refused.detail
+        code, text = readyz(sidecar)
+        assert code == 503 and text.startswith("full: the journal has reached journal.limit_bytes")
+        assert "exporter sqlite holds it back" in text
+        assert asker.ask(delegate=a_delegate("http://127.0.0.1:1")).status == Status.FULL
+        for one in asked:  # what was begun is ended
+            settle = _wire.Settle(delegation_id=one.delegation_id, outcome="completed")
+            reply = asker.ask(settle=settle)
+            assert reply.status == Status.OK, reply.detail
+        db.execute("ROLLBACK")
+        db.close()
+        wait_until(lambda: readyz(sidecar)[0] == 200, 40, "room again")
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(sidecar.store) == taken + 2 + 20, 30, "all of it, once")
+        asker.close()
+
+
+def test_a_start_at_a_full_journal_and_a_locked_store_works():
+    with Sidecar("again", config=SMALL) as sidecar:
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(sidecar.store) == 1, 10, "a store")
+        db = lock_store(sidecar.store)
+        taken, _ = fill(asker)
+        asker.close()
+        sidecar.kill9()
+        sidecar.start()
+        asker = Plain(sidecar)
+        again, refused = fill(asker)
+        assert refused.status == Status.FULL
+        db.execute("ROLLBACK")
+        db.close()
+        wait_until(lambda: rows(sidecar.store) == 1 + taken + again, 40, "all of it, once")
+        asker.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path_factory):
+    """A file system of 12 MiB, for whoever may mount one."""
+    folder = tmp_path_factory.mktemp("disk")
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "none", str(folder)],
+        capture_output=True,
+    )
+    if made.returncode != 0:
+        pytest.skip("cannot mount a file system of its own")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def fill_disk(folder):
+    """Somebody else takes all that is left; returns the file to remove."""
+    path = folder / "else"
+    with open(path, "wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            while True:
+                try:
+                    file.write(b"x" * size)
+                except OSError:
+                    break
+    return path
+
+
+def test_a_full_disk_refuses_new_work_ends_old_work_and_survives_kill_9(small_disk):
+    config = f"""state_dir: {small_disk}/state
+admin: {{listen: 127.0.0.1:0}}
+journal: {{segment_bytes: 512KiB, limit_bytes: 8MiB}}
+"""
+    with Sidecar("disk", config=config) as sidecar:
+        asker = Plain(sidecar)
+        asked = [a_delegate("http://127.0.0.1:1") for _ in range(10)]
+        for one in asked:
+            assert asker.ask(delegate=one).status == Status.OK
+        wait_until(lambda: rows(sidecar.store) == 0, 10, "a store")
+        other = fill_disk(small_disk)
+        taken, refused = fill(asker)
+        assert refused.status == Status.FULL and "disk is full" in refused.detail
+        assert readyz(sidecar)[1].startswith("full: the journal's disk has no room")
+        asker.close()
+        for _ in range(4):
+            sidecar.kill9()
+            sidecar.start()
+        asker = Plain(sidecar)
+        for one in asked:
+            settle = _wire.Settle(delegation_id=one.delegation_id, outcome="completed")
+            assert asker.ask(settle=settle).status == Status.OK
+        other.unlink()
+        wait_until(lambda: asker.ask(record=record()).status == Status.OK, 20, "room again")
+        wait_until(lambda: rows(sidecar.store) == taken + 10 + 1, 20, "all of it, once")
+        assert readyz(sidecar)[0] == 200
         asker.close()
