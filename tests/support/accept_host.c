@@ -75,7 +75,7 @@ static void append(host *h, wb_entry_kind kind, const void *row)
     WB_ASSERT(bytes);
     protobuf_c_message_pack(row, bytes);
     const wb_entry entry = {kind, wb_slice_of(bytes, len)};
-    must(wb_journal_append(h->sidecar.journal, &entry, 1, &seq, &err), &err, "state");
+    must(wb_journal_append(h->sidecar.journal, WB_WORK_NEW, &entry, 1, &seq, &err), &err, "state");
 }
 
 static ProtobufCBinaryData from_hex(host *h, char *hex)
