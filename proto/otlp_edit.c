@@ -88,6 +88,29 @@ wb_status wb_otlp_set_trace_id(wb_batch *batch, wb_span *span, wb_trace_id trace
     return WB_OK;
 }
 
+wb_status wb_otlp_make_root(wb_batch *batch, wb_span *span)
+{
+    enum { PARENT = 4, FLAGS = 16, IS_REMOTE = 0x200 };
+    uint32_t flags = span->flags & ~(uint32_t)IS_REMOTE;
+    uint8_t *field = wb_arena_alloc(batch->arena, 6); /* a tag of two bytes, a fixed32 */
+    if (!field) return WB_ERR_NO_MEMORY;
+    field[0] = WB_WIRE_TAG(FLAGS, WB_WIRE_FIXED32) | 0x80;
+    field[1] = (FLAGS << 3) >> 7;
+    for (int i = 0; i < 4; i++) field[2 + i] = (uint8_t)(flags >> (8 * i));
+    WB_TRY(mask_number(batch, span, PARENT));
+    WB_TRY(mask_number(batch, span, FLAGS));
+    WB_TRY(wb_batch_append(batch, &span->attrs, (wb_slice){NULL, 0}, (wb_slice){NULL, 0},
+                           (wb_slice){field, 6}));
+    span->parent_id = (wb_span_id){{0}};
+    span->flags = flags;
+    return WB_OK;
+}
+
+wb_status wb_otlp_drop_trace_state(wb_batch *batch, wb_span *span)
+{
+    return mask_number(batch, span, 3);
+}
+
 wb_status wb_otlp_append_link(wb_batch *batch, wb_span *span, wb_trace_id trace_id,
                               wb_span_id span_id, wb_slice trace_state, uint32_t flags)
 {

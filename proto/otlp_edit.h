@@ -20,6 +20,12 @@ WB_MUST_USE wb_status wb_otlp_rename_attr(wb_batch *batch, wb_attrs *owner, wb_o
 /** Replace the span's trace id, in the index and in what is rendered. */
 WB_MUST_USE wb_status wb_otlp_set_trace_id(wb_batch *batch, wb_span *span, wb_trace_id trace_id);
 
+/** Take its parent from the span: it becomes a root, whose parent is not remote. */
+WB_MUST_USE wb_status wb_otlp_make_root(wb_batch *batch, wb_span *span);
+
+/** Take the trace state from the span. */
+WB_MUST_USE wb_status wb_otlp_drop_trace_state(wb_batch *batch, wb_span *span);
+
 /** Append a link to the span. `trace_state` may be empty. */
 WB_MUST_USE wb_status wb_otlp_append_link(wb_batch *batch, wb_span *span, wb_trace_id trace_id,
                                           wb_span_id span_id, wb_slice trace_state, uint32_t flags);

@@ -186,6 +186,7 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
     if (made)
         WB_LOG(INFO, "key.made", "this agent had no key and has one now",
                WB_KV("key_id", wb_key_ring_kid(ring)));
+    WB_TRY(wb_rehome_open(d->paths.state_dir, &d->sidecar.rehome, err));
     const wb_world_source source = {.keys_dir = d->paths.keys_dir,
                                     .trust_dir = d->paths.trust_dir,
                                     .config_path = d->config_path,
@@ -440,6 +441,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     if (d->state_made) wb_state_done(&sidecar->state);
     wb_worlds_free(sidecar->worlds);
     wb_confine_free(sidecar);
+    wb_rehome_free(sidecar->rehome);
     wb_arena_free(d->config_arena);
 }
 

@@ -238,10 +238,34 @@ static bool observes(const accept_call *a, const wb_verdict *verdict)
     return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
 }
 
-/* CONTINUE joins the signed trace, with its flags. A LINK starts our own, with flags of its own (those of
- * a stranger must not switch anything here on or off), and points at what was signed, else at what was
- * claimed. */
-static void fill_trace(accept_call *a, const wb_verdict *verdict)
+static void link_to(ProtobufCBinaryData *trace, ProtobufCBinaryData *span, const wb_trace_id *to,
+                    const wb_span_id *to_span)
+{
+    *trace = wb_request_bytes(to->b, sizeof to->b);
+    *span = wb_request_bytes(to_span->b, sizeof to_span->b);
+}
+
+/* A LINK starts, or goes on with, the trace that stands for the claimed one: spans that came under the
+ * claim before the verdict are there already (docs/design/rehoming.md). Its flags are its own: a
+ * stranger's must not switch anything here on or off. It points at what was signed, and at what the
+ * header claimed besides. */
+static void fill_own_trace(wb_request *r, accept_call *a, const wb_claims *claims)
+{
+    Waybill__V1__AcceptanceRow *row = &a->row;
+    const wb_trace_id *claimed = claims ? &claims->tid : a->has_claimed ? &a->claimed.trace : NULL;
+    if (claimed) a->own_trace = wb_rehome_trace(r->sidecar->rehome, claimed);
+    row->trace_id = wb_request_bytes(a->own_trace.b, sizeof a->own_trace.b);
+    row->trace_flags = WB_TRACE_FLAGS_NEW;
+    if (claims) link_to(&row->link_trace_id, &row->link_span_id, &claims->tid, &claims->psid);
+    if (!a->has_claimed) return;
+    if (!claims)
+        link_to(&row->link_trace_id, &row->link_span_id, &a->claimed.trace, &a->claimed.span);
+    else if (!WB_ID_EQ(claims->tid, a->claimed.trace))
+        link_to(&row->claimed_trace_id, &row->claimed_span_id, &a->claimed.trace, &a->claimed.span);
+}
+
+/* CONTINUE joins the signed trace, with its flags. */
+static void fill_trace(wb_request *r, accept_call *a, const wb_verdict *verdict)
 {
     Waybill__V1__AcceptanceRow *row = &a->row;
     const wb_claims *claims = verdict->verified ? &a->result.leaf->claims : NULL;
@@ -252,24 +276,15 @@ static void fill_trace(accept_call *a, const wb_verdict *verdict)
         row->trace_flags = a->claimed.flags;
         return;
     }
-    if (verdict->kind == WB_VERDICT_CONTINUE) {
-        row->trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
-        row->parent_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
-        row->trace_flags = claims->tfl & WB_TRACE_FLAGS_KNOWN;
-        if (!(verdict->warnings & WB_W_TRACEPARENT)) return;
-        row->link_trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
-        row->link_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
+    if (verdict->kind != WB_VERDICT_CONTINUE) {
+        fill_own_trace(r, a, claims);
         return;
     }
-    row->trace_id = wb_request_bytes(a->own_trace.b, sizeof a->own_trace.b);
-    row->trace_flags = WB_TRACE_FLAGS_NEW;
-    if (claims) {
-        row->link_trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
-        row->link_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
-    } else if (a->has_claimed) {
-        row->link_trace_id = wb_request_bytes(a->claimed.trace.b, sizeof a->claimed.trace.b);
-        row->link_span_id = wb_request_bytes(a->claimed.span.b, sizeof a->claimed.span.b);
-    }
+    row->trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
+    row->parent_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
+    row->trace_flags = claims->tfl & WB_TRACE_FLAGS_KNOWN;
+    if (verdict->warnings & WB_W_TRACEPARENT)
+        link_to(&row->link_trace_id, &row->link_span_id, &a->claimed.trace, &a->claimed.span);
 }
 
 static wb_status fill_row(wb_request *r, accept_call *a, const wb_verdict *verdict, wb_error *err)
@@ -294,7 +309,7 @@ static wb_status fill_row(wb_request *r, accept_call *a, const wb_verdict *verdi
     wb_status status = fill_warnings(r, row, verdict->warnings);
     if (status == WB_OK) status = fill_token(r, a, verdict);
     if (status != WB_OK) return wb_fail(err, status, "arena limit");
-    fill_trace(a, verdict);
+    fill_trace(r, a, verdict);
     return WB_OK;
 }
 
@@ -403,16 +418,29 @@ static bool owns_task(wb_request *r, const wb_state *state)
            !wb_owners_of_task(state->owners, wb_slice_str(task_id), r->arena, &owner);
 }
 
-static wb_status refuse_here(wb_request *r, accept_call *a, const wb_verdict *verdict,
-                             const wb_id *first, wb_error *err)
+/* DUPLICATE: the first acceptance's id and context, for a client that lets such messages pass. */
+static wb_status name_first(wb_request *r, accept_call *a, const wb_state *state, const wb_id *first,
+                            wb_error *err)
 {
-    refuse(r, a, verdict);
-    if (verdict->kind == WB_VERDICT_DUPLICATE) {
+    wb_slice packed;
+    if (wb_acceptances_get(state->acceptances, first, &packed)) {
+        WB_TRY(answer_again(r, a, packed, err));
+    } else { /* finished long ago: the replay row outlives it */
         uint8_t *id = wb_arena_alloc(r->arena, sizeof first->b);
         if (!id) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
         memcpy(id, first->b, sizeof first->b);
         a->reply.acceptance_id = wb_request_bytes(id, sizeof first->b);
     }
+    a->reply.verdict = WAYBILL__V1__VERDICT__VERDICT_DUPLICATE;
+    a->reply.pass = false;
+    return WB_OK;
+}
+
+static wb_status refuse_here(wb_request *r, accept_call *a, const wb_state *state,
+                             const wb_verdict *verdict, const wb_id *first, wb_error *err)
+{
+    refuse(r, a, verdict);
+    if (verdict->kind == WB_VERDICT_DUPLICATE) WB_TRY(name_first(r, a, state, first, err));
     return wb_fail(err, WB_ERR_DENIED, REFUSED);
 }
 
@@ -440,7 +468,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
         return wb_fail(err, WB_ERR_UNAVAILABLE, "the acceptance changed meanwhile: send again");
     wb_verdict verdict = decide(r, state, a, &first);
     bool refused = verdict.kind == WB_VERDICT_REJECT || verdict.kind == WB_VERDICT_DUPLICATE;
-    if (refused && !observes(a, &verdict)) return refuse_here(r, a, &verdict, &first, err);
+    if (refused && !observes(a, &verdict)) return refuse_here(r, a, state, &verdict, &first, err);
     if (refused) {
         say_refused(r, a, &verdict);
         verdict.verified = false;

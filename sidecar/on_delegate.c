@@ -192,6 +192,12 @@ static wb_status check_named(const wb_request *r, const wb_delegate *d,
     return WB_OK;
 }
 
+/* The trace in which the client stands. */
+typedef struct trace_look {
+    bool owned;   /* by anybody */
+    bool foreign; /* not by us */
+} trace_look;
+
 /* ---- on the worker -------------------------------------------------------------------------- */
 
 static wb_status read_parent(wb_request *r, wb_delegate *d, const wb_state *state, wb_error *err)
@@ -207,7 +213,7 @@ static wb_status read_parent(wb_request *r, wb_delegate *d, const wb_state *stat
 }
 
 /* What the state has of this message, of its task and of its parent. */
-static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, bool *foreign,
+static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, trace_look *seen,
                       wb_error *err)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
@@ -219,7 +225,8 @@ static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, bool
     WB_TRY(read_parent(r, d, state, err));
     if (in->trace_id.len == sizeof trace.b) {
         memcpy(trace.b, in->trace_id.data, sizeof trace.b);
-        *foreign = is_foreign_trace(r, state, &trace);
+        seen->owned = wb_owners_has_trace(state->owners, &trace);
+        seen->foreign = is_foreign_trace(r, state, &trace);
     }
     if (find_message(d, state, &packed)) {
         WB_TRY(unpack_row(r, packed, &d->row, err));
@@ -236,28 +243,42 @@ static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, bool
     return WB_OK;
 }
 
-static wb_status look_up(wb_request *r, wb_delegate *d, bool *foreign, wb_error *err)
+static wb_status look_up(wb_request *r, wb_delegate *d, trace_look *seen, wb_error *err)
 {
     wb_state *state = &r->sidecar->state;
     wb_state_lock(state);
-    wb_status status = look(r, d, state, foreign, err);
+    wb_status status = look(r, d, state, seen, err);
     wb_state_unlock(state);
     return status;
 }
 
+/* A trace that the agent itself only has from a caller, and that nobody owns, is left for the one that
+ * stands for it, as its spans are (docs/design/rehoming.md). trust.mode observe leaves none. */
+static void leave_claimed(const wb_request *r, wb_delegate *d, const trace_look *look,
+                          wb_trace_id *trace)
+{
+    const Waybill__V1__Delegate *in = r->in->delegate;
+    if (!in->trace_claimed || look->owned) return;
+    if (r->world->config.trust_mode == WB_MODE_OBSERVE)
+        d->unsigned_reason = "claimed_trace";
+    else if (r->sidecar->config->trust_rehome)
+        *trace = wb_rehome_trace(r->sidecar->rehome, trace);
+}
+
 /* Trace, parent span and flags of a delegation that is new. */
-static void place_in_trace(const wb_request *r, const wb_delegate *d, bool foreign,
+static void place_in_trace(const wb_request *r, wb_delegate *d, const trace_look *look,
                            wb_trace_id *trace, wb_span_id *parent)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     const Waybill__V1__AcceptanceRow *under = d->parent_row;
-    bool local = in->trace_id.len == sizeof trace->b && !(foreign && !under);
+    bool local = in->trace_id.len == sizeof trace->b && !(look->foreign && !under);
     if (under) { /* the acceptance's own trace, whatever the client says */
         memcpy(trace->b, under->trace_id.data, sizeof trace->b);
         memcpy(parent->b, under->span_id.data, sizeof parent->b);
         local = local && memcmp(in->trace_id.data, trace->b, sizeof trace->b) == 0;
     } else if (local) {
         memcpy(trace->b, in->trace_id.data, sizeof trace->b);
+        leave_claimed(r, d, look, trace);
     } else {
         *trace = wb_trace_id_new();
     }
@@ -276,7 +297,7 @@ static uint32_t flags_of(const wb_delegate *d, const wb_trace_id *trace,
     return goes_on ? in->trace_flags & WB_TRACE_FLAGS_KNOWN : WB_TRACE_FLAGS_NEW;
 }
 
-static wb_status new_row(wb_request *r, wb_delegate *d, bool foreign, wb_error *err)
+static wb_status new_row(wb_request *r, wb_delegate *d, const trace_look *look, wb_error *err)
 {
     const Waybill__V1__Delegate *in = r->in->delegate;
     struct {
@@ -287,7 +308,7 @@ static wb_status new_row(wb_request *r, wb_delegate *d, bool foreign, wb_error *
     if (!made) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
     Waybill__V1__DelegationRow *row = &made->row;
     waybill__v1__delegation_row__init(row);
-    place_in_trace(r, d, foreign, &made->trace, &made->parent);
+    place_in_trace(r, d, look, &made->trace, &made->parent);
     made->span = wb_span_id_new();
     row->id = wb_request_bytes(d->id.b, sizeof d->id.b);
     row->state = WB_DELEGATION_SENT;
@@ -326,12 +347,12 @@ static wb_status pack_owner(wb_request *r, delegate *call, wb_error *err)
 static wb_status decide(wb_request *r, delegate *call, wb_error *err)
 {
     wb_delegate *d = &call->d;
-    bool foreign = false;
+    trace_look seen = {.owned = false};
     find_audience(r, d);
-    WB_TRY(look_up(r, d, &foreign, err));
+    WB_TRY(look_up(r, d, &seen, err));
     if (d->kind == WB_DELEGATE_ANSWER) return WB_OK; /* the writer answers from the row */
     WB_TRY(wb_delegate_read_grant(r, d, err));
-    if (d->kind == WB_DELEGATE_OPEN) WB_TRY(new_row(r, d, foreign, err));
+    if (d->kind == WB_DELEGATE_OPEN) WB_TRY(new_row(r, d, &seen, err));
     WB_TRY(wb_delegate_sign(r, d, err));
     WB_TRY(pack_owner(r, call, err));
     if (d->kind != WB_DELEGATE_OPEN) return WB_OK; /* the writer has the row as it then stands */

@@ -12,11 +12,14 @@
 
 /* Of a frame and a segment around the spans, with room to spare. */
 enum { FRAME_OVERHEAD = 16 * 1024 };
+enum { OWNED_MAX = 4 }; /* of a batch; the others are noted when they come again */
 
 typedef struct record {
     wb_id id;
     Waybill__V1__RecordReply reply;
     wb_slice request_row;
+    wb_trace_id owned[OWNED_MAX]; /* claimed traces that somebody owns: in use */
+    size_t n_owned;
 } record;
 
 /* The stamp that ties a span to an acceptance counts only if this sidecar made that acceptance. */
@@ -41,6 +44,17 @@ static wb_status check_stamps(wb_request *r, wb_batch *batch, wb_error *err)
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to mark foreign acceptance ids");
 }
 
+static bool is_owned(void *ctx, const wb_trace_id *trace)
+{
+    wb_request *r = ctx;
+    record *rec = r->verb;
+    wb_state_lock(&r->sidecar->state);
+    bool owned = wb_owners_has_trace(r->sidecar->state.owners, trace);
+    wb_state_unlock(&r->sidecar->state);
+    if (owned && rec->n_owned < OWNED_MAX) rec->owned[rec->n_owned++] = *trace;
+    return owned;
+}
+
 static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
 {
     wb_sidecar *sidecar = r->sidecar;
@@ -48,7 +62,14 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
     ProtobufCBinaryData traces = r->in->record->traces;
     WB_TRY(wb_otlp_walk(wb_slice_of(traces.data, traces.len), wb_pipeline_keys(sidecar->pipeline),
                         r->arena, &batch, err));
-    WB_TRY(wb_pipeline_run(sidecar->pipeline, batch, err));
+    const wb_sidecar_config *config = &r->world->config;
+    bool observes = config->trust_mode == WB_MODE_OBSERVE;
+    const wb_stage_view view = {.rehome = config->trust_rehome && !observes ? sidecar->rehome : NULL,
+                                .observes = observes,
+                                .is_owned = is_owned,
+                                .ctx = r};
+    r->verb = rec;
+    WB_TRY(wb_pipeline_run(sidecar->pipeline, &view, batch, err));
     WB_TRY(check_stamps(r, batch, err));
     rec->reply.accepted_spans = batch->span_count;
     rec->reply.rejected_spans = batch->rejected_count;
@@ -85,6 +106,12 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
         return WB_OK;
     wb_txn_add(out, WB_ENTRY_SPANS, wb_buffer_slice(&r->spans));
     wb_txn_add(out, WB_ENTRY_REQUEST, rec->request_row);
+    uint64_t now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
+    for (size_t i = 0; i < rec->n_owned; i++) {
+        wb_slice used;
+        if (wb_owners_use_trace(state->owners, &rec->owned[i], now_s, r->arena, &used))
+            wb_txn_add(out, WB_ENTRY_OWNER, used);
+    }
     count(r, rec);
     return WB_OK;
 }
@@ -111,7 +138,6 @@ void wb_on_record(wb_request *r)
         wb_request_reply(r, status, err.detail);
         return;
     }
-    r->verb = rec;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_RECORD;
     r->reply->record = &rec->reply;
     if (r->spans.len == 0) {

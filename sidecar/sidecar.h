@@ -5,6 +5,7 @@
 
 #include "core/clock.h"
 #include "core/paths.h"
+#include "propagation/rehome.h"
 #include "propagation/token.h"
 #include "sidecar/access.h"
 #include "sidecar/config.h"
@@ -39,6 +40,7 @@ typedef struct wb_sidecar {
     const wb_clock *clock;
     wb_worlds *worlds;
     wb_pipeline *pipeline;
+    wb_rehome *rehome;
     wb_state state;
     wb_journal *journal;
     wb_writer *writer;

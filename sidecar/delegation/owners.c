@@ -106,6 +106,11 @@ const wb_state_ops wb_owners_ops = {
     .reset = reset,
 };
 
+static wb_slice trace_slice(const wb_trace_id *trace)
+{
+    return wb_slice_of(trace->b, sizeof trace->b);
+}
+
 static bool look_up(const wb_owners *o, char tag, wb_slice id, wb_arena *arena, wb_owner *owner)
 {
     uint8_t key[KEY_BYTES];
@@ -124,12 +129,38 @@ static bool look_up(const wb_owners *o, char tag, wb_slice id, wb_arena *arena, 
 bool wb_owners_of_trace(const wb_owners *o, const wb_trace_id *trace, wb_arena *arena,
                         wb_owner *owner)
 {
-    return look_up(o, 't', wb_slice_of(trace->b, sizeof trace->b), arena, owner);
+    return look_up(o, 't', trace_slice(trace), arena, owner);
 }
 
 bool wb_owners_of_task(const wb_owners *o, wb_slice task_id, wb_arena *arena, wb_owner *owner)
 {
     return look_up(o, 'k', task_id, arena, owner);
+}
+
+bool wb_owners_has_trace(const wb_owners *o, const wb_trace_id *trace)
+{
+    uint8_t key[KEY_BYTES];
+    key_of('t', trace_slice(trace), key);
+    return wb_row_get(o->rows, key, NULL, NULL);
+}
+
+bool wb_owners_use_trace(const wb_owners *o, const wb_trace_id *trace, uint64_t now_s,
+                         wb_arena *arena, wb_slice *packed)
+{
+    uint8_t key[KEY_BYTES];
+    void *hot;
+    wb_slice held;
+    key_of('t', trace_slice(trace), key);
+    if (!wb_row_get(o->rows, key, &held, &hot)) return false;
+    if (((const hot_part *)hot)->used_s + WB_OWNER_USE_S > now_s) return false;
+    Waybill__V1__OwnerRow *row = waybill__v1__owner_row__unpack(NULL, held.len, held.ptr);
+    if (!row) return false;
+    row->used_s = now_s;
+    size_t len = waybill__v1__owner_row__get_packed_size(row);
+    uint8_t *bytes = wb_arena_alloc(arena, len);
+    if (bytes) *packed = wb_slice_of(bytes, waybill__v1__owner_row__pack(row, bytes));
+    waybill__v1__owner_row__free_unpacked(row, NULL);
+    return bytes != NULL;
 }
 
 uint32_t wb_owners_room(const wb_owners *o) { return wb_row_room(o->rows); }

@@ -29,6 +29,14 @@ extern const wb_state_ops wb_owners_ops;
 bool wb_owners_of_trace(const wb_owners *owners, const wb_trace_id *trace, wb_arena *arena,
                         wb_owner *owner);
 bool wb_owners_of_task(const wb_owners *owners, wb_slice task_id, wb_arena *arena, wb_owner *owner);
+bool wb_owners_has_trace(const wb_owners *owners, const wb_trace_id *trace);
+
+/* A use is written down when the last one on record is this old, so that a row costs a write an hour. */
+enum { WB_OWNER_USE_S = 3600 };
+/** If the trace has an owner whose last use on record is that old: the packed row, in `arena`, that says
+ *  it is used now. False: nothing to write (or memory is out). */
+bool wb_owners_use_trace(const wb_owners *owners, const wb_trace_id *trace, uint64_t now_s,
+                         wb_arena *arena, wb_slice *packed);
 uint32_t wb_owners_room(const wb_owners *owners);
 uint32_t wb_owners_count(const wb_owners *owners);
 

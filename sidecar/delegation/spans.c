@@ -119,6 +119,14 @@ static wb_slice verdict_name(const Waybill__V1__AcceptanceRow *row)
     return keeps_claim(row) || !row->verified ? WB_S("unverified") : WB_S("link");
 }
 
+/* How many it read: 0 or 1. */
+static size_t read_link(ProtobufCBinaryData trace, ProtobufCBinaryData span, wb_span_link *link)
+{
+    copy_id(link->trace_id.b, sizeof link->trace_id, trace);
+    copy_id(link->span_id.b, sizeof link->span_id, span);
+    return !WB_ID_ABSENT(link->trace_id) && !WB_ID_ABSENT(link->span_id);
+}
+
 wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agent agent,
                              wb_buffer *out, wb_error *err)
 {
@@ -142,10 +150,10 @@ wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agen
         {WB_S("network.peer.address"), text_or_none(row->peer)},
         {WB_S("error.type"), text_or_none(row->error_type)},
     };
-    wb_span_link link = {.attrs = NULL};
-    copy_id(link.trace_id.b, sizeof link.trace_id, row->link_trace_id);
-    copy_id(link.span_id.b, sizeof link.span_id, row->link_span_id);
-    bool linked = !WB_ID_ABSENT(link.trace_id) && !WB_ID_ABSENT(link.span_id);
+    wb_span_link links[2] = {{.attrs = NULL}};
+    size_t n_links = 0;
+    n_links += read_link(row->link_trace_id, row->link_span_id, &links[n_links]);
+    n_links += read_link(row->claimed_trace_id, row->claimed_span_id, &links[n_links]);
     wb_span_draft draft = {.name = wb_slice_str(row->method),
                            .kind = WB_SPAN_SERVER,
                            .flags = row->trace_flags,
@@ -155,8 +163,8 @@ wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agen
                            .status_message = failed ? wb_slice_str(row->outcome) : WB_S(""),
                            .attrs = attrs,
                            .attr_count = WB_COUNT(attrs),
-                           .links = &link,
-                           .link_count = linked ? 1 : 0};
+                           .links = links,
+                           .link_count = n_links};
     copy_id(draft.trace_id.b, sizeof draft.trace_id, row->trace_id);
     copy_id(draft.span_id.b, sizeof draft.span_id, row->span_id);
     copy_id(draft.parent_id.b, sizeof draft.parent_id, row->parent_span_id);

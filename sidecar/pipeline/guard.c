@@ -9,6 +9,7 @@
 #define PREFIX "waybill."
 #define SPAN_TYPE WB_S("waybill.span.type")
 #define ACCEPTANCE_ID WB_S("waybill.acceptance.id")
+#define CLAIMED WB_S("waybill.claimed") /* for the stage that takes it away */
 
 static const wb_slice prefixes[] = {{(const uint8_t *)PREFIX, sizeof PREFIX - 1}};
 
@@ -25,6 +26,7 @@ static bool may_stay(const wb_attrs *attrs, const wb_attr *attr)
 {
     if (wb_attrs_find(attrs, attr->key) != attr) return false;
     if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
+    if (wb_slice_eq(attr->key, CLAIMED)) return wb_otlp_value(attr->value).type == WB_VALUE_BOOL;
     return wb_slice_eq(attr->key, ACCEPTANCE_ID) && is_acceptance_id(attr->value);
 }
 
@@ -46,9 +48,11 @@ static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kin
     return WB_OK;
 }
 
-static wb_status guard_apply(const void *self, wb_batch *batch, wb_error *err)
+static wb_status guard_apply(const void *self, const wb_stage_view *view, wb_batch *batch,
+                             wb_error *err)
 {
     (void)self;
+    (void)view;
     wb_status status = WB_OK;
     for (uint32_t i = 0; i < batch->resource_count && status == WB_OK; i++)
         status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE);

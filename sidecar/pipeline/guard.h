@@ -5,9 +5,10 @@
 
 #include "sidecar/pipeline/stage.h"
 
-/** Arriving attributes `waybill.x`, of spans and of resources, become `claimed.waybill.x`. Two
- *  stay, on spans only: `waybill.span.type`, and `waybill.acceptance.id` if it is 32 lower-case
- *  hex digits (that this acceptance exists is checked where acceptances are known). Source:
+/** Arriving attributes `waybill.x`, of spans and of resources, become `claimed.waybill.x`. Three
+ *  stay, on spans only: `waybill.span.type`; `waybill.acceptance.id` if it is 32 lower-case hex
+ *  digits (that this acceptance exists is checked where acceptances are known); `waybill.claimed`
+ *  if it is true or false, for the stage that takes it away (sidecar/pipeline/rehome.h). Source:
  *  DESIGN.md section 2. */
 extern const wb_stage_ops wb_guard_stage;
 

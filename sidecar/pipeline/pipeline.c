@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "sidecar/pipeline/guard.h"
+#include "sidecar/pipeline/rehome.h"
 
-static const wb_stage_ops *const stages[] = {&wb_guard_stage};
+static const wb_stage_ops *const stages[] = {&wb_guard_stage, &wb_rehome_stage};
 
 struct wb_pipeline {
     wb_key_set *keys;
@@ -71,9 +72,10 @@ void wb_pipeline_free(wb_pipeline *pipeline)
 
 const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline) { return pipeline->keys; }
 
-wb_status wb_pipeline_run(const wb_pipeline *pipeline, wb_batch *batch, wb_error *err)
+wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view, wb_batch *batch,
+                          wb_error *err)
 {
     for (size_t i = 0; i < WB_COUNT(stages); i++)
-        WB_TRY(stages[i]->apply(pipeline->selves[i], batch, err));
+        WB_TRY(stages[i]->apply(pipeline->selves[i], view, batch, err));
     return WB_OK;
 }

@@ -18,6 +18,7 @@ WB_DEFINE_AUTO(wb_pipeline)
 const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline);
 
 /** Run every stage over the batch. The first error ends it; the batch must then be thrown away. */
-WB_MUST_USE wb_status wb_pipeline_run(const wb_pipeline *pipeline, wb_batch *batch, wb_error *err);
+WB_MUST_USE wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view,
+                                      wb_batch *batch, wb_error *err);
 
 #endif

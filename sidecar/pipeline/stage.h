@@ -4,8 +4,19 @@
 #define WAYBILL_SIDECAR_PIPELINE_STAGE_H
 
 #include "core/batch.h"
+#include "propagation/rehome.h"
 
 typedef struct wb_config_section wb_config_section;
+
+/** What a stage may ask of the sidecar about the batch in hand; it changes nothing there. Lives for
+ *  one run. */
+typedef struct wb_stage_view {
+    const wb_rehome *rehome; /* NULL: no span moves */
+    bool observes;           /* trust.mode observe: claimed traces are marked, not left */
+    /* Does a CONTINUE acceptance or a root of our own own it? */
+    bool (*is_owned)(void *ctx, const wb_trace_id *trace);
+    void *ctx;
+} wb_stage_view;
 
 /** A stage (OpenTelemetry: processor). Stateless: it changes the batch in hand and keeps none of
  *  it, so a crash can lose nothing here. What must be remembered goes into the commit that
@@ -20,7 +31,7 @@ typedef struct wb_stage_ops {
     /** `cfg` may be NULL: all defaults. NULL as a slot: the stage has no configuration. */
     wb_status (*open)(const wb_config_section *cfg, void **self, wb_error *err);
     /** Append or mask attributes. NO_MEMORY the batch's arena is at its limit. */
-    wb_status (*apply)(const void *self, wb_batch *batch, wb_error *err);
+    wb_status (*apply)(const void *self, const wb_stage_view *view, wb_batch *batch, wb_error *err);
     void (*close)(void *self); /* NULL is allowed */
 } wb_stage_ops;
 

@@ -176,6 +176,7 @@ class Delegate(Message):
     deadline_s: int = _u64(17)
     tracestate: str = _string(18)
     baggage: list[str] = _strings(19)
+    trace_claimed: bool = _bool(23)
     turn_of: bytes = _bytes(24)
 
 

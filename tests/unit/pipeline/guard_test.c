@@ -24,6 +24,8 @@ typedef struct fixture {
     maker m;
 } fixture;
 
+static const wb_stage_view no_view = {.rehome = NULL}; /* no span moves */
+
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
@@ -52,7 +54,7 @@ static void pass(fixture *f, wb_slice body)
     wb_buffer_clear(&f->out);
     assert_int_equal(wb_otlp_walk(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL),
                      WB_OK);
-    assert_int_equal(wb_pipeline_run(f->pipeline, batch, NULL), WB_OK);
+    assert_int_equal(wb_pipeline_run(f->pipeline, &no_view, batch, NULL), WB_OK);
     assert_int_equal(wb_span_batch_write(batch, &f->out, NULL), WB_OK);
     assert_int_equal(wb_span_batch_open(wb_buffer_slice(&f->out), &f->read, NULL), WB_OK);
 }
@@ -84,7 +86,8 @@ static void guard_takes_waybills_name_from_what_arrives(void **state)
     fixture *f = *state;
     static const wb_slice keys[] = {WB_S("waybill."), WB_S("waybill.token.verdict"),
                                     WB_S("waybill.cost.own_micros"), WB_S("waybill.span.types"),
-                                    WB_S("waybill.acceptance.id.x")};
+                                    WB_S("waybill.acceptance.id.x"), WB_S("waybill.claimed"),
+                                    WB_S("waybill.claimed.trace_id")};
     for (size_t i = 0; i < WB_COUNT(keys); i++) {
         wb_slice attr = text_attr(&f->m, 9, keys[i], WB_S("forged"));
         wb_slice span = guarded_span(f, &attr, 1);
@@ -192,7 +195,7 @@ static void run_stops_at_the_arenas_limit(void **state)
     wb_error err;
     assert_int_equal(wb_otlp_walk(body, wb_pipeline_keys(f->pipeline), small, &batch, NULL), WB_OK);
     while (wb_arena_used(small) < 6000) assert_non_null(wb_arena_alloc(small, 16));
-    assert_int_equal(wb_pipeline_run(f->pipeline, batch, &err), WB_ERR_NO_MEMORY);
+    assert_int_equal(wb_pipeline_run(f->pipeline, &no_view, batch, &err), WB_ERR_NO_MEMORY);
 }
 
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
