@@ -419,8 +419,8 @@ static bool owns_task(wb_request *r, const wb_state *state)
 }
 
 /* DUPLICATE: the first acceptance's id and context, for a client that lets such messages pass. */
-static wb_status name_first(wb_request *r, accept_call *a, const wb_state *state, const wb_id *first,
-                            wb_error *err)
+static wb_status name_first(wb_request *r, accept_call *a, const wb_state *state,
+                            const wb_id *first, wb_error *err)
 {
     wb_slice packed;
     if (wb_acceptances_get(state->acceptances, first, &packed)) {

@@ -64,7 +64,8 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
                         r->arena, &batch, err));
     const wb_sidecar_config *config = &r->world->config;
     bool observes = config->trust_mode == WB_MODE_OBSERVE;
-    const wb_stage_view view = {.rehome = config->trust_rehome && !observes ? sidecar->rehome : NULL,
+    const wb_stage_view view = {.rehome =
+                                    config->trust_rehome && !observes ? sidecar->rehome : NULL,
                                 .observes = observes,
                                 .is_owned = is_owned,
                                 .ctx = r};

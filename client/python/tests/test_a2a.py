@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -491,34 +492,82 @@ def test_a_cancelled_task_is_canceled_on_both_sides(
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-def test_a_task_that_asks_waits_and_the_next_message_is_its_next_turn(
-    streaming: bool, company: Company
+@pytest.mark.parametrize("binding", BINDINGS)
+def test_a_conversation_is_one_delegation_with_an_acceptance_for_each_message(
+    streaming: bool, binding: str, company: Company
 ) -> None:
-    first, second = f"turn-1-{streaming}", f"turn-2-{streaming}"
+    names = [f"turn-{n}-{streaming}-{binding}" for n in range(1, 4)]
+
+    async def asks(client: Any, message_id: str, **fields: Any) -> dict[str, object]:
+        await send(client, "ask", message_id=message_id, **fields)
+        return await ended(
+            lambda: company.store.one(
+                "SELECT * FROM delegations WHERE message_id = ? AND state LIKE 'waiting%'",
+                message_id,
+            )
+        )
 
     async def scenario() -> None:
         async with serving(company.b.port, company.b.wb, agent_id=company.b.id) as executor:
-            async with calling(company.b.port, company.a.wb, streaming=streaming) as client:
-                await send(client, "ask", message_id=first)
-                row = await ended(
-                    lambda: company.store.one(
-                        "SELECT state, task_id FROM delegations"
-                        " WHERE message_id = ? AND state LIKE 'waiting%'",
-                        first,
-                    )
-                )
-                assert row["state"] == "waiting_input"
-                await send(client, "task", message_id=second, task_id=row["task_id"])
+            async with calling(
+                company.b.port, company.a.wb, streaming=streaming, binding=binding
+            ) as client:
+                row = await asks(client, names[0])
+                assert row["state"] == "waiting_input" and row["turns"] == 1
+                task = {"task_id": row["task_id"], "context_id": row["context_id"]}
+                again = await asks(client, names[1], **task)
+                assert again["delegation_id"] == row["delegation_id"] and again["turns"] == 2
+                await send(client, "task", message_id=names[2], **task)
                 assert client.tracked == {}
-            assert [seen.text for seen in executor.seen] == ["ask", "task"]
-            assert executor.seen[0].acceptance.id != executor.seen[1].acceptance.id
+            assert [seen.text for seen in executor.seen] == ["ask", "ask", "task"]
+            assert len({seen.acceptance.id for seen in executor.seen}) == 3
 
     run(scenario)
-    assert acceptance(company, first)["outcome"] == "interrupted"
-    assert acceptance(company, second)["outcome"] == "ok"
-    assert (
-        delegation(company, first)["state"] == delegation(company, second)["state"] == "completed"
+    row = delegation(company, names[2])
+    assert (row["state"], row["turns"]) == ("completed", 3)
+    accepted = [acceptance(company, name) for name in names]
+    assert [one["outcome"] for one in accepted] == ["interrupted", "interrupted", "ok"]
+    assert {one["verdict"] for one in accepted} == {"continue"}
+    assert {one["trace_id"] for one in accepted} == {row["trace_id"]}
+    assert {one["parent_span_id"] for one in accepted} == {row["span_id"]}
+    assert company.store.rows("SELECT * FROM delegations WHERE message_id = ?", names[0]) == []
+
+
+def test_a_task_waits_on_if_the_next_message_never_gets_there(company: Company) -> None:
+    async def scenario() -> bytes:
+        async with calling_after_ask() as (client, row):
+            with pytest.raises(Exception):
+                await send(client, "task", message_id="into the void", task_id=row["task_id"])
+            assert client.tracked == {row["task_id"]: bytes(row["delegation_id"]).hex()}
+            return bytes(row["delegation_id"])
+
+    @contextlib.asynccontextmanager
+    async def calling_after_ask() -> AsyncIterator[Any]:
+        async with contextlib.AsyncExitStack() as stack:
+            agent = contextlib.AsyncExitStack()
+            await agent.enter_async_context(
+                serving(company.b.port, company.b.wb, agent_id=company.b.id)
+            )
+            client = await stack.enter_async_context(
+                calling(company.b.port, company.a.wb, streaming=False)
+            )
+            await send(client, "ask", message_id="before the void")
+            row = await ended(
+                lambda: company.store.one(
+                    "SELECT * FROM delegations WHERE message_id = 'before the void'"
+                    " AND state = 'waiting_input'"
+                )
+            )
+            await agent.aclose()
+            yield client, row
+
+    delegation_id = run(scenario)
+    row = company.store.one(
+        "SELECT * FROM delegations WHERE delegation_id = ? AND turns = 2"
+        " AND state = 'waiting_input'",
+        delegation_id,
     )
+    assert row["closed_ns"] is None and row["message_id"] == "into the void"
 
 
 def test_a_task_that_is_left_working_finishes_as_interrupted(company: Company) -> None:

@@ -6,7 +6,9 @@
     answered by a Message                      settle answered
     Task or status in a terminal state         settle completed failed canceled rejected
     Task that goes on (polling, streams)       observe; stays open, is found again by its task id
-    INPUT_REQUIRED, AUTH_REQUIRED              observe: waiting; the next message is its next turn
+    INPUT_REQUIRED, AUTH_REQUIRED              observe: waiting; the next message is its next turn,
+                                               of the same delegation; if that message fails the
+                                               task waits as before
     stream ends or breaks before that          observe stream_broken: detached; the server works on
     the caller leaves (break, cancellation)    the same: who stops listening stops no work
     an error answer, no connection             settle failed with error.type; refused: rejected
@@ -53,6 +55,7 @@ from a2a.types.a2a_pb2 import (
     ListTaskPushNotificationConfigsResponse,
     ListTasksRequest,
     ListTasksResponse,
+    Message,
     SendMessageRequest,
     StreamResponse,
     SubscribeToTaskRequest,
@@ -85,7 +88,7 @@ class _Watch:
         self.state = ""
         self.task_id = ""
         self.context_id = ""
-        self.earlier: _Watch | None = None  # the previous turn of the same task
+        self.earlier: _Watch | None = None  # of the same task, in another delegation
 
     async def saw(self, task_id: str, context_id: str, state: str, event: str = "") -> None:
         """The task is in `state`, as the caller is about to learn."""
@@ -125,6 +128,12 @@ class _Watch:
             await self.earlier.settle(outcome, state, error_type, with_earlier)
         await self._guard(said)
 
+    async def back_to(self, state: str) -> None:
+        """The next turn's message failed: the task stands where it stood."""
+        self.state = state
+        if self.open and state:
+            await self._guard(self._client.aobserve(self.delegation, task_state=state))
+
     async def _guard(self, said: Any) -> None:
         """A sidecar that does not know the delegation is no reason to break the agent's call."""
         try:
@@ -143,9 +152,13 @@ class _Watch:
             )
 
     @property
-    def hex(self) -> str:
+    def id(self) -> bytes:
         found = self.delegation
-        return (found if isinstance(found, bytes) else found.id).hex()
+        return found if isinstance(found, bytes) else found.id
+
+    @property
+    def hex(self) -> str:
+        return self.id.hex()
 
 
 @dataclasses.dataclass
@@ -157,6 +170,7 @@ class _Hop:
     streaming: bool = False
     asked: bool = False
     heard: bool = False  # at least one event came back
+    before_turn: str | None = None  # the task's state before this message, if it is a later turn
 
     async def before(self, args: BeforeArgs) -> None:
         if self.asked or args.method not in _METHODS:
@@ -166,13 +180,20 @@ class _Hop:
         delegation = await self.owner._delegate(args)
         if delegation is None:
             return
-        self.watch = _Watch(self.owner.waybill, delegation)
-        self.watch.task_id = args.input.message.task_id
-        self.watch.context_id = args.input.message.context_id
-        self.watch.earlier = self.owner._watches.get(self.watch.task_id)
+        self._watch_it(delegation, args.input.message)
         if delegation.carrier:
             put_carrier(args.input.message, delegation.carrier)
         args.context = _with_headers(args.context, delegation)
+
+    def _watch_it(self, delegation: Delegation, message: Message) -> None:
+        earlier = self.owner._watches.get(message.task_id)
+        if earlier is not None and earlier.id == delegation.id:
+            self.watch, self.before_turn = earlier, earlier.state
+            earlier.state = ""  # the sidecar has it in flight again
+            return
+        self.watch = _Watch(self.owner.waybill, delegation)
+        self.watch.task_id, self.watch.context_id = message.task_id, message.context_id
+        self.watch.earlier = earlier
 
     async def saw(self, event: StreamResponse) -> None:
         self.heard = True
@@ -188,6 +209,9 @@ class _Hop:
         leaving = not isinstance(error, Exception)
         if leaving or (self.streaming and self.heard and not _is_answer(error)):
             self.watch.detach()
+            return
+        if self.before_turn is not None and not self.heard:
+            await self.watch.back_to(self.before_turn)
             return
         await self.watch.settle(
             "rejected" if _is_refusal(error) else "failed",
@@ -262,6 +286,7 @@ class TracedClient(Client):
         salt, body = _context.new_id(digest.SALT_LEN), b""
         with contextlib.suppress(digest.DigestError):
             body = digest.body_digest(salt, message.parts, _dialect(self._client))
+        known = self._watches.get(message.task_id)
         try:
             return await self.waybill.adelegate(
                 target_of(args.agent_card, _url_in_use(self._client)),
@@ -269,6 +294,7 @@ class TracedClient(Client):
                 message_id=message.message_id,
                 context_id=message.context_id,
                 task_id=message.task_id,
+                turn_of=known.id if known is not None and message.task_id else None,
                 body_digest=body,
                 salt=salt if body else b"",
                 baggage=_baggage(args.context),

@@ -18,9 +18,11 @@ says Finish before it lets a final event through.
 
 Ways out of `execute`, each of which finishes exactly once:
     a final event        ok, error, canceled, rejected, by its state; Message: ok
+    INPUT_REQUIRED       interrupted: before anybody can answer it, the sidecar knows whose task it
+                         is, and the answer is the next turn, with an acceptance of its own
     an exception         error with error.type, before the SDK can write FAILED
     cancellation         canceled, before the SDK can write CANCELED
-    return without any   interrupted: INPUT_REQUIRED, AUTH_REQUIRED, or an agent that just stopped
+    return without any   interrupted: AUTH_REQUIRED, or an agent that just stopped
 A request that never gets as far (the task does not exist, the queue is shut) finishes as error.
 
 The acceptance travels in ServerCallContext.state too, because which request's context variables an
@@ -61,7 +63,7 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import InternalError
 
 from waybill import _a2a_errors, _a2a_request, _context, spans
-from waybill._a2a_message import TERMINAL, body_digest, state_name, take_carrier
+from waybill._a2a_message import INPUT_REQUIRED, TERMINAL, body_digest, state_name, take_carrier
 from waybill.client import Waybill
 from waybill.errors import Refused, WaybillError
 from waybill.model import Acceptance
@@ -117,6 +119,8 @@ class _Work:
         self.state = state_name(event.status.state) or self.state
         if self.state in TERMINAL:
             await self.finish(_OUTCOMES[TERMINAL[self.state]], self.state)
+        elif self.state == INPUT_REQUIRED:
+            await self.finish("interrupted", self.state)
 
     @property
     def finished(self) -> bool:

@@ -30,13 +30,18 @@ _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f
 
 @dataclasses.dataclass(frozen=True)
 class SpanContext:
-    """One span's address. trace_id has 16 bytes, span_id 8."""
+    """One span's address. trace_id has 16 bytes, span_id 8.
+
+    remote   it is another process's, as a request claimed
+    claimed  it descends from such a one within this process, and no acceptance came between: the
+             sidecar moves it out of the caller's trace"""
 
     trace_id: bytes
     span_id: bytes
     flags: int = TRACE_FLAGS_NEW
     tracestate: str = ""
     remote: bool = False
+    claimed: bool = False
 
     @property
     def traceparent(self) -> str:

@@ -15,14 +15,22 @@ from opentelemetry.trace import SpanContext as OtelSpanContext
 
 from waybill import _context
 from waybill._context import SpanContext
+from waybill.spans import CLAIMED
 
 
 _baggage = W3CBaggagePropagator()
 
 
+def is_claimed(span: trace.Span) -> bool:
+    """Whether waybill.otel's processor marked it as descending from a remote parent."""
+    attributes = getattr(span, "attributes", None)
+    return bool(attributes and attributes.get(CLAIMED))
+
+
 class _Bridge:
     def current(self) -> SpanContext | None:
-        found = trace.get_current_span().get_span_context()
+        span = trace.get_current_span()
+        found = span.get_span_context()
         if not found.is_valid:
             return None
         return SpanContext(
@@ -31,6 +39,7 @@ class _Bridge:
             int(found.trace_flags) & 0xFF,
             found.trace_state.to_header(),
             found.is_remote,
+            is_claimed(span),
         )
 
     def attach(self, context: SpanContext, baggage: str | None) -> Any:

@@ -58,6 +58,7 @@ FINISH_WAIT_S = 3.0
 EXIT_S = 2.0
 
 _ON_UNAVAILABLE = ("unsigned", "fail")
+_ON_DUPLICATE = ("refuse", "pass")
 _RESTING = "the sidecar was away a moment ago"
 
 
@@ -80,6 +81,9 @@ class Waybill:
     """socket          path of the sidecar's socket; default `default_socket(name)`
     name            the agent's name, for people and as service.name of its spans
     on_unavailable  "unsigned" or "fail"; default: as the head of this module says
+    on_duplicate    what `accept` does with a message that was accepted before: "refuse" (the
+                    default) raises Refused, "pass" lets it through with verdict DUPLICATE; default:
+                    WAYBILL_ON_DUPLICATE
 
     Thread-safe; may be shared by threads, tasks, and across fork."""
 
@@ -92,13 +96,17 @@ class Waybill:
         name: str | None = None,
         *,
         on_unavailable: str | None = None,
+        on_duplicate: str | None = None,
     ) -> None:
         if on_unavailable is not None and on_unavailable not in _ON_UNAVAILABLE:
             raise ValueError(f"on_unavailable is one of {', '.join(_ON_UNAVAILABLE)}")
+        if on_duplicate is not None and on_duplicate not in _ON_DUPLICATE:
+            raise ValueError(f"on_duplicate is one of {', '.join(_ON_DUPLICATE)}")
         self.name = name or default_name()
         self.socket = os.fspath(socket) if socket is not None else default_socket(name)
         self.info: SidecarInfo | None = None
         self._on_unavailable = on_unavailable
+        self._on_duplicate = on_duplicate or os.environ.get("WAYBILL_ON_DUPLICATE", "")
         self._breaker_until = 0.0
         self._lock = threading.Lock()
         self._unsigned = self._unverified = self._unconfirmed = 0
@@ -152,7 +160,7 @@ class Waybill:
     ) -> Call[T]:
         """Something that the sidecar must learn, now or when it is back; `result` makes what the
         call returns of the reply, or of None. What only we know of there is no word about."""
-        if not isinstance(about, bytes) and about.local:
+        if not isinstance(about, bytes) and about.silent:
             return Call(None, lambda _: result(None))
 
         def answered(reply: Reply | Unavailable) -> T:
@@ -256,6 +264,7 @@ class Waybill:
         ask: Limits | None = None,
         deadline_s: int = 0,
         delegation_id: bytes | None = None,
+        turn_of: Delegation | bytes | None = None,
         parent: Acceptance | None = None,
         baggage: str | None = None,
     ) -> Call[Delegation]:
@@ -265,7 +274,9 @@ class Waybill:
         body_digest    waybill.digest.body_digest(salt, parts); both empty: a delegation that is
                        traced, without token
         ask            limits; None: the sidecar's default
-        delegation_id  16 bytes; the same id is the same delegation, asked for again
+        delegation_id  16 bytes; the same id is the same message, asked for again
+        turn_of        the open delegation whose task `task_id` is; without it the sidecar looks for
+                       one by target and task. What is returned then has that delegation's id
         parent         default: the acceptance that the running code works on
         baggage        W3C baggage header that would go along, if the sidecar lets it; default: what
                        came with the acceptance, or OpenTelemetry's
@@ -278,9 +289,11 @@ class Waybill:
         along = _context.current_baggage(parent) if baggage is None else baggage
         asked = _wire.Delegate(
             delegation_id=delegation_id or _context.new_id(16),
-            parent_acceptance=parent.id if parent and not parent.local else b"",
+            parent_acceptance=parent.id if parent and not parent.silent else b"",
             trace_id=where.trace_id if where else b"",
             parent_span_id=where.span_id if where else b"",
+            trace_claimed=bool(where and (where.remote or where.claimed)),
+            turn_of=_id_of(turn_of) if turn_of is not None else b"",
             trace_flags=where.flags if where else _context.TRACE_FLAGS_NEW,
             target_url=target.url,
             target_agent_id=target.agent_id,
@@ -462,7 +475,7 @@ class Waybill:
         def answered(reply: Reply | Unavailable) -> Acceptance:
             if isinstance(reply, Unavailable):
                 return self._unaccepted(asked, reply)
-            return _accepted(asked, reply)
+            return _accepted(asked, reply, self._on_duplicate == "pass")
 
         return Call(
             self._ask(_request(accept=asked)),
@@ -603,16 +616,20 @@ def _delegated(asked: _wire.Delegate, target: Target, reply: Reply) -> Delegatio
         unsigned_reason=made.unsigned_reason,
         deadline_s=made.deadline_s,
         baggage=made.baggage,
+        turn=made.turn or 1,
+        granted=made.granted,
     )
 
 
-def _accepted(asked: _wire.Accept, reply: Reply) -> Acceptance:
+def _accepted(asked: _wire.Accept, reply: Reply, duplicates_pass: bool) -> Acceptance:
     # In trust mode `observe` a reply may tell a class and ref, and let the message pass.
-    check(reply)
     said = reply.accept
+    again = said is not None and said.verdict == Verdict.DUPLICATE and len(said.trace_id) == 16
+    if not (again and duplicates_pass):
+        check(reply)
     if said is None or len(said.trace_id) != 16 or len(said.span_id) != 8:
         raise WaybillError("the sidecar's answer to Accept lacks its body")
-    if not said.pass_:
+    if not said.pass_ and not again:
         raise Refused(reply.wire_class or "refused", reply.ref)
     sent = SpanContext.parse(said.traceparent)
     flags = sent.flags if sent else _context.TRACE_FLAGS_NEW

@@ -33,7 +33,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Delegation:
-    """A task handed on, as the sidecar opened it.
+    """A task handed on, or the next message of one, as the sidecar opened it.
 
     id               16 bytes; in hex it is the delegation's id everywhere
     carrier          JSON text for `metadata[EXTENSION_URI]`, or "" for none: then send none
@@ -41,6 +41,8 @@ class Delegation:
     unsigned_reason  why there is no carrier: a code, "no_peer", or "unavailable"
     deadline_s       Unix seconds after which it counts as lost; 0 if local
     baggage          the W3C baggage that may go along, or ""
+    turn             which message of the delegation this is, from 1
+    granted          what the token allows; an amount that is None has no limit. None: no token
     local            the sidecar was away: it knows nothing of this delegation
     """
 
@@ -53,6 +55,13 @@ class Delegation:
     deadline_s: int = 0
     local: bool = False
     baggage: str = ""
+    turn: int = 1
+    granted: Limits | None = None
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to tell the sidecar of it."""
+        return self.local
 
     @property
     def signed(self) -> bool:
@@ -74,7 +83,10 @@ class Acceptance:
     """A delegation that arrived and may be worked on.
 
     id        16 bytes; spans of the work carry it as `waybill.acceptance.id`
-    verdict   CONTINUE: `context` is in the caller's trace; LINK: in a trace of our own
+    verdict   CONTINUE: `context` is in the caller's trace; LINK: in a trace of our own; DUPLICATE
+              (only with on_duplicate "pass"): the message was accepted before, as `id`, and
+              `context` is that acceptance's. Work on it is nobody's: it is not finished, and what
+              it hands on has no parent
     verified  the token's signature and chain held
     context   the parent of the work's spans; never the claimed one
     issuer    agent id of who delegated, if verified
@@ -90,6 +102,11 @@ class Acceptance:
     warnings: tuple[str, ...] = ()
     local: bool = False
     baggage: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to tell the sidecar of it."""
+        return self.local or self.verdict == Verdict.DUPLICATE
 
     def work(self) -> contextlib.AbstractContextManager[None]:
         """`with acceptance.work(): ...`: spans and delegations of the block belong to it."""

@@ -6,7 +6,8 @@ span for OpenTelemetry's instrumentation, so what httpx or an LLM library opens 
 becomes a child of its SERVER span; and a delegation made under an OpenTelemetry span is shown below
 that span. `working` does that for code that stands outside of the hooks.
 
-    AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside one
+    AcceptanceProcessor  stamps `waybill.acceptance.id` on every span that starts inside one, and
+                         `waybill.claimed` below a remote parent
     SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
 
 The exporter answers SUCCESS once a span is in that buffer: from there on it is sent until the
@@ -23,12 +24,14 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from waybill import _context, _otel_bridge, _otlp
 from waybill.client import Waybill, default
 from waybill.model import Acceptance
+from waybill.spans import CLAIMED
 
 __all__ = ["AcceptanceProcessor", "SidecarExporter", "encode", "working"]
 
@@ -41,12 +44,17 @@ def working(acceptance: Acceptance) -> contextlib.AbstractContextManager[None]:
 
 
 class AcceptanceProcessor(SpanProcessor):
-    """Stamps the acceptance that the code works on. Add it before the exporting processors."""
+    """Stamps the acceptance that the code works on, and marks what descends from a remote parent
+    (the server span of an instrumented HTTP library, and what is below it): the sidecar moves such
+    spans out of a trace that a caller only claims. Add it before the exporting processors."""
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         acceptance = _context.current_acceptance()
         if acceptance is not None:
             span.set_attribute("waybill.acceptance.id", acceptance.id.hex())
+        parent = trace.get_current_span(parent_context)
+        if parent.get_span_context().is_remote or _otel_bridge.is_claimed(parent):
+            span.set_attribute(CLAIMED, True)
 
 
 class SidecarExporter(SpanExporter):

@@ -19,6 +19,7 @@ from waybill import _context, _otlp
 from waybill._context import SpanContext
 
 MAX_EVENTS = 128
+CLAIMED = "waybill.claimed"  # told to the sidecar, which takes it away
 TYPES = frozenset(
     "session agent llm_call tool_call embedding retrieval workflow delegation execution event"
     " error".split()
@@ -63,6 +64,8 @@ class Span:
             parent = _context.current_span() or (acceptance.context if acceptance else None)
         self.parent = parent
         self.context = context or _below(parent)
+        if self.context.claimed:
+            self.attributes[CLAIMED] = True
         self._start_ns = time.time_ns()
         self._start_mono = time.monotonic_ns()
         self._ended = False
@@ -144,5 +147,10 @@ def _below(parent: SpanContext | None) -> SpanContext:
     if parent is None:
         return SpanContext(_context.new_id(16), _context.new_span_id())
     return SpanContext(
-        parent.trace_id, _context.new_span_id(), parent.flags, parent.tracestate, remote=False
+        parent.trace_id,
+        _context.new_span_id(),
+        parent.flags,
+        parent.tracestate,
+        remote=False,
+        claimed=parent.remote or parent.claimed,
     )

@@ -84,9 +84,12 @@ static bool has(wb_slice message, wb_otlp_owner owner, wb_slice key)
 static void guard_takes_waybills_name_from_what_arrives(void **state)
 {
     fixture *f = *state;
-    static const wb_slice keys[] = {WB_S("waybill."), WB_S("waybill.token.verdict"),
-                                    WB_S("waybill.cost.own_micros"), WB_S("waybill.span.types"),
-                                    WB_S("waybill.acceptance.id.x"), WB_S("waybill.claimed"),
+    static const wb_slice keys[] = {WB_S("waybill."),
+                                    WB_S("waybill.token.verdict"),
+                                    WB_S("waybill.cost.own_micros"),
+                                    WB_S("waybill.span.types"),
+                                    WB_S("waybill.acceptance.id.x"),
+                                    WB_S("waybill.claimed"),
                                     WB_S("waybill.claimed.trace_id")};
     for (size_t i = 0; i < WB_COUNT(keys); i++) {
         wb_slice attr = text_attr(&f->m, 9, keys[i], WB_S("forged"));
