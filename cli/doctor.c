@@ -63,8 +63,9 @@ static void check_dir(wb_doctor *d, const char *check, const char *path, bool is
     mode_t refused = is_secret ? 0077 : 0027; /* a group may be let in to the socket: 0750 */
     bool foreign = wb_doctor_is_foreign(d);
     if (foreign && is_secret && access(path, R_OK | X_OK) != 0) {
-        wb_doctor_say(d, WB_FINDING_OK, check, NULL, "%s is out of uid %u's reach, as it should be",
-                      path, geteuid());
+        if (errno == EACCES) /* else the sidecar's is elsewhere, and not for us either */
+            wb_doctor_say(d, WB_FINDING_OK, check, NULL,
+                          "%s is out of uid %u's reach, as it should be", path, geteuid());
         return;
     }
     if (stat(path, &st) != 0) {

@@ -83,10 +83,26 @@ static void add_made(path_list *list, unsigned may)
             WB_KV("path", path), WB_KV("error", (const char *)err.detail));
 }
 
-static void add_store(path_list *list, const char *path)
+static bool is_below(const char *path, wb_slice dir)
+{
+    size_t len = strlen(path);
+    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/') dir.len--;
+    return len > dir.len && memcmp(path, dir.ptr, dir.len) == 0 &&
+           (path[dir.len] == '/' || dir.len == 1);
+}
+
+/* Rules can only be added up, so a store in a directory above the state's takes its lock away. */
+static void add_store(path_list *list, const char *path, const char *state_dir)
 {
     add_folder_of(list, path, WB_SANDBOX_WRITE);
-    if (!list->no_memory) add_made(list, WB_SANDBOX_WRITE);
+    if (list->no_memory) return;
+    add_made(list, WB_SANDBOX_WRITE);
+    const char *folder = list->texts[list->n - 1];
+    if (is_below(state_dir, wb_slice_str(folder)) || strcmp(state_dir, folder) == 0)
+        WB_LOG(WARN, "sandbox.wide",
+               "keys and trust stay writable to this process, since a store lies in a directory "
+               "above them: give the store a directory of its own (store.sqlite.path)",
+               WB_KV("store_dir", folder), WB_KV("state_dir", state_dir));
 }
 
 static void add_config(path_list *list, const char *path)
@@ -114,21 +130,14 @@ static void collect(path_list *list, const wb_sidecar *sidecar)
     add(list, paths->journal_dir, WB_SANDBOX_WRITE);
     add(list, parked, WB_SANDBOX_WRITE);
     if (!list->no_memory) add_made(list, WB_SANDBOX_WRITE);
-    add_store(list, config->store_sqlite_path ? config->store_sqlite_path : paths->store);
+    add_store(list, config->store_sqlite_path ? config->store_sqlite_path : paths->store,
+              paths->state_dir);
     for (size_t i = 0; i < config->n_exporters; i++)
-        if (config->exporters[i].path) add_store(list, config->exporters[i].path);
+        if (config->exporters[i].path) add_store(list, config->exporters[i].path, paths->state_dir);
     for (size_t i = 0; i < config->n_sandbox_writable; i++) {
         wb_slice path = config->sandbox_writable[i];
         add_bytes(list, (const char *)path.ptr, path.len, WB_SANDBOX_WRITE);
     }
-}
-
-static bool is_below(const char *path, wb_slice dir)
-{
-    size_t len = strlen(path);
-    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/') dir.len--;
-    return len > dir.len && memcmp(path, dir.ptr, dir.len) == 0 &&
-           (path[dir.len] == '/' || dir.len == 1);
 }
 
 static bool is_covered(const wb_sidecar_config *config, const char *path)
