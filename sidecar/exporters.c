@@ -36,8 +36,7 @@ struct wb_exporters {
 
 typedef struct cursor_txn {
     wb_txn txn;
-    const char *exporter;
-    uint64_t seq;
+    wb_cursor_row row;
     wb_buffer payload;
 } cursor_txn;
 
@@ -46,7 +45,7 @@ static wb_status cursor_prepare(wb_txn *txn, wb_state *state, wb_txn_entries *ou
     cursor_txn *cursor = (cursor_txn *)(void *)txn;
     wb_entry entry;
     (void)state;
-    wb_status status = wb_cursor_entry(cursor->exporter, cursor->seq, &cursor->payload, &entry);
+    wb_status status = wb_cursor_row_entry(&cursor->row, &cursor->payload, &entry);
     if (status != WB_OK) return wb_fail(err, status, "cursor entry");
     wb_txn_add(out, entry.kind, entry.payload);
     return WB_OK;
@@ -58,23 +57,29 @@ static void cursor_done(wb_txn *txn, wb_status status, const wb_error *err)
     if (status != WB_OK)
         WB_LOG(WARN, "delivery.cursor_not_saved",
                "after a restart some records are delivered again",
-               WB_KV("exporter", cursor->exporter), WB_KV("error", (const char *)err->detail));
+               WB_KV("exporter", (const char *)cursor->row.name),
+               WB_KV("error", (const char *)err->detail));
     wb_buffer_done(&cursor->payload);
     free(cursor);
 }
 
 static void advance(void *self, const char *name, uint64_t seq)
 {
-    wb_exporters *e = self;
+    exporter *x = self;
+    wb_runner_stats stats;
     cursor_txn *cursor = calloc(1, sizeof *cursor);
-    if (!cursor) return;     /* the next one says more anyway */
-    cursor->exporter = name; /* of the list, which outlives the writer */
-    cursor->seq = seq;
+    if (!cursor) return; /* the next one says more anyway */
+    wb_runner_get_stats(x->runner, &stats);
+    /* Should the process end before they are decided, they are gone: rather counted than not. */
+    uint64_t dropped = stats.skipped_records + stats.undecided_records;
+    cursor->row =
+        (wb_cursor_row){.seq = seq, .dropped_records = dropped, .dropped_ns = stats.skipped_ns};
+    (void)snprintf(cursor->row.name, sizeof cursor->row.name, "%s", name);
     wb_buffer_init(&cursor->payload, CURSOR_BYTES);
     cursor->txn.prepare = cursor_prepare;
     cursor->txn.done = cursor_done;
     cursor->txn.work = WB_WORK_HOUSE;
-    wb_writer_submit(e->sidecar->writer, &cursor->txn);
+    wb_writer_submit(x->all->sidecar->writer, &cursor->txn);
 }
 
 static void *run(void *arg)
@@ -87,8 +92,8 @@ static void *run(void *arg)
 
 /* ---- what is configured ---- */
 
-static exporter *add(wb_exporters *e, wb_slice name, const char *path, uint64_t max_lag_bytes,
-                     wb_when_full when_full)
+static void add(wb_exporters *e, wb_slice name, const char *path, uint64_t max_lag_bytes,
+                wb_when_full when_full)
 {
     uint64_t limit = e->sidecar->config->journal_limit_bytes;
     exporter *x = &e->list[e->n++];
@@ -99,9 +104,8 @@ static exporter *add(wb_exporters *e, wb_slice name, const char *path, uint64_t 
     x->section = (wb_config_section){.name = x->name, .values = &x->sqlite};
     x->when_full = when_full;
     x->max_lag_bytes = max_lag_bytes;
-    if (max_lag_bytes == 0)
-        x->max_lag_bytes = when_full == WB_WHEN_FULL_DROP_OLDEST ? limit / 2 : limit;
-    return x;
+    if (when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
+    if (max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
 }
 
 static void describe(wb_exporters *e, const wb_paths *paths)
@@ -122,6 +126,20 @@ static void describe(wb_exporters *e, const wb_paths *paths)
     }
 }
 
+/* What the journal knows of earlier runs. Nobody has changed it yet. */
+static void find_dropped(wb_exporters *e, const char *name, wb_runner_options *options)
+{
+    wb_cursor_row rows[WB_JOURNAL_CURSORS];
+    wb_state_lock(&e->sidecar->state);
+    size_t n = wb_journal_cursors(e->sidecar->journal, rows);
+    wb_state_unlock(&e->sidecar->state);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i].name, name) != 0) continue;
+        options->skipped_records = rows[i].dropped_records;
+        options->skipped_ns = rows[i].dropped_ns;
+    }
+}
+
 static wb_status open_runner(exporter *x, wb_error *err)
 {
     wb_exporters *e = x->all;
@@ -133,8 +151,9 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
                                  .advance = advance,
-                                 .ctx = e};
+                                 .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
+    find_dropped(e, x->name, &options);
     return wb_runner_new(&options, &x->runner, err);
 }
 
@@ -148,6 +167,52 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
         x->started = true;
     }
     return WB_OK;
+}
+
+/* ---- too far behind ---- */
+
+static uint64_t count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes)
+{
+    wb_frame_view frame;
+    wb_entry entry;
+    uint64_t n = 0;
+    while (wb_journal_reader_next(reader, &frame, NULL) == WB_OK && frame.seq <= upto)
+        for (size_t at = 0; wb_frame_next_entry(&frame, &at, &entry);)
+            if ((unsigned)entry.kind < 64 && (takes & WB_KIND_BIT(entry.kind))) n++;
+    return n;
+}
+
+/* Counted before the cursor moves, since afterwards the journal may trim. */
+static void skip_to(exporter *x, uint64_t seq)
+{
+    wb_journal_reader *reader;
+    wb_journal *journal = x->all->sidecar->journal;
+    uint64_t from = wb_runner_skip(x->runner, seq), n = 0;
+    if (from < seq && wb_journal_reader_open(journal, from, &reader, NULL) == WB_OK) {
+        n = count_records(reader, seq, wb_exporter_sqlite.takes);
+        wb_journal_reader_close(reader);
+    }
+    wb_runner_note_skipped(x->runner, seq, n);
+    advance(x, x->name, seq);
+    WB_LOG(WARN, "delivery.dropped_oldest", "an exporter is too far behind: it skips ahead",
+           WB_KV("exporter", (const char *)x->name), WB_KV("records", n), WB_KV("upto_seq", seq));
+}
+
+void wb_exporters_tick(wb_exporters *e)
+{
+    wb_journal_stats journal;
+    wb_exporter_report report;
+    if (!e) return;
+    wb_journal_get_stats(e->sidecar->journal, &journal);
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->list[i].when_full != WB_WHEN_FULL_DROP_OLDEST) continue;
+        if (!wb_exporters_report(e, i, &report) || report.lag_bytes == 0) continue;
+        uint64_t may = report.max_lag_bytes;
+        if (journal.full && may > report.lag_bytes / 2) may = report.lag_bytes / 2;
+        if (report.lag_bytes <= may) continue;
+        uint64_t seq = wb_journal_seq_before(e->sidecar->journal, may - may / 4);
+        if (seq > report.runner.cursor) skip_to(&e->list[i], seq);
+    }
 }
 
 static bool holds_back(const exporter *x)

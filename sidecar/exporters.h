@@ -20,11 +20,15 @@ void wb_exporters_drain(wb_exporters *exporters, uint32_t timeout_ms);
 /** After the drain, when nobody asks for statistics any more. */
 void wb_exporters_free(wb_exporters *exporters);
 
+/** Now and then, from one thread that may read for a while: exporters that drop the oldest and are too far
+ *  behind, or hold back a full journal, skip ahead. */
+void wb_exporters_tick(wb_exporters *exporters);
+
 /** How one of them is doing. */
 typedef struct wb_exporter_report {
     const char *name, *type; /* as long as the exporters live */
     wb_when_full when_full;
-    uint64_t max_lag_bytes; /* in force */
+    uint64_t max_lag_bytes; /* in force: with drop_oldest at most half of the journal's limit */
     uint64_t lag_bytes;     /* of journal behind its cursor; exact at the ends of segments */
     wb_runner_stats runner;
 } wb_exporter_report;

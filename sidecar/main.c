@@ -267,6 +267,7 @@ static void *keep_spare(void *arg)
     while (!atomic_load(&d->sidecar.draining)) {
         bool wanted = wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS);
         wb_journal_upkeep(d->sidecar.journal);
+        wb_exporters_tick(d->sidecar.exporters);
         if (wanted && wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
             WB_LOG(WARN, "journal.no_spare", "the next segment will be made when it is needed",
                    WB_KV("error", (const char *)err.detail));

@@ -228,11 +228,33 @@ static void add_exporter(const wb_exporter_report *report, cJSON *exporter)
     add_u64(exporter, "sent_records", stats->sent_records);
     add_u64(exporter, "failed_sends", stats->failed_sends);
     add_u64(exporter, "parked_records", stats->parked_records);
-    add_u64(exporter, "dropped_records", stats->dropped_records);
+    add_u64(exporter, "dropped_records", stats->dropped_records + stats->skipped_records);
+    cJSON *dropped = cJSON_AddObjectToObject(exporter, "dropped_by_cause");
+    add_u64(dropped, "lag", stats->skipped_records);
+    add_u64(dropped, "far_side", stats->dropped_records);
+    add_u64(exporter, "dropped_last_ns", stats->skipped_ns);
     if (stats->last_error.status != WB_OK)
         (void)cJSON_AddStringToObject(exporter, "last_error", stats->last_error.detail);
     else
         (void)cJSON_AddNullToObject(exporter, "last_error");
+}
+
+/* Names that were configured once: they hold nothing back, and wait for their exporter's return. */
+static void add_unconfigured(wb_sidecar *sidecar, cJSON *root)
+{
+    wb_cursor_row rows[WB_JOURNAL_CURSORS];
+    cJSON *list = cJSON_AddArrayToObject(root, "unconfigured_exporters");
+    wb_state_lock(&sidecar->state);
+    size_t n = wb_journal_cursors(sidecar->journal, rows);
+    wb_state_unlock(&sidecar->state);
+    for (size_t i = 0; i < n; i++) {
+        cJSON *one = rows[i].registered ? NULL : cJSON_CreateObject();
+        if (!one) continue;
+        (void)cJSON_AddStringToObject(one, "name", rows[i].name);
+        add_u64(one, "cursor", rows[i].seq);
+        add_u64(one, "dropped_records", rows[i].dropped_records);
+        if (!cJSON_AddItemToArray(list, one)) cJSON_Delete(one);
+    }
 }
 
 static void add_exporters(wb_sidecar *sidecar, cJSON *root)
@@ -310,6 +332,7 @@ char *wb_status_report(wb_sidecar *sidecar)
     wb_world_drop(world);
     add_journal(sidecar, root);
     add_exporters(sidecar, root);
+    add_unconfigured(sidecar, root);
     add_state(sidecar, root);
     add_counters(sidecar, root);
     char *text = cJSON_PrintUnformatted(root);

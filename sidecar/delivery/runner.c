@@ -62,6 +62,9 @@ struct wb_runner {
     uint64_t drain_until_ns; /* monotonic; 0: not draining */
     uint64_t drain_to_seq;   /* what the journal held then */
     uint64_t caught_up_at;   /* monotonic */
+    uint64_t claimed;        /* up to here records are this thread's to send, or through */
+    uint64_t in_hand;        /* records of the batch that are not through */
+    uint64_t skip_to;        /* up to here nothing is sent any more; 0: never asked to */
     wb_runner_stats stats;
 };
 
@@ -101,7 +104,9 @@ wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out, wb_er
     r->options = *options;
     fill_defaults(&r->options);
     wb_delivery_batch_init(&r->batch);
-    r->position = r->advanced = r->stats.cursor = options->cursor;
+    r->position = r->advanced = r->claimed = r->stats.cursor = options->cursor;
+    r->stats.skipped_records = options->skipped_records;
+    r->stats.skipped_ns = options->skipped_ns;
     r->advanced_at = r->caught_up_at = mono(r);
     r->backoff_ms = r->options.backoff_min_ms;
     wb_status status = options->ops->open(options->config, options->origin, &r->exporter, err);
@@ -182,9 +187,17 @@ static void pass(wb_runner *r, uint64_t seq)
     pthread_mutex_unlock(&r->lock);
 }
 
+static uint64_t cursor_of(wb_runner *r)
+{
+    pthread_mutex_lock(&r->lock);
+    uint64_t cursor = r->stats.cursor;
+    pthread_mutex_unlock(&r->lock);
+    return cursor;
+}
+
 static void advance(wb_runner *r, bool at_the_end)
 {
-    uint64_t now = mono(r), cursor = r->stats.cursor; /* this thread alone writes it */
+    uint64_t now = mono(r), cursor = cursor_of(r);
     bool is_due =
         r->bytes_since >= ADVANCE_BYTES ||
         (r->has_news && (at_the_end || now - r->advanced_at >= ADVANCE_MS * WB_NS_PER_MS));
@@ -206,6 +219,7 @@ static void note_success(wb_runner *r, const wb_record_view *records, size_t n,
     pthread_mutex_lock(&r->lock);
     r->stats.sends++;
     r->stats.sent_records += n;
+    r->in_hand -= n;
     r->stats.sent_bytes += bytes;
     r->stats.dropped_records += result->rejected;
     r->stats.last_error = (wb_error){0};
@@ -254,12 +268,13 @@ static void wait_until(wb_runner *r, uint64_t ns_from_now)
     until.tv_nsec = (long)(ns % WB_NS_PER_S);
     pthread_mutex_lock(&r->lock);
     bool was_draining = r->drain_until_ns != 0;
-    while (!r->stop && (r->drain_until_ns != 0) == was_draining)
+    uint64_t skip_to = r->skip_to;
+    while (!r->stop && (r->drain_until_ns != 0) == was_draining && r->skip_to == skip_to)
         if (pthread_cond_timedwait(&r->changed, &r->lock, &until) == ETIMEDOUT) break;
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Wait before the next try; a stop or a drain that begins ends the wait. */
+/* Wait before the next try; a stop, a drain that begins, or being told to skip ends the wait. */
 static void back_off(wb_runner *r, const wb_error *why, uint32_t retry_after_ms)
 {
     uint32_t random, wait_ms = r->backoff_ms;
@@ -293,6 +308,7 @@ static bool park(wb_runner *r, const wb_record_view *record, const wb_error *why
     }
     pthread_mutex_lock(&r->lock);
     r->stats.parked_records++;
+    r->in_hand--;
     pthread_mutex_unlock(&r->lock);
     r->has_news = true;
     WB_LOG(WARN, "delivery.parked", "a record that the far side refuses was set aside",
@@ -340,6 +356,19 @@ static void send_window(wb_runner *r, window *w)
     if (n == 1 && park(r, records, &why)) *w = (window){.at = w->at + 1, .width = 1};
 }
 
+/* Records of the batch that were given up while it was in hand. */
+static void drop_skipped(wb_runner *r, window *w)
+{
+    uint64_t n = 0;
+    pthread_mutex_lock(&r->lock);
+    for (; w->at < r->batch.n && r->batch.records[w->at].seq <= r->skip_to; w->at++) n++;
+    if (n > 0) r->stats.skipped_ns = wb_now(r->options.clock);
+    r->stats.skipped_records += n;
+    r->in_hand -= n;
+    pthread_mutex_unlock(&r->lock);
+    if (n > 0) r->has_news = true;
+}
+
 /* All of the batch, or until it is time to return: false. */
 static bool deliver(wb_runner *r)
 {
@@ -347,6 +376,7 @@ static bool deliver(wb_runner *r)
     set_state(r, WB_RUNNER_SENDING);
     while (w.at < r->batch.n) {
         send_window(r, &w);
+        drop_skipped(r, &w);
         if (w.at == r->batch.n) break;
         /* The frame of the next record is not through yet, those before it are. */
         if (w.at > 0) pass(r, r->batch.records[w.at].seq - 1);
@@ -365,6 +395,27 @@ static void mark_caught_up(wb_runner *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+static void close_reader(wb_runner *r)
+{
+    wb_journal_reader_close(r->reader);
+    r->reader = NULL;
+}
+
+/* What was read is this thread's to send, unless all of it up to somewhere was given up meanwhile. */
+static bool claim(wb_runner *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool skipped = r->skip_to > r->position;
+    if (skipped)
+        r->position = r->skip_to;
+    else
+        r->claimed = r->batch.end_seq;
+    if (!skipped) r->in_hand = r->batch.n;
+    pthread_mutex_unlock(&r->lock);
+    if (skipped) close_reader(r);
+    return !skipped;
+}
+
 static bool read_batch(wb_runner *r)
 {
     wb_error err = {0};
@@ -374,9 +425,8 @@ static bool read_batch(wb_runner *r)
     if (status == WB_OK)
         status = wb_delivery_batch_fill(&r->batch, r->reader, r->position, r->options.ops->takes,
                                         r->options.batch_records, r->options.batch_bytes, &err);
-    if (status == WB_OK) return true;
-    wb_journal_reader_close(r->reader);
-    r->reader = NULL;
+    if (status == WB_OK) return claim(r);
+    close_reader(r);
     note_failure(r, status, &err);
     back_off(r, &err, 0);
     return false;
@@ -418,9 +468,29 @@ void wb_runner_run(wb_runner *r)
         gather(r);
     }
     advance(r, true);
-    wb_journal_reader_close(r->reader);
-    r->reader = NULL;
+    close_reader(r);
     set_state(r, WB_RUNNER_STOPPED);
+}
+
+/* ---- skipping ------------------------------------------------------------------------------- */
+
+uint64_t wb_runner_skip(wb_runner *r, uint64_t seq)
+{
+    pthread_mutex_lock(&r->lock);
+    uint64_t from = r->claimed > r->skip_to ? r->claimed : r->skip_to;
+    if (seq > r->skip_to) r->skip_to = seq;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+    return from;
+}
+
+void wb_runner_note_skipped(wb_runner *r, uint64_t seq, uint64_t records)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stats.skipped_records += records;
+    if (records > 0) r->stats.skipped_ns = wb_now(r->options.clock);
+    if (seq > r->stats.cursor) r->stats.cursor = seq;
+    pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- watching ------------------------------------------------------------------------------- */
@@ -431,6 +501,7 @@ void wb_runner_get_stats(wb_runner *r, wb_runner_stats *out)
     wb_journal_get_stats(r->options.journal, &journal);
     pthread_mutex_lock(&r->lock);
     *out = r->stats;
+    out->undecided_records = r->skip_to >= r->claimed ? r->in_hand : 0;
     uint64_t caught_up_at = r->caught_up_at;
     pthread_mutex_unlock(&r->lock);
     out->lag_seq = journal.durable_seq > out->cursor ? journal.durable_seq - out->cursor : 0;

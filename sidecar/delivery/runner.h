@@ -19,7 +19,9 @@ typedef struct wb_runner_options {
     const wb_config_section *config; /* the exporter's own */
     const wb_exporter_origin *origin;
     wb_journal *journal;
-    uint64_t cursor;        /* all at or below it were delivered by an earlier run */
+    uint64_t cursor;          /* all at or below it were delivered by an earlier run */
+    uint64_t skipped_records; /* by earlier runs */
+    wb_time_ns skipped_ns;
     const char *parked_dir; /* where quarantine files go; made 0700 when first needed */
     const wb_clock *clock;
     uint32_t batch_records;  /* 0: 1024 */
@@ -51,8 +53,11 @@ typedef struct wb_runner_stats {
     uint64_t sends, failed_sends;
     uint64_t parked_records;
     uint64_t dropped_records; /* the far side said yes and dropped them (partial success) */
-    uint32_t backoff_ms;      /* of the present wait */
-    wb_error last_error;      /* of the last failed send; status WB_OK once one succeeded */
+    uint64_t skipped_records; /* never sent, because it was too far behind; earlier runs included */
+    uint64_t undecided_records; /* given up while they were in hand: they may yet go through */
+    wb_time_ns skipped_ns;      /* when last; 0: never */
+    uint32_t backoff_ms;        /* of the present wait */
+    wb_error last_error;        /* of the last failed send; status WB_OK once one succeeded */
 } wb_runner_stats;
 
 /** Opens the exporter. Everything in `options` is borrowed for the life of the runner.
@@ -66,6 +71,11 @@ void wb_runner_stop(wb_runner *runner);
 /** Any thread. Deliver what the journal holds now, then return from wb_runner_run; return anyway
  *  `timeout_ms` from now. */
 void wb_runner_drain(wb_runner *runner, uint32_t timeout_ms);
+/** Give up all at or below `seq`, but for the batch in hand, which may still go through and is counted by
+ *  the runner if it does not. The caller counts the wanted records between the answer and `seq`, which
+ *  nobody will send, and says so by wb_runner_note_skipped. One thread besides the runner's. */
+uint64_t wb_runner_skip(wb_runner *runner, uint64_t seq);
+void wb_runner_note_skipped(wb_runner *runner, uint64_t seq, uint64_t records);
 /** Any thread. */
 void wb_runner_get_stats(wb_runner *runner, wb_runner_stats *out);
 /** "idle" "sending" "backoff" "stopped". */

@@ -7,10 +7,8 @@
 #include "sidecar/journal/journal.h"
 
 typedef struct wb_cursor {
-    char name[WB_CURSOR_NAME_MAX + 1]; /* empty: the slot is free */
-    uint64_t seq;
-    bool registered; /* an exporter of this name runs, so it holds back trimming */
-    bool written;    /* a row of it is in the journal */
+    wb_cursor_row row; /* empty name: the slot is free */
+    bool written;      /* a row of it is in the journal */
 } wb_cursor;
 
 typedef struct wb_cursors {
@@ -22,6 +20,9 @@ extern const wb_state_ops wb_cursors_ops;
 /** Errors as wb_journal_register_cursor; `trimmed_seq` is where a new one starts. */
 WB_MUST_USE wb_status wb_cursors_register(wb_cursors *cursors, const char *name,
                                           uint64_t trimmed_seq, uint64_t *seq, wb_error *err);
+
+/** All names; returns how many. */
+size_t wb_cursors_rows(const wb_cursors *cursors, wb_cursor_row out[WB_JOURNAL_CURSORS]);
 
 /** The lowest registered cursor; UINT64_MAX if none is registered. */
 uint64_t wb_cursors_lowest(const wb_cursors *cursors);

@@ -230,6 +230,11 @@ wb_status wb_journal_register_cursor(wb_journal *j, const char *name, uint64_t *
     return wb_cursors_register(&j->cursors, name, j->segments[0]->first_seq - 1, seq, err);
 }
 
+size_t wb_journal_cursors(wb_journal *j, wb_cursor_row out[WB_JOURNAL_CURSORS])
+{
+    return wb_cursors_rows(&j->cursors, out);
+}
+
 static struct timespec deadline_after(uint32_t timeout_ms)
 {
     struct timespec at;
@@ -313,4 +318,24 @@ uint64_t wb_journal_bytes_after(wb_journal *j, uint64_t seq)
         bytes += part_after(j->segments[i - 1], seq);
     pthread_mutex_unlock(&j->lock);
     return bytes;
+}
+
+uint64_t wb_journal_seq_before(wb_journal *j, uint64_t bytes)
+{
+    uint64_t seq = 0;
+    pthread_mutex_lock(&j->lock);
+    for (size_t i = j->n_segments; i > 0; i--) {
+        const wb_segment *segment = j->segments[i - 1];
+        uint64_t held = segment->end - WB_SEGMENT_FRAMES_AT;
+        seq = segment->first_seq - 1;
+        if (held <= bytes) {
+            bytes -= held;
+            continue;
+        }
+        double part = (double)(segment->last_seq - seq) * ((double)bytes / (double)held);
+        seq = segment->last_seq - (uint64_t)part;
+        break;
+    }
+    pthread_mutex_unlock(&j->lock);
+    return seq;
 }

@@ -105,6 +105,23 @@ WB_MUST_USE wb_status wb_journal_register_cursor(wb_journal *journal, const char
 WB_MUST_USE wb_status wb_cursor_entry(const char *name, uint64_t seq, wb_buffer *out,
                                       wb_entry *entry);
 
+/** What is known of an exporter's name. */
+typedef struct wb_cursor_row {
+    char name[WB_CURSOR_NAME_MAX + 1];
+    uint64_t seq;
+    uint64_t dropped_records; /* ever, for being too far behind; never falls */
+    wb_time_ns dropped_ns;    /* when last; 0: never */
+    bool registered;          /* it is configured; the others hold nothing back */
+} wb_cursor_row;
+
+/** The entry that says all of `row`; `registered` is not part of it. */
+WB_MUST_USE wb_status wb_cursor_row_entry(const wb_cursor_row *row, wb_buffer *out,
+                                          wb_entry *entry);
+/** The entry that gives a name up; it changes nothing while that is registered. */
+WB_MUST_USE wb_status wb_cursor_forget_entry(const char *name, wb_buffer *out, wb_entry *entry);
+/** All names, registered or not; returns how many. Hold what guards the tables. */
+size_t wb_journal_cursors(wb_journal *journal, wb_cursor_row out[WB_JOURNAL_CURSORS]);
+
 /* ---- readers, any thread; one reader is used by one thread at a time ---- */
 
 /** Read committed frames with sequences above `after_seq`.
@@ -165,6 +182,9 @@ typedef struct wb_journal_stats {
     bool failed;             /* appends get UNAVAILABLE */
 } wb_journal_stats;
 void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
+
+/** The lowest sequence that at most `bytes` of frames are above, in the sense of wb_journal_bytes_after. */
+uint64_t wb_journal_seq_before(wb_journal *journal, uint64_t bytes);
 
 /** Bytes of frames above `seq`, durable ones: how far somebody who is at `seq` lies behind. Exact at the
  *  ends of segments, in proportion between them; 0 only for whoever has all. */

@@ -241,3 +241,45 @@ journal: {{segment_bytes: 512KiB, limit_bytes: 8MiB}}
         wait_until(lambda: rows(sidecar.store) == taken + 10 + 1, 20, "all of it, once")
         assert readyz(sidecar)[0] == 200
         asker.close()
+
+
+def test_an_exporter_that_is_stuck_for_ever_costs_itself_its_oldest_and_nobody_else():
+    base = """admin: {listen: 127.0.0.1:0}
+journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
+"""
+    with Sidecar("drops", config=base) as sidecar:
+        stuck = sidecar.base / "stuck.db"
+        more = f"exporters: {{stuck: {{path: {stuck}, when_full: drop_oldest, max_lag_bytes: 1MiB}}}}\n"
+        sidecar.config_file.write_text(base + more)
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(stuck) == 1, 10, "a second store")
+        db = lock_store(stuck)
+        sent = 1
+        deadline = time.monotonic() + 60
+        while exporter(sidecar, "stuck")["dropped_by_cause"]["lag"] < 100:
+            assert time.monotonic() < deadline
+            for _ in range(20):
+                reply = asker.ask(record=record(1, 10_000))
+                assert reply.status == Status.OK, reply.detail  # never full for the others
+                sent += 1
+            time.sleep(0.05)
+        assert readyz(sidecar)[0] == 200
+        wait_until(lambda: rows(sidecar.store) == sent, 20, "all of it in the other store")
+        before = exporter(sidecar, "stuck")["dropped_by_cause"]["lag"]
+        time.sleep(1.2)  # the cursor's commit
+        asker.close()
+        sidecar.kill9()
+        sidecar.start()
+        assert exporter(sidecar, "stuck")["dropped_by_cause"]["lag"] >= before
+        db.execute("ROLLBACK")
+        db.close()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        asker.close()
+        wait_until(lambda: exporter(sidecar, "stuck")["lag_bytes"] == 0, 30, "the rest")
+        end = exporter(sidecar, "stuck")
+        assert rows(stuck) + end["dropped_by_cause"]["lag"] == sent + 1  # each is there or counted
+        assert end["dropped_last_ns"] > 0
+        assert rows(sidecar.store) == sent + 1
