@@ -125,3 +125,24 @@ void wb_log_write(wb_log_level level, const char *event, const char *text, const
     ssize_t ignored = write(STDERR_FILENO, l.text, l.len); /* nobody is left to tell */
     (void)ignored;
 }
+
+bool wb_log_gate_pass(wb_log_gate *gate, uint64_t mono, uint64_t *held_back)
+{
+    unsigned long long now = (mono / 1000000000) << 16, seen = atomic_load(&gate->second);
+    for (;;) {
+        bool fresh = seen >> 16 != now >> 16;
+        if (!fresh && (seen & 0xFFFF) >= WB_LOG_GATE_LINES) {
+            atomic_fetch_add(&gate->held_back, 1);
+            return false;
+        }
+        if (atomic_compare_exchange_weak(&gate->second, &seen, fresh ? now | 1 : seen + 1)) break;
+    }
+    *held_back = atomic_exchange(&gate->held_back, 0);
+    return true;
+}
+
+uint64_t wb_log_gate_rest(wb_log_gate *gate, uint64_t mono)
+{
+    if (atomic_load(&gate->second) >> 16 == mono / 1000000000) return 0;
+    return atomic_exchange(&gate->held_back, 0);
+}

@@ -7,6 +7,8 @@
 #include "core/slice.h"
 #include "core/status.h"
 
+#include <stdatomic.h>
+
 typedef enum wb_log_level { WB_LOG_DEBUG, WB_LOG_INFO, WB_LOG_WARN, WB_LOG_ERROR } wb_log_level;
 typedef enum wb_log_format { WB_LOG_LOGFMT, WB_LOG_JSON } wb_log_format;
 
@@ -58,6 +60,21 @@ static inline wb_log_pair wb_kv_slice(const char *k, wb_slice v)
             wb_log_write(WB_LOG_##level, event, text, pairs_ + 1, WB_COUNT(pairs_) - 1);           \
         }                                                                                          \
     } while (0)
+
+/* Keeps an event that strangers can cause from filling the log: so many lines a second, and each that
+ * gets through says how many did not. Static and zeroed, one per event; any thread. */
+typedef struct wb_log_gate {
+    atomic_ullong second; /* second << 16 | lines in it */
+    atomic_ullong held_back;
+} wb_log_gate;
+enum { WB_LOG_GATE_LINES = 10 }; /* a second */
+
+/** May one more line be written at `mono` (monotonic ns)? True hands over, in *held_back, how many were
+ *  not since the last one that was: say it in the line. */
+bool wb_log_gate_pass(wb_log_gate *gate, uint64_t mono, uint64_t *held_back);
+/** How many were held back and not handed over yet, once the second in which that was is over: for a line
+ *  of their own when no more come. */
+uint64_t wb_log_gate_rest(wb_log_gate *gate, uint64_t mono);
 
 /** Set once at start, before threads. */
 void wb_log_setup(wb_log_level least, wb_log_format format);
