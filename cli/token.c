@@ -323,5 +323,10 @@ const wb_verb wb_token_verbs[] = {
      .summary = "Verify a chain of tokens by this instance's trust",
      .help = wb_token_verify_help,
      .run = wb_cli_token_verify},
+    {.name = "token why",
+     .synopsis = "REF",
+     .summary = "Explain a refusal by its ref",
+     .help = wb_token_why_help,
+     .run = wb_cli_token_why},
     {0},
 };

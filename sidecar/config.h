@@ -65,6 +65,8 @@ typedef struct wb_sidecar_config {
     bool trust_callbacks;
     bool trust_rehome;
     uint64_t trust_skew_s;
+    uint64_t trust_rate_per_s;
+    uint64_t trust_rate_burst;
     const wb_trust_policy *trust_policies;
     size_t n_trust_policies;
     const wb_peer *peers; /* agents that tokens are made for, and where their interfaces are */

@@ -39,6 +39,7 @@ enum {
     IN_HAND_BYTES = 12 * 1024 * 1024, /* DESIGN section 4 */
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
     TICK_MS = 1000,
+    RATE_BUCKETS = 8192, /* 128 KiB */
 };
 
 typedef struct options {
@@ -193,7 +194,10 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
                                     .env = environ,
                                     .config = &d->config,
                                     .clock = d->sidecar.clock};
-    return wb_reload_open(&source, &d->sidecar.worlds, err);
+    WB_TRY(wb_reload_open(&source, &d->sidecar.worlds, err));
+    wb_peer_secret_make(&d->sidecar.peer_secret);
+    WB_TRY(wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err));
+    return wb_refusals_open(d->paths.state_dir, d->sidecar.clock, &d->sidecar.refusals, err);
 }
 
 static wb_status open_journal(daemon_parts *d, wb_error *err)
@@ -287,11 +291,15 @@ static void on_closed_out(void *self, const char *why, uint64_t uid)
 {
     daemon_parts *d = self;
     wb_count(&d->sidecar.counters.clients_closed_out);
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
     char advice[160] = "";
+    if (!wb_log_gate_pass(&gate, wb_mono(d->sidecar.clock), &held_back)) return;
     if (wb_access_roles(&d->sidecar.access, uid) == 0)
         wb_access_advice(&d->sidecar.access, uid, advice);
     WB_LOG(WARN, "ipc.closed_out", "a client was closed", WB_KV("why", why), WB_KV("peer_uid", uid),
-           WB_KV("own_uid", (uint64_t)d->sidecar.access.own), WB_KV("todo", (const char *)advice));
+           WB_KV("own_uid", (uint64_t)d->sidecar.access.own), WB_KV("todo", (const char *)advice),
+           WB_KV("held_back", held_back));
 }
 
 static const char *refuse_peer(void *self, uint64_t uid)
@@ -386,6 +394,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         if (sig == SIGTERM || sig == SIGINT) return sig;
         if (sig == SIGHUP) (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
         wb_reload_tick(&d->sidecar, &d->watch);
+        wb_refusals_tick(d->sidecar.refusals);
         wb_sweep_tick(d->sweep);
         wb_confine_tick(&d->sidecar);
         wb_journal_get_stats(d->sidecar.journal, &journal);
@@ -440,6 +449,8 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);
     if (d->state_made) wb_state_done(&sidecar->state);
+    wb_refusals_close(sidecar->refusals);
+    wb_rate_free(sidecar->rate);
     wb_worlds_free(sidecar->worlds);
     wb_confine_free(sidecar);
     wb_rehome_free(sidecar->rehome);

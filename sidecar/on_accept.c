@@ -16,7 +16,6 @@
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
-enum { REF_BYTES = 8 };
 #define REFUSED "refused by Waybill"
 
 typedef struct accept {
@@ -32,7 +31,6 @@ typedef struct accept {
     Waybill__V1__AcceptanceRow row;
     wb_id link_ids[2];
     Waybill__V1__AcceptReply reply;
-    char ref[2 * REF_BYTES + 1];
 } accept_call;
 
 static char *text_of(wb_arena *arena, wb_slice s)
@@ -82,6 +80,18 @@ static wb_message_facts facts_of(const Waybill__V1__Accept *in, const accept_cal
     return facts;
 }
 
+/* Step 11. */
+static bool take_from_bucket(void *self)
+{
+    wb_request *r = self;
+    wb_sidecar *sidecar = r->sidecar;
+    const wb_rate_limit limit = {.per_s = r->world->config.trust_rate_per_s,
+                                 .burst = r->world->config.trust_rate_burst};
+    uint64_t key = wb_peer_key(&sidecar->peer_secret, wb_slice_str(r->in->accept->peer),
+                               wb_ipc_connection(r->call));
+    return wb_rate_take(sidecar->rate, key, &limit, wb_mono(sidecar->clock));
+}
+
 static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
 {
     const Waybill__V1__Accept *in = r->in->accept;
@@ -100,7 +110,9 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
         .revoked = world->revoked,
         .policies = &config->policies,
         .peer_id = wb_peer_of_sender(config->peers, config->n_peers, wb_slice_str(in->peer)),
-        .message = facts_of(in, a)};
+        .message = facts_of(in, a),
+        .rate_take = take_from_bucket,
+        .rate_self = r};
     wb_status status =
         wb_carrier_parse(wb_slice_str(in->carrier), r->arena, &carrier, &input.carrier);
     if (status != WB_OK) return wb_fail(err, status, "no room to read the carrier");
@@ -130,23 +142,29 @@ static const char *warning_names(wb_arena *arena, uint32_t bits)
     return names ? names : "";
 }
 
+/* trust.mode observe (TOKENS section 10): the verdict is made and recorded, the message passes and
+ * keeps the context that it claims, marked unverified. */
+static bool observes(const accept_call *a, const wb_verdict *verdict)
+{
+    return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
+}
+
 /* Our log has the code and who it claims to be from; the wire has class and ref. */
 static void say_refused(wb_request *r, accept_call *a, const wb_verdict *verdict)
 {
     const wb_claims *claims = a->result.leaf ? &a->result.leaf->claims : NULL;
-    uint8_t ref[REF_BYTES];
-    wb_random(ref, sizeof ref);
-    wb_hex(ref, sizeof ref, a->ref);
     bool duplicate = verdict->kind == WB_VERDICT_DUPLICATE;
-    WB_LOG(WARN, duplicate ? "token.duplicate" : "token.refused",
-           duplicate ? "this token was accepted before" : "an incoming token was refused",
-           WB_KV("ref", (const char *)a->ref), WB_KV("code", wb_token_code_name(verdict->code)),
-           WB_KV("class", verdict->wire_class), WB_KV("peer", r->in->accept->peer),
-           WB_KV("warnings", warning_names(r->arena, verdict->warnings)),
-           WB_KV("message_id", r->in->accept->message_id),
-           WB_KV("claimed_issuer", claims ? claims->iss : WB_S("")),
-           WB_KV("claimed_key_id", claims ? claims->kid : ""));
-    r->reply->ref = a->ref;
+    wb_refusal refusal = {.kind = duplicate ? WB_REFUSAL_DUPLICATE : WB_REFUSAL_REJECT,
+                          .code = wb_slice_str(wb_token_code_name(verdict->code)),
+                          .wire_class = wb_slice_str(verdict->wire_class),
+                          .mode = wb_slice_str(wb_trust_mode_name(a->result.policy.mode)),
+                          .peer = wb_slice_str(r->in->accept->peer),
+                          .issuer = claims ? claims->iss : WB_S(""),
+                          .key_id = wb_slice_str(claims ? claims->kid : ""),
+                          .message_id = wb_slice_str(r->in->accept->message_id),
+                          .detail = wb_slice_str(warning_names(r->arena, verdict->warnings))};
+    if (observes(a, verdict)) refusal.kind = WB_REFUSAL_PASSED;
+    wb_request_refuse(r, &refusal);
     r->reply->wire_class = text_of(r->arena, wb_slice_str(verdict->wire_class));
     wb_count(duplicate ? &r->sidecar->counters.duplicates : &r->sidecar->counters.refused);
     wb_count(&r->sidecar->counters.refused_by_code[verdict->code]);
@@ -229,13 +247,6 @@ static wb_status fill_token(wb_request *r, accept_call *a, const wb_verdict *ver
     for (size_t i = 0; i < a->result.n_links; i++)
         row->chain[row->n_chain++] = text_of(r->arena, a->result.links[i].jws);
     return WB_OK;
-}
-
-/* trust.mode observe (TOKENS section 10): the verdict is made and recorded, the message passes and
- * keeps the context that it claims, marked unverified. */
-static bool observes(const accept_call *a, const wb_verdict *verdict)
-{
-    return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
 }
 
 static void link_to(ProtobufCBinaryData *trace, ProtobufCBinaryData *span, const wb_trace_id *to,
@@ -450,10 +461,12 @@ static void say_accepted(wb_request *r, const wb_verdict *verdict)
     wb_count(verdict->kind == WB_VERDICT_CONTINUE ? &counters->accepted_continue
              : verdict->verified                  ? &counters->accepted_link
                                                   : &counters->accepted_unverified);
-    if (!verdict->verified)
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    if (!verdict->verified && wb_log_gate_pass(&gate, wb_mono(r->sidecar->clock), &held_back))
         WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
                WB_KV("code", wb_token_code_name(verdict->code)), WB_KV("peer", r->in->accept->peer),
-               WB_KV("message_id", r->in->accept->message_id));
+               WB_KV("message_id", r->in->accept->message_id), WB_KV("held_back", held_back));
 }
 
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)

@@ -459,6 +459,20 @@ static void count(wb_request *r, const wb_delegate *d)
                                   : &counters->delegations_unsigned);
 }
 
+/* The agent asked for more than it holds. It hears the remainder; the ref is for whoever looks later. */
+static void say_denied(wb_request *r, const wb_delegate *d, const wb_error *err)
+{
+    const Waybill__V1__Delegate *in = r->in->delegate;
+    wb_refusal refusal = {.kind = WB_REFUSAL_DELEGATE,
+                          .wire_class = WB_S("budget"),
+                          .peer = wb_slice_str(in->target_url),
+                          .issuer = d->audience,
+                          .message_id = wb_slice_str(in->message_id),
+                          .detail = wb_slice_str(err->detail)};
+    wb_request_refuse(r, &refusal);
+    wb_count(&r->sidecar->counters.delegations_denied);
+}
+
 void wb_on_delegate(wb_request *r)
 {
     wb_error err = {.status = WB_OK};
@@ -472,7 +486,7 @@ void wb_on_delegate(wb_request *r)
     call->d.reply = &call->reply;
     wb_status status = decide(r, call, &err);
     if (status != WB_OK) {
-        if (status == WB_ERR_DENIED) wb_count(&r->sidecar->counters.delegations_denied);
+        if (status == WB_ERR_DENIED) say_denied(r, &call->d, &err);
         wb_state_lock(&r->sidecar->state);
         wb_delegate_let_go(&r->sidecar->state, &call->d);
         wb_state_unlock(&r->sidecar->state);

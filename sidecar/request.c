@@ -24,6 +24,13 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
     wb_ipc_send(r->call);     /* from here on the slot may serve another request */
 }
 
+void wb_request_refuse(wb_request *r, wb_refusal *refusal)
+{
+    uint64_t key = wb_peer_key(&r->sidecar->peer_secret, refusal->peer, wb_ipc_connection(r->call));
+    wb_refusals_add(r->sidecar->refusals, key, refusal, r->ref);
+    r->reply->ref = r->ref;
+}
+
 static void done(wb_txn *txn, wb_status status, const wb_error *err)
 {
     wb_request *r = wb_request_of(txn);

@@ -9,6 +9,7 @@
 
 #include "core/arena.h"
 #include "core/buffer.h"
+#include "propagation/refusal.h"
 #include "sidecar/sidecar.h"
 
 struct Waybill__V1__Request; /* protobuf-c's, proto/waybill/v1/ipc.proto */
@@ -23,7 +24,8 @@ typedef struct wb_request {
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;
-    void *verb;      /* the verb's own, from the arena */
+    void *verb;               /* the verb's own, from the arena */
+    char ref[WB_REF_HEX + 1]; /* of a refusal, for the reply */
     wb_buffer spans; /* a WB_ENTRY_SPANS payload on its way to the journal; freed by the reply */
 } wb_request;
 
@@ -35,6 +37,10 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail);
 void wb_request_submit(wb_request *r,
                        wb_status (*prepare)(wb_txn *, wb_state *, wb_txn_entries *, wb_error *));
 static inline wb_request *wb_request_of(wb_txn *txn) { return (wb_request *)(void *)txn; }
+
+/** Say, count and keep a refusal of this request, and put its ref into the reply (sidecar/refusals.h). The
+ *  slices of `refusal` are borrowed for the call. */
+void wb_request_refuse(wb_request *r, wb_refusal *refusal);
 
 /** A 16-byte id field; false if it has another length. */
 bool wb_request_id(const struct ProtobufCBinaryData *field, wb_id *out);

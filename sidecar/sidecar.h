@@ -10,9 +10,12 @@
 #include "sidecar/access.h"
 #include "sidecar/config.h"
 #include "sidecar/delegation/spans.h"
+#include "sidecar/peer_key.h"
 #include "sidecar/pipeline/pipeline.h"
 #include "sidecar/places.h"
+#include "sidecar/rate.h"
 #include "sidecar/receivers/ipc.h"
+#include "sidecar/refusals.h"
 #include "sidecar/sandbox/sandbox.h"
 #include "sidecar/world.h"
 #include "sidecar/writer.h"
@@ -39,6 +42,9 @@ typedef struct wb_sidecar {
     const char *isolation;   /* "none" or "uid", as of the start: for what is written down */
     const wb_clock *clock;
     wb_worlds *worlds;
+    wb_refusals *refusals;
+    wb_rate *rate; /* of signature checks, by transport peer */
+    wb_peer_secret peer_secret;
     wb_pipeline *pipeline;
     wb_rehome *rehome;
     wb_state state;

@@ -311,6 +311,10 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     cJSON *out = cJSON_AddObjectToObject(root, "counters");
     for (size_t i = 0; i < WB_COUNT(counters); i++)
         add_u64(out, counters[i].name, atomic_load(counters[i].value));
+    wb_refusals_stats kept;
+    wb_refusals_get_stats(sidecar->refusals, &kept);
+    add_u64(out, "refusals_kept", kept.kept);
+    add_u64(out, "refusals_not_kept", kept.not_kept);
     cJSON *codes = cJSON_AddObjectToObject(out, "refused_by_code");
     for (size_t i = WB_E_NONE + 1; i < WB_TOKEN_CODES; i++) {
         uint64_t n = atomic_load(&c->refused_by_code[i]);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ring of calls as large as the receiver has contexts, so it cannot overflow. Each context owns one
- * request with its arena, which the reply leaves empty for the next call in that slot. */
+/* Calls wait in one lane per connection, and the lanes are served in turn: a client that sends without end
+ * makes itself wait, and others only for one call of his. There are as many places as the receiver has
+ * contexts, so nothing overflows. Each context owns one request with its arena, which the reply
+ * leaves empty for the next call in that slot. */
 #include "sidecar/workers.h"
 
 #include "core/log.h"
@@ -19,12 +21,19 @@ enum {
     SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
 };
 
+typedef struct lane {
+    uint64_t connection;
+    wb_ipc_call *first, *last; /* linked by `behind` */
+} lane;
+
 struct wb_workers {
     wb_sidecar *sidecar;
-    pthread_mutex_t lock; /* guards ring, head, count, stopping */
+    pthread_mutex_t lock; /* guards lanes, n_lanes, turn, behind, stopping */
     pthread_cond_t wake;
-    wb_ipc_call **ring;
-    uint32_t size, head, count;
+    lane *lanes; /* those with calls, in the order of their turns */
+    uint32_t n_lanes, turn;
+    wb_ipc_call **behind; /* by slot: the next call of the same connection */
+    uint32_t size;        /* slots */
     bool stopping;
     wb_request *requests; /* one per slot */
     Waybill__V1__Reply *replies;
@@ -32,25 +41,49 @@ struct wb_workers {
     uint32_t n_threads;
 };
 
+static lane *find_lane(wb_workers *w, uint64_t connection)
+{
+    for (uint32_t i = 0; i < w->n_lanes; i++)
+        if (w->lanes[i].connection == connection) return &w->lanes[i];
+    return NULL;
+}
+
 void wb_workers_take(wb_workers *w, wb_ipc_call *call)
 {
+    uint64_t connection = wb_ipc_connection(call);
     pthread_mutex_lock(&w->lock);
-    WB_ASSERT(w->count < w->size);
-    w->ring[(w->head + w->count++) % w->size] = call;
+    lane *l = find_lane(w, connection);
+    w->behind[wb_ipc_slot(call)] = NULL;
+    if (l) {
+        w->behind[wb_ipc_slot(l->last)] = call;
+        l->last = call;
+    } else {
+        WB_ASSERT(w->n_lanes < w->size);
+        w->lanes[w->n_lanes++] = (lane){connection, call, call};
+    }
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
+}
+
+/* The first call of the lane whose turn it is; a lane without calls is closed up. */
+static wb_ipc_call *take_turn(wb_workers *w)
+{
+    if (w->turn >= w->n_lanes) w->turn = 0;
+    lane *l = &w->lanes[w->turn];
+    wb_ipc_call *call = l->first;
+    l->first = w->behind[wb_ipc_slot(call)];
+    if (l->first)
+        w->turn++;
+    else
+        memmove(l, l + 1, (--w->n_lanes - w->turn) * sizeof *l);
+    return call;
 }
 
 static wb_ipc_call *next_call(wb_workers *w)
 {
     pthread_mutex_lock(&w->lock);
-    while (w->count == 0 && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
-    wb_ipc_call *call = NULL;
-    if (w->count > 0) {
-        call = w->ring[w->head];
-        w->head = (w->head + 1) % w->size;
-        w->count--;
-    }
+    while (w->n_lanes == 0 && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
+    wb_ipc_call *call = w->n_lanes > 0 ? take_turn(w) : NULL;
     pthread_mutex_unlock(&w->lock);
     return call;
 }
@@ -99,11 +132,15 @@ static bool may_ask(const wb_request *r)
     unsigned role = role_for(r);
     uid_t uid = wb_ipc_peer_uid(r->call);
     if ((wb_access_roles(&r->sidecar->access, uid) & role) == role) return true;
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    if (!wb_log_gate_pass(&gate, wb_mono(r->sidecar->clock), &held_back)) return false;
     WB_LOG(WARN, "ipc.role_refused", "a request that its user may not make",
            WB_KV("peer_uid", (uint64_t)uid), WB_KV("own_uid", (uint64_t)r->sidecar->access.own),
            WB_KV("todo", role == WB_ROLE_AGENT
                              ? "let the agent run as one of ipc.allow_uids, or add this user to it"
-                             : "ask as the sidecar's own user"));
+                             : "ask as the sidecar's own user"),
+           WB_KV("held_back", held_back));
     return false;
 }
 
@@ -175,10 +212,11 @@ static void *run(void *arg)
 static wb_status make_slots(wb_workers *w, uint32_t slots)
 {
     w->size = slots;
-    w->ring = calloc(slots, sizeof *w->ring);
+    w->lanes = calloc(slots, sizeof *w->lanes);
+    w->behind = calloc(slots, sizeof *w->behind);
     w->requests = calloc(slots, sizeof *w->requests);
     w->replies = calloc(slots, sizeof *w->replies);
-    if (!w->ring || !w->requests || !w->replies) return WB_ERR_NO_MEMORY;
+    if (!w->lanes || !w->behind || !w->requests || !w->replies) return WB_ERR_NO_MEMORY;
     for (uint32_t i = 0; i < slots; i++) {
         w->requests[i].reply = &w->replies[i];
         w->requests[i].arena = wb_arena_new(ARENA_BYTES);
@@ -223,7 +261,8 @@ void wb_workers_stop(wb_workers *w)
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->wake);
     free(w->threads);
-    free(w->ring);
+    free(w->lanes);
+    free(w->behind);
     free(w->requests);
     free(w->replies);
     free(w);

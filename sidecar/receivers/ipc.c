@@ -58,7 +58,7 @@ struct connection {
     connection *next_parked;
     nng_stream *stream;
     nng_aio *rx, *tx;
-    uint64_t uid;
+    uint64_t uid, serial;
     uint32_t refs, calls;
     bool closed, writing, greeted;
     reading reading;
@@ -78,6 +78,7 @@ struct wb_ipc {
     pthread_cond_t ended_wake;
     wb_ipc_call *calls, *free_calls;
     size_t held_bytes;
+    uint64_t serials;
     uint32_t in_hand, n_live;
     connection *live, *ended;
     connection *first_parked, **last_parked;
@@ -396,6 +397,7 @@ static void start_connection(wb_ipc *ipc, connection *c)
     if (c->next) c->next->prev = c;
     ipc->live = c;
     ipc->n_live++;
+    c->serial = ++ipc->serials;
     c->refs = 1; /* reading */
     if (ipc->stopping) {
         c->closed = true;
@@ -551,6 +553,8 @@ wb_slice wb_ipc_request(const wb_ipc_call *call)
 }
 
 uid_t wb_ipc_peer_uid(const wb_ipc_call *call) { return (uid_t)call->from->uid; }
+
+uint64_t wb_ipc_connection(const wb_ipc_call *call) { return call->from->serial; }
 
 uint32_t wb_ipc_slot(const wb_ipc_call *call) { return call->slot; }
 

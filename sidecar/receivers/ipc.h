@@ -46,6 +46,8 @@ void wb_ipc_run(wb_ipc *ipc);
 wb_slice wb_ipc_request(const wb_ipc_call *call);
 /** The user that the kernel names as the peer, as of its connect (SO_PEERCRED, unix(7)). */
 uid_t wb_ipc_peer_uid(const wb_ipc_call *call);
+/** A number that no other connection of this process ever had. */
+uint64_t wb_ipc_connection(const wb_ipc_call *call);
 /** A number in [0, contexts) that no other call in hand has: for per-call scratch memory. */
 uint32_t wb_ipc_slot(const wb_ipc_call *call);
 /** Set the answer; it is copied, and the request's bytes are gone. Then release what the request held,

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/peer_key.h"
+
+#include "core/ids.h"
+
+#include <arpa/inet.h>
+#include <sodium.h>
+
+_Static_assert(WB_PEER_SECRET_BYTES == crypto_shorthash_KEYBYTES, "SipHash-2-4");
+_Static_assert(sizeof(uint64_t) == crypto_shorthash_BYTES, "SipHash-2-4");
+
+void wb_peer_secret_make(wb_peer_secret *out) { wb_random(out->bytes, sizeof out->bytes); }
+
+static wb_slice after(wb_slice text, size_t n) { return (wb_slice){text.ptr + n, text.len - n}; }
+
+static wb_slice before(wb_slice text, char end)
+{
+    const uint8_t *at = text.len ? memchr(text.ptr, end, text.len) : NULL;
+    return at ? (wb_slice){text.ptr, (size_t)(at - text.ptr)} : text;
+}
+
+static wb_slice find_host(wb_slice peer)
+{
+    if (wb_slice_starts(peer, WB_S("spiffe://"))) return peer; /* an authenticated name, whole */
+    const uint8_t *scheme = peer.len ? memmem(peer.ptr, peer.len, "://", 3) : NULL;
+    if (scheme) peer = before(after(peer, (size_t)(scheme + 3 - peer.ptr)), '/');
+    if (peer.len > 0 && peer.ptr[0] == '[') return before(after(peer, 1), ']');
+    wb_slice host = before(peer, ':');
+    size_t rest = peer.len - host.len;
+    bool plain_v6 = rest > 1 && memchr(host.ptr + host.len + 1, ':', rest - 1) != NULL;
+    return plain_v6 ? peer : host;
+}
+
+/* False: not an IPv6 address. */
+static bool shorten_v6(char host[WB_PEER_HOST_MAX])
+{
+    struct in6_addr address;
+    char *zone = strchr(host, '%');
+    if (zone) *zone = '\0';
+    bool is_v6 = inet_pton(AF_INET6, host, &address) == 1;
+    if (zone) *zone = '%';
+    if (!is_v6) return false;
+    if (IN6_IS_ADDR_V4MAPPED(&address)) {
+        WB_ASSERT(inet_ntop(AF_INET, &address.s6_addr[12], host, WB_PEER_HOST_MAX));
+        return true;
+    }
+    memset(&address.s6_addr[8], 0, 8);
+    WB_ASSERT(inet_ntop(AF_INET6, &address, host, WB_PEER_HOST_MAX));
+    return true;
+}
+
+size_t wb_peer_host(wb_slice peer, char out[WB_PEER_HOST_MAX])
+{
+    wb_slice host = find_host(peer);
+    size_t len = host.len < WB_PEER_HOST_MAX - 1 ? host.len : WB_PEER_HOST_MAX - 1;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = host.ptr[i];
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : (char)c;
+    }
+    out[len] = '\0';
+    return shorten_v6(out) ? strlen(out) : len;
+}
+
+uint64_t wb_peer_key(const wb_peer_secret *secret, wb_slice peer, uint64_t connection)
+{
+    char host[WB_PEER_HOST_MAX];
+    size_t len = wb_peer_host(peer, host);
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t key;
+    if (len > 0)
+        (void)crypto_shorthash(hash, (const uint8_t *)host, len, secret->bytes);
+    else
+        (void)crypto_shorthash(hash, (const uint8_t *)&connection, sizeof connection,
+                               secret->bytes);
+    memcpy(&key, hash, sizeof key);
+    return key;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/refusals.h: what became of what we refused: a ref for the peer, a line in the log, a record for
+ * `waybill token why`, a count. A flood of refusals costs none of the three much, and does not
+ * push out the records of others. */
+#ifndef WAYBILL_SIDECAR_REFUSALS_H
+#define WAYBILL_SIDECAR_REFUSALS_H
+
+#include "propagation/refusal.h"
+
+typedef struct wb_refusals wb_refusals;
+
+/** Open STATE_DIR/refusals.ring and start the thread that writes to it. A file that cannot be used is
+ *  logged and done without: refusals still have refs and lines.
+ *  Errors  NO_MEMORY */
+WB_MUST_USE wb_status wb_refusals_open(const char *state_dir, const wb_clock *clock,
+                                       wb_refusals **out, wb_error *err);
+/** Write what is queued, stop, free. NULL is fine. */
+void wb_refusals_close(wb_refusals *refusals);
+
+/** Make the refusal's ref and time, log it, queue its record; returns at once. Any thread, also with
+ *  locks held: waits for no disk.
+ *  peer_key  of sidecar/peer_key.h: whose share of file and queue this uses
+ *  ref       the ref in hex, NUL-terminated */
+void wb_refusals_add(wb_refusals *refusals, uint64_t peer_key, wb_refusal *refusal,
+                     char ref[WB_REF_HEX + 1]);
+
+/** Say in the log what was held back there. Call about every second, from one thread. */
+void wb_refusals_tick(wb_refusals *refusals);
+
+typedef struct wb_refusals_stats {
+    uint64_t kept;     /* records written */
+    uint64_t not_kept; /* beyond a peer's share, or the disk failed */
+} wb_refusals_stats;
+void wb_refusals_get_stats(wb_refusals *refusals, wb_refusals_stats *out);
+
+#endif
