@@ -62,7 +62,8 @@ static inline wb_log_pair wb_kv_slice(const char *k, wb_slice v)
     } while (0)
 
 /* Keeps an event that strangers can cause from filling the log: so many lines a second, and each that
- * gets through says how many did not. Static and zeroed, one per event; any thread. */
+ * gets through says how many did not. At level debug all get through. Static and zeroed, one per event;
+ * any thread. */
 typedef struct wb_log_gate {
     atomic_ullong second; /* second << 16 | lines in it */
     atomic_ullong held_back;

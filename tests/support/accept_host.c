@@ -224,6 +224,9 @@ static void open_worlds(host *h)
                                     .config = &h->config,
                                     .clock = h->sidecar.clock};
     must(wb_worlds_open(&source, &h->sidecar.worlds, &err), &err, "world");
+    wb_peer_secret_make(&h->sidecar.peer_secret);
+    must(wb_rate_new(SLOTS, &h->sidecar.rate, &err), &err, "rate buckets");
+    must(wb_refusals_open(h->dir, h->sidecar.clock, &h->sidecar.refusals, &err), &err, "refusals");
     must(wb_access_init(geteuid(), wb_overflow_uid(), NULL, 0, &h->sidecar.access, &err), &err,
          "access");
 }
@@ -298,6 +301,8 @@ static void close_host(host *h)
     wb_journal_close(h->sidecar.journal);
     wb_pipeline_free(h->sidecar.pipeline);
     wb_state_done(&h->sidecar.state);
+    wb_refusals_close(h->sidecar.refusals);
+    wb_rate_free(h->sidecar.rate);
     wb_worlds_free(h->sidecar.worlds);
     wb_arena_free(h->arena);
     free(h);
@@ -337,7 +342,7 @@ int main(void)
     host *h = NULL;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     WB_ASSERT(wb_self_test(NULL) == WB_OK);
-    wb_log_setup(WB_LOG_INFO, WB_LOG_JSON);
+    wb_log_setup(WB_LOG_DEBUG, WB_LOG_JSON);
     while (fgets(line, sizeof line, stdin)) {
         char *rest = NULL, *verb = strtok_r(line, " \n", &rest);
         char *first = strtok_r(NULL, " \n", &rest), *second = strtok_r(NULL, " \n", &rest);
