@@ -8,6 +8,7 @@ order L is the one that the base point generates.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 P = 2**255 - 19
@@ -82,6 +83,7 @@ assert _BASE_X is not None
 BASE = affine(_BASE_X, _BASE_Y)
 
 
+@functools.cache
 def point_counts(raw: bytes) -> bool:
     """A canonical encoding of a point of the prime-order subgroup other than the identity."""
     point = decode(raw)
@@ -92,6 +94,7 @@ def challenge(r: bytes, a: bytes, message: bytes) -> int:
     return int.from_bytes(hashlib.sha512(r + a + message).digest(), "little") % L
 
 
+@functools.cache
 def verify(signature: bytes, message: bytes, a: bytes) -> bool:
     """S < L and [S]B = R + [k]A, for A and R of which point_counts."""
     r, s = signature[:32], int.from_bytes(signature[32:], "little")
