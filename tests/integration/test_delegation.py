@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from waybill_testkit import wait_until
 
 from waybill import _wire
 from waybill._wire import Status, Verdict
+from waybill.errors import Unavailable
 
 NAMES = ["a", "b", "c"]
 
@@ -299,6 +301,66 @@ def test_limits_come_from_configuration_and_a_dead_token_comes_back_with_its_own
         assert leaf_of(b.ask(delegate=another).delegate)["lim"]["cost"] == 500  # of 1000: taken once
         a.close()
         b.close()
+
+
+# -- one token, many hands -------------------------------------------------------------------------
+
+
+class Presenter(threading.Thread):
+    """One client with a connection and an acceptance id of its own; keeps what it was first told, and
+    asks again, with the same id, as long as it was told nothing."""
+
+    def __init__(self, sidecar, asked, carrier, gate):
+        super().__init__(daemon=True)
+        self.request = an_accept(asked, carrier)
+        self.told = []
+        self._asker, self._gate = Asker(sidecar), gate
+
+    def run(self):
+        self._gate.wait()
+        while not self.told:
+            with contextlib.suppress(Unavailable):
+                reply = self._asker.ask(accept=self.request, timeout_s=2)
+                if reply.status in (Status.OK, Status.DENIED):
+                    self.told.append(reply)
+
+    def ask_again(self):
+        return self._asker.ask(accept=self.request)
+
+    def close(self):
+        self._asker.close()
+
+
+@pytest.mark.parametrize("killed_after_s", [None, 0.0, 0.005, 0.02, 0.05])
+def test_of_64_clients_with_one_token_one_is_accepted_whenever_the_sidecar_dies(
+    three, ask, killed_after_s
+):
+    asked, reply = delegate(ask, "a", "b")
+    gate = threading.Barrier(65)
+    clients = [Presenter(three["b"], asked, reply.carrier, gate) for _ in range(64)]
+    for client in clients:
+        client.start()
+    gate.wait()
+    if killed_after_s is not None:
+        time.sleep(killed_after_s)
+        three["b"].kill9()
+        three["b"].start()
+    for client in clients:
+        client.join(30)
+    verdicts = [client.told[0].accept.verdict for client in clients]
+    assert verdicts.count(Verdict.CONTINUE) == 1
+    assert verdicts.count(Verdict.DUPLICATE) == 63
+    (winner,) = [c for c in clients if c.told[0].accept.verdict == Verdict.CONTINUE]
+    first = winner.told[0].accept
+    assert {client.told[0].accept.acceptance_id for client in clients} == {first.acceptance_id}
+    assert {client.told[0].accept.trace_id for client in clients} == {first.trace_id}
+    three["b"].kill9()
+    three["b"].start()
+    assert winner.ask_again().accept == first  # its own verdict again, after a lost reply
+    loser = next(client for client in clients if client is not winner)
+    assert loser.ask_again().accept.verdict == Verdict.DUPLICATE
+    for client in clients:
+        client.close()
 
 
 # -- fan-out, cycles, depth ------------------------------------------------------------------------
