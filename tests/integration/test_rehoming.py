@@ -109,7 +109,7 @@ def test_a_poisoned_trace_id_gives_a_link_a_warning_and_two_traces(three, ask):
     assert found["work for c"][0] == poison.trace_id
     sql = "SELECT trace_id FROM traces WHERE trace_id IN (?, ?)"
     assert len(rows(three["a"], sql, (trace, poison.trace_id))) == 2
-    linked = json.loads(three["a"].cli("trace", trace.hex(), "--json"))["linked_from"]
+    linked = json.loads(three["a"].cli("trace", "show", trace.hex(), "--json"))["linked_from"]
     assert [one["trace_id"] for one in linked] == [poison.trace_id.hex()]
 
 
