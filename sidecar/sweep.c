@@ -5,14 +5,13 @@
  * Each closing is a transaction of its own, so that one look never makes a frame of unbounded size;
  * a look takes at most BATCH of each and the next second takes more.
  *
- * Clock (TOKENS section 11): wall time decides when replay rows leave, and a clock set forward would
- * make room for replays. So purging stops when wall time has moved more than 3600 s against monotonic
- * time since the last look at which both agreed, and goes on once both have agreed for 600 s. */
+ * When wall time may be trusted with purging: clock_watch.h. */
 #include "sidecar/sweep.h"
 
 #include "core/log.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/clock_watch.h"
 #include "sidecar/closing.h"
 #include "sidecar/delegation/purge.h"
 
@@ -21,8 +20,6 @@
 enum {
     BATCH = 64,
     PURGE_EVERY_S = 60,
-    JUMP_S = 3600,
-    AGREE_S = 600,
     ARENA_BYTES = 1024 * 1024,
     SPANS_BYTES = 1024 * 1024,
 };
@@ -49,8 +46,7 @@ struct wb_sweep {
     purge_txn purge;
     atomic_uint in_hand; /* transactions of the last look that are not done */
     uint64_t last_purge_mono;
-    int64_t offset_s;        /* wall - monotonic when they last agreed */
-    uint64_t disagreed_mono; /* when they last did not; 0: never */
+    wb_clock_watch clock_watch;
 };
 
 static void due_done(wb_txn *txn, wb_status status, const wb_error *err)
@@ -132,28 +128,18 @@ static void purge_done(wb_txn *txn, wb_status status, const wb_error *err)
     atomic_fetch_sub(&((purge_txn *)(void *)txn)->sweep->in_hand, 1);
 }
 
-static bool clocks_agree(wb_sweep *sweep, uint64_t wall_s, uint64_t mono)
-{
-    int64_t offset_s = (int64_t)wall_s - (int64_t)(mono / WB_NS_PER_S);
-    int64_t moved_s =
-        offset_s > sweep->offset_s ? offset_s - sweep->offset_s : sweep->offset_s - offset_s;
-    if (moved_s > JUMP_S) {
-        WB_LOG(WARN, "clock.jumped",
-               "wall time moved against monotonic time: nothing is purged for now",
-               WB_KV("moved_s", (long long)moved_s));
-        sweep->disagreed_mono = mono;
-    }
-    sweep->offset_s = offset_s;
-    return sweep->disagreed_mono == 0 || mono - sweep->disagreed_mono >= AGREE_S * WB_NS_PER_S;
-}
-
 static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
 {
     const wb_world *world = wb_world_take(sweep->sidecar->worlds);
     const wb_purge purge = {now / WB_NS_PER_S, world->config.trust_skew_s};
     wb_world_drop(world);
     wb_state *state = &sweep->sidecar->state;
-    bool agree = clocks_agree(sweep, purge.now_s, mono);
+    int64_t moved_s;
+    bool agree = wb_clock_watch_agrees(&sweep->clock_watch, now, mono, &moved_s);
+    if (moved_s != 0)
+        WB_LOG(WARN, "clock.jumped",
+               "wall time moved against monotonic time: nothing is purged for now",
+               WB_KV("moved_s", (long long)moved_s));
     if (!agree || mono - sweep->last_purge_mono < PURGE_EVERY_S * WB_NS_PER_S) return;
     sweep->last_purge_mono = mono;
     wb_state_lock(state);
@@ -201,8 +187,7 @@ wb_status wb_sweep_new(wb_sidecar *sidecar, wb_sweep **out, wb_error *err)
     uint64_t mono = wb_mono(sidecar->clock);
     sweep->sidecar = sidecar;
     sweep->last_purge_mono = mono;
-    sweep->offset_s =
-        (int64_t)(wb_now(sidecar->clock) / WB_NS_PER_S) - (int64_t)(mono / WB_NS_PER_S);
+    wb_clock_watch_init(&sweep->clock_watch, wb_now(sidecar->clock), mono);
     *out = sweep;
     return WB_OK;
 }
