@@ -9,7 +9,7 @@
  * DIR holds what a sidecar's folders would: config.yaml, keys/, trust.d/, and `state`, whose lines become
  * journal entries before the socket DIR/ipc.sock opens:
  *
- *     purged N | recovered N | owner TID ID | task TASK SUB ISS | full
+ *     purged N | recovered N | owner TID ID | task TASK SUB ISS | full | poor PEER
  *     replay ISS JTI HASH ACCEPTANCE EXP      jti, hash, acceptance in hex
  *
  * Journal, state, writer, workers, verbs and receiver are the library that waybilld is made of; what is
@@ -45,10 +45,11 @@ static uint64_t still_wall(const wb_clock *clock)
     return ((const still_clock *)(const void *)clock)->now_s * WB_NS_PER_S;
 }
 
-static uint64_t real_mono(const wb_clock *clock)
+/* Stands still too: an emptied bucket stays empty. */
+static uint64_t still_mono(const wb_clock *clock)
 {
     (void)clock;
-    return wb_mono(&wb_system_clock);
+    return WB_NS_PER_S;
 }
 
 static void must(wb_status status, const wb_error *err, const char *what)
@@ -138,6 +139,15 @@ static void add_others(host *h)
     }
 }
 
+/* Take all that the peer's bucket holds. */
+static void add_poor(host *h, const char *peer)
+{
+    const wb_rate_limit limit = {.per_s = h->config.trust_rate_per_s,
+                                 .burst = h->config.trust_rate_burst};
+    uint64_t key = wb_peer_key(&h->sidecar.peer_secret, wb_slice_str(peer), 0);
+    while (wb_rate_take(h->sidecar.rate, key, &limit, wb_mono(h->sidecar.clock))) continue;
+}
+
 static void prime_line(host *h, char **word)
 {
     const char *kind = word[0];
@@ -153,6 +163,8 @@ static void prime_line(host *h, char **word)
         add_replay(h, word[1], word[2], word[3], word[4], strtoull(word[5], NULL, 10));
     else if (strcmp(kind, "full") == 0)
         add_others(h);
+    else if (strcmp(kind, "poor") == 0)
+        add_poor(h, word[1]);
     else
         WB_ASSERT(false);
 }
@@ -274,13 +286,15 @@ static host *open_host(const char *dir, uint64_t now_s)
     wb_error err = {0};
     WB_ASSERT(h);
     (void)snprintf(h->dir, sizeof h->dir, "%s", dir);
-    h->clock = (still_clock){.clock = {.wall = still_wall, .monotonic = real_mono}, .now_s = now_s};
+    h->clock =
+        (still_clock){.clock = {.wall = still_wall, .monotonic = still_mono}, .now_s = now_s};
     h->arena = wb_arena_new(CONFIG_BYTES);
     WB_ASSERT(h->arena);
     h->sidecar.config = &h->config;
     h->sidecar.clock = &h->clock.clock;
     h->sidecar.group = WB_NO_GROUP;
     open_worlds(h);
+    must(wb_rehome_open(h->dir, &h->sidecar.rehome, &err), &err, "traces of others");
     must(wb_pipeline_new(&h->sidecar.pipeline, &err), &err, "pipeline");
     open_state(h);
     open_socket(h);
@@ -300,6 +314,7 @@ static void close_host(host *h)
     wb_writer_stop(h->sidecar.writer);
     wb_journal_close(h->sidecar.journal);
     wb_pipeline_free(h->sidecar.pipeline);
+    wb_rehome_free(h->sidecar.rehome);
     wb_state_done(&h->sidecar.state);
     wb_refusals_close(h->sidecar.refusals);
     wb_rate_free(h->sidecar.rate);

@@ -207,6 +207,8 @@ def _state(case: Json) -> Iterator[str]:
         yield f"task {task} {owner['sub']} {owner['iss']}"
     if state["replay_full"]:
         yield "full"
+    if state["rate_empty"]:
+        yield f"poor {case['message']['peer']}"
 
 
 def _situation(case: Json) -> str:
