@@ -63,6 +63,7 @@ extern const wb_verb wb_trace_verbs[];       /* cli/trace.c */
 extern const wb_verb wb_delegations_verbs[]; /* cli/delegations.c */
 extern const wb_verb wb_status_verbs[];      /* cli/status.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
+extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
 extern const wb_verb wb_doctor_verbs[];      /* cli/doctor.c */
 
 /** Say "waybill: <what>: <why>; <what to do>" on standard error, control characters escaped, and

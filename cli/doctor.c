@@ -183,6 +183,11 @@ static void check_exporters(wb_doctor *d)
         wb_slice name = wb_report_text(e, "name"), error = wb_report_text(e, "last_error");
         unsigned long long lag_ms = wb_report_number(e, "lag_ms");
         unsigned long long parked = wb_report_number(e, "parked_records");
+        unsigned long long dropped = wb_report_number(e, "dropped_records");
+        if (dropped > 0)
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter",
+                          "it is slower than the load, or was away: records are missing there",
+                          "%.*s: %llu records were dropped", WB_SLICE_ARG(name), dropped);
         if (wb_slice_eq(wb_report_text(e, "state"), WB_S("backoff")))
             wb_doctor_say(d, WB_FINDING_FAIL, "exporter",
                           "records wait in the journal until it answers", "%.*s: %.*s",
@@ -200,6 +205,18 @@ static void check_exporters(wb_doctor *d)
     }
 }
 
+static void check_unconfigured(wb_doctor *d)
+{
+    const wb_json *names = wb_report_object(d->probe.report, "unconfigured_exporters");
+    for (const wb_json *e = names ? names->first : NULL; e; e = e->next) {
+        wb_slice name = wb_report_text(e, "name");
+        wb_doctor_say(d, WB_FINDING_WARN, "exporter",
+                      "if it will not come back: waybill exporter forget NAME",
+                      "%.*s is not configured; its place in the journal is kept",
+                      WB_SLICE_ARG(name));
+    }
+}
+
 static void check_journal(wb_doctor *d)
 {
     const wb_json *journal = wb_report_object(d->probe.report, "journal");
@@ -210,6 +227,10 @@ static void check_journal(wb_doctor *d)
         wb_doctor_say(d, WB_FINDING_FAIL, "journal",
                       "look at the disk; nothing is accepted until it writes again",
                       "its disk fails");
+    else if (wb_report_bool(journal, "full"))
+        wb_doctor_say(d, WB_FINDING_FAIL, "journal",
+                      "an exporter must catch up, the disk be cleared, or journal.limit_bytes grow",
+                      "it is full: new work is refused, what was begun goes on");
     else if (lost > 0)
         wb_doctor_say(d, WB_FINDING_WARN, "journal", "look at the disk and at the log of the start",
                       "%llu frames were lost before the last start", lost);
@@ -247,6 +268,7 @@ static void check_sidecar(wb_doctor *d)
     wb_doctor_locks(d);
     check_journal(d);
     check_exporters(d);
+    check_unconfigured(d);
 }
 
 /* ---- all ------------------------------------------------------------------------------------ */

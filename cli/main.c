@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const wb_verb *const families[] = {
-    wb_trace_verbs,  wb_delegations_verbs, wb_status_verbs, wb_reload_verbs,
+    wb_trace_verbs,  wb_delegations_verbs, wb_status_verbs, wb_reload_verbs, wb_exporter_verbs,
     wb_doctor_verbs, wb_key_verbs,         wb_trust_verbs,  wb_token_verbs,
 };
 

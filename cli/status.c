@@ -93,6 +93,12 @@ static void print_exporters(const wb_cli *cli, const wb_json *exporters)
                      wb_duration_text(wb_report_number(e, "lag_ms") * WB_NS_PER_MS, lag),
                      (unsigned long long)wb_report_number(e, "sent_records"),
                      (unsigned long long)wb_report_number(e, "parked_records"));
+        unsigned long long dropped = wb_report_number(e, "dropped_records");
+        if (dropped > 0) {
+            line(cli, "");
+            (void)printf("%s%llu records dropped%s\n", wb_color_code(cli, WB_COLOR_BAD), dropped,
+                         wb_color_code(cli, WB_COLOR_NONE));
+        }
         if (error.len > 0) text_line(cli, "", error);
     }
 }
@@ -113,6 +119,16 @@ static void print_reload(const wb_cli *cli, const wb_json *reload)
                  wb_time_text(wb_report_number(reload, "loaded_ns"), loaded));
     print_texts(cli, "left out", wb_report_object(reload, "problems"));
     print_texts(cli, "restart for", wb_report_object(reload, "needs_restart"));
+}
+
+static void print_unconfigured(const wb_cli *cli, const wb_json *names)
+{
+    for (const wb_json *e = names ? names->first : NULL; e; e = e->next) {
+        line(cli, "exporter");
+        wb_print_safe(stdout, wb_report_text(e, "name"));
+        (void)printf(" is not configured; its place at frame %llu is kept\n",
+                     (unsigned long long)wb_report_number(e, "cursor"));
+    }
 }
 
 static void print_report(const wb_cli *cli, const wb_probe *probe)
@@ -137,6 +153,7 @@ static void print_report(const wb_cli *cli, const wb_probe *probe)
     print_identity(cli, probe);
     print_journal(cli, wb_report_object(r, "journal"));
     print_exporters(cli, wb_report_object(r, "exporters"));
+    print_unconfigured(cli, wb_report_object(r, "unconfigured_exporters"));
     line(cli, "delegations");
     (void)printf("%llu open; %llu accepted ones open\n",
                  (unsigned long long)wb_report_number(wb_report_object(r, "delegations"), "open"),

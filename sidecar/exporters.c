@@ -11,7 +11,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { CURSOR_BYTES = 256, DELIVERY_NICE = 10 };
+enum {
+    CURSOR_BYTES = 256,
+    DELIVERY_NICE = 10,
+    BACKOFF_MAX_MS = 5000, /* of a file on this host: looking costs next to nothing */
+};
 
 typedef struct exporter {
     wb_exporters *all;
@@ -150,6 +154,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
+                                 .backoff_max_ms = BACKOFF_MAX_MS,
                                  .advance = advance,
                                  .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));

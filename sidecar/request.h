@@ -60,5 +60,6 @@ void wb_on_finish(wb_request *r);
 void wb_on_settle(wb_request *r);
 void wb_on_status(wb_request *r);
 void wb_on_reload(wb_request *r);
+void wb_on_forget(wb_request *r);
 
 #endif

@@ -160,6 +160,7 @@ static void dispatch(wb_request *r)
     case WAYBILL__V1__REQUEST__BODY_SETTLE: wb_on_settle(r); return;
     case WAYBILL__V1__REQUEST__BODY_STATUS: wb_on_status(r); return;
     case WAYBILL__V1__REQUEST__BODY_RELOAD: wb_on_reload(r); return;
+    case WAYBILL__V1__REQUEST__BODY_FORGET_EXPORTER: wb_on_forget(r); return;
     case WAYBILL__V1__REQUEST__BODY__NOT_SET:
     case _WAYBILL__V1__REQUEST__BODY__CASE_IS_INT_SIZE: break;
     }

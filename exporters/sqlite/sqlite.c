@@ -20,6 +20,7 @@
 static const uint32_t MAGIC = 0x53514C58; /* "SQLX" */
 static const uint64_t TRANSACTION_NS = 40 * WB_NS_PER_MS;
 enum {
+    LOCK_WAIT_MS = 2000,                /* for others' lock, before it is said that they have it */
     ROWS_A_LOOK = 32,                   /* rows between two looks at the clock */
     ROW_ARENA_BYTES = 64 * 1024 * 1024, /* unpacking takes up to 40 times the row's bytes */
 };
@@ -77,8 +78,16 @@ static bool transaction_is_long(void *ctx)
            wb_mono(&wb_system_clock) - d->began_ns >= TRANSACTION_NS;
 }
 
+static uint32_t lock_wait(const delivery *d)
+{
+    uint64_t now = wb_mono(&wb_system_clock);
+    uint64_t left_ms = d->deadline_ns > now ? (d->deadline_ns - now) / WB_NS_PER_MS : 0;
+    return left_ms < LOCK_WAIT_MS ? (uint32_t)left_ms : LOCK_WAIT_MS;
+}
+
 static wb_status begin(delivery *d, wb_error *err)
 {
+    wb_sqlite_set_wait(d->x->rows.db, lock_wait(d));
     WB_TRY(wb_rows_begin(&d->x->rows, d->x->origin, &d->mark, err));
     d->began_ns = wb_mono(&wb_system_clock);
     return WB_OK;
@@ -135,10 +144,8 @@ static wb_status write_all(delivery *d, const wb_record_view *records, size_t n,
 
 static wb_status ensure_open(sqlite_exporter *x, uint32_t timeout_ms, wb_error *err)
 {
-    if (x->is_open) {
-        wb_sqlite_set_wait(x->rows.db, timeout_ms);
-        return WB_OK;
-    }
+    if (x->is_open) return WB_OK;
+    if (timeout_ms > LOCK_WAIT_MS) timeout_ms = LOCK_WAIT_MS;
     x->rows = (wb_rows){.arena = x->arena};
     WB_TRY(wb_rows_open(&x->rows, x->path, timeout_ms, x->origin, err));
     x->is_open = true;

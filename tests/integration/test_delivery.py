@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -81,7 +82,7 @@ def exporter(sidecar: Sidecar, name: str) -> dict:
 
 def rows(path: os.PathLike[str] | str) -> int:
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             return db.execute("SELECT count(*) FROM spans").fetchone()[0]
     except sqlite3.OperationalError:
         return -1
@@ -283,3 +284,150 @@ journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
         assert rows(stuck) + end["dropped_by_cause"]["lag"] == sent + 1  # each is there or counted
         assert end["dropped_last_ns"] > 0
         assert rows(sidecar.store) == sent + 1
+
+
+def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told():
+    base = "admin: {listen: 127.0.0.1:0}\n"
+    with Sidecar("names", config=base) as sidecar:
+        second = sidecar.base / "second.db"
+        sidecar.config_file.write_text(base + f"exporters: {{second: {{path: {second}}}}}\n")
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        asker.close()
+        wait_until(lambda: rows(second) == 1, 10, "a second store")
+        assert report(sidecar)["unconfigured_exporters"] == []
+        with pytest.raises(RuntimeError, match="is configured"):
+            sidecar.cli("exporter", "forget", "second")
+        sidecar.config_file.write_text(base)
+        sidecar.restart()
+        (kept,) = report(sidecar)["unconfigured_exporters"]
+        assert kept["name"] == "second" and kept["cursor"] > 0
+        assert "second is not configured" in sidecar.cli("status")
+        told = json.loads(sidecar.cli("exporter", "forget", "second", "--json"))
+        assert told == {"forgotten": "second", "cursor": kept["cursor"], "dropped_records": 0}
+        assert report(sidecar)["unconfigured_exporters"] == []
+        with pytest.raises(RuntimeError, match="knows no exporter"):
+            sidecar.cli("exporter", "forget", "second")
+        sidecar.kill9()
+        sidecar.start()
+        assert report(sidecar)["unconfigured_exporters"] == []
+
+
+# ---- one store in every kind of trouble -----------------------------------------------------------
+
+
+def lock(store, disk):
+    db = lock_store(store)
+    return lambda: (db.execute("ROLLBACK"), db.close())
+
+
+def take_file(store, disk):
+    kept = {path: path.read_bytes() for path in store.parent.glob("store.db*")}
+    for path in kept:
+        path.unlink()
+    (store.parent).chmod(0o700)
+    store.mkdir()  # so that no new one can be made in its place
+
+    def give_back():
+        store.rmdir()
+        for path, data in kept.items():
+            path.write_bytes(data)
+
+    return give_back
+
+
+def take_folder(store, disk):
+    aside = store.parent.with_name("aside")
+    store.parent.rename(aside)
+    store.parent.write_text("in the way")
+
+    def give_back():
+        store.parent.unlink()
+        aside.rename(store.parent)
+
+    return give_back
+
+
+def fill_up(store, disk):
+    other = fill_disk(disk)
+    return other.unlink
+
+
+def corrupt(store, disk):
+    whole = store.read_bytes()
+    for path in store.parent.glob("store.db-*"):
+        path.unlink()
+    store.write_bytes(b"this is no database " * 4096)
+    return lambda: (
+        [path.unlink() for path in store.parent.glob("store.db-*")],
+        store.write_bytes(whole),
+    )
+
+
+TROUBLES = {
+    "locked": (lock, ("locked",)),
+    "file gone": (take_file, ("unable to open", "not a regular file", "removed", "directory")),
+    "folder gone": (take_folder, ("Not a directory", "unable to open", "removed", "exists")),
+    "disk full": (fill_up, ("full", "No space")),
+    "corrupt": (corrupt, ("not a database", "malformed", "removed or replaced")),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_store_in_trouble_is_said_within_seconds_and_gets_all_of_it_once(trouble, small_disk):
+    begin, reasons = TROUBLES[trouble]
+    store = small_disk / "data" / "store.db"
+    store.parent.mkdir(mode=0o700)
+    config = f"admin: {{listen: 127.0.0.1:0}}\nstore: {{sqlite: {{path: {store}}}}}\n"
+    with Sidecar("trouble", config=config) as sidecar:
+        asker = Plain(sidecar)
+        assert asker.ask(record=record(3)).status == Status.OK
+        wait_until(lambda: rows(store) == 3, 10, "a store")
+        time.sleep(0.3)
+        with sqlite3.connect(store) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.close()
+        end = begin(store, small_disk)
+        sent = 3
+        try:
+            for _ in range(30):
+                assert asker.ask(record=record(2, 3000)).status == Status.OK
+                sent += 2
+
+            def said():
+                error = exporter(sidecar, "sqlite")["last_error"]
+                return error and any(reason in error for reason in reasons) and error
+
+            wait_until(said, 6, f"a reason: {exporter(sidecar, 'sqlite')['last_error']}")
+            assert exporter(sidecar, "sqlite")["state"] in ("backoff", "sending")
+        finally:
+            end()
+        wait_until(lambda: rows(store) == sent, 20, f"all of it, once: {rows(store)} of {sent}")
+        wait_until(lambda: exporter(sidecar, "sqlite")["last_error"] is None, 5, "well again")
+        asker.close()
+
+
+def test_a_store_that_cannot_be_written_is_said_and_used_once_it_can(small_disk):
+    store = small_disk / "data" / "store.db"
+    store.parent.mkdir(mode=0o700)
+    config = f"admin: {{listen: 127.0.0.1:0}}\nstore: {{sqlite: {{path: {store}}}}}\n"
+    with Sidecar("readonly", config=config) as sidecar:
+        asker = Plain(sidecar)
+        assert asker.ask(record=record(3)).status == Status.OK
+        wait_until(lambda: rows(store) == 3, 10, "a store")
+        asker.close()
+        sidecar.stop()
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        sidecar.start()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record(2)).status == Status.OK
+
+        def said():
+            error = exporter(sidecar, "sqlite")["last_error"]
+            return error and ("readonly" in error or "ead-only" in error)
+
+        wait_until(said, 6, f"a reason: {exporter(sidecar, 'sqlite')['last_error']}")
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+        wait_until(lambda: rows(store) == 5, 20, "all of it, once")
+        asker.close()

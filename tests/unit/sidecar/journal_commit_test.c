@@ -285,6 +285,87 @@ static void a_forgotten_exporter_goes_on_where_it_was(void **state)
     assert_int_equal(seq, 3);
 }
 
+static bool find_cursor(wb_journal_kit *kit, const char *name, wb_cursor_row *out)
+{
+    wb_cursor_row rows[WB_JOURNAL_CURSORS];
+    size_t n = wb_journal_cursors(kit->journal, rows);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(rows[i].name, name) != 0) continue;
+        *out = rows[i];
+        return true;
+    }
+    return false;
+}
+
+static void append_entry(wb_journal_kit *kit, const wb_entry *entry)
+{
+    uint64_t seq;
+    assert_int_equal(wb_journal_append(kit->journal, WB_WORK_HOUSE, entry, 1, &seq, NULL), WB_OK);
+    assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK);
+}
+
+static void what_an_exporter_dropped_outlives_the_process_and_never_falls(void **state)
+{
+    wb_journal_kit *kit = *state;
+    wb_cursor_row row = {.name = "slow", .seq = 0, .dropped_records = 7, .dropped_ns = 70}, found;
+    wb_entry entry;
+    WB_AUTO_BUFFER bytes;
+    wb_buffer_init(&bytes, 1024);
+    assert_int_equal(wb_cursor_row_entry(&row, &bytes, &entry), WB_OK);
+    append_entry(kit, &entry);
+    wb_kit_move_cursor(kit, "slow", 1); /* says nothing of it */
+    for (int i = 0; i < 2; i++) {
+        assert_true(find_cursor(kit, "slow", &found));
+        assert_int_equal(found.dropped_records, 7);
+        assert_int_equal(found.dropped_ns, 70);
+        assert_int_equal(found.seq, 1);
+        assert_false(found.registered);
+        wb_kit_kill(kit);
+        assert_int_equal(wb_kit_open(kit), WB_OK);
+    }
+}
+
+static void a_name_is_forgotten_unless_it_is_in_use(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq;
+    wb_cursor_row found;
+    wb_entry entry;
+    WB_AUTO_BUFFER bytes;
+    wb_buffer_init(&bytes, 1024);
+    (void)wb_kit_commit(kit, 1, 1, 0);
+    wb_kit_move_cursor(kit, "gone", 1);
+    wb_kit_move_cursor(kit, "here", 1);
+    assert_int_equal(wb_journal_register_cursor(kit->journal, "here", &seq, NULL), WB_OK);
+    assert_int_equal(wb_cursor_forget_entry("gone", &bytes, &entry), WB_OK);
+    append_entry(kit, &entry);
+    wb_buffer_clear(&bytes);
+    assert_int_equal(wb_cursor_forget_entry("here", &bytes, &entry), WB_OK);
+    assert_true(find_cursor(kit, "here", &found) && found.registered);
+    append_entry(kit, &entry);
+    assert_true(find_cursor(kit, "here", &found));
+    assert_false(find_cursor(kit, "gone", &found));
+    wb_kit_close(kit);
+    assert_int_equal(wb_kit_open(kit), WB_OK);
+    assert_false(find_cursor(kit, "gone", &found));
+}
+
+static void lag_in_bytes_and_the_place_that_has_it_agree(void **state)
+{
+    wb_journal_kit *kit = *state;
+    for (uint64_t i = 1; i <= 100; i++) (void)wb_kit_commit(kit, 1, i, 2000);
+    uint64_t all = wb_journal_bytes_after(kit->journal, 0);
+    assert_in_range(all, 100 * 2000, 110 * 2200);
+    assert_int_equal(wb_journal_bytes_after(kit->journal, 100), 0);
+    assert_true(wb_journal_bytes_after(kit->journal, 99) > 0);
+    for (uint64_t bytes = 0; bytes < all; bytes += 5000) {
+        uint64_t seq = wb_journal_seq_before(kit->journal, bytes);
+        assert_in_range(wb_journal_bytes_after(kit->journal, seq), 0, bytes);
+        if (seq > 0) assert_true(wb_journal_bytes_after(kit->journal, seq - 1) + 4400 > bytes);
+    }
+    assert_int_equal(wb_journal_seq_before(kit->journal, all), 0);
+}
+
 /* ---- the spare ---- */
 
 static void a_spare_is_wanted_when_half_of_the_segment_is_full(void **state)
@@ -341,6 +422,9 @@ int main(void)
         WITH_KIT(segments_are_used_again),
         WITH_KIT(a_cursor_never_moves_back),
         WITH_KIT(a_forgotten_exporter_goes_on_where_it_was),
+        WITH_KIT(what_an_exporter_dropped_outlives_the_process_and_never_falls),
+        WITH_KIT(a_name_is_forgotten_unless_it_is_in_use),
+        WITH_KIT(lag_in_bytes_and_the_place_that_has_it_agree),
         WITH_KIT(a_spare_is_wanted_when_half_of_the_segment_is_full),
         WITH_KIT(without_a_spare_the_writer_makes_its_segment),
         WITH_KIT(stopped_waits_return_at_once),

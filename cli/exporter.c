@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `exporter forget`: what the sidecar's journal keeps of an exporter that is not configured any more. */
+#include "cli/ask.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+
+#include "core/ids.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+
+enum { ARENA_BYTES = 1024 * 1024, TIMEOUT_MS = 10000, REQUEST_BYTES = 1200, NAME_MAX_BYTES = 1024 };
+
+static wb_status ask(const wb_cli *cli, const char *name, wb_arena *arena,
+                     const Waybill__V1__ForgetExporterReply **out, wb_error *err)
+{
+    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
+    Waybill__V1__ForgetExporter body = WAYBILL__V1__FORGET_EXPORTER__INIT;
+    uint8_t packed[REQUEST_BYTES];
+    wb_slice bytes;
+    wb_id id = wb_id_new();
+    request.id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
+    request.protocol = 1;
+    request.body_case = WAYBILL__V1__REQUEST__BODY_FORGET_EXPORTER;
+    request.forget_exporter = &body;
+    body.name = (char *)(uintptr_t)name; /* packing only reads */
+    if (strlen(name) > NAME_MAX_BYTES ||
+        waybill__v1__request__get_packed_size(&request) > sizeof packed)
+        return wb_fail(err, WB_ERR_NOT_FOUND, "no exporter has such a name");
+    size_t len = waybill__v1__request__pack(&request, packed);
+    WB_TRY(wb_ask(cli->paths.socket, wb_slice_of(packed, len), TIMEOUT_MS, arena, &bytes, err));
+    const Waybill__V1__Reply *reply =
+        waybill__v1__reply__unpack(wb_arena_allocator(arena), bytes.len, bytes.ptr);
+    if (!reply) return wb_fail(err, WB_ERR_MALFORMED, "what answers is no sidecar");
+    if (reply->status != WAYBILL__V1__STATUS__STATUS_OK)
+        return wb_fail(err, (wb_status)reply->status, "%s", reply->detail);
+    if (reply->body_case != WAYBILL__V1__REPLY__BODY_FORGET_EXPORTER)
+        return wb_fail(err, WB_ERR_MALFORMED, "the sidecar is too old for this: restart it");
+    *out = reply->forget_exporter;
+    return WB_OK;
+}
+
+static wb_exit print_json(const char *name, const Waybill__V1__ForgetExporterReply *reply)
+{
+    wb_json_out json;
+    wb_json_out_init(&json);
+    wb_json_open(&json, NULL, '{');
+    wb_json_text(&json, "forgotten", wb_slice_str(name));
+    wb_json_number(&json, "cursor", reply->cursor);
+    wb_json_number(&json, "dropped_records", reply->dropped_records);
+    wb_json_close(&json, '}');
+    wb_exit code = wb_json_out_finish(&json, stdout);
+    wb_json_out_done(&json);
+    return code;
+}
+
+static wb_exit run_forget(const wb_cli *cli, int argc, char **argv)
+{
+    const Waybill__V1__ForgetExporterReply *reply = NULL;
+    const char *name = NULL;
+    wb_error err = {0};
+    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, &name, 1, 1);
+    if (code != WB_EXIT_OK) return code;
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "exporter forget", "no memory", NULL);
+    wb_status status = ask(cli, name, arena, &reply, &err);
+    if (status != WB_OK) {
+        return wb_cli_fail(wb_cli_exit_of(status), "exporter forget", err.detail, NULL);
+    }
+    if (cli->json) return print_json(name, reply);
+    (void)fputs("forgotten: ", stdout);
+    wb_print_safe(stdout, wb_slice_str(name));
+    (void)printf(", which was at frame %llu\n", (unsigned long long)reply->cursor);
+    return WB_EXIT_OK;
+}
+
+const wb_verb wb_exporter_verbs[] = {
+    {
+        .name = "exporter forget",
+        .synopsis = "NAME",
+        .summary = "Give up the cursor of an exporter that is not configured any more",
+        .help = "The journal keeps how far an exporter was after it left the configuration, so\n"
+                "that it goes on there if it comes back. This makes it begin anew instead.\n"
+                "`status` names those that are kept. Exit code 1: there is none of this name,\n"
+                "or it is configured.\n"
+                "With --json: {forgotten, cursor, dropped_records}.\n",
+        .run = run_forget,
+    },
+    {.name = NULL},
+};
