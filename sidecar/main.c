@@ -384,6 +384,19 @@ static wb_status start(daemon_parts *d, wb_error *err)
     return WB_OK;
 }
 
+/* The run directory may be cleared under us. The socket works on for those who have it; a new one cannot
+ * be made in a directory that this process may not make, so it is said instead. */
+static void watch_socket(daemon_parts *d)
+{
+    struct stat st;
+    bool gone = lstat(d->paths.socket, &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    bool was = atomic_exchange(&d->sidecar.unreachable, gone);
+    if (gone && !was)
+        WB_LOG(ERROR, "ipc.socket_removed",
+               "somebody removed the socket: new clients cannot connect until a restart",
+               WB_KV("socket", (const char *)d->paths.socket));
+}
+
 /* Signals are blocked in every thread and taken here. Returns the one that ends the process. */
 static int run(daemon_parts *d, const sigset_t *signals)
 {
@@ -396,6 +409,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         wb_reload_tick(&d->sidecar, &d->watch);
         wb_refusals_tick(d->sidecar.refusals);
         wb_sweep_tick(d->sweep);
+        watch_socket(d);
         wb_confine_tick(&d->sidecar);
         wb_journal_get_stats(d->sidecar.journal, &journal);
         if (journal.failed || journal.full) wb_writer_nudge(d->sidecar.writer);

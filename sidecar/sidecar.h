@@ -55,6 +55,7 @@ typedef struct wb_sidecar {
     wb_counters counters;
     uint64_t started_ns;
     atomic_bool draining;
+    atomic_bool unreachable; /* the socket's name is gone: clients cannot find this process */
 } wb_sidecar;
 
 static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)

@@ -73,6 +73,9 @@ bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
                    "the journal's directory was removed: nothing is accepted until a restart");
     if (journal.full) return say_full(sidecar, &journal, text);
     if (find_lagging(sidecar, text)) return true;
+    if (atomic_load(&sidecar->unreachable))
+        return say(text, "the run directory or its socket was removed: new clients cannot connect "
+                         "until a restart");
     if (atomic_load(&sidecar->draining)) return say(text, "shutting down");
     return false;
 }

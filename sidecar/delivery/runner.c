@@ -195,12 +195,19 @@ static uint64_t cursor_of(wb_runner *r)
     return cursor;
 }
 
+/* Then new work waits for this cursor. */
+static bool is_full(const wb_runner *r)
+{
+    wb_journal_stats journal;
+    wb_journal_get_stats(r->options.journal, &journal);
+    return journal.full != WB_JOURNAL_FULL_NOT;
+}
+
 static void advance(wb_runner *r, bool at_the_end)
 {
     uint64_t now = mono(r), cursor = cursor_of(r);
-    bool is_due =
-        r->bytes_since >= ADVANCE_BYTES ||
-        (r->has_news && (at_the_end || now - r->advanced_at >= ADVANCE_MS * WB_NS_PER_MS));
+    bool soon = at_the_end || now - r->advanced_at >= ADVANCE_MS * WB_NS_PER_MS;
+    bool is_due = r->bytes_since >= ADVANCE_BYTES || (r->has_news && (soon || is_full(r)));
     if (!is_due || cursor == r->advanced) return;
     r->options.advance(r->options.ctx, r->options.name, cursor);
     r->advanced = cursor;

@@ -368,8 +368,8 @@ def corrupt(store, disk):
 TROUBLES = {
     "locked": (lock, ("locked",)),
     "file gone": (take_file, ("unable to open", "not a regular file", "removed", "directory")),
-    "folder gone": (take_folder, ("Not a directory", "unable to open", "removed", "exists")),
-    "disk full": (fill_up, ("full", "No space")),
+    "folder gone": (take_folder, ("not a directory", "unable to open", "removed", "exists")),
+    "disk full": (fill_up, ("full", "no space")),
     "corrupt": (corrupt, ("not a database", "malformed", "removed or replaced")),
 }
 
@@ -397,7 +397,7 @@ def test_a_store_in_trouble_is_said_within_seconds_and_gets_all_of_it_once(troub
 
             def said():
                 error = exporter(sidecar, "sqlite")["last_error"]
-                return error and any(reason in error for reason in reasons) and error
+                return error and any(reason in error.lower() for reason in reasons) and error
 
             wait_until(said, 6, f"a reason: {exporter(sidecar, 'sqlite')['last_error']}")
             assert exporter(sidecar, "sqlite")["state"] in ("backoff", "sending")
@@ -430,4 +430,23 @@ def test_a_store_that_cannot_be_written_is_said_and_used_once_it_can(small_disk)
         wait_until(said, 6, f"a reason: {exporter(sidecar, 'sqlite')['last_error']}")
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
         wait_until(lambda: rows(store) == 5, 20, "all of it, once")
+        asker.close()
+
+
+def test_a_removed_socket_is_said():
+    with Sidecar("away", config="admin: {listen: 127.0.0.1:0}\n") as sidecar:
+        asker = Plain(sidecar)
+        port = sidecar.status()["ports"]["admin"]
+        for path in sidecar.run_dir.iterdir():
+            path.unlink()
+        sidecar.run_dir.rmdir()
+
+        def said():
+            with contextlib.suppress(urllib.error.HTTPError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").close()
+                return False
+            return "ipc.socket_removed" in sidecar.log()
+
+        wait_until(said, 5, "that it was removed")
+        assert asker.ask(record=record()).status == Status.OK  # who is connected goes on
         asker.close()
