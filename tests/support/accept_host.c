@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* accept_host: the sidecar's own parts around a clock that stands still. Its standard input says what to
- * do, one line each, and each is answered by one line on standard output:
+/* accept_host SOCKET: the sidecar's own parts around a clock that stands still. Its standard input says
+ * what to do, one line each, and each is answered by one line on standard output:
  *
  *     open DIR NOW   start the parts in DIR, at NOW (Unix seconds)          "open"
  *     row HEX        the acceptance of that id, as the state holds it       "none" or JSON
  *     close          take the parts down                                    "closed"
  *
  * DIR holds what a sidecar's folders would: config.yaml, keys/, trust.d/, and `state`, whose lines become
- * journal entries before the socket DIR/ipc.sock opens:
+ * journal entries before a request is served:
  *
  *     purged N | recovered N | owner TID ID | task TASK SUB ISS | full | poor PEER
  *     replay ISS JTI HASH ACCEPTANCE EXP      jti, hash, acceptance in hex
  *
- * Journal, state, writer, workers, verbs and receiver are the library that waybilld is made of; what is
+ * The receiver stays for the life of the process, one in front of all the sidecars that come and go, so
+ * that a client stays connected. Journal, state, writer, workers, verbs and receiver are the library that waybilld is made of; what is
  * left out is what main.c adds for a process of its own: exporters, sweeps, admin, signals. */
 #include "core/log.h"
 #include "proto/waybill/v1/journal.pb-c.h"
@@ -37,7 +38,6 @@ typedef struct host {
     wb_sidecar_config config;
     wb_arena *arena;
     wb_workers *workers;
-    pthread_t ipc_thread;
 } host;
 
 static uint64_t still_wall(const wb_clock *clock)
@@ -176,7 +176,8 @@ static void prime(host *h)
     FILE *in = fopen(path(h, "state", at), "re");
     WB_ASSERT(in);
     while (fgets(line, sizeof line, in)) {
-        char *word[6] = {NULL}, *rest = NULL;
+        static char none[] = "";
+        char *word[6] = {none, none, none, none, none, none}, *rest = NULL;
         size_t n = 0;
         for (char *w = strtok_r(line, " \n", &rest); w && n < WB_COUNT(word);
              w = strtok_r(NULL, " \n", &rest))
@@ -204,19 +205,28 @@ static void shrink_replay(wb_state *state)
 
 /* ---- the parts ------------------------------------------------------------------------------ */
 
+/* The sidecar that is open, for the receiver's threads. */
+static pthread_mutex_t present_lock = PTHREAD_MUTEX_INITIALIZER;
+static host *present;
+
 static void on_call(void *self, wb_ipc_call *call)
 {
-    wb_workers_take(((host *)self)->workers, call);
+    (void)self;
+    pthread_mutex_lock(&present_lock);
+    WB_ASSERT(present); /* a client waits for "open" */
+    wb_workers_take(present->workers, call);
+    pthread_mutex_unlock(&present_lock);
 }
 
 static const char *refuse_peer(void *self, uint64_t uid)
 {
-    return wb_access_refusal(&((host *)self)->sidecar.access, uid);
+    (void)self;
+    return uid == geteuid() ? NULL : "another user";
 }
 
 static void *run_ipc(void *arg)
 {
-    wb_ipc_run(((host *)arg)->sidecar.ipc);
+    wb_ipc_run(arg);
     return NULL;
 }
 
@@ -261,11 +271,11 @@ static void open_state(host *h)
          &err, "writer");
 }
 
-static void open_socket(host *h)
+static wb_ipc *open_socket(const char *socket, pthread_t *thread)
 {
-    char at[2 * PATH_BYTES];
+    wb_ipc *ipc = NULL;
     wb_error err = {0};
-    const wb_ipc_options options = {.socket_path = path(h, "ipc.sock", at),
+    const wb_ipc_options options = {.socket_path = socket,
                                     .group = WB_NO_GROUP,
                                     .max_message_bytes = 8 << 20,
                                     .max_in_hand_bytes = 8 << 20,
@@ -273,14 +283,20 @@ static void open_socket(host *h)
                                     .connections = SLOTS,
                                     .stall_ms = 5000,
                                     .refuse_peer = refuse_peer,
-                                    .on_call = on_call,
-                                    .self = h};
-    must(wb_workers_start(&h->sidecar, 1, SLOTS, &h->workers, &err), &err, "workers");
-    must(wb_ipc_open(&options, &h->sidecar.ipc, &err), &err, "socket");
-    WB_ASSERT(pthread_create(&h->ipc_thread, NULL, run_ipc, h) == 0);
+                                    .on_call = on_call};
+    must(wb_ipc_open(&options, &ipc, &err), &err, "socket");
+    WB_ASSERT(pthread_create(thread, NULL, run_ipc, ipc) == 0);
+    return ipc;
 }
 
-static host *open_host(const char *dir, uint64_t now_s)
+static void show(host *h)
+{
+    pthread_mutex_lock(&present_lock);
+    present = h;
+    pthread_mutex_unlock(&present_lock);
+}
+
+static host *open_host(wb_ipc *ipc, const char *dir, uint64_t now_s)
 {
     host *h = calloc(1, sizeof *h);
     wb_error err = {0};
@@ -297,19 +313,18 @@ static host *open_host(const char *dir, uint64_t now_s)
     must(wb_rehome_open(h->dir, &h->sidecar.rehome, &err), &err, "traces of others");
     must(wb_pipeline_new(&h->sidecar.pipeline, &err), &err, "pipeline");
     open_state(h);
-    open_socket(h);
+    h->sidecar.ipc = ipc;
+    must(wb_workers_start(&h->sidecar, 1, SLOTS, &h->workers, &err), &err, "workers");
+    show(h);
     return h;
 }
 
 static void close_host(host *h)
 {
     if (!h) return;
-    wb_ipc_stop(h->sidecar.ipc);
     while (wb_ipc_in_hand(h->sidecar.ipc) > 0) (void)usleep(1000);
+    show(NULL);
     wb_journal_stop_waits(h->sidecar.journal);
-    wb_ipc_close(h->sidecar.ipc);
-    (void)pthread_join(h->ipc_thread, NULL);
-    wb_ipc_free(h->sidecar.ipc);
     wb_workers_stop(h->workers);
     wb_writer_stop(h->sidecar.writer);
     wb_journal_close(h->sidecar.journal);
@@ -351,19 +366,16 @@ static void say_row(host *h, const char *hex)
     waybill__v1__acceptance_row__free_unpacked(row, NULL);
 }
 
-int main(void)
+static void serve(wb_ipc *ipc)
 {
     char line[LINE];
     host *h = NULL;
-    (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    WB_ASSERT(wb_self_test(NULL) == WB_OK);
-    wb_log_setup(WB_LOG_DEBUG, WB_LOG_JSON);
     while (fgets(line, sizeof line, stdin)) {
         char *rest = NULL, *verb = strtok_r(line, " \n", &rest);
         char *first = strtok_r(NULL, " \n", &rest), *second = strtok_r(NULL, " \n", &rest);
         if (verb && strcmp(verb, "open") == 0 && first && second) {
             close_host(h);
-            h = open_host(first, strtoull(second, NULL, 10));
+            h = open_host(ipc, first, strtoull(second, NULL, 10));
             (void)puts("open");
         } else if (verb && strcmp(verb, "row") == 0 && first) {
             say_row(h, first);
@@ -374,5 +386,20 @@ int main(void)
         }
     }
     close_host(h);
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    if (argc != 2) return 2;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    WB_ASSERT(wb_self_test(NULL) == WB_OK);
+    wb_log_setup(WB_LOG_DEBUG, WB_LOG_JSON);
+    wb_ipc *ipc = open_socket(argv[1], &thread);
+    serve(ipc);
+    wb_ipc_stop(ipc);
+    wb_ipc_close(ipc);
+    (void)pthread_join(thread, NULL);
+    wb_ipc_free(ipc);
     return 0;
 }

@@ -51,23 +51,25 @@ class Host:
         self._base = pathlib.Path(tempfile.mkdtemp(prefix="wb-", dir=fast))
         self._log = open(self._base / "log", "w+", encoding="utf-8")
         self._process = subprocess.Popen(
-            [find_program("accept_host")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [find_program("accept_host"), self._base / "ipc.sock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._log, text=True, bufsize=1)
         self._socket: socket.socket | None = None
         self._open = 0
         self.reply = _wire.Reply()  # the last one
         self._requests = 0
 
-    def close(self) -> int:
-        """The program's exit code."""
+    def close(self) -> None:
+        """End the program, which must say that all went well: sanitizers do it by their exit code."""
         self._hang_up()
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.stdout.close()
         code = self._process.wait(timeout=60)
+        self._log.seek(0)
+        said = self._log.read()[-2000:]
         self._log.close()
         shutil.rmtree(self._base)
-        return code
+        assert code == 0, said
 
     def _ask(self, line: str) -> str:
         assert self._process.stdin and self._process.stdout
@@ -82,7 +84,6 @@ class Host:
 
     def open(self, case: Json) -> None:
         """Start the parts for the configuration, clock and state of `case`."""
-        self._hang_up()
         self._ask("close")
         shutil.rmtree(self._base / str(self._open), ignore_errors=True)
         self._open += 1
@@ -93,7 +94,8 @@ class Host:
         (folder / "config.yaml").write_text(json.dumps(_configuration(case["config"])))
         (folder / "state").write_text("".join(line + "\n" for line in _state(case)))
         assert self._ask(f"open {folder} {case['now']}") == "open"
-        self._connect(folder / "ipc.sock")
+        if self._socket is None:
+            self._connect(self._base / "ipc.sock")
 
     def _lay_keys(self, folder: pathlib.Path, config: Json) -> None:
         key = self._vectors["keys"][config["own_keys"][0]]

@@ -41,3 +41,15 @@ def test_every_row_has_a_test_or_says_what_is_missing():
 @pytest.mark.parametrize("file,name", NAMED, ids=[name for _, name in NAMED])
 def test_every_named_test_exists(file, name):
     assert defines(file, name)
+
+
+def test_the_code_refers_to_sections_that_are_there():
+    page = text_of("docs/tokens.md")
+    there = {int(number) for number in re.findall(r"^## (\d+) ", page, re.M)}
+    assert there == set(range(1, 20))
+    files = [path for folder in ("core", "propagation", "a2a", "sidecar", "cli", "proto", "client", "tests")
+             for path in (ROOT / folder).rglob("*") if path.suffix in (".c", ".h", ".py", ".proto")]
+    named = {(path.name, int(number)) for path in files for number in
+             re.findall(r"TOKENS(?:\.md)?,? sections? (\d+)", path.read_text("utf-8"))}
+    assert len(named) > 50
+    assert {(name, number) for name, number in named if number not in there} == set()
