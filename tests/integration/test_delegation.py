@@ -303,6 +303,49 @@ def test_limits_come_from_configuration_and_a_dead_token_comes_back_with_its_own
         b.close()
 
 
+# -- what may be signed ----------------------------------------------------------------------------
+
+
+def test_nothing_is_signed_under_a_revoked_acceptance():
+    names = ["a", "b", "c"]
+    with company(names) as made:
+        ask = {name: Asker(sidecar).ask for name, sidecar in made.items()}
+        asked, first = delegate(ask, "a", "b")
+        mine = accept(ask, "b", asked, first).accept
+        _, before = delegate(ask, "b", "c", parent_acceptance=mine.acceptance_id)
+        assert before.carrier
+        asked, again = delegate(ask, "b", "c", parent_acceptance=mine.acceptance_id)
+        end = accept(ask, "c", asked, again).accept
+        for name, parent in (("b", mine), ("c", end)):  # of the leaf, and of an ancestor
+            made[name].cli("trust", "revoke", "iss", agent_id("a"))
+            made[name].restart()
+            peer = origin(names, "c" if name == "b" else "b")
+            reply = ask[name](
+                delegate=a_delegate(peer, parent_acceptance=parent.acceptance_id)
+            ).delegate
+            assert reply.carrier == "" and reply.unsigned_reason == "WB_E_KEY_REVOKED"
+            assert reply.traceparent
+
+
+def test_nothing_is_signed_under_an_acceptance_past_its_deadline():
+    with company(["a", "b"], "token: {expiry_s: 1}\n") as two:
+        ask = {name: Asker(sidecar).ask for name, sidecar in two.items()}
+        deadline = int(time.time()) + 3
+        asked, first = delegate(ask, "a", "b", ["a", "b"], deadline_s=deadline)
+        mine = accept(ask, "b", asked, first).accept
+        assert mine.verdict == Verdict.CONTINUE
+
+        def child():
+            one = a_delegate("https://c.example/rpc", parent_acceptance=mine.acceptance_id)
+            one.target_agent_id, one.target_declares = "https://c.example/agent", True
+            return ask["b"](delegate=one).delegate
+
+        assert child().carrier
+        wait_until(lambda: time.time() >= deadline, what="the deadline")
+        late = child()
+        assert late.carrier == "" and late.unsigned_reason == "WB_E_TTL"
+
+
 # -- one token, many hands -------------------------------------------------------------------------
 
 

@@ -425,8 +425,23 @@ def test_a_signed_delegation_is_accepted_by_its_peer(company: Company) -> None:
     with pytest.raises(waybill.Refused) as caught:
         company.b.wb.accept(carrier=made.carrier, **facts)
     assert caught.value.wire_class == "replayed"
+    lenient = waybill.Waybill(company.b.wb.socket, "b", on_duplicate="pass")
+    again = lenient.accept(carrier=made.carrier, **facts)
+    assert again.verdict == waybill.Verdict.DUPLICATE and again.id == taken.id
+    assert again.context.trace_id == taken.context.trace_id
+    with again.work():
+        handed_on = lenient.delegate(TARGET, method="SendMessage", message_id="of a duplicate")
+    assert handed_on.unsigned_reason == "no_peer" and handed_on.id != made.id
+    assert lenient.finish(again, "error") is False  # it has nothing to say about the first one's work
+    lenient.close()
     company.b.wb.finish(taken, "ok")
     company.a.wb.settle(made, "answered")
+    row = company.store.one(
+        "SELECT * FROM acceptances WHERE message_id = 'signed' AND finished_ns IS NOT NULL"
+    )
+    assert row["outcome"] == "ok"
+    row = company.store.one("SELECT * FROM delegations WHERE message_id = 'of a duplicate'")
+    assert row["parent_acceptance"] is None
 
 
 # -- fork and exit -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,54 @@ def test_a_delegation_under_a_plain_span_is_in_its_trace(
     with tracer.start_as_current_span("planning") as span:
         made = wb.delegate(waybill.Target("http://x/"), method="SendMessage", message_id="m")
     assert int.from_bytes(made.context.trace_id, "big") == span.get_span_context().trace_id
+
+
+def test_what_descends_from_a_remote_parent_leaves_the_claimed_trace(
+    wb: waybill.Waybill, store: Store, tracer: trace.Tracer
+) -> None:
+    """An instrumented server's span and all below it, in batches of one, children first; not what
+    is inside the acceptance, and not what the agent does on its own."""
+    claimed = os.urandom(16)
+    header = trace.SpanContext(
+        int.from_bytes(claimed, "big"), 7, is_remote=True, trace_flags=trace.TraceFlags(1)
+    )
+    caller = trace.set_span_in_context(trace.NonRecordingSpan(header))
+    with tracer.start_as_current_span("server", context=caller, kind=trace.SpanKind.SERVER):
+        with tracer.start_as_current_span("middleware"):
+            with wb.span("ours in between"):
+                made = wb.delegate(
+                    waybill.Target("http://x/"), method="SendMessage", message_id="from a claim"
+                )
+                with tracer.start_as_current_span("below ours too"):
+                    assert wb.flush()
+            acceptance = wb.accept(
+                method="SendMessage",
+                message_id="claimed",
+                headers={"traceparent": f"00-{claimed.hex()}-0000000000000007-01"},
+            )
+            with acceptance.work(), tracer.start_as_current_span("work"):
+                pass
+        wb.finish(acceptance, "ok")
+    with tracer.start_as_current_span("own"):
+        pass
+    assert wb.flush()
+    names = ["server", "middleware", "ours in between", "below ours too", "work", "own"]
+    spans = {
+        str(row["name"]): row
+        for row in store.wait(
+            f"SELECT * FROM spans WHERE name IN ({','.join('?' * len(names))})", *names, count=6
+        )
+    }
+    home = acceptance.context.trace_id
+    assert home != claimed
+    assert {spans[name]["trace_id"] for name in names[:5]} == {home}
+    assert made.context.trace_id == home
+    assert spans["server"]["parent_span_id"] is None
+    assert spans["middleware"]["parent_span_id"] == spans["server"]["span_id"]
+    assert spans["work"]["parent_span_id"] == acceptance.context.span_id
+    assert claimed in spans["server"]["span"]  # type: ignore[operator]
+    assert spans["own"]["trace_id"] not in (home, claimed)
+    assert all(b"waybill.claimed\x12" not in row["span"] for row in spans.values())  # type: ignore[operator]
 
 
 def test_a_plain_span_is_encoded_as_opentelemetry_does(tracer: trace.Tracer) -> None:

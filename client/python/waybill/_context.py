@@ -105,6 +105,11 @@ def current_span() -> SpanContext | None:
     return _span.get()
 
 
+def innermost_own() -> SpanContext | None:
+    """The innermost span that we opened, whatever OpenTelemetry opened below it."""
+    return _span.get()
+
+
 def current_acceptance() -> Any:
     """The acceptance that this task or thread works on, or None."""
     return _acceptance.get()

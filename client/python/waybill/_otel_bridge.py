@@ -22,9 +22,14 @@ _baggage = W3CBaggagePropagator()
 
 
 def is_claimed(span: trace.Span) -> bool:
-    """Whether waybill.otel's processor marked it as descending from a remote parent."""
+    """Whether it descends from a remote parent: a span of OpenTelemetry's says so if waybill.otel's
+    processor marked it; what we attached is known by its address."""
     attributes = getattr(span, "attributes", None)
-    return bool(attributes and attributes.get(CLAIMED))
+    if attributes is not None:
+        return bool(attributes.get(CLAIMED))
+    ours = _context.innermost_own()
+    found = span.get_span_context().span_id.to_bytes(8, "big")
+    return ours is not None and ours.claimed and ours.span_id == found
 
 
 class _Bridge:
