@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 at random moments under load: nothing that was acknowledged may be lost or doubled.
 
-One waybilld with small segments, so that rolls, snapshots and trimming happen all the time. A number of
-conversations run against it at once; each records spans, delegates, accepts its own token, finishes,
-settles. Whatever the sidecar acknowledges is written to the oracle, a file outside of it, and synced
-there. Then the sidecar is killed with -9, at a random moment, and started again, while the
-conversations go on; a request without an answer is sent again with the same id, as every client does.
-
-After the last round the sidecar drains and ends, and the store is held against the oracle:
-
-    lost      acknowledged, and not in the store, or in an older state than was acknowledged
-    doubled   one token accepted twice; a span that counted twice; a repeated request done twice
+One waybilld with small segments, so that rolls, snapshots and trimming happen all the time, works off
+the load of load.py. It is killed with -9, at a random moment, and started again, while the
+conversations go on. After the last round it drains and ends, and the store is held against the oracle.
 
 Usage: kill_rounds.py [--rounds N] [--seed N]      exit code 0: 0 lost, 0 doubled
 """
@@ -18,205 +11,22 @@ Usage: kill_rounds.py [--rounds N] [--seed N]      exit code 0: 0 lost, 0 double
 from __future__ import annotations
 
 import argparse
-import collections
 import contextlib
-import os
 import pathlib
 import random
 import sqlite3
 import sys
-import threading
 import time
-from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
+from load import CONFIG, Load, Oracle, count_doubled, count_lost  # noqa: E402
 from waybill_testkit import Sidecar  # noqa: E402
 
-from waybill import _otlp, _wire, digest  # noqa: E402
-from waybill._connection import Connection  # noqa: E402
-from waybill._wire import Request, Status  # noqa: E402
-
-TALKERS = 24
-SPANS = 8
-REPLAYS = 64
-ANSWER_S = 120.0
 LEAST_UNANSWERED = 0.8
 # Killed eight times a second the sidecar keeps what it has, but hardly gets to deliver: it may catch
 # its breath now and then.
 REST_EVERY, REST_S = 20, 1.5
-SELF = "spiffe://kill.example/agent"
-URL = "http://127.0.0.1:1"
-CONFIG = f"""
-self_ids: [{SELF}]
-peers: [{{id: {SELF}, origins: ["{URL}"]}}]
-trust: {{callbacks: true, policies: {{{SELF}: {{verdict: continue}}}}}}
-journal: {{segment_bytes: 64KiB}}
-token: {{expiry_s: 600}}
-admin: {{listen: "127.0.0.1:0"}}
-"""
-
-
-class Oracle:
-    """What was acknowledged: one line each, on the disk before it counts."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._file = open(path, "ab", buffering=0)
-        self._path = path
-        self._lock = threading.Lock()
-
-    def note(self, kind: str, *found: bytes) -> None:
-        lines = b"".join(f"{kind} {one.hex()}\n".encode() for one in found)
-        with self._lock:
-            self._file.write(lines)
-            os.fsync(self._file.fileno())
-
-    def read(self) -> dict[str, set[bytes]]:
-        found: dict[str, set[bytes]] = {
-            kind: set() for kind in ("span", "delegated", "accepted", "finished", "settled")
-        }
-        for line in self._path.read_text().splitlines():
-            kind, text = line.split()
-            if bytes.fromhex(text) in found[kind]:
-                raise SystemExit(f"acknowledged twice to the oracle: {line}")
-            found[kind].add(bytes.fromhex(text))
-        return found
-
-
-class Load:
-    """The conversations."""
-
-    def __init__(self, socket: str, oracle: Oracle) -> None:
-        self._connection = Connection(socket)
-        self._oracle = oracle
-        self._lock = threading.Lock()
-        self._resource = _otlp.resource({"service.name": "kill"})
-        self._scope = _otlp.scope("kill")
-        self._ending = threading.Event()
-        self._newest: collections.deque[tuple[dict[str, Any], bytes]] = collections.deque(maxlen=REPLAYS)
-        self.waiting = 0
-        self.troubles: list[str] = []
-        self._threads = [threading.Thread(target=self._talk) for _ in range(TALKERS)]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def end(self) -> None:
-        self._ending.set()
-        for thread in self._threads:
-            thread.join()
-        self._replay()
-        self._connection.close()
-
-    def _replay(self) -> None:
-        """The newest tokens once more, under new ids: each was accepted before, whatever was killed."""
-        for facts, first in self._newest:
-            said = self.ask(accept=_wire.Accept(acceptance_id=os.urandom(16), **facts), refused=True)
-            found = said.accept
-            if not found or found.verdict != _wire.Verdict.DUPLICATE or found.acceptance_id != first:
-                self.troubles.append(f"a token was accepted twice: {said}")
-
-    def ask(self, refused: bool = False, **body: Any) -> _wire.Reply:
-        """refused: a refusal is an answer too."""
-        request = Request(id=os.urandom(16), protocol=1, **body)
-        with self._lock:
-            self.waiting += 1
-        try:
-            reply = self._connection.submit(request, ANSWER_S).result(ANSWER_S + 5)
-        finally:
-            with self._lock:
-                self.waiting -= 1
-        if reply.status != Status.OK and not refused:
-            raise RuntimeError(f"{next(iter(body))}: {reply.status} {reply.detail}")
-        return reply
-
-    def _talk(self) -> None:
-        while not self._ending.is_set():
-            try:
-                self._record()
-                self._hand_over()
-            except Exception as error:  # noqa: BLE001: whatever it is, the rounds have failed
-                self.troubles.append(f"{type(error).__name__}: {error}")
-                return
-
-    def _record(self) -> None:
-        trace_id, now = os.urandom(16), time.time_ns()
-        ids = [os.urandom(8) for _ in range(SPANS)]
-        spans = [
-            (self._resource, self._scope,
-             _otlp.span(trace_id=trace_id, span_id=span_id, name="load", kind=1, start_ns=now,
-                        end_ns=now + 1, attrs={"text": "x" * random.randrange(400)}))
-            for span_id in ids
-        ]
-        said = self.ask(record=_wire.Record(traces=_otlp.export_request(spans))).record
-        if said is None or said.accepted_spans != SPANS:
-            raise RuntimeError(f"record: {said}")
-        self._oracle.note("span", *(trace_id + span_id for span_id in ids))
-
-    def _hand_over(self) -> None:
-        """One delegation from its first to its last day."""
-        delegation_id, salt, message_id = os.urandom(16), os.urandom(16), os.urandom(8).hex()
-        facts: dict[str, Any] = {
-            "method": "SendMessage", "message_id": message_id,
-            "body_digest": digest.body_digest(salt, [{"text": message_id}]),
-        }
-        made = self.ask(delegate=_wire.Delegate(
-            delegation_id=delegation_id, target_url=URL, salt=salt, trace_flags=1, **facts)).delegate
-        self._oracle.note("delegated", delegation_id)
-        if made is None or not made.carrier:
-            raise RuntimeError(f"delegate: unsigned: {made}")
-        facts |= {"carrier": made.carrier, "traceparent": made.traceparent}
-        accepted = self.ask(accept=_wire.Accept(acceptance_id=os.urandom(16), **facts)).accept
-        if accepted is None or accepted.verdict != _wire.Verdict.CONTINUE:
-            raise RuntimeError(f"accept: {accepted}")
-        self._oracle.note("accepted", accepted.acceptance_id)
-        self._newest.append((facts, accepted.acceptance_id))
-        self.ask(finish=_wire.Finish(acceptance_id=accepted.acceptance_id, outcome="ok"))
-        self._oracle.note("finished", accepted.acceptance_id)
-        self.ask(settle=_wire.Settle(delegation_id=delegation_id, outcome="answered"))
-        self._oracle.note("settled", delegation_id)
-
-
-# ---- what the store holds ------------------------------------------------------------------------
-
-
-def ids(db: sqlite3.Connection, query: str) -> set[bytes]:
-    return {b"".join(row) for row in db.execute(query)}
-
-
-def count_lost(db: sqlite3.Connection, oracle: dict[str, set[bytes]]) -> dict[str, int]:
-    stored = {
-        "span": ids(db, "SELECT trace_id, span_id FROM spans"),
-        "delegated": ids(db, "SELECT delegation_id FROM delegations"),
-        "accepted": ids(db, "SELECT acceptance_id FROM acceptances WHERE verdict = 'continue'"),
-        "finished": ids(db, "SELECT acceptance_id FROM acceptances WHERE outcome = 'ok'"),
-        "settled": ids(db, "SELECT delegation_id FROM delegations WHERE state = 'answered'"),
-        "server span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'server'"),
-        "client span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'client'"),
-    }
-    wanted = {
-        **oracle,
-        "server span": ids(db, "SELECT trace_id, span_id FROM acceptances WHERE outcome = 'ok'"),
-        "client span": ids(db, "SELECT trace_id, span_id FROM delegations WHERE closed_ns > 0"),
-    }
-    return {kind: len(found - stored[kind]) for kind, found in wanted.items()}
-
-
-def count_doubled(db: sqlite3.Connection) -> dict[str, int]:
-    """The primary keys of the store keep ids single; doubling shows in what is added up, and in one
-    token under two ids."""
-    twice = "SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) n FROM {} GROUP BY {})"
-    added = "SELECT (SELECT sum({}) FROM trace_parts) - (SELECT count(*) FROM {})"
-    return {
-        "acceptances of a token": db.execute(twice.format("acceptances", "token_hash")).fetchone()[0],
-        "delegations of a message": db.execute(twice.format("delegations", "message_id")).fetchone()[0],
-        "spans counted": abs(db.execute(added.format("span_count", "spans")).fetchone()[0]),
-        "delegations counted":
-            abs(db.execute(added.format("delegation_count", "delegations")).fetchone()[0]),
-        "acceptances counted":
-            abs(db.execute(added.format("acceptance_count", "acceptances")).fetchone()[0]),
-    }
 
 
 # ---- the rounds ----------------------------------------------------------------------------------
