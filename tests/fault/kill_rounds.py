@@ -62,7 +62,7 @@ def play(sidecar: Sidecar, rounds: int, chance: random.Random) -> tuple[Load, Or
 def judge(sidecar: Sidecar, load: Load, oracle: Oracle) -> bool:
     acknowledged = oracle.read()
     db = sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True)
-    lost, doubled = count_lost(db, acknowledged), count_doubled(db)
+    lost, doubled = count_lost([db], acknowledged), count_doubled(db)
     db.close()
     print("acknowledged: " + ", ".join(f"{len(found)} {kind}" for kind, found in acknowledged.items()))
     print(f"{sum(lost.values())} lost, {sum(doubled.values())} doubled")

@@ -91,8 +91,11 @@ class Load:
         self._resource = _otlp.resource({"service.name": "kill"})
         self._scope = _otlp.scope("kill")
         self._ending = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._newest: collections.deque[tuple[dict[str, Any], bytes]] = collections.deque(maxlen=REPLAYS)
         self.waiting = 0
+        self.talking = 0
         self.troubles: list[str] = []
         self._threads = [threading.Thread(target=self._talk) for _ in range(talkers)]
 
@@ -106,6 +109,20 @@ class Load:
             thread.join()
         self._replay()
         self._connection.close()
+
+    def rest(self) -> None:
+        """Return when every conversation has come to its end; `go_on` starts new ones."""
+        self._going.clear()
+        end = time.monotonic() + ANSWER_S
+        while self.talking and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def go_on(self) -> None:
+        self._going.set()
+
+    def record_one(self, name: str) -> None:
+        """One span of that name, beside the conversations, and not in the oracle."""
+        self._record([name], note=False)
 
     def abandon(self) -> None:
         """Give up: nobody will answer."""
@@ -145,28 +162,36 @@ class Load:
 
     def _talk(self) -> None:
         while not self._ending.is_set():
+            if not self._going.wait(0.05):
+                continue
+            with self._lock:
+                self.talking += 1
             try:
-                self._record()
+                self._record(["load"] * SPANS)
                 self._hand_over()
                 self.done += 1
-                self._ending.wait(self._pause_s)
             except Exception as error:  # noqa: BLE001: whatever it is, the rounds have failed
                 self.troubles.append(f"{type(error).__name__}: {error}")
                 return
+            finally:
+                with self._lock:
+                    self.talking -= 1
+            self._ending.wait(self._pause_s)
 
-    def _record(self) -> None:
+    def _record(self, names: list[str], note: bool = True) -> None:
         trace_id, now = os.urandom(16), time.time_ns()
-        ids = [os.urandom(8) for _ in range(SPANS)]
+        ids = [os.urandom(8) for _ in names]
         spans = [
             (self._resource, self._scope,
-             _otlp.span(trace_id=trace_id, span_id=span_id, name="load", kind=1, start_ns=now,
+             _otlp.span(trace_id=trace_id, span_id=span_id, name=name, kind=1, start_ns=now,
                         end_ns=now + 1, attrs={"text": "x" * random.randrange(400)}))
-            for span_id in ids
+            for name, span_id in zip(names, ids, strict=True)
         ]
         said = self.ask(record=_wire.Record(traces=_otlp.export_request(spans))).record
-        if said is None or said.accepted_spans != SPANS:
+        if said is None or said.accepted_spans != len(ids):
             raise RuntimeError(f"record: {said}")
-        self._oracle.note("span", *(trace_id + span_id for span_id in ids))
+        if note:
+            self._oracle.note("span", *(trace_id + span_id for span_id in ids))
 
     def _hand_over(self) -> None:
         """One delegation from its first to its last day."""
@@ -195,24 +220,27 @@ class Load:
 # ---- what the store holds ------------------------------------------------------------------------
 
 
-def ids(db: sqlite3.Connection, query: str) -> set[bytes]:
-    return {b"".join(row) for row in db.execute(query)}
+Stores = list[sqlite3.Connection]  # one, or several that hold different parts
 
 
-def count_lost(db: sqlite3.Connection, oracle: dict[str, set[bytes]]) -> dict[str, int]:
+def ids(stores: Stores, query: str) -> set[bytes]:
+    return {b"".join(row) for db in stores for row in db.execute(query)}
+
+
+def count_lost(stores: Stores, oracle: dict[str, set[bytes]]) -> dict[str, int]:
     stored = {
-        "span": ids(db, "SELECT trace_id, span_id FROM spans"),
-        "delegated": ids(db, "SELECT delegation_id FROM delegations"),
-        "accepted": ids(db, "SELECT acceptance_id FROM acceptances WHERE verdict = 'continue'"),
-        "finished": ids(db, "SELECT acceptance_id FROM acceptances WHERE outcome = 'ok'"),
-        "settled": ids(db, "SELECT delegation_id FROM delegations WHERE state = 'answered'"),
-        "server span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'server'"),
-        "client span": ids(db, "SELECT trace_id, span_id FROM spans WHERE kind = 'client'"),
+        "span": ids(stores, "SELECT trace_id, span_id FROM spans"),
+        "delegated": ids(stores, "SELECT delegation_id FROM delegations"),
+        "accepted": ids(stores, "SELECT acceptance_id FROM acceptances WHERE verdict = 'continue'"),
+        "finished": ids(stores, "SELECT acceptance_id FROM acceptances WHERE outcome = 'ok'"),
+        "settled": ids(stores, "SELECT delegation_id FROM delegations WHERE state = 'answered'"),
+        "server span": ids(stores, "SELECT trace_id, span_id FROM spans WHERE kind = 'server'"),
+        "client span": ids(stores, "SELECT trace_id, span_id FROM spans WHERE kind = 'client'"),
     }
     wanted = {
         **oracle,
-        "server span": ids(db, "SELECT trace_id, span_id FROM acceptances WHERE outcome = 'ok'"),
-        "client span": ids(db, "SELECT trace_id, span_id FROM delegations WHERE closed_ns > 0"),
+        "server span": ids(stores, "SELECT trace_id, span_id FROM acceptances WHERE outcome = 'ok'"),
+        "client span": ids(stores, "SELECT trace_id, span_id FROM delegations WHERE closed_ns > 0"),
     }
     return {kind: len(found - stored[kind]) for kind, found in wanted.items()}
 

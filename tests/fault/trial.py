@@ -13,6 +13,7 @@ import dataclasses
 import http.client
 import json
 import os
+import pathlib
 import re
 import signal
 import sqlite3
@@ -61,13 +62,18 @@ def case(injected: str, **how: Any) -> Callable[[Callable[[Any], str]], Callable
 class Trial:
     def __init__(self, config: str = "", journal: str = SMALL_SEGMENTS, talkers: int = 6,
                  pause_s: float = 0.02) -> None:
-        self.sidecar = Sidecar("trial", config=CONFIG.replace(SMALL_SEGMENTS, journal) + config)
+        self.sidecar = Sidecar("trial", config="")
+        text = CONFIG.replace(SMALL_SEGMENTS, journal) + config
+        text = text.replace("OTHER", str(self.sidecar.base / "other.db"))
+        self.sidecar.config_file.write_text(text)
         self.weather = Weather(self.sidecar.base)
         self.sidecar.extra_env |= self.weather.env
         self.oracle = Oracle(self.sidecar.base / "oracle")
         self.load: Load | None = None
         self._talkers, self._pause_s = talkers, pause_s
         self.facts: dict[str, int] = {}
+        self.also: list[pathlib.Path] = []  # further stores that must hold all
+        self.parts: list[pathlib.Path] = []  # stores that hold what the store of the end does not
 
     # -- its life --------------------------------------------------------------------------------
 
@@ -99,16 +105,21 @@ class Trial:
         if self.sidecar.running:
             code = self.sidecar.stop(30)
             demand(code == 0, f"exit code {code} at the end")
-        self.account()
+        self.account([self.sidecar.store, *self.parts])
+        for store in self.also:
+            self.account([store])
 
-    def account(self, store: str | os.PathLike[str] | None = None) -> None:
-        """Hold a store against what was acknowledged."""
+    def account(self, stores: list[pathlib.Path]) -> None:
+        """Hold a store, or several that hold different parts, against what was acknowledged."""
         held = self.oracle.read()
-        db = sqlite3.connect(f"file:{store or self.sidecar.store}?mode=ro", uri=True)
-        with contextlib.closing(db):
-            lost, doubled = count_lost(db, held), count_doubled(db)
+        with contextlib.ExitStack() as stack:
+            opened = [stack.enter_context(contextlib.closing(
+                sqlite3.connect(f"file:{store}?mode=ro", uri=True))) for store in stores]
+            lost = count_lost(opened, held)
+            doubled = [count_doubled(db) for db in opened]
         demand(not any(lost.values()), f"lost: { {k: n for k, n in lost.items() if n} }")
-        demand(not any(doubled.values()), f"doubled: { {k: n for k, n in doubled.items() if n} }")
+        for one in doubled:
+            demand(not any(one.values()), f"doubled: { {k: n for k, n in one.items() if n} }")
         demand(all(held.values()), "nothing was acknowledged")
         self.facts = {kind: len(found) for kind, found in held.items()}
 
