@@ -39,7 +39,7 @@ SMALL_SEGMENTS = "segment_bytes: 64KiB"
 CONFIG = f"""
 self_ids: [{SELF}]
 peers: [{{id: {SELF}, origins: ["{URL}"]}}]
-trust: {{callbacks: true, policies: {{{SELF}: {{verdict: continue}}}}}}
+trust: {{skew_s: 2, callbacks: true, policies: {{{SELF}: {{verdict: continue}}}}}}
 journal: {{{SMALL_SEGMENTS}}}
 token: {{expiry_s: 600}}
 admin: {{listen: "127.0.0.1:0"}}
@@ -124,6 +124,11 @@ class Load:
         """One span of that name, beside the conversations, and not in the oracle."""
         self._record([name], note=False)
 
+    def poke(self) -> None:
+        """One request, whatever becomes of it."""
+        self._connection.submit(Request(id=os.urandom(16), protocol=1, record=_wire.Record(
+            traces=self._export(["poke"])[0])), 1.0)
+
     def abandon(self) -> None:
         """Give up: nobody will answer."""
         self._ending.set()
@@ -136,6 +141,15 @@ class Load:
             found = said.accept
             if not found or found.verdict != _wire.Verdict.DUPLICATE or found.acceptance_id != first:
                 self.troubles.append(f"a token was accepted twice: {said}")
+
+    def newest(self) -> list[dict[str, Any]]:
+        """What was accepted last: the facts of an Accept, without its id."""
+        return [facts for facts, _ in self._newest]
+
+    def accept_again(self, facts: dict[str, Any]) -> bool:
+        """Whether a token goes through once more."""
+        said = self.ask(accept=_wire.Accept(acceptance_id=os.urandom(16), **facts), refused=True)
+        return said.status == Status.OK
 
     def ask(self, refused: bool = False, **body: Any) -> _wire.Reply:
         """refused: a refusal is an answer too."""
@@ -178,7 +192,8 @@ class Load:
                     self.talking -= 1
             self._ending.wait(self._pause_s)
 
-    def _record(self, names: list[str], note: bool = True) -> None:
+    def _export(self, names: list[str]) -> tuple[bytes, list[bytes]]:
+        """OTLP for spans of these names, and their ids: trace id and span id."""
         trace_id, now = os.urandom(16), time.time_ns()
         ids = [os.urandom(8) for _ in names]
         spans = [
@@ -187,11 +202,15 @@ class Load:
                         end_ns=now + 1, attrs={"text": "x" * random.randrange(400)}))
             for name, span_id in zip(names, ids, strict=True)
         ]
-        said = self.ask(record=_wire.Record(traces=_otlp.export_request(spans))).record
+        return _otlp.export_request(spans), [trace_id + span_id for span_id in ids]
+
+    def _record(self, names: list[str], note: bool = True) -> None:
+        traces, ids = self._export(names)
+        said = self.ask(record=_wire.Record(traces=traces)).record
         if said is None or said.accepted_spans != len(ids):
             raise RuntimeError(f"record: {said}")
         if note:
-            self._oracle.note("span", *(trace_id + span_id for span_id in ids))
+            self._oracle.note("span", *ids)
 
     def _hand_over(self) -> None:
         """One delegation from its first to its last day."""

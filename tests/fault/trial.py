@@ -79,11 +79,14 @@ class Trial:
 
     def begin(self) -> Trial:
         self.sidecar.start()
+        self.begin_load()
+        self.work(20)
+        return self
+
+    def begin_load(self) -> None:
         self.load = Load(str(self.sidecar.socket), self.oracle, talkers=self._talkers, patient=True,
                          pause_s=self._pause_s)
         self.load.start()
-        self.work(20)
-        return self
 
     def work(self, conversations: int, within_s: float = 30.0) -> None:
         """Until so many more conversations are through."""
@@ -164,6 +167,12 @@ class Trial:
 
         return str(wait_until(said, within_s, f"/readyz: 503 {pattern!r}, not {self.get('/readyz')}"))
 
+    def trouble_after_a_request(self, pattern: str) -> str:
+        """As `trouble`, for what only a commit notices; the request is answered by nobody."""
+        assert self.load is not None
+        self.load.poke()
+        return self.trouble(pattern)
+
     def delivery_trouble(self, pattern: str, name: str = "sqlite", within_s: float = 15.0) -> str:
         """Wait until an exporter says what is wrong at its far side."""
 
@@ -172,6 +181,13 @@ class Trial:
             return text if text and re.search(pattern, text) else None
 
         return str(wait_until(said, within_s, f"{name}: {pattern!r}, not {self.exporter(name)}"))
+
+    def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
+        """Of the store."""
+        db = sqlite3.connect(f"file:{self.sidecar.store}?mode=ro", uri=True)
+        with contextlib.closing(db):
+            db.row_factory = sqlite3.Row
+            return [dict(found) for found in db.execute(sql, values)]
 
     def well(self, within_s: float = 15.0) -> None:
         """Wait until it takes work and has delivered all."""

@@ -63,6 +63,11 @@ class Weather:
         struct.pack_into("<I", self.map, at, 1)
         return Rule(self, slot)
 
+    def reuse(self) -> None:
+        """All rules so far are over."""
+        self.map[RULE_AT:] = bytes(RULES * RULE.size)
+        self._used = 0
+
     @contextlib.contextmanager
     def fault(self, *operations: str, **how: object) -> Iterator[Rule]:
         made = self.rule(*operations, **how)  # type: ignore[arg-type]
