@@ -15,7 +15,8 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
     if (!r->reply->detail) r->reply->detail = nothing;
     if (status != WB_OK && status != WB_ERR_DENIED) /* a body belongs to an answer only */
         r->reply->body_case = WAYBILL__V1__REPLY__BODY__NOT_SET;
-    if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK) packed = WB_S("");
+    if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK)
+        packed = (wb_slice){0}; /* nothing can be said: an empty reply would read as OK */
     wb_ipc_answer(r->call, packed);
     wb_world_drop(r->world);
     r->world = NULL;

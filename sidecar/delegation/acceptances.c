@@ -10,6 +10,7 @@
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { UNPACK_LIMIT = 1024 * 1024 };
@@ -51,12 +52,12 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_acceptances *a = self;
     wb_arena_reset(a->scratch);
+    errno = 0;
     ProtobufCAllocator *allocator = wb_arena_allocator(a->scratch);
     Waybill__V1__AcceptanceRow *row =
         waybill__v1__acceptance_row__unpack(allocator, packed.len, packed.ptr);
     if (!row || row->id.len != sizeof(wb_id))
-        return wb_fail(err, WB_ERR_CORRUPT, "acceptance row of %zu bytes does not unpack",
-                       packed.len);
+        return wb_row_unreadable("acceptance row", packed.len, err);
     void *found;
     if (wb_row_get(a->rows, row->id.data, NULL, &found)) {
         hot_part *old = found;

@@ -13,6 +13,7 @@
 #include "sidecar/delegation/row_table.h"
 #include "sidecar/delegation/turns.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -176,12 +177,12 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_delegations *d = self;
     wb_arena_reset(d->scratch);
+    errno = 0;
     ProtobufCAllocator *allocator = wb_arena_allocator(d->scratch);
     Waybill__V1__DelegationRow *row =
         waybill__v1__delegation_row__unpack(allocator, packed.len, packed.ptr);
     if (!row || row->id.len != sizeof(wb_id))
-        return wb_fail(err, WB_ERR_CORRUPT, "delegation row of %zu bytes does not unpack",
-                       packed.len);
+        return wb_row_unreadable("delegation row", packed.len, err);
     wb_status status = put(d, row, packed);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room for a delegation row");
 }

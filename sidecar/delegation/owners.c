@@ -7,6 +7,7 @@
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -51,9 +52,9 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
     wb_owners *o = self;
     uint8_t key[KEY_BYTES];
     void *found;
+    errno = 0;
     Waybill__V1__OwnerRow *row = waybill__v1__owner_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row)
-        return wb_fail(err, WB_ERR_CORRUPT, "owner row of %zu bytes does not unpack", packed.len);
+    if (!row) return wb_row_unreadable("owner row", packed.len, err);
     if (row->trace_id.len > 0)
         key_of('t', wb_slice_of(row->trace_id.data, row->trace_id.len), key);
     else

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sidecar/delegation/purge.h"
 
+#include "sidecar/delegation/row_table.h"
+
 #include "proto/waybill/v1/journal.pb-c.h"
+
+#include <errno.h>
 
 wb_status wb_purge_unpack(wb_slice packed, wb_purge *purge, wb_error *err)
 {
+    errno = 0;
     Waybill__V1__PurgeRow *row = waybill__v1__purge_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row)
-        return wb_fail(err, WB_ERR_CORRUPT, "purge entry of %zu bytes does not unpack", packed.len);
+    if (!row) return wb_row_unreadable("purge entry", packed.len, err);
     purge->now_s = row->now_s;
     purge->skew_s = row->skew_s;
     waybill__v1__purge_row__free_unpacked(row, NULL);

@@ -9,6 +9,7 @@
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -73,9 +74,9 @@ static wb_status put(wb_replay *r, const Waybill__V1__ReplayRow *row, wb_slice p
 
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
+    errno = 0;
     Waybill__V1__ReplayRow *row = waybill__v1__replay_row__unpack(NULL, packed.len, packed.ptr);
-    if (!row)
-        return wb_fail(err, WB_ERR_CORRUPT, "replay row of %zu bytes does not unpack", packed.len);
+    if (!row) return wb_row_unreadable("replay row", packed.len, err);
     wb_status status = put(self, row, packed, err);
     waybill__v1__replay_row__free_unpacked(row, NULL);
     return status;
@@ -112,8 +113,9 @@ static wb_status apply_purge(wb_replay *r, wb_slice packed, wb_error *err)
 
 static wb_status apply_gap(wb_replay *r, wb_slice packed, wb_error *err)
 {
+    errno = 0;
     Waybill__V1__GapRow *gap = waybill__v1__gap_row__unpack(NULL, packed.len, packed.ptr);
-    if (!gap) return wb_fail(err, WB_ERR_CORRUPT, "gap entry does not unpack");
+    if (!gap) return wb_row_unreadable("gap entry", packed.len, err);
     if (gap->recovered_s > r->recovered_s) r->recovered_s = gap->recovered_s;
     waybill__v1__gap_row__free_unpacked(gap, NULL);
     return WB_OK;

@@ -8,6 +8,7 @@
 #include "proto/waybill/v1/journal.pb-c.h"
 #include "sidecar/delegation/row_table.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 typedef struct hot_part {
@@ -51,10 +52,11 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_requests *r = self;
     void *found;
+    errno = 0;
     Waybill__V1__RequestRow *row = waybill__v1__request_row__unpack(NULL, packed.len, packed.ptr);
     if (!row || row->id.len != sizeof(wb_id)) {
         waybill__v1__request_row__free_unpacked(row, NULL);
-        return wb_fail(err, WB_ERR_CORRUPT, "request row of %zu bytes does not unpack", packed.len);
+        return wb_row_unreadable("request row", packed.len, err);
     }
     make_room(r);
     wb_status status = wb_row_put(r->rows, row->id.data, packed, &found);

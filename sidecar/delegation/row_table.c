@@ -8,6 +8,7 @@
 #include "sidecar/delegation/row_table.h"
 
 #include <sodium.h>
+#include <errno.h>
 #include <stdlib.h>
 
 enum { FIRST_INDEX = 64, FIRST_SLOTS = 32, SLICE_BYTES = 256 * 1024 };
@@ -287,4 +288,10 @@ void wb_row_make_room(wb_row_table *t, uint64_t (*ended_at)(const void *hot))
     if (last == 0) return;
     eldest e = {ended_at, first + (last - first) / 4};
     wb_row_purge(t, is_eldest, &e);
+}
+
+wb_status wb_row_unreadable(const char *what, size_t len, wb_error *err)
+{
+    if (errno == ENOMEM) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory to unpack a %s", what);
+    return wb_fail(err, WB_ERR_CORRUPT, "%s of %zu bytes does not unpack", what, len);
 }

@@ -51,6 +51,10 @@ WB_MUST_USE wb_status wb_row_load(wb_slice slice,
                                   wb_status (*put)(void *self, wb_slice payload, wb_error *err),
                                   void *self, wb_error *err);
 
+/** Why an entry could not be unpacked: `errno` was 0 before and is ENOMEM behind it if the heap ran out;
+ *  else the bytes are damaged. Returns NO_MEMORY or CORRUPT. */
+WB_MUST_USE wb_status wb_row_unreadable(const char *what, size_t len, wb_error *err);
+
 /** If the table is full, remove the oldest quarter (by time) of the rows that ended, as told by
  *  `ended_at` from the hot part: when, or 0 while the row is live. Live rows stay, whatever that
  *  leaves. The same table always loses the same rows. */

@@ -143,13 +143,18 @@ static void read_head(connection *c)
     receive(c, c->head, HEAD, 0); /* an idle client may stay */
 }
 
-/* Take what the message needs; false: there is none to be had. */
+static bool has_room(const connection *c)
+{
+    const wb_ipc *ipc = c->ipc;
+    return ipc->free_calls && c->calls < (ipc->options.contexts + 1) / 2 &&
+           c->body_len <= ipc->options.max_in_hand_bytes - ipc->held_bytes;
+}
+
+/* Take what the message needs, for which there is room; false: no memory. */
 static bool take_slot(connection *c)
 {
     wb_ipc *ipc = c->ipc;
     wb_ipc_call *call = ipc->free_calls;
-    if (!call || c->calls >= (ipc->options.contexts + 1) / 2) return false;
-    if (c->body_len > ipc->options.max_in_hand_bytes - ipc->held_bytes) return false;
     uint8_t *bytes = malloc((size_t)c->body_len);
     if (!bytes) return false;
     ipc->free_calls = call->next;
@@ -170,15 +175,19 @@ static void park(connection *c)
     c->ipc->last_parked = &c->next_parked;
 }
 
-static void read_body(connection *c)
+/* False: no memory. To wait for it would be to wait for nothing in particular; a client that is closed
+ * out comes back and sends again. */
+static bool read_body(connection *c)
 {
-    if (c->ipc->stopping || !take_slot(c)) {
+    if (c->ipc->stopping || !has_room(c)) {
         park(c);
-        return;
+        return true;
     }
+    if (!take_slot(c)) return false;
     c->reading = READ_BODY;
     c->got = 0;
     receive(c, c->arriving->bytes, c->arriving->len, c->ipc->options.stall_ms);
+    return true;
 }
 
 /* Something was given back: whoever waited longest goes first. One that cannot yet is put last. */
@@ -190,10 +199,9 @@ static void unpark(wb_ipc *ipc)
     while (waiting) {
         connection *c = waiting;
         waiting = c->next_parked;
-        if (c->closed)
-            unref(c);
-        else
-            read_body(c);
+        if (!c->closed && read_body(c)) continue;
+        close_connection(c);
+        unref(c);
     }
 }
 
@@ -249,7 +257,7 @@ static wb_ipc_call *part_read(connection *c, const char **fault)
         break;
     case READ_HEAD:
         *fault = wb_framing_read_head(c->head, c->ipc->options.max_message_bytes, &c->body_len);
-        if (!*fault) read_body(c);
+        if (!*fault && !read_body(c)) *fault = "no memory for its message";
         break;
     case READ_BODY:
         *fault = wb_framing_check_message(c->arriving->bytes);
@@ -561,7 +569,7 @@ uint32_t wb_ipc_slot(const wb_ipc_call *call) { return call->slot; }
 void wb_ipc_answer(wb_ipc_call *call, wb_slice reply)
 {
     size_t body = REQUEST_ID + reply.len;
-    uint8_t *frame = malloc(HEAD + body);
+    uint8_t *frame = reply.ptr ? malloc(HEAD + body) : NULL;
     if (frame) {
         wb_framing_put_head(body, frame);
         memcpy(frame + HEAD, call->bytes, REQUEST_ID);
@@ -578,7 +586,8 @@ void wb_ipc_send(wb_ipc_call *call)
     pthread_mutex_lock(&ipc->lock);
     connection *c = call->from;
     give_back_bytes(call);
-    if (c->closed || !call->bytes) {
+    if (!call->bytes) close_connection(c); /* an answer that cannot be given must not be awaited */
+    if (c->closed) {
         release_call(call);
         ipc->in_hand--;
         unref(c);

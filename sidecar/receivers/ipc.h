@@ -51,7 +51,8 @@ uint64_t wb_ipc_connection(const wb_ipc_call *call);
 /** A number in [0, contexts) that no other call in hand has: for per-call scratch memory. */
 uint32_t wb_ipc_slot(const wb_ipc_call *call);
 /** Set the answer; it is copied, and the request's bytes are gone. Then release what the request held,
- *  and send. Without memory for the copy the call is dropped by wb_ipc_send: the client resends. */
+ *  and send. Without memory for the copy, or with no reply at all (ptr NULL), wb_ipc_send closes the
+ *  connection: the client comes back and sends again. */
 void wb_ipc_answer(wb_ipc_call *call, wb_slice reply);
 /** Send the answer and forget `call`; exactly once per call, from any thread. */
 void wb_ipc_send(wb_ipc_call *call);

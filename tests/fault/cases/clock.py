@@ -69,7 +69,7 @@ def clock_beyond_2262(trial: Trial) -> str:
 def clock_jitters(trial: Trial) -> str:
     trial.begin()
     for i in range(200):
-        trial.weather.clock((-1) ** i * (i % 7) * 0.3)
+        trial.weather.clock((-1) ** i * (i % 7) * 0.12)
         time.sleep(0.01)
     trial.weather.clock(0)
     trial.work(20)

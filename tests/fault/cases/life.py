@@ -45,7 +45,7 @@ def never_answered(trial: Trial) -> str:
     spans = trial.rows("SELECT s.* FROM spans s JOIN delegations d ON s.span_id = d.span_id"
                        " WHERE d.delegation_id = ?", delegation_id)
     demand(len(spans) == 1, f"its span was written {len(spans)} times")
-    return f"visible in flight, lost after its deadline, late answer {late.status.name} beside the one span"
+    return f"visible in flight, lost after its deadline, late answer taken (status {late.status}) beside the one span"
 
 
 @case("a delegation settled twice, and with another outcome")
