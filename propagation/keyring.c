@@ -311,6 +311,8 @@ wb_status wb_key_ring_open_or_new(const char *dir, wb_key_ring **out, bool *made
         made_one = status == WB_OK;
         /* REJECTED: somebody else was faster, which is as good. */
         if (made_one || status == WB_ERR_REJECTED) status = wb_key_ring_open(dir, out, err);
+        if (status == WB_ERR_NOT_FOUND)
+            status = wb_fail(err, WB_ERR_CONFIG, "%.100s/current.key is a link to nothing", dir);
     }
     if (status == WB_OK && made) *made = made_one;
     return status;

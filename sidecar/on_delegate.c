@@ -31,6 +31,7 @@ typedef struct delegate {
     wb_delegate d;
     wb_slice packed, owner_packed; /* OPEN: the new row; its trace's owner */
     Waybill__V1__DelegateReply reply;
+    wb_error unknown; /* what decide said */
 } delegate;
 
 static const char *fault_of_ids(const Waybill__V1__Delegate *in, wb_delegate *d)
@@ -473,6 +474,16 @@ static void say_denied(wb_request *r, const wb_delegate *d, const wb_error *err)
     wb_count(&r->sidecar->counters.delegations_denied);
 }
 
+/* The worker did not find what the request names. That is an answer only if the tables are what the
+ * disk says, which the commit behind this knows. */
+static wb_status prepare_unknown(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+{
+    delegate *call = wb_request_of(txn)->verb;
+    (void)out;
+    wb_delegate_let_go(state, &call->d);
+    return wb_fail(err, WB_ERR_NOT_FOUND, "%s", call->unknown.detail);
+}
+
 void wb_on_delegate(wb_request *r)
 {
     wb_error err = {.status = WB_OK};
@@ -485,6 +496,12 @@ void wb_on_delegate(wb_request *r)
     waybill__v1__delegate_reply__init(&call->reply);
     call->d.reply = &call->reply;
     wb_status status = decide(r, call, &err);
+    r->verb = call;
+    if (status == WB_ERR_NOT_FOUND) {
+        call->unknown = err;
+        wb_request_submit(r, prepare_unknown);
+        return;
+    }
     if (status != WB_OK) {
         if (status == WB_ERR_DENIED) say_denied(r, &call->d, &err);
         wb_state_lock(&r->sidecar->state);
@@ -494,7 +511,6 @@ void wb_on_delegate(wb_request *r)
         return;
     }
     count(r, &call->d);
-    r->verb = call;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_DELEGATE;
     r->reply->delegate = &call->reply;
     wb_request_submit(r, prepare);

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { DROPS_ARE_NEWS_S = 60 };
+
 static bool say(char text[WB_TROUBLE_TEXT], const char *what)
 {
     (void)snprintf(text, WB_TROUBLE_TEXT, "%s", what);
@@ -260,6 +262,20 @@ static void add_unconfigured(wb_sidecar *sidecar, cJSON *root)
     }
 }
 
+/* With problems of its files, or a far side that takes nothing or is not given all, a sidecar works, but
+ * not as it should: `degraded`. */
+static bool delivery_fails(wb_sidecar *sidecar)
+{
+    wb_exporter_report report;
+    wb_time_ns now = wb_now(sidecar->clock);
+    for (size_t i = 0; wb_exporters_report(sidecar->exporters, i, &report); i++) {
+        wb_time_ns dropped = report.runner.skipped_ns;
+        if (report.runner.last_error.status != WB_OK) return true;
+        if (dropped != 0 && now - dropped < DROPS_ARE_NEWS_S * WB_NS_PER_S) return true;
+    }
+    return false;
+}
+
 static void add_exporters(wb_sidecar *sidecar, cJSON *root)
 {
     wb_exporter_report report;
@@ -330,8 +346,8 @@ char *wb_status_report(wb_sidecar *sidecar)
     cJSON *root = cJSON_CreateObject();
     const wb_world *world = wb_world_take(sidecar->worlds);
     add_identity(sidecar, world, root);
-    /* Works, but not as its files say. */
-    (void)cJSON_AddBoolToObject(root, "degraded", wb_world_problems(world) > 0);
+    (void)cJSON_AddBoolToObject(root, "degraded",
+                                wb_world_problems(world) > 0 || delivery_fails(sidecar));
     add_isolation(sidecar, root);
     add_sandbox(sidecar, root);
     add_trust(world, root);

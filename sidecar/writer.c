@@ -144,7 +144,8 @@ static void commit_group(wb_writer *w, wb_txn *group)
     while (group) {
         wb_txn *txn = group;
         group = txn->next; /* done may free it */
-        if (txn->status == WB_OK && committed != WB_OK)
+        /* A refusal too came from tables that are ahead of the disk, or not whole. */
+        if (committed != WB_OK)
             txn->done(txn, committed, &err);
         else
             txn->done(txn, txn->status, &txn->err);
