@@ -26,6 +26,9 @@ from waybill_testkit import Sidecar, wait_until
 from weather import Weather
 
 
+STANDS_STILL_S = 1.5  # without a conversation getting through
+
+
 class Broken(AssertionError):
     """The sidecar did not do what is promised."""
 
@@ -43,6 +46,7 @@ class Case:
     fast: bool = False  # of the core tier too
     config: str = ""  # more of it
     journal: str = SMALL_SEGMENTS  # what stands in its section
+    root: bool = False  # makes file systems or control groups
     trial: bool = True  # wants a Trial; else it is given a folder's path to build its own things in
 
 
@@ -211,5 +215,5 @@ class Trial:
         assert self.load is not None
         time.sleep(0.2)
         before = self.load.done
-        time.sleep(0.5)
+        time.sleep(STANDS_STILL_S)
         return self.load.done == before and self.load.waiting > 0

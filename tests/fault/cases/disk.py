@@ -46,8 +46,8 @@ def disk_full_on_rename(trial: Trial) -> str:
     trial.begin()
     with trial.weather.fault("rename", path=JOURNAL, error=errno.ENOSPC) as fault:
         time.sleep(2)
-        code, text = trial.get("/readyz")
         refusing = trial.stands_still()
+        code, text = trial.get("/readyz")
         demand(not (refusing and code == 200), "ready, while requests are refused")
         hits = fault.hits
         demand(hits > 0, "nothing was renamed")
@@ -56,7 +56,7 @@ def disk_full_on_rename(trial: Trial) -> str:
     return f"{hits} renames failed; readyz {code} \"{text}\"; {trial.put_off()}"
 
 
-@case("a file system of 6 MiB, filled by somebody else, then freed", fast=True,
+@case("a file system of 6 MiB, filled by somebody else, then freed", fast=True, root=True,
       journal="segment_bytes: 256KiB, limit_bytes: 4MiB")
 def disk_really_full(trial: Trial) -> str:
     home = trial.sidecar.state_home

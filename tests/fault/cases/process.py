@@ -206,7 +206,7 @@ def wrong_keys(folder: pathlib.Path) -> str:
     return f"exit code 78 and the file named: {', '.join(seen)}"
 
 
-@case("state directory on a read-only file system", trial=False)
+@case("state directory on a read-only file system", trial=False, root=True)
 def read_only_state(folder: pathlib.Path) -> str:
     sidecar = Sidecar("readonly", base=folder, config=CONFIG)
     sidecar.start()
