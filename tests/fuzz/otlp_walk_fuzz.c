@@ -44,6 +44,8 @@ static void append(wb_batch *batch, wb_span *span, wb_attrs *resource)
                                       values[i]) == WB_OK);
     }
     WB_ASSERT(wb_otlp_set_trace_id(batch, span, trace) == WB_OK);
+    WB_ASSERT(wb_otlp_make_root(batch, span) == WB_OK);
+    WB_ASSERT(wb_otlp_drop_trace_state(batch, span) == WB_OK);
     WB_ASSERT(wb_otlp_append_link(batch, span, trace, there, WB_S("wb=1"), 0x300) == WB_OK);
     WB_ASSERT(wb_otlp_append_link(batch, span, trace, there, WB_S(""), 0) == WB_OK);
 }

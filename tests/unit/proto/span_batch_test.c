@@ -453,6 +453,25 @@ static void a_span_can_move_to_another_trace(void **state)
     assert_memory_equal(again->spans[0].trace_id.b, second.b, 16);
 }
 
+static void a_span_can_become_a_root_without_trace_state(void **state)
+{
+    fixture *f = *state;
+    wb_slice parts[] = {good_ids(&f->m), make_len(&f->m, 4, WB_S("parentid")),
+                        make_len(&f->m, 3, WB_S("a=b")), WB_S("\x85\x01\x01\x03\0\0")};
+    wb_batch *batch = walked(f, in_envelope(&f->m, make_joined(&f->m, parts, 4)));
+    wb_span *span = &batch->spans[0];
+    assert_int_equal(span->flags, 0x301);
+    assert_int_equal(wb_otlp_make_root(batch, span), WB_OK);
+    assert_int_equal(wb_otlp_drop_trace_state(batch, span), WB_OK);
+    assert_true(WB_ID_ABSENT(span->parent_id));
+    write_and_open(f, batch);
+    const wb_batch *again = walked(f, f->read.body);
+    assert_null(wb_oracle_differs(again, true));
+    assert_true(WB_ID_ABSENT(again->spans[0].parent_id));
+    assert_int_equal(again->spans[0].flags, 0x101); /* known not to be remote */
+    assert_int_equal(wb_otlp_read_span(wb_span_batch_row(&f->read, 0).span).trace_state.len, 0);
+}
+
 /* ---- spans that the sidecar writes ----------------------------------------------------------- */
 
 static const wb_otlp_attr resource_attrs[] = {WB_ATTR_TEXT("service.name", WB_S("planner"))};
@@ -582,6 +601,7 @@ int main(void)
         CASE(a_resource_that_was_absent_can_get_attributes),
         CASE(what_was_appended_can_be_found_and_taken_back),
         CASE(a_span_can_move_to_another_trace),
+        CASE(a_span_can_become_a_root_without_trace_state),
         CASE(build_refuses_what_no_backend_would_take),
         CASE(a_built_span_reads_back),
         CASE(building_nothing_gives_a_batch_without_spans),
