@@ -291,6 +291,7 @@ static void fill_trace(wb_request *r, accept_call *a, const wb_verdict *verdict)
         fill_own_trace(r, a, claims);
         return;
     }
+    WB_ASSERT(claims); /* CONTINUE is verified */
     row->trace_id = wb_request_bytes(claims->tid.b, sizeof claims->tid.b);
     row->parent_span_id = wb_request_bytes(claims->psid.b, sizeof claims->psid.b);
     row->trace_flags = claims->tfl & WB_TRACE_FLAGS_KNOWN;
