@@ -6,7 +6,9 @@
  * there can lay down another file, whatever this one's mode says.
  *
  * Orchestrators mount secrets as a read-only file system whose folder has mode 0777 and is root's. Mode
- * bits mean nothing there, so wb_folder_check lets it pass (core/files.c). */
+ * bits mean nothing there, so wb_folder_check lets it pass (core/files.c). The folder above is often one
+ * into which the whole pod may write; but a folder on which something is mounted cannot be renamed or
+ * removed by anybody, so what is above it does not matter. */
 #include "propagation/laid_file.h"
 
 #include <errno.h>
@@ -17,17 +19,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Nobody can put another folder in the place of one on which a file system is mounted. */
+static bool is_mount_point(const char *folder)
+{
+    struct statx sx;
+    return statx(AT_FDCWD, folder, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 &&
+           (sx.stx_attributes_mask & sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 /* Every folder above `path`, which is absolute and free of links: `path` is cut on the way. */
 static wb_status check_way(char *path, wb_error *err)
 {
+    bool fixed = false; /* what was looked at last can not be replaced from above */
     for (char *slash = strrchr(path, '/'); slash; slash = strrchr(path, '/')) {
         struct stat st;
         *slash = '\0';
         const char *folder = slash == path ? "/" : path;
         if (stat(folder, &st) != 0) return wb_fail_errno(err, WB_ERR_CONFIG, errno, "%s", folder);
-        if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0 &&
+        if (!fixed && (st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0 &&
             !wb_folder_is_sealed(folder, &st))
             return wb_fail(err, WB_ERR_CONFIG, "%s: others may write there", folder);
+        fixed = is_mount_point(folder);
     }
     return WB_OK;
 }

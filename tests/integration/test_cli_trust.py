@@ -7,10 +7,11 @@ import json
 import os
 import pathlib
 import stat
+import subprocess
 import time
 
 import pytest
-from test_cli_tokens import A, B, C, CHILD, KEY_A, KEY_B, NOW, ROOT, Cli, Key, verify
+from test_cli_tokens import A, B, C, CHILD, KEY_A, KEY_B, NOW, ROOT, Cli, Key, b64, verify
 
 
 @pytest.fixture
@@ -212,3 +213,55 @@ def test_mounted_keys_are_read_and_not_written(cli):
     (folder / "next.key").symlink_to(outside)
     cli("key", "show", code=3)
     assert "points outside" in cli.said
+
+
+MOUNT = """
+set -e
+umask 022
+for dir in keys trust.d; do
+    mkdir -p "$STATE/$dir"
+    mount -t tmpfs -o mode="$1" none "$STATE/$dir"
+    mkdir "$STATE/$dir/..2026_11_21"
+    ln -s ..2026_11_21 "$STATE/$dir/..data"
+done
+printf '%s\\n' "$KEY_LINE" > "$STATE/keys/..data/current.key"
+chmod 0440 "$STATE/keys/..data/current.key"
+ln -s ..data/current.key "$STATE/keys/current.key"
+printf '%s\\n' "$BUNDLE" > "$STATE/trust.d/..data/peers.bundle.json"
+ln -s ..data/peers.bundle.json "$STATE/trust.d/peers.bundle.json"
+chmod 0777 "$STATE"  # an emptyDir, into which the whole pod may write
+[ "$2" = rw ] || for dir in keys trust.d; do mount -o remount,ro "$STATE/$dir"; done
+shift 2
+exec "$@"
+"""
+
+
+def in_pod(cli, mode: str, how: str, *args: str):
+    """Run a verb where keys/ and trust.d/ are file systems of their own, as a pod's volumes are."""
+    state = cli.folder / "state" / "waybill" / "default"
+    env = {**cli.env, "STATE": str(state), "KEY_LINE": f"waybill-sk-v1:{KEY_A.kid}:{b64(bytes(range(32)))}",
+           "BUNDLE": '{"wb_bundles":[' + trust_file(B, KEY_B) + "]}"}
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", MOUNT, "sh", mode, how, str(cli.program), *args],
+                          env=env, capture_output=True, text=True, timeout=20)
+    if done.returncode != 0 and not done.stderr.startswith("waybill: "):
+        pytest.skip(f"no mount namespaces here: {done.stderr.strip()}")
+    return done
+
+
+@pytest.mark.parametrize("mode", ["1777", "0777"])  # a Secret's volume, a ConfigMap's
+def test_a_pods_volumes_are_closed_by_being_read_only(cli, mode):
+    shown = in_pod(cli, mode, "ro", "key", "show", "--json")
+    assert shown.returncode == 0, shown.stderr
+    assert [key["kid"] for key in json.loads(shown.stdout)["keys"]] == [KEY_A.kid]
+    listed = json.loads(in_pod(cli, mode, "ro", "trust", "list", "--json").stdout)
+    assert [issuer["issuer"] for issuer in listed["issuers"]] == [B] and listed["problems"] == []
+    rotated = in_pod(cli, mode, "ro", "key", "rotate")
+    assert rotated.returncode == 3 and "Read-only file system" in rotated.stderr
+    assert "docs/trust.md" in rotated.stderr
+    writable = in_pod(cli, mode, "rw", "key", "show")
+    assert writable.returncode == 3 and "others may write there" in writable.stderr
+    own = cli.folder / "state" / "waybill" / "default"
+    assert stat.S_IMODE(own.stat().st_mode) == 0o777
+    (own / "keys").rmdir()
+    cli("key", "new", code=3)  # but for keys on the same file system it does matter
+    assert "others may write there" in cli.said
