@@ -7,8 +7,8 @@
  * by the journal's frames after the snapshot's start. */
 #include "sidecar/delegation/row_table.h"
 
-#include <sodium.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stdlib.h>
 
 enum { FIRST_INDEX = 64, FIRST_SLOTS = 32, SLICE_BYTES = 256 * 1024 };

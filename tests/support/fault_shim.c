@@ -102,7 +102,8 @@ static rule *strike(enum op op, const char *path)
     if (!weather) return NULL;
     for (int i = 0; i < MAX_RULES; i++) {
         rule *r = &weather->rules[i];
-        if (!atomic_load_explicit(&r->on, memory_order_acquire) || !(r->ops & (uint32_t)op)) continue;
+        if (!atomic_load_explicit(&r->on, memory_order_acquire) || !(r->ops & (uint32_t)op))
+            continue;
         if (r->path[0] && (!path || !strstr(path, r->path))) continue;
         if (!takes_one(r)) continue;
         atomic_fetch_add(&r->hits, 1);
@@ -133,7 +134,8 @@ static void note_path(int fd, const char *dir, const char *name)
     if (fd < 0 || fd >= MAX_FDS) return;
     int len = snprintf(whole, sizeof whole, "%s/%s", dir, name);
     size_t skip = (size_t)len < PATH_TAIL ? 0 : (size_t)len - PATH_TAIL + 1;
-    if (len > 0 && (size_t)len < sizeof whole) memcpy(paths[fd], whole + skip, (size_t)len - skip + 1);
+    if (len > 0 && (size_t)len < sizeof whole)
+        memcpy(paths[fd], whole + skip, (size_t)len - skip + 1);
 }
 
 /* How much of `len` may be written; false: fail. */
