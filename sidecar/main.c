@@ -349,6 +349,44 @@ static void close_ipc(daemon_parts *d)
     wb_ipc_free(d->sidecar.ipc);
 }
 
+/* What must be read or made while nothing is locked and one thread runs. */
+static wb_status open_state(daemon_parts *d, wb_error *err)
+{
+    WB_TRY(open_identity(d, err));
+    WB_TRY(open_journal(d, err));
+    WB_TRY(mark_journal(d, err));
+    look_at_isolation(&d->sidecar);
+    return wb_confine_files(&d->sidecar, err);
+}
+
+static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *err)
+{
+    wb_sidecar *sidecar = &d->sidecar;
+    WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
+    WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
+                           &sidecar->writer, err));
+    close_gap(d);
+    WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
+    WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
+    WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
+    WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
+    WB_TRY(open_ipc(d, err));
+    WB_TRY(start_spare(d, err));
+    return wb_confine_calls(sidecar, err);
+}
+
+static void say_ready(const daemon_parts *d, uint16_t admin_port)
+{
+    const wb_sidecar *sidecar = &d->sidecar;
+    const wb_world *world = wb_world_take(sidecar->worlds);
+    WB_LOG(INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
+           WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(world->ring)),
+           WB_KV("socket", (const char *)d->paths.socket),
+           WB_KV("admin_port", (uint64_t)admin_port),
+           WB_KV("start_ms", (wb_now(sidecar->clock) - sidecar->started_ns) / WB_NS_PER_MS));
+    wb_world_drop(world);
+}
+
 static wb_status start(daemon_parts *d, wb_error *err)
 {
     wb_sidecar *sidecar = &d->sidecar;
@@ -358,30 +396,10 @@ static wb_status start(daemon_parts *d, wb_error *err)
     sidecar->config_path = d->config_path;
     sidecar->clock = &wb_system_clock;
     sidecar->started_ns = wb_now(sidecar->clock);
-    WB_TRY(open_identity(d, err));
-    WB_TRY(open_journal(d, err));
-    WB_TRY(mark_journal(d, err));
-    look_at_isolation(sidecar);
-    WB_TRY(wb_confine_files(sidecar, err)); /* no thread runs yet */
-    WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
-    WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
-                           &sidecar->writer, err));
-    close_gap(d);
-    WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
-    WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
-    WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
-    WB_TRY(wb_admin_open(sidecar, &d->admin, &admin_port, err));
-    WB_TRY(open_ipc(d, err));
-    WB_TRY(start_spare(d, err));
-    WB_TRY(wb_confine_calls(sidecar, err)); /* all threads run */
+    WB_TRY(open_state(d, err));
+    WB_TRY(start_threads(d, &admin_port, err));
     WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
-    const wb_world *world = wb_world_take(sidecar->worlds);
-    WB_LOG(INFO, "ready", "waybilld takes requests", WB_KV("name", d->config.name),
-           WB_KV("agent_id", d->config.self_ids[0]), WB_KV("key_id", wb_key_ring_kid(world->ring)),
-           WB_KV("socket", (const char *)d->paths.socket),
-           WB_KV("admin_port", (uint64_t)admin_port),
-           WB_KV("start_ms", (wb_now(sidecar->clock) - sidecar->started_ns) / WB_NS_PER_MS));
-    wb_world_drop(world);
+    say_ready(d, admin_port);
     return WB_OK;
 }
 
