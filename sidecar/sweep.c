@@ -20,6 +20,9 @@
 enum {
     BATCH = 64,
     PURGE_EVERY_S = 60,
+    PRESSED_EVERY_S = 10, /* while closed rows are kept shorter than usual */
+    STATE_SHARE = 9,      /* a snapshot may have that part of the journal's limit */
+    DIVISOR_MAX = 16,     /* 225 s: longer than a token of the usual 120 s can be presented */
     ARENA_BYTES = 1024 * 1024,
     SPANS_BYTES = 1024 * 1024,
 };
@@ -46,6 +49,7 @@ struct wb_sweep {
     purge_txn purge;
     atomic_uint in_hand; /* transactions of the last look that are not done */
     uint64_t last_purge_mono;
+    uint32_t kept_divisor; /* of the next purge; 1: closed rows stay their full time */
     wb_clock_watch clock_watch;
 };
 
@@ -128,10 +132,23 @@ static void purge_done(wb_txn *txn, wb_status status, const wb_error *err)
     atomic_fetch_sub(&((purge_txn *)(void *)txn)->sweep->in_hand, 1);
 }
 
+/* Two snapshots and the space for two more are in the journal's limit: half of it at most. Where state
+ * needs more, closed rows go earlier. */
+static void choose_divisor(wb_sweep *sweep)
+{
+    wb_journal_stats journal;
+    wb_journal_get_stats(sweep->sidecar->journal, &journal);
+    uint64_t share = journal.limit_bytes / STATE_SHARE;
+    if (journal.snapshot_bytes > share && sweep->kept_divisor < DIVISOR_MAX)
+        sweep->kept_divisor *= 2;
+    else if (journal.snapshot_bytes < share / 2 && sweep->kept_divisor > 1)
+        sweep->kept_divisor /= 2;
+}
+
 static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
 {
     const wb_world *world = wb_world_take(sweep->sidecar->worlds);
-    const wb_purge purge = {now / WB_NS_PER_S, world->config.trust_skew_s};
+    const wb_purge purge = {now / WB_NS_PER_S, world->config.trust_skew_s, sweep->kept_divisor};
     wb_world_drop(world);
     wb_state *state = &sweep->sidecar->state;
     int64_t moved_s;
@@ -140,8 +157,10 @@ static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
         WB_LOG(WARN, "clock.jumped",
                "wall time moved against monotonic time: nothing is purged for now",
                WB_KV("moved_s", (long long)moved_s));
-    if (!agree || mono - sweep->last_purge_mono < PURGE_EVERY_S * WB_NS_PER_S) return;
+    uint64_t every_s = sweep->kept_divisor > 1 ? PRESSED_EVERY_S : PURGE_EVERY_S;
+    if (!agree || mono - sweep->last_purge_mono < every_s * WB_NS_PER_S) return;
     sweep->last_purge_mono = mono;
+    choose_divisor(sweep);
     wb_state_lock(state);
     bool any = wb_delegations_count(state->delegations) > wb_delegations_open(state->delegations) ||
                wb_acceptances_count(state->acceptances) > wb_acceptances_open(state->acceptances) ||
@@ -186,6 +205,7 @@ wb_status wb_sweep_new(wb_sidecar *sidecar, wb_sweep **out, wb_error *err)
     if (!sweep) return wb_fail(err, WB_ERR_NO_MEMORY, "deadline sweep");
     uint64_t mono = wb_mono(sidecar->clock);
     sweep->sidecar = sidecar;
+    sweep->kept_divisor = 1;
     sweep->last_purge_mono = mono;
     wb_clock_watch_init(&sweep->clock_watch, wb_now(sidecar->clock), mono);
     *out = sweep;

@@ -80,16 +80,14 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 static bool has_ended(const void *row_hot, void *arg)
 {
     const hot_part *hot = row_hot;
-    return hot->finished_ns != 0 &&
-           hot->finished_ns + WB_CLOSED_KEPT_NS <= *(const wb_time_ns *)arg;
+    return hot->finished_ns != 0 && wb_purge_takes(arg, hot->finished_ns, WB_CLOSED_KEPT_NS);
 }
 
 static wb_status apply_purge(wb_acceptances *a, wb_slice packed, wb_error *err)
 {
     wb_purge purge;
     WB_TRY(wb_purge_unpack(packed, &purge, err));
-    wb_time_ns now = purge.now_s * WB_NS_PER_S;
-    wb_row_purge(a->rows, has_ended, &now);
+    wb_row_purge(a->rows, has_ended, &purge);
     return WB_OK;
 }
 

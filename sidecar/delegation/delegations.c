@@ -190,18 +190,16 @@ static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 static bool has_ended(const void *row_hot, void *arg)
 {
     const hot_part *hot = row_hot;
-    wb_time_ns now = *(const wb_time_ns *)arg;
     if (hot->closed_ns == 0) return false;
     uint64_t kept = hot->state == WB_DELEGATION_LOST ? WB_LOST_KEPT_NS : WB_CLOSED_KEPT_NS;
-    return hot->updated_ns + kept <= now;
+    return wb_purge_takes(arg, hot->updated_ns, kept);
 }
 
 static wb_status apply_purge(wb_delegations *d, wb_slice packed, wb_error *err)
 {
     wb_purge purge;
     WB_TRY(wb_purge_unpack(packed, &purge, err));
-    wb_time_ns now = purge.now_s * WB_NS_PER_S;
-    wb_row_purge(d->rows, has_ended, &now);
+    wb_row_purge(d->rows, has_ended, &purge);
     return WB_OK;
 }
 

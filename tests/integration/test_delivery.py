@@ -6,20 +6,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import socket
 import sqlite3
 import struct
 import subprocess
+import tarfile
 import time
 import urllib.error
 import urllib.request
 
 import pytest
-from agents import a_delegate
+from agents import a_delegate, an_accept, company, origin
 from waybill_testkit import Sidecar, wait_until
 
 from waybill import _otlp, _wire
-from waybill._wire import Status
+from waybill._wire import Status, Verdict
 
 
 class Plain:
@@ -450,3 +452,103 @@ def test_a_removed_socket_is_said():
         wait_until(said, 5, "that it was removed")
         assert asker.ask(record=record()).status == Status.OK  # who is connected goes on
         asker.close()
+
+
+def test_a_journal_of_the_first_release_is_taken_over():
+    """41 frames in three segments: 11 spans delivered, 25 not, 4 delegations open; killed."""
+    config = """admin: {listen: 127.0.0.1:0}
+journal: {segment_bytes: 64KiB, limit_bytes: 1MiB}
+"""
+    with contextlib.closing(Sidecar("old", config=config)) as sidecar:
+        sidecar.state_dir.mkdir(parents=True, mode=0o700)
+        with tarfile.open(pathlib.Path(__file__).parent / "journal_0.1.tar.xz") as old:
+            old.extractall(sidecar.state_dir, filter="data")
+        (sidecar.state_dir / "journal").chmod(0o700)
+        sidecar.start()
+        found = report(sidecar)
+        assert found["journal"]["lost_frames"] == 0 and found["recovered_s"] == 0
+        assert found["journal"]["reserve_whole"] is True
+        assert found["delegations"]["kept"] == 5
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        asker.close()
+        wait_until(lambda: rows(sidecar.store) >= 25 + 1 + 4, 20, "what was not delivered")
+        assert sidecar.stop() == 0
+
+
+def test_a_journal_of_a_newer_release_is_refused_and_left_untouched():
+    with contextlib.closing(Sidecar("newer", config=SMALL)) as sidecar:
+        sidecar.start()
+        asker = Plain(sidecar)
+        fill_to = [asker.ask(record=record(1, 20_000)).status for _ in range(5)]
+        assert fill_to == [Status.OK] * 5
+        asker.close()
+        sidecar.kill9()
+        journal = sidecar.state_dir / "journal"
+        segment = sorted(journal.glob("segment-*"))[-1]
+        with open(segment, "r+b") as file:  # both headers say version 2, with a good CRC
+            head = bytearray(file.read(512))
+            head[8:12] = struct.pack("<I", 2)
+            head[508:] = struct.pack("<I", crc32c(bytes(head[:508])))
+            for at in (0, 4096):
+                file.seek(at)
+                file.write(head)
+        before = {path.name: path.read_bytes() for path in journal.iterdir()}
+        sidecar.start(wait=False)
+        assert sidecar.process.wait(10) == 78
+        assert "newer version" in sidecar.log()
+        after = {path.name: path.read_bytes() for path in journal.iterdir()}
+        before.pop("lock"), after.pop("lock")
+        assert after == before
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("loss", ["journal", "segments", "snapshots and first", "newest"])
+def test_whatever_part_of_the_journal_is_lost_tokens_of_before_are_refused(loss):
+    names = ["a", "b"]
+    small = "journal: {segment_bytes: 64KiB, limit_bytes: 2MiB}\n"
+    with company(names, small) as two:
+        a, b = Plain(two["a"]), Plain(two["b"])
+        asked = a_delegate(origin(names, "b"))
+        carrier = a.ask(delegate=asked).delegate.carrier
+        assert b.ask(accept=an_accept(asked, carrier)).accept.verdict == Verdict.CONTINUE
+        unused = a_delegate(origin(names, "b"))
+        unused_carrier = a.ask(delegate=unused).delegate.carrier
+        for _ in range(40):  # some segments, and snapshots
+            assert b.ask(record=record(1, 8000)).status == Status.OK
+        journal = two["b"].state_dir / "journal"
+        if loss == "snapshots and first":
+            wait_until(lambda: list(journal.glob("snapshot-*")), 20, "a snapshot")
+        b.close()
+        two["b"].kill9()
+        segments = sorted(journal.glob("segment-*"))
+        if loss == "journal":
+            gone = list(journal.iterdir())
+        elif loss == "segments":
+            gone = segments
+        elif loss == "newest":
+            gone = []
+            for at in (0, 4096):  # both headers: who knows what was in it
+                with open(segments[-1], "r+b") as file:
+                    file.seek(at)
+                    file.write(b"\xff" * 512)
+        else:
+            gone = [*journal.glob("snapshot-*"), segments[0]]
+        for path in gone:
+            path.unlink()
+        two["b"].start()
+        assert report(two["b"])["recovered_s"] > 0
+        b = Plain(two["b"])
+        for one, token in ((asked, carrier), (unused, unused_carrier)):
+            reply = b.ask(accept=an_accept(one, token))
+            assert reply.accept.verdict != Verdict.CONTINUE, loss
+        a.close()
+        b.close()

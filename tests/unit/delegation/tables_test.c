@@ -36,7 +36,7 @@ static wb_status apply(const wb_state_ops *ops, void *self, wb_entry_kind kind, 
 static wb_status purge_at(const wb_state_ops *ops, void *self, uint64_t now_s)
 {
     uint8_t bytes[32];
-    const wb_purge purge = {now_s, 60};
+    const wb_purge purge = {.now_s = now_s, .skew_s = 60};
     const wb_entry entry = {WB_ENTRY_PURGE, {bytes, wb_purge_pack(&purge, bytes)}};
     return ops->apply(self, &entry, NULL);
 }

@@ -90,7 +90,7 @@ static void a_clock_that_goes_back_an_hour_revives_no_token(void **state)
     assert_int_equal(wb_replay_ops.apply(replay, &put, NULL), WB_OK);
     static const uint64_t looks[] = {START_S + 179, START_S + 180, START_S - 3600, START_S};
     for (size_t i = 0; i < WB_COUNT(looks); i++) {
-        const wb_purge purge = {looks[i], 60};
+        const wb_purge purge = {.now_s = looks[i], .skew_s = 60};
         const wb_entry entry = {WB_ENTRY_PURGE, {mark, wb_purge_pack(&purge, mark)}};
         assert_int_equal(wb_replay_ops.apply(replay, &entry, NULL), WB_OK);
         bool held =
