@@ -56,11 +56,11 @@ static wb_status take_delegation(void *ctx, const wb_stored_delegation *row)
     wb_stored_delegation *d = next_row(l, &l->delegations);
     if (!d) return WB_ERR_NO_MEMORY;
     *d = *row;
-    wb_slice *texts[] = {&d->state,       &d->target_url,  &d->target_agent_id, &d->target_name,
-                         &d->method,      &d->message_id,  &d->context_id,      &d->task_id,
-                         &d->body_digest, &d->task_state,  &d->error_type,      &d->event,
-                         &d->issuer,      &d->key_id,      &d->unsigned_reason, &d->token_hash,
-                         &d->chain,       &d->sidecar_name};
+    wb_slice *texts[] = {&d->state,       &d->target_url,   &d->target_agent_id, &d->target_name,
+                         &d->method,      &d->message_id,   &d->context_id,      &d->task_id,
+                         &d->body_digest, &d->task_state,   &d->error_type,      &d->event,
+                         &d->issuer,      &d->key_id,       &d->unsigned_reason, &d->token_hash,
+                         &d->chain,       &d->sidecar_name, &d->currency};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }

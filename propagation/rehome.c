@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PREFIX "waybill-rh-v1:"
@@ -23,8 +22,8 @@ enum {
     LINE_LEN = sizeof PREFIX - 1 + WB_B64URL_LEN(SECRET_BYTES),
 };
 
-struct wb_rehome {
-    uint8_t *secret; /* SECRET_BYTES, owned: sodium_malloc, read-only */
+struct wb_rehome { /* in sodium_malloc memory, read-only */
+    uint8_t secret[SECRET_BYTES];
 };
 
 static wb_status make_file(const char *dir, wb_error *err)
@@ -53,16 +52,14 @@ static wb_status parse(wb_slice text, uint8_t secret[SECRET_BYTES])
 
 static wb_status hold(wb_slice text, const char *dir, wb_rehome **out, wb_error *err)
 {
-    WB_AUTO(wb_rehome) rehome = calloc(1, sizeof *rehome);
-    if (!rehome) return wb_fail(err, WB_ERR_NO_MEMORY, "secret of re-homing");
-    rehome->secret = sodium_malloc(SECRET_BYTES);
-    if (!rehome->secret || sodium_mlock(rehome->secret, SECRET_BYTES) != 0)
+    WB_AUTO(wb_rehome) rehome = sodium_malloc(sizeof *rehome);
+    if (!rehome || sodium_mlock(rehome, sizeof *rehome) != 0)
         return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno,
                              "the memory of a secret cannot be locked (ulimit -l)");
     if (parse(text, rehome->secret) != WB_OK)
         return wb_fail(err, WB_ERR_CONFIG,
                        "%s/" WB_REHOME_FILE " is damaged: remove it for a new one", dir);
-    if (sodium_mprotect_readonly(rehome->secret) != 0)
+    if (sodium_mprotect_readonly(rehome) != 0)
         return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "secret of re-homing");
     *out = WB_STEAL(rehome);
     return WB_OK;
@@ -85,9 +82,7 @@ wb_status wb_rehome_open(const char *dir, wb_rehome **out, wb_error *err)
 
 void wb_rehome_free(wb_rehome *rehome)
 {
-    if (!rehome) return;
-    if (rehome->secret) sodium_free(rehome->secret); /* wipes */
-    free(rehome);
+    if (rehome) sodium_free(rehome); /* wipes; opens the pages by itself */
 }
 
 wb_trace_id wb_rehome_trace(const wb_rehome *rehome, const wb_trace_id *claimed)

@@ -39,7 +39,7 @@ wb_status wb_delegate_read_grant(wb_request *r, wb_delegate *d, wb_error *err)
 
 static bool is_linked(const wb_delegate *d)
 {
-    return d->parent_row->verdict != WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
+    return d->parent_row && d->parent_row->verdict != WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
 }
 
 wb_slice wb_delegate_issuer(const wb_request *r, const wb_delegate *d)
