@@ -4,6 +4,10 @@
  * handshake even by who wants no more, since nng 1.5.2 takes one that leaves before its end badly. */
 #include "cli/ask.h"
 
+#include "core/ids.h"
+#include "proto/arena_alloc.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -101,12 +105,26 @@ static wb_status exchange(int fd, wb_slice request, wb_arena *arena, wb_slice *r
     return WB_OK;
 }
 
-wb_status wb_ask(const char *path, wb_slice request, uint32_t timeout_ms, wb_arena *arena,
-                 wb_slice *reply, wb_error *err)
+wb_status wb_ask(const char *path, Waybill__V1__Request *request, uint32_t timeout_ms,
+                 wb_arena *arena, const Waybill__V1__Reply **out, wb_error *err)
 {
+    wb_id id = wb_id_new();
+    wb_slice bytes;
     int fd = -1;
+    request->id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
+    request->protocol = 1;
+    uint8_t *packed = wb_arena_alloc(arena, waybill__v1__request__get_packed_size(request));
+    if (!packed) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory");
+    size_t len = waybill__v1__request__pack(request, packed);
     WB_TRY(wb_ask_open(path, timeout_ms, &fd, err));
-    wb_status status = exchange(fd, request, arena, reply, err);
+    wb_status status = exchange(fd, wb_slice_of(packed, len), arena, &bytes, err);
     (void)close(fd);
-    return status;
+    WB_TRY(status);
+    const Waybill__V1__Reply *reply =
+        waybill__v1__reply__unpack(wb_arena_allocator(arena), bytes.len, bytes.ptr);
+    if (!reply) return wb_fail(err, WB_ERR_MALFORMED, "what answers is no sidecar");
+    if (reply->status != WAYBILL__V1__STATUS__STATUS_OK)
+        return wb_fail(err, (wb_status)reply->status, "%s", reply->detail);
+    *out = reply;
+    return WB_OK;
 }

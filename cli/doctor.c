@@ -141,6 +141,11 @@ static void check_clock(wb_doctor *d)
     if (now < YEAR_2025_NS || now > YEAR_2100_NS)
         wb_doctor_say(d, WB_FINDING_FAIL, "clock", "set it: tokens live for minutes",
                       "the wall clock is far off");
+    else if (wb_report_bool(d->probe.report, "clock_jumped"))
+        wb_doctor_say(
+            d, WB_FINDING_WARN, "clock",
+            "if it was set on purpose, wait ten minutes: it goes on by itself",
+            "wall time jumped by more than an hour: the sidecar forgets no token for now");
     else if (adjtimex(&state) == TIME_ERROR)
         wb_doctor_say(d, WB_FINDING_WARN, "clock",
                       "run an NTP client; tokens allow 60 s of difference",
@@ -284,13 +289,15 @@ static wb_exit conclude(wb_doctor *d)
                      d->found[WB_FINDING_WARN], d->found[WB_FINDING_FAIL]);
     }
     if (code != WB_EXIT_OK) return code;
-    return d->found[WB_FINDING_FAIL] > 0 ? WB_EXIT_NO : WB_EXIT_OK;
+    bool bad = d->found[WB_FINDING_FAIL] > 0 || (d->strict && d->found[WB_FINDING_WARN] > 0);
+    return bad ? WB_EXIT_NO : WB_EXIT_OK;
 }
 
 static wb_exit run(const wb_cli *cli, int argc, char **argv)
 {
     wb_doctor d = {.cli = cli};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
+    const wb_option options[] = {{.name = "--strict", .flag = &d.strict}};
+    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
     if (code != WB_EXIT_OK) return code;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "doctor", "no memory", NULL);
@@ -304,7 +311,9 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     if (!wb_doctor_is_foreign(&d)) { /* what only the sidecar's own user can see */
         wb_doctor_keys(&d);
         wb_doctor_trust(&d);
+        wb_doctor_revoked(&d);
         check_store(&d);
+        wb_doctor_modes(&d);
         check_disk(&d, cli->paths.state_dir);
     }
     wb_doctor_reload(&d);
@@ -317,11 +326,16 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
 const wb_verb wb_doctor_verbs[] = {
     {
         .name = "doctor",
-        .synopsis = "",
+        .synopsis = "[--strict]",
         .summary = "Check this sidecar's surroundings and say what to do",
         .help =
-            "Looks at the sidecar, its directories, socket, key, trusted keys, store, disk and\n"
-            "clock. Changes nothing. Exit code 1: something failed; warnings alone are 0.\n"
+            "Looks at the sidecar, its directories, socket, keys, trusted keys, store, disk and\n"
+            "clock, and at who holds back the next trust mode: whose messages of the last 7\n"
+            "days came in though `link` or `enforce` would refuse them. Changes nothing.\n"
+            "Exit code 1: something failed; warnings alone are 0.\n"
+            "\n"
+            "  --strict   warnings, too, make the exit code 1\n"
+            "\n"
             "With --json: an array of {check, result, detail, todo}.\n",
         .run = run,
     },

@@ -13,6 +13,7 @@ typedef struct wb_doctor {
     wb_probe probe; /* of the sidecar, if it answers */
     wb_json_out json;
     unsigned found[3]; /* by wb_finding */
+    bool strict;
 } wb_doctor;
 
 /** One line, or one object of the array. `todo`, what to do about it, may be NULL. */
@@ -22,7 +23,10 @@ void wb_doctor_say(wb_doctor *d, wb_finding f, const char *check, const char *to
 /* cli/doctor_trust.c */
 void wb_doctor_keys(wb_doctor *d);
 void wb_doctor_trust(wb_doctor *d);
+void wb_doctor_revoked(wb_doctor *d);
 void wb_doctor_reload(wb_doctor *d);
+/* cli/doctor_modes.c */
+void wb_doctor_modes(wb_doctor *d);
 
 /* cli/doctor_locks.c */
 void wb_doctor_locks(wb_doctor *d);

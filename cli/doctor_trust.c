@@ -3,7 +3,43 @@
  * them. */
 #include "cli/doctor.h"
 #include "propagation/keyring.h"
+#include "propagation/revoked.h"
+#include "propagation/rotation.h"
 #include "propagation/trust.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+enum { EXPIRY_WARN_S = 14 * 86400 };
+static const wb_time_ns BEHIND_NS = 10 * WB_NS_PER_S;
+
+static const char *when(uint64_t seconds, char out[WB_TIME_TEXT])
+{
+    return wb_time_text(seconds > UINT64_MAX / WB_NS_PER_S ? 0 : seconds * WB_NS_PER_S, out);
+}
+
+static void say_ring(wb_doctor *d, const wb_key_ring *ring)
+{
+    uint64_t now_s = wb_now(d->cli->clock) / WB_NS_PER_S;
+    wb_slice signs = wb_report_text(d->probe.report, "key_id");
+    char made[WB_TIME_TEXT], ready[WB_TIME_TEXT];
+    const wb_ring_key *key;
+    wb_doctor_say(d, WB_FINDING_OK, "key", NULL, "%s", wb_key_ring_kid(ring));
+    if (signs.len > 0 && !wb_slice_eq(signs, wb_slice_str(wb_key_ring_kid(ring))))
+        wb_doctor_say(d, WB_FINDING_WARN, "key", "waybill reload",
+                      "the running sidecar still signs with %.*s", WB_SLICE_ARG(signs));
+    for (size_t i = 0; (key = wb_key_ring_at(ring, i)) != NULL; i++) {
+        uint64_t ready_s = key->made_s + WB_KEY_PUBLISHED_S;
+        if (key->role != WB_KEY_NEXT) continue;
+        if (now_s < ready_s)
+            wb_doctor_say(d, WB_FINDING_OK, "next key", NULL, "%s, made %s, may sign from %s",
+                          key->key.kid, when(key->made_s, made), when(ready_s, ready));
+        else
+            wb_doctor_say(d, WB_FINDING_WARN, "next key",
+                          "once peers have it (waybill trust bundle): waybill key rotate",
+                          "%s, made %s, waits to sign", key->key.kid, when(key->made_s, made));
+    }
+}
 
 void wb_doctor_keys(wb_doctor *d)
 {
@@ -23,7 +59,20 @@ void wb_doctor_keys(wb_doctor *d)
         wb_doctor_say(d, WB_FINDING_FAIL, "key",
                       "fix owner and mode (0600 in 0700), or make a new one", "%s", err.detail);
     else
-        wb_doctor_say(d, WB_FINDING_OK, "key", NULL, "%s", wb_key_ring_kid(ring));
+        say_ring(d, ring);
+}
+
+/* An issuer is as good as its last key: says when that ends, or ended. */
+static void check_expiry(wb_doctor *d, const wb_trust_issuer *issuer)
+{
+    uint64_t now_s = wb_now(d->cli->clock) / WB_NS_PER_S, last = 0;
+    char text[WB_TIME_TEXT];
+    for (size_t k = 0; k < issuer->n_keys; k++)
+        if (issuer->keys[k].exp > last) last = issuer->keys[k].exp;
+    if (issuer->n_keys == 0 || last > now_s + EXPIRY_WARN_S) return;
+    wb_doctor_say(d, WB_FINDING_WARN, "trust", "get its next key, then: waybill trust add",
+                  last <= now_s ? "%.*s: its last key ended %s" : "%.*s: its last key ends %s",
+                  WB_SLICE_ARG(issuer->id), when(last, text));
 }
 
 void wb_doctor_trust(wb_doctor *d)
@@ -41,7 +90,7 @@ void wb_doctor_trust(wb_doctor *d)
         wb_doctor_say(d, WB_FINDING_FAIL, "trust", "repair or remove it", "%s: %s", problem->file,
                       problem->reason);
     }
-    while (wb_trust_at(trust, issuers)) issuers++;
+    while (wb_trust_at(trust, issuers)) check_expiry(d, wb_trust_at(trust, issuers++));
     if (issuers == 0)
         wb_doctor_say(d, WB_FINDING_WARN, "trust",
                       "waybill trust add --id AGENT_ID KEY, for each peer",
@@ -50,6 +99,50 @@ void wb_doctor_trust(wb_doctor *d)
     else
         wb_doctor_say(d, WB_FINDING_OK, "trust", NULL, "%zu issuers in %s", issuers,
                       d->cli->paths.trust_dir);
+}
+
+void wb_doctor_revoked(wb_doctor *d)
+{
+    WB_AUTO(wb_revoked) revoked = NULL;
+    wb_error err = {0};
+    if (wb_revoked_load(d->cli->paths.trust_dir, &revoked, &err) != WB_OK)
+        wb_doctor_say(d, WB_FINDING_FAIL, "revoked",
+                      "repair it: a sidecar that starts now would refuse to", "%s", err.detail);
+    else if (wb_revoked_count(revoked) > 0)
+        wb_doctor_say(d, WB_FINDING_OK, "revoked", NULL, "%zu revocations",
+                      wb_revoked_count(revoked));
+}
+
+/* The newest change of what stands in `dir`; 0: cannot be told. */
+static wb_time_ns changed_ns(const char *dir)
+{
+    wb_time_ns newest = 0;
+    DIR *stream = opendir(dir);
+    if (!stream) return 0;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    for (const struct dirent *e; (e = readdir(stream)) != NULL;) {
+        struct stat st;
+        if (strcmp(e->d_name, "..") == 0 || fstatat(dirfd(stream), e->d_name, &st, 0) != 0)
+            continue;
+        wb_time_ns at =
+            (wb_time_ns)st.st_ctim.tv_sec * WB_NS_PER_S + (wb_time_ns)st.st_ctim.tv_nsec;
+        if (at > newest) newest = at;
+    }
+    (void)closedir(stream);
+    return newest;
+}
+
+/* A sidecar looks at its files each second, so it should not be far behind them. */
+static void check_generation(wb_doctor *d, wb_time_ns loaded_ns)
+{
+    wb_time_ns keys = changed_ns(d->cli->paths.keys_dir), now = wb_now(d->cli->clock);
+    wb_time_ns changed = changed_ns(d->cli->paths.trust_dir);
+    char text[WB_TIME_TEXT];
+    if (keys > changed) changed = keys;
+    if (changed > loaded_ns && now > changed && now - changed > BEHIND_NS)
+        wb_doctor_say(d, WB_FINDING_WARN, "reload", "waybill reload; then see its log",
+                      "keys or trust changed %s, and the sidecar has not read them since",
+                      wb_time_text(changed, text));
 }
 
 /* What the running sidecar left out of what it has in force. */
@@ -66,6 +159,7 @@ void wb_doctor_reload(wb_doctor *d)
     for (const wb_json *key = stale ? stale->first : NULL; key; key = key->next)
         wb_doctor_say(d, WB_FINDING_WARN, "reload", "restart the sidecar",
                       "%.*s changed and is not taken by a reload", WB_SLICE_ARG(key->text));
+    check_generation(d, wb_report_number(reload, "loaded_ns"));
     if (problems && problems->n == 0)
         wb_doctor_say(d, WB_FINDING_OK, "reload", NULL, "generation %llu, %s",
                       (unsigned long long)wb_report_number(reload, "generation"),

@@ -4,35 +4,22 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 
-#include "core/ids.h"
-#include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 
-enum { ARENA_BYTES = 1024 * 1024, TIMEOUT_MS = 10000, REQUEST_BYTES = 1200, NAME_MAX_BYTES = 1024 };
+enum { ARENA_BYTES = 1024 * 1024, TIMEOUT_MS = 10000, NAME_MAX_BYTES = 1024 };
 
 static wb_status ask(const wb_cli *cli, const char *name, wb_arena *arena,
                      const Waybill__V1__ForgetExporterReply **out, wb_error *err)
 {
     Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
     Waybill__V1__ForgetExporter body = WAYBILL__V1__FORGET_EXPORTER__INIT;
-    uint8_t packed[REQUEST_BYTES];
-    wb_slice bytes;
-    wb_id id = wb_id_new();
-    request.id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
-    request.protocol = 1;
+    const Waybill__V1__Reply *reply;
     request.body_case = WAYBILL__V1__REQUEST__BODY_FORGET_EXPORTER;
     request.forget_exporter = &body;
     body.name = (char *)(uintptr_t)name; /* packing only reads */
-    if (strlen(name) > NAME_MAX_BYTES ||
-        waybill__v1__request__get_packed_size(&request) > sizeof packed)
+    if (strlen(name) > NAME_MAX_BYTES)
         return wb_fail(err, WB_ERR_NOT_FOUND, "no exporter has such a name");
-    size_t len = waybill__v1__request__pack(&request, packed);
-    WB_TRY(wb_ask(cli->paths.socket, wb_slice_of(packed, len), TIMEOUT_MS, arena, &bytes, err));
-    const Waybill__V1__Reply *reply =
-        waybill__v1__reply__unpack(wb_arena_allocator(arena), bytes.len, bytes.ptr);
-    if (!reply) return wb_fail(err, WB_ERR_MALFORMED, "what answers is no sidecar");
-    if (reply->status != WAYBILL__V1__STATUS__STATUS_OK)
-        return wb_fail(err, (wb_status)reply->status, "%s", reply->detail);
+    WB_TRY(wb_ask(cli->paths.socket, &request, TIMEOUT_MS, arena, &reply, err));
     if (reply->body_case != WAYBILL__V1__REPLY__BODY_FORGET_EXPORTER)
         return wb_fail(err, WB_ERR_MALFORMED, "the sidecar is too old for this: restart it");
     *out = reply->forget_exporter;

@@ -3,6 +3,7 @@
  * everything else is its own. Exit codes are in cli.h. */
 #include "cli/cli.h"
 #include "cli/output.h"
+#include "cli/probe.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -68,6 +69,7 @@ static wb_exit set_up(const globals *g, wb_cli *cli)
     wb_paths_choice choice = {.name = g->name, .state_dir = g->state_dir, .store = g->store};
     if (wb_paths_resolve(&choice, &cli->paths, &err) != WB_OK)
         return wb_cli_fail(WB_EXIT_USAGE, "paths", err.detail, NULL);
+    wb_probe_places(&choice, &cli->paths);
     const char *color = g->color ? g->color : "auto";
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;

@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { TIMEOUT_MS = 2000 };
+enum { TIMEOUT_MS = 2000, STATUS_FILE_ARENA_BYTES = 2 * 1024 * 1024 };
 
 static const wb_json_limits limits = {
     .depth = 8, .members = 256, .elements = 1024, .string_bytes = 8192, .any_number = true};
@@ -40,7 +41,7 @@ bool wb_report_bool(const wb_json *object, const char *name)
     return member && member->type == WB_JSON_BOOL && member->truth;
 }
 
-static const wb_json *parse(wb_slice text, wb_arena *arena)
+const wb_json *wb_report_parse(wb_slice text, wb_arena *arena)
 {
     const wb_json *root = NULL;
     wb_json_fault fault;
@@ -65,7 +66,7 @@ static bool read_status_file(const wb_cli *cli, wb_arena *arena, wb_probe *probe
                        cli->paths.name, cli->paths.status_file);
         return false;
     }
-    const wb_json *file = status == WB_OK ? parse(text, arena) : NULL;
+    const wb_json *file = status == WB_OK ? wb_report_parse(text, arena) : NULL;
     if (!file) {
         say(probe, WB_PROBE_SILENT,
             status == WB_OK ? "status.json is not what a sidecar writes" : err.detail);
@@ -100,7 +101,7 @@ void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
     if (!read_status_file(cli, arena, probe)) return;
     wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", TIMEOUT_MS,
                                    arena, &code, &probe->report_text, &err);
-    if (status == WB_OK && code == 200) probe->report = parse(probe->report_text, arena);
+    if (status == WB_OK && code == 200) probe->report = wb_report_parse(probe->report_text, arena);
     wb_slice name = wb_report_text(probe->report, "name");
     if (probe->report && wb_slice_eq(name, wb_slice_str(cli->paths.name))) {
         probe->result = WB_PROBE_ANSWERS;
@@ -115,4 +116,32 @@ void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
         say(probe, WB_PROBE_SILENT,
             status != WB_OK ? err.detail : "somebody else answers in its place");
     }
+}
+
+static bool is_set(const char *variable)
+{
+    const char *value = getenv(variable); /* NOLINT(concurrency-mt-unsafe): one thread */
+    return value && *value;
+}
+
+void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths)
+{
+    bool state_chosen = choice->state_dir || is_set("WAYBILL_STATE_DIR");
+    bool store_chosen =
+        choice->store || is_set("WAYBILL_STORE") || is_set("WAYBILL_STORE_SQLITE_PATH");
+    wb_paths found;
+    wb_slice text;
+    char state_dir[WB_PATH_MAX], store[WB_PATH_MAX];
+    if (state_chosen && store_chosen) return;
+    WB_AUTO(wb_arena) arena = wb_arena_new(STATUS_FILE_ARENA_BYTES);
+    if (!arena || wb_config_read_file(paths->status_file, arena, &text, NULL) != WB_OK) return;
+    const wb_json *file = wb_report_parse(text, arena);
+    wb_slice there = wb_report_text(file, "state_dir"), kept = wb_report_text(file, "store");
+    (void)snprintf(state_dir, sizeof state_dir, "%.*s", WB_SLICE_ARG(there));
+    (void)snprintf(store, sizeof store, "%.*s", WB_SLICE_ARG(kept));
+    wb_paths_choice told = *choice;
+    told.name = paths->name;
+    if (!state_chosen && there.len > 0) told.state_dir = state_dir;
+    if (!store_chosen && kept.len > 0) told.store = store;
+    if (wb_paths_resolve(&told, &found, NULL) == WB_OK) *paths = found;
 }

@@ -27,6 +27,14 @@ typedef struct wb_probe {
 /** Fill `probe`; what it points at lives in `arena`. */
 void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe);
 
+/** Where the running sidecar of this name really keeps its state and its store, for it may have been
+ *  configured: takes both over into `paths`, unless `choice` or a variable says otherwise. Without a
+ *  sidecar nothing changes. */
+void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths);
+
+/** A report's text as JSON, in `arena`; NULL if it is none. */
+const wb_json *wb_report_parse(wb_slice text, wb_arena *arena);
+
 /* Members of the report; 0, "" and NULL where they are absent or of another type. */
 uint64_t wb_report_number(const wb_json *object, const char *name);
 wb_slice wb_report_text(const wb_json *object, const char *name);

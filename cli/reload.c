@@ -7,8 +7,6 @@
 #include "cli/output.h"
 #include "cli/probe.h"
 
-#include "core/ids.h"
-#include "proto/arena_alloc.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <signal.h>
@@ -33,13 +31,14 @@ static wb_status take_texts(wb_arena *arena, char *const *texts, size_t n, wb_sl
     return WB_OK;
 }
 
-static wb_status read_reply(wb_slice bytes, wb_arena *arena, outcome *out, wb_error *err)
+static wb_status ask_socket(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
 {
-    const Waybill__V1__Reply *reply =
-        waybill__v1__reply__unpack(wb_arena_allocator(arena), bytes.len, bytes.ptr);
-    if (!reply) return wb_fail(err, WB_ERR_MALFORMED, "what answers is no sidecar");
-    if (reply->status != WAYBILL__V1__STATUS__STATUS_OK)
-        return wb_fail(err, (wb_status)reply->status, "%s", reply->detail);
+    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
+    Waybill__V1__Reload nothing = WAYBILL__V1__RELOAD__INIT;
+    const Waybill__V1__Reply *reply;
+    request.body_case = WAYBILL__V1__REQUEST__BODY_RELOAD;
+    request.reload = &nothing;
+    WB_TRY(wb_ask(cli->paths.socket, &request, TIMEOUT_MS, arena, &reply, err));
     if (reply->body_case != WAYBILL__V1__REPLY__BODY_RELOAD)
         return wb_fail(err, WB_ERR_MALFORMED, "the sidecar is too old to reload: restart it");
     const Waybill__V1__ReloadReply *body = reply->reload;
@@ -51,23 +50,6 @@ static wb_status read_reply(wb_slice bytes, wb_arena *arena, outcome *out, wb_er
     if (status == WB_OK)
         status = take_texts(arena, body->needs_restart, body->n_needs_restart, &out->needs_restart);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory");
-}
-
-static wb_status ask_socket(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
-{
-    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
-    Waybill__V1__Reload body = WAYBILL__V1__RELOAD__INIT;
-    uint8_t packed[64];
-    wb_slice reply;
-    wb_id id = wb_id_new();
-    request.id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
-    request.protocol = 1;
-    request.body_case = WAYBILL__V1__REQUEST__BODY_RELOAD;
-    request.reload = &body;
-    WB_ASSERT(waybill__v1__request__get_packed_size(&request) <= sizeof packed);
-    size_t len = waybill__v1__request__pack(&request, packed);
-    WB_TRY(wb_ask(cli->paths.socket, wb_slice_of(packed, len), TIMEOUT_MS, arena, &reply, err));
-    return read_reply(reply, arena, out, err);
 }
 
 static wb_status take_array(wb_arena *arena, const wb_json *array, wb_slice **out, size_t *n)

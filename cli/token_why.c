@@ -56,9 +56,12 @@ static void line(const wb_cli *cli, const char *key, wb_slice value)
 
 static void print_text(const wb_cli *cli, const char *ref, const wb_refusal *r)
 {
-    static const char *const titles[] = {
-        "", "a message was refused", "a message was refused as a duplicate",
-        "a delegation of this agent was denied", "a message was let through by trust.mode observe"};
+    static const char *const titles[] = {"",
+                                         "a message was refused",
+                                         "a message was refused as a duplicate",
+                                         "a delegation of this agent was denied",
+                                         "a message was let through by trust.mode observe",
+                                         "a message was let in unverified"};
     const wb_token_help help = explain(r);
     bool ours = r->kind == WB_REFUSAL_DELEGATE;
     char when[WB_TIME_TEXT];

@@ -17,4 +17,8 @@ extern const char wb_trust_revoke_help[];
 wb_exit wb_cli_trust_remove(const wb_cli *cli, int argc, char **argv);
 extern const char wb_trust_remove_help[];
 
+/** cli/trust_policy.c */
+wb_exit wb_cli_trust_policy(const wb_cli *cli, int argc, char **argv);
+extern const char wb_trust_policy_help[];
+
 #endif

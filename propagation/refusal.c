@@ -98,7 +98,7 @@ wb_status wb_refusal_parse(const uint8_t slot[WB_REFUSAL_SLOT_BYTES], wb_refusal
         return is_blank(slot) ? WB_ERR_NOT_FOUND : WB_ERR_CORRUPT;
     if (get_u32(slot) != wb_crc32c(0, slot + AT_MAGIC, WB_REFUSAL_SLOT_BYTES - AT_MAGIC))
         return WB_ERR_CORRUPT;
-    if (r.kind < WB_REFUSAL_REJECT || r.kind > WB_REFUSAL_PASSED) return WB_ERR_CORRUPT;
+    if (r.kind < WB_REFUSAL_REJECT || r.kind > WB_REFUSAL_UNVERIFIED) return WB_ERR_CORRUPT;
     memcpy(&time, slot + AT_TIME, sizeof time);
     r.time_ns = le64toh(time);
     memcpy(r.ref, slot + AT_REF, sizeof r.ref);
@@ -148,7 +148,8 @@ wb_status wb_refusals_read(const char *state_dir,
 
 const char *wb_refusal_kind_name(wb_refusal_kind kind)
 {
-    static const char *const names[] = {"", "reject", "duplicate", "delegate", "passed"};
+    static const char *const names[] = {"",         "reject", "duplicate",
+                                        "delegate", "passed", "unverified"};
     return (size_t)kind < WB_COUNT(names) ? names[kind] : "";
 }
 

@@ -20,10 +20,11 @@ enum {
 };
 
 typedef enum wb_refusal_kind {
-    WB_REFUSAL_REJECT = 1,    /* an incoming token, or none where one was required */
-    WB_REFUSAL_DUPLICATE = 2, /* a token that was accepted before */
-    WB_REFUSAL_DELEGATE = 3,  /* a delegation of our own agent's: its ask went beyond the grant */
-    WB_REFUSAL_PASSED = 4,    /* as REJECT, but trust.mode observe let it pass */
+    WB_REFUSAL_REJECT = 1,     /* an incoming token, or none where one was required */
+    WB_REFUSAL_DUPLICATE = 2,  /* a token that was accepted before */
+    WB_REFUSAL_DELEGATE = 3,   /* a delegation of our own agent's: its ask went beyond the grant */
+    WB_REFUSAL_PASSED = 4,     /* as REJECT, but trust.mode observe let it pass */
+    WB_REFUSAL_UNVERIFIED = 5, /* nothing was refused: a soft code, which `require` would refuse */
 } wb_refusal_kind;
 
 typedef struct wb_refusal {
@@ -55,7 +56,7 @@ WB_MUST_USE wb_status wb_refusals_read(const char *state_dir,
                                        wb_status (*each)(void *self, const wb_refusal *refusal),
                                        void *self, wb_error *err);
 
-/** "reject" "duplicate" "delegate" "passed". */
+/** "reject" "duplicate" "delegate" "passed" "unverified". */
 const char *wb_refusal_kind_name(wb_refusal_kind kind);
 
 /** 16 hex digits of either case. */

@@ -141,7 +141,26 @@ typedef struct wb_policies {
  *  is *_DEFAULT, and enforce has set `require`. Thread-safe. */
 wb_trust_policy wb_policy_for(const wb_policies *policies, wb_slice id);
 
-/** "link", "enforce", "observe". */
+/* Why a field of a policy is as it is. */
+typedef enum wb_policy_source {
+    WB_FROM_DEFAULT = 0,
+    WB_FROM_DOMAIN, /* the issuer is of the first own id's trust domain */
+    WB_FROM_MODE,   /* trust.mode; of `require`: mode enforce, whoever said that */
+    WB_FROM_ENTRY,  /* trust.policies */
+} wb_policy_source;
+typedef struct wb_policy_sources {
+    wb_policy_source verdict, chain, mode, require, carry;
+} wb_policy_sources;
+
+/** wb_policy_for, and where each field comes from. */
+wb_trust_policy wb_policy_explain(const wb_policies *policies, wb_slice id, wb_policy_sources *out);
+
+/** "default", "own trust domain", "trust.mode", "entry". */
+const char *wb_policy_source_name(wb_policy_source source);
+/** "continue", "link", "reject"; "full", "leaf"; "default" for 0. */
+const char *wb_policy_verdict_name(wb_policy_verdict verdict);
+const char *wb_policy_chain_name(wb_policy_chain chain);
+/** "link", "enforce", "observe"; "default" for 0. */
 const char *wb_trust_mode_name(wb_trust_mode mode);
 
 #endif

@@ -76,7 +76,7 @@ static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connect
         return answer_text(connection, troubled ? MHD_HTTP_SERVICE_UNAVAILABLE : MHD_HTTP_OK,
                            troubled ? trouble : "ready\n");
     if (strcmp(url, "/status") == 0) {
-        char *json = wb_status_report(sidecar);
+        char *json = wb_status_report(sidecar, false);
         if (!json) return MHD_NO;
         return answer(connection, MHD_HTTP_OK, "application/json", json, MHD_RESPMEM_MUST_FREE);
     }

@@ -197,8 +197,7 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
                                     .clock = d->sidecar.clock};
     WB_TRY(wb_reload_open(&source, &d->sidecar.worlds, err));
     wb_peer_secret_make(&d->sidecar.peer_secret);
-    WB_TRY(wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err));
-    return wb_refusals_open(d->paths.state_dir, d->sidecar.clock, &d->sidecar.refusals, err);
+    return wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err);
 }
 
 static wb_status open_journal(daemon_parts *d, wb_error *err)
@@ -362,6 +361,7 @@ static wb_status open_state(daemon_parts *d, wb_error *err)
 static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *err)
 {
     wb_sidecar *sidecar = &d->sidecar;
+    WB_TRY(wb_refusals_open(d->paths.state_dir, sidecar->clock, &sidecar->refusals, err));
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
@@ -398,7 +398,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
     sidecar->started_ns = wb_now(sidecar->clock);
     WB_TRY(open_state(d, err));
     WB_TRY(start_threads(d, &admin_port, err));
-    WB_TRY(wb_status_file_write(sidecar, d->paths.run_dir, admin_port, err));
+    WB_TRY(wb_status_file_write(sidecar, &d->paths, admin_port, err));
     say_ready(d, admin_port);
     return WB_OK;
 }

@@ -149,21 +149,27 @@ static bool observes(const accept_call *a, const wb_verdict *verdict)
     return a->result.policy.mode == WB_MODE_OBSERVE && verdict->kind != WB_VERDICT_CONTINUE;
 }
 
+static wb_refusal describe(wb_request *r, const accept_call *a, const wb_verdict *verdict)
+{
+    const wb_claims *claims = a->result.leaf ? &a->result.leaf->claims : NULL;
+    return (wb_refusal){.code = wb_slice_str(wb_token_code_name(verdict->code)),
+                        .wire_class = wb_slice_str(verdict->wire_class),
+                        .mode = wb_slice_str(wb_trust_mode_name(a->result.policy.mode)),
+                        .peer = wb_slice_str(r->in->accept->peer),
+                        .issuer = claims ? claims->iss : WB_S(""),
+                        .key_id = wb_slice_str(claims ? claims->kid : ""),
+                        .message_id = wb_slice_str(r->in->accept->message_id),
+                        .detail = wb_slice_str(warning_names(r->arena, verdict->warnings))};
+}
+
 /* Our log has the code and who it claims to be from; the wire has class and ref. */
 static void say_refused(wb_request *r, accept_call *a, const wb_verdict *verdict)
 {
-    const wb_claims *claims = a->result.leaf ? &a->result.leaf->claims : NULL;
     bool duplicate = verdict->kind == WB_VERDICT_DUPLICATE;
-    wb_refusal refusal = {.kind = duplicate ? WB_REFUSAL_DUPLICATE : WB_REFUSAL_REJECT,
-                          .code = wb_slice_str(wb_token_code_name(verdict->code)),
-                          .wire_class = wb_slice_str(verdict->wire_class),
-                          .mode = wb_slice_str(wb_trust_mode_name(a->result.policy.mode)),
-                          .peer = wb_slice_str(r->in->accept->peer),
-                          .issuer = claims ? claims->iss : WB_S(""),
-                          .key_id = wb_slice_str(claims ? claims->kid : ""),
-                          .message_id = wb_slice_str(r->in->accept->message_id),
-                          .detail = wb_slice_str(warning_names(r->arena, verdict->warnings))};
-    if (observes(a, verdict)) refusal.kind = WB_REFUSAL_PASSED;
+    wb_refusal refusal = describe(r, a, verdict);
+    refusal.kind = observes(a, verdict) ? WB_REFUSAL_PASSED
+                   : duplicate          ? WB_REFUSAL_DUPLICATE
+                                        : WB_REFUSAL_REJECT;
     wb_request_refuse(r, &refusal);
     r->reply->wire_class = text_of(r->arena, wb_slice_str(verdict->wire_class));
     wb_count(duplicate ? &r->sidecar->counters.duplicates : &r->sidecar->counters.refused);
@@ -456,18 +462,30 @@ static wb_status refuse_here(wb_request *r, accept_call *a, const wb_state *stat
     return wb_fail(err, WB_ERR_DENIED, REFUSED);
 }
 
-static void say_accepted(wb_request *r, const wb_verdict *verdict)
+/* Let in unverified: `doctor` says who would be refused by the next mode. */
+static void say_unverified(wb_request *r, const accept_call *a, const wb_verdict *verdict)
+{
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    wb_refusal lenience = describe(r, a, verdict);
+    lenience.kind = WB_REFUSAL_UNVERIFIED;
+    wb_refusals_note(
+        r->sidecar->refusals,
+        wb_peer_key(&r->sidecar->peer_secret, lenience.peer, wb_ipc_connection(r->call)),
+        &lenience);
+    if (wb_log_gate_pass(&gate, wb_mono(r->sidecar->clock), &held_back))
+        WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
+               WB_KV("code", wb_token_code_name(verdict->code)), WB_KV("peer", r->in->accept->peer),
+               WB_KV("message_id", r->in->accept->message_id), WB_KV("held_back", held_back));
+}
+
+static void say_accepted(wb_request *r, const accept_call *a, const wb_verdict *verdict)
 {
     wb_counters *counters = &r->sidecar->counters;
     wb_count(verdict->kind == WB_VERDICT_CONTINUE ? &counters->accepted_continue
              : verdict->verified                  ? &counters->accepted_link
                                                   : &counters->accepted_unverified);
-    static wb_log_gate gate;
-    uint64_t held_back = 0;
-    if (!verdict->verified && wb_log_gate_pass(&gate, wb_mono(r->sidecar->clock), &held_back))
-        WB_LOG(INFO, "token.unverified", "the caller's context is linked, not joined",
-               WB_KV("code", wb_token_code_name(verdict->code)), WB_KV("peer", r->in->accept->peer),
-               WB_KV("message_id", r->in->accept->message_id), WB_KV("held_back", held_back));
+    if (verdict->kind == WB_VERDICT_LINK && !verdict->verified) say_unverified(r, a, verdict);
 }
 
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
@@ -495,7 +513,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     WB_TRY(fill_row(r, a, &verdict, err));
     WB_TRY(add_rows(r, a, &verdict, owns_task(r, state), out, err));
     WB_TRY(answer_from(r, a, &a->row, err));
-    say_accepted(r, &verdict);
+    say_accepted(r, a, &verdict);
     return WB_OK;
 }
 

@@ -10,7 +10,7 @@
 void wb_on_status(wb_request *r)
 {
     Waybill__V1__StatusReply *reply = wb_arena_alloc(r->arena, sizeof *reply);
-    char *json = wb_status_report(r->sidecar);
+    char *json = wb_status_report(r->sidecar, true);
     wb_slice copy;
     if (!reply || !json || wb_arena_dup(r->arena, wb_slice_str(json), &copy) != WB_OK) {
         free(json);

@@ -24,6 +24,7 @@
 
 enum {
     AREAS = 32,
+    NOTE_AREAS = 8, /* the last ones: for wb_refusals_note */
     AREA_SLOTS = WB_REFUSAL_SLOTS / AREAS,
     AREA_RATE = 32,
     AREA_BURST = AREA_SLOTS,
@@ -207,21 +208,14 @@ static void say(wb_refusals *r, const wb_refusal *what, const char *ref, uint64_
            WB_KV("warnings", what->detail), WB_KV("held_back", held_back));
 }
 
-void wb_refusals_add(wb_refusals *r, uint64_t peer_key, wb_refusal *refusal,
-                     char ref[WB_REF_HEX + 1])
+static void keep(wb_refusals *r, uint32_t area, const wb_refusal *refusal)
 {
     static const wb_rate_limit share = {.per_s = AREA_RATE, .burst = AREA_BURST};
-    uint64_t mono = wb_mono(r->clock);
-    uint32_t area = (uint32_t)(peer_key % AREAS);
-    wb_random(refusal->ref, sizeof refusal->ref);
-    wb_hex(refusal->ref, sizeof refusal->ref, ref);
-    refusal->time_ns = wb_now(r->clock);
-    say(r, refusal, ref, mono);
-    bool keep = r->started && wb_rate_take(r->areas, area, &share, mono);
-    if (keep) {
+    bool taken = r->started && wb_rate_take(r->areas, area, &share, wb_mono(r->clock));
+    if (taken) {
         pthread_mutex_lock(&r->lock);
-        keep = r->count < QUEUE;
-        if (keep) {
+        taken = r->count < QUEUE;
+        if (taken) {
             queued *q = &r->queue[(r->head + r->count++) % QUEUE];
             q->area = area;
             wb_refusal_format(refusal, q->slot);
@@ -229,7 +223,24 @@ void wb_refusals_add(wb_refusals *r, uint64_t peer_key, wb_refusal *refusal,
         }
         pthread_mutex_unlock(&r->lock);
     }
-    if (!keep) atomic_fetch_add(&r->not_kept, 1);
+    if (!taken) atomic_fetch_add(&r->not_kept, 1);
+}
+
+void wb_refusals_add(wb_refusals *r, uint64_t peer_key, wb_refusal *refusal,
+                     char ref[WB_REF_HEX + 1])
+{
+    wb_random(refusal->ref, sizeof refusal->ref);
+    wb_hex(refusal->ref, sizeof refusal->ref, ref);
+    refusal->time_ns = wb_now(r->clock);
+    say(r, refusal, ref, wb_mono(r->clock));
+    keep(r, (uint32_t)(peer_key % (AREAS - NOTE_AREAS)), refusal);
+}
+
+void wb_refusals_note(wb_refusals *r, uint64_t peer_key, wb_refusal *lenience)
+{
+    wb_random(lenience->ref, sizeof lenience->ref);
+    lenience->time_ns = wb_now(r->clock);
+    keep(r, AREAS - NOTE_AREAS + (uint32_t)(peer_key % NOTE_AREAS), lenience);
 }
 
 void wb_refusals_tick(wb_refusals *r)

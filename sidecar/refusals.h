@@ -24,6 +24,10 @@ void wb_refusals_close(wb_refusals *refusals);
 void wb_refusals_add(wb_refusals *refusals, uint64_t peer_key, wb_refusal *refusal,
                      char ref[WB_REF_HEX + 1]);
 
+/** Keep a record of what was let in although `require` would refuse it, for `waybill doctor`: its ref is
+ *  told to nobody. In areas of its own, so that it pushes out no refusal. */
+void wb_refusals_note(wb_refusals *refusals, uint64_t peer_key, wb_refusal *lenience);
+
 /** Say in the log what was held back there. Call about every second, from one thread. */
 void wb_refusals_tick(wb_refusals *refusals);
 

@@ -55,7 +55,8 @@ typedef struct wb_sidecar {
     wb_counters counters;
     uint64_t started_ns;
     atomic_bool draining;
-    atomic_bool unreachable; /* the socket's name is gone: clients cannot find this process */
+    atomic_bool unreachable;  /* the socket's name is gone: clients cannot find this process */
+    atomic_bool clock_jumped; /* of late: no replay row is forgotten for now */
 } wb_sidecar;
 
 static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)

@@ -174,6 +174,29 @@ static void add_trust(const wb_world *world, cJSON *root)
 }
 
 /* Which world is the present one, and what of the files is not in it. */
+enum { POLICIES_SHOWN = 1000 };
+
+/* As configured, field by field; what follows from it: propagation/policy.c. */
+static void add_policies(const wb_policies *policies, cJSON *root)
+{
+    cJSON *out = cJSON_AddObjectToObject(root, "policies");
+    add_slice(out, "self_id", policies->self_id);
+    (void)cJSON_AddStringToObject(out, "mode", wb_trust_mode_name(policies->mode));
+    add_u64(out, "left_out", policies->n > POLICIES_SHOWN ? policies->n - POLICIES_SHOWN : 0);
+    cJSON *entries = cJSON_AddArrayToObject(out, "entries");
+    for (size_t i = 0; i < policies->n && i < POLICIES_SHOWN; i++) {
+        const wb_trust_policy *p = &policies->entries[i];
+        cJSON *entry = cJSON_CreateObject();
+        add_slice(entry, "id", p->id);
+        (void)cJSON_AddStringToObject(entry, "verdict", wb_policy_verdict_name(p->verdict));
+        (void)cJSON_AddStringToObject(entry, "chain", wb_policy_chain_name(p->chain));
+        (void)cJSON_AddStringToObject(entry, "mode", wb_trust_mode_name(p->mode));
+        (void)cJSON_AddBoolToObject(entry, "require", p->require);
+        (void)cJSON_AddBoolToObject(entry, "carry", p->carry);
+        if (!cJSON_AddItemToArray(entries, entry)) cJSON_Delete(entry);
+    }
+}
+
 static void add_world(const wb_world *world, cJSON *root)
 {
     char text[WB_WORLD_PROBLEM_TEXT];
@@ -341,17 +364,20 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     }
 }
 
-char *wb_status_report(wb_sidecar *sidecar)
+char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
 {
     cJSON *root = cJSON_CreateObject();
     const wb_world *world = wb_world_take(sidecar->worlds);
     add_identity(sidecar, world, root);
+    (void)cJSON_AddBoolToObject(root, "clock_jumped", atomic_load(&sidecar->clock_jumped));
+    /* Works, but not as its files say, or delivers not everything. */
     (void)cJSON_AddBoolToObject(root, "degraded",
                                 wb_world_problems(world) > 0 || delivery_fails(sidecar));
     add_isolation(sidecar, root);
     add_sandbox(sidecar, root);
     add_trust(world, root);
     add_world(world, root);
+    if (with_policies) add_policies(&world->config.policies, root);
     wb_world_drop(world);
     add_journal(sidecar, root);
     add_exporters(sidecar, root);
@@ -363,7 +389,7 @@ char *wb_status_report(wb_sidecar *sidecar)
     return text;
 }
 
-static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
+static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, uint16_t admin_port)
 {
     const wb_world *world = wb_world_take(sidecar->worlds);
     cJSON *root = cJSON_CreateObject();
@@ -381,6 +407,10 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
     (void)cJSON_AddStringToObject(root, "key_id", wb_key_ring_kid(world->ring));
     wb_world_drop(world);
     (void)cJSON_AddStringToObject(root, "isolation", sidecar->isolation);
+    /* As the configuration has them: whoever asks did not read it. */
+    const char *store = sidecar->config->store_sqlite_path;
+    (void)cJSON_AddStringToObject(root, "state_dir", paths->state_dir);
+    (void)cJSON_AddStringToObject(root, "store", store ? store : paths->store);
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);
@@ -389,16 +419,16 @@ static char *status_file_text(const wb_sidecar *sidecar, uint16_t admin_port)
     return text;
 }
 
-wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *run_dir, uint16_t admin_port,
-                               wb_error *err)
+wb_status wb_status_file_write(const wb_sidecar *sidecar, const wb_paths *paths,
+                               uint16_t admin_port, wb_error *err)
 {
     char path[WB_PATH_MAX + 16];
-    char *text = status_file_text(sidecar, admin_port);
+    char *text = status_file_text(sidecar, paths, admin_port);
     if (!text) return wb_fail(err, WB_ERR_NO_MEMORY, "status file");
-    wb_status status =
-        wb_file_put(run_dir, "status.json", wb_slice_str(text), S_IRUSR | S_IWUSR, true, err);
+    wb_status status = wb_file_put(paths->run_dir, "status.json", wb_slice_str(text),
+                                   S_IRUSR | S_IWUSR, true, err);
     free(text);
     if (status != WB_OK) return status;
-    (void)snprintf(path, sizeof path, "%s/status.json", run_dir);
+    (void)snprintf(path, sizeof path, "%s/status.json", paths->run_dir);
     return wb_place_share(path, sidecar->group, err);
 }

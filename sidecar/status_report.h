@@ -3,10 +3,12 @@
 #ifndef WAYBILL_SIDECAR_STATUS_REPORT_H
 #define WAYBILL_SIDECAR_STATUS_REPORT_H
 
+#include "core/paths.h"
 #include "sidecar/sidecar.h"
 
-/** All of it as one JSON object, unformatted; free() it. NULL when memory is out. Any thread. */
-WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar);
+/** All of it as one JSON object, unformatted; free() it. NULL when memory is out. Any thread.
+ *  with_policies  also who is treated how: for those who are let in to the socket */
+WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar, bool with_policies);
 
 enum { WB_TROUBLE_TEXT = 512 };
 /** False while the sidecar takes requests and keeps them; else true, and `text` says why not, who holds
@@ -15,7 +17,7 @@ bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT]);
 
 /** Write run_dir/status.json (0600, replaced by rename): how others find this process.
  *  Errors  UNAVAILABLE it cannot be written */
-WB_MUST_USE wb_status wb_status_file_write(const wb_sidecar *sidecar, const char *run_dir,
+WB_MUST_USE wb_status wb_status_file_write(const wb_sidecar *sidecar, const wb_paths *paths,
                                            uint16_t admin_port, wb_error *err);
 
 #endif

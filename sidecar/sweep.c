@@ -153,6 +153,7 @@ static void purge_if_time(wb_sweep *sweep, wb_time_ns now, uint64_t mono)
     wb_state *state = &sweep->sidecar->state;
     int64_t moved_s;
     bool agree = wb_clock_watch_agrees(&sweep->clock_watch, now, mono, &moved_s);
+    atomic_store(&sweep->sidecar->clock_jumped, !agree);
     if (moved_s != 0)
         WB_LOG(WARN, "clock.jumped",
                "wall time moved against monotonic time: nothing is purged for now",

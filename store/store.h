@@ -143,4 +143,17 @@ WB_MUST_USE wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *t
                                                              const wb_stored_acceptance *row),
                                            void *ctx, wb_error *err);
 
+/* Acceptances that a stricter trust mode would have refused, put together by peer and code. */
+typedef struct wb_stored_lenience {
+    wb_slice peer, code; /* of a DUPLICATE the code is empty */
+    bool is_refusal;     /* only trust.mode observe let it pass; else `require` would refuse it */
+    uint64_t count;
+    wb_time_ns last_ns;
+} wb_stored_lenience;
+
+/** Of the agent `agent_id`, opened at or after `since_ns`; the most frequent `limit` of them first. */
+WB_MUST_USE wb_status wb_store_leniences(
+    wb_store *store, wb_slice agent_id, wb_time_ns since_ns, uint32_t limit,
+    wb_status (*each)(void *ctx, const wb_stored_lenience *row), void *ctx, wb_error *err);
+
 #endif

@@ -454,3 +454,30 @@ wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
+
+wb_status wb_store_leniences(wb_store *store, wb_slice agent_id, wb_time_ns since_ns,
+                             uint32_t limit,
+                             wb_status (*each)(void *ctx, const wb_stored_lenience *row), void *ctx,
+                             wb_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    WB_TRY(prepare(store,
+                   "SELECT peer, code, verdict <> 'link', count(*), max(opened_ns) FROM acceptances"
+                   " WHERE agent_id = ?1 AND opened_ns >= ?2 AND verified = 0"
+                   " GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT ?3",
+                   &stmt, err));
+    (void)sqlite3_bind_text(stmt, 1, (const char *)agent_id.ptr, (int)agent_id.len, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(stmt, 2, (int64_t)since_ns);
+    (void)sqlite3_bind_int64(stmt, 3, limit);
+    wb_status status = WB_OK;
+    while (step(store, stmt, &status, err)) {
+        columns c = {stmt, 0};
+        wb_stored_lenience row = {.peer = take_bytes(&c), .code = take_bytes(&c)};
+        row.is_refusal = take_number(&c) != 0;
+        row.count = take_number(&c);
+        row.last_ns = take_number(&c);
+        status = each(ctx, &row);
+    }
+    (void)sqlite3_finalize(stmt); /* repeats the step's code */
+    return status;
+}
