@@ -282,6 +282,24 @@ static void two_entries_for_one_issuer_are_both_refused(void **state)
     assert_non_null(wb_trust_key_find(wb_trust_find(f->trust, WB_S(ID_A)), WB_S(KID_A)));
 }
 
+static void texts_count_as_files_would(void **state)
+{
+    dir_fixture *f = *state;
+    const wb_slice texts[] = {
+        wb_slice_str(ISSUER(ID_A, "", KEY(X_A, KID_A, ""))),
+        wb_slice_str(ISSUER(ID_B, "", KEY(X_B, KID_A, ""))), /* another key's id */
+        wb_slice_str(BUNDLE(ISSUER(ID_C, "", KEY(X_A, KID_A, "")))),
+        wb_slice_str(ISSUER(ID_D, "", KEY(X_A, KID_A, ""))),
+        wb_slice_str(ISSUER(ID_D, "", KEY(X_B, KID_B, ""))),
+    };
+    assert_int_equal(wb_trust_from_texts(texts, WB_COUNT(texts), &f->trust, NULL), WB_OK);
+    assert_int_equal(keys_of(f, ID_A), 1);
+    assert_int_equal(keys_of(f, ID_B), SIZE_MAX);
+    assert_int_equal(keys_of(f, ID_C), 1);
+    assert_int_equal(keys_of(f, ID_D), SIZE_MAX);
+    assert_int_equal(wb_trust_problems(f->trust), 2);
+}
+
 static wb_trust_key key_of(const char *x)
 {
     wb_trust_key key = {.exp = UINT64_MAX};
@@ -529,6 +547,7 @@ int main(void)
         TEST(a_file_taken_away_takes_its_issuer_away),
         TEST(a_sequence_may_not_fall),
         TEST(two_entries_for_one_issuer_are_both_refused),
+        TEST(texts_count_as_files_would),
         TEST(adding_refuses_what_loading_would),
         TEST(a_file_larger_than_64_kib_is_refused),
         TEST(a_65th_key_is_not_added),
