@@ -138,6 +138,21 @@ static wb_status take_lines(wb_revoked *revoked, size_t len, wb_error *err)
     return WB_OK;
 }
 
+static wb_status no_memory(wb_error *err)
+{
+    return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the revocations");
+}
+
+static wb_status fill(wb_revoked *revoked, wb_slice text, size_t lines, wb_error *err)
+{
+    revoked->text = malloc(text.len + 1);
+    revoked->lines = calloc(lines + 1, sizeof *revoked->lines);
+    revoked->marks = calloc(lines + 1, sizeof *revoked->marks);
+    if (!revoked->text || !revoked->lines || !revoked->marks) return no_memory(err);
+    if (text.len > 0) memcpy(revoked->text, text.ptr, text.len);
+    return take_lines(revoked, text.len, err);
+}
+
 wb_status wb_revoked_parse(wb_slice text, wb_revoked **out, wb_error *err)
 {
     if (text.len > WB_REVOKED_MAX_BYTES)
@@ -145,17 +160,13 @@ wb_status wb_revoked_parse(wb_slice text, wb_revoked **out, wb_error *err)
     size_t lines = text.len > 0 ? count_lines(text) : 0;
     if (lines > WB_REVOKED_MAX_LINES)
         return wb_fail(err, WB_ERR_FULL, "more than %d lines", WB_REVOKED_MAX_LINES);
-    WB_AUTO(wb_revoked) revoked = calloc(1, sizeof *revoked);
-    if (!revoked) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the revocations");
-    revoked->text = malloc(text.len + 1);
-    revoked->lines = calloc(lines + 1, sizeof *revoked->lines);
-    revoked->marks = calloc(lines + 1, sizeof *revoked->marks);
-    if (!revoked->text || !revoked->lines || !revoked->marks)
-        return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the revocations");
-    if (text.len > 0) memcpy(revoked->text, text.ptr, text.len);
-    WB_TRY(take_lines(revoked, text.len, err));
-    *out = WB_STEAL(revoked);
-    return WB_OK;
+    wb_revoked *revoked = calloc(1, sizeof *revoked);
+    wb_status status = revoked ? fill(revoked, text, lines, err) : no_memory(err);
+    if (status == WB_OK)
+        *out = revoked;
+    else
+        wb_revoked_free(revoked);
+    return status;
 }
 
 /* The file's text; empty where there is none. */
@@ -239,9 +250,15 @@ wb_revocation wb_revoked_at(const wb_revoked *revoked, size_t i) { return revoke
 
 /* ---- adding --------------------------------------------------------------------------------- */
 
-static bool known_by_then(const wb_revoked *revoked, const mark *m)
+/* Is the text a list, and does it revoke `m` by then? */
+static wb_status check_list(const char *dir, wb_slice text, const mark *m, bool *known,
+                            wb_error *err)
 {
-    return revoked->n > 0 && in_force(revoked, (wb_revoked_kind)m->kind, m->key, m->from_s);
+    wb_revoked *revoked = NULL;
+    WB_TRY(parse_file(dir, text, &revoked, err));
+    *known = revoked->n > 0 && in_force(revoked, (wb_revoked_kind)m->kind, m->key, m->from_s);
+    wb_revoked_free(revoked);
+    return WB_OK;
 }
 
 wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_error *err)
@@ -249,8 +266,7 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_er
     mark m;
     int locked = -1;
     WB_AUTO_BUFFER text;
-    WB_AUTO(wb_revoked) present = NULL;
-    WB_AUTO(wb_revoked) after = NULL;
+    bool known = false;
     wb_buffer_init(&text, 2 * WB_REVOKED_MAX_BYTES);
     if (what->from_s > WB_NOLIM || !mark_of(what, &m))
         return wb_fail(err, WB_ERR_MALFORMED, "that is no %s",
@@ -260,14 +276,14 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_er
     WB_AUTO_FD lock = locked;
     (void)lock;
     WB_TRY(get_text(trust_dir, &text, err));
-    WB_TRY(parse_file(trust_dir, wb_buffer_slice(&text), &present, err));
-    if (known_by_then(present, &m))
-        return wb_fail(err, WB_ERR_REJECTED, "it is revoked by then already");
+    WB_TRY(check_list(trust_dir, wb_buffer_slice(&text), &m, &known, err));
+    if (known) return wb_fail(err, WB_ERR_REJECTED, "it is revoked by then already");
     bool unfinished = text.len > 0 && text.ptr[text.len - 1] != '\n';
     if (wb_buffer_printf(&text, "%s%s %.*s %llu\n", unfinished ? "\n" : "",
                          wb_revoked_kind_name(what->kind), WB_SLICE_ARG(what->value),
                          (unsigned long long)what->from_s) != WB_OK)
-        return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the revocations");
-    WB_TRY(parse_file(trust_dir, wb_buffer_slice(&text), &after, err)); /* within the limits? */
+        return no_memory(err);
+    /* within the limits? */
+    WB_TRY(check_list(trust_dir, wb_buffer_slice(&text), &m, &known, err));
     return wb_file_put(trust_dir, WB_REVOKED_FILE, wb_buffer_slice(&text), 0644, true, err);
 }

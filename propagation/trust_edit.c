@@ -86,14 +86,14 @@ static wb_status edit_write(const edit *e, const wb_trust_issuer *issuer, wb_err
 static wb_status join_key(const wb_trust_issuer *issuer, const wb_trust_key *key,
                           wb_trust_key keys[WB_TRUST_KEYS_MAX], size_t *n, wb_error *err)
 {
-    size_t at = 0;
+    const wb_trust_key *had = wb_trust_key_find(issuer, wb_slice_str(key->kid));
+    size_t at = had ? (size_t)(had - issuer->keys) : issuer->n_keys;
     if (issuer->n_keys > 0) memcpy(keys, issuer->keys, issuer->n_keys * sizeof *keys);
-    while (at < issuer->n_keys && strcmp(keys[at].kid, key->kid) != 0) at++;
-    if (at < issuer->n_keys && keys[at].nbf == key->nbf && keys[at].exp == key->exp)
+    if (had && had->nbf == key->nbf && had->exp == key->exp)
         return wb_fail(err, WB_ERR_REJECTED, "the issuer has this key already");
     if (at == WB_TRUST_KEYS_MAX) return wb_fail(err, WB_ERR_FULL, "the issuer has 64 keys already");
     keys[at] = *key;
-    *n = at < issuer->n_keys ? issuer->n_keys : issuer->n_keys + 1;
+    *n = issuer->n_keys + (had ? 0 : 1);
     return WB_OK;
 }
 

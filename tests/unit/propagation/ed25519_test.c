@@ -32,7 +32,7 @@ static int derive(void **state)
     edge[n++][31] |= 0x80;
     memcpy(edge[n], edge[TORSION / 2], 32); /* (0, -1) */
     edge[n++][31] |= 0x80;
-    for (uint8_t high = 0; high < HIGH_Y; high++)
+    for (int high = 0; high < HIGH_Y; high++)
         for (int sign = 0; sign < 2; sign++, n++) {
             memset(edge[n], 0xff, 32);
             edge[n][0] = (uint8_t)(0xed + high); /* p + high: 2^255 - 19 ends in ed */
@@ -81,11 +81,12 @@ static void the_gate_agrees_with_the_definition(void **state)
     enum { SAMPLES = 48 };
     size_t good = 0, points = 0;
     (void)state;
-    for (uint8_t i = 0; i < SAMPLES; i++) {
+    for (int i = 0; i < SAMPLES; i++) {
         uint8_t in[32];
         wb_point p;
         bool canonical;
-        (void)crypto_hash_sha256(in, &i, 1);
+        const uint8_t seed = (uint8_t)i;
+        (void)crypto_hash_sha256(in, &seed, 1);
         bool expected = wb_point_is_good(in);
         if (wb_ed25519_point_ok(in) != expected) fail_msg("%s", hex(in));
         points += wb_point_decode(in, &p, &canonical);
