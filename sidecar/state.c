@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The row caps bound memory: at about 3 KiB a delegation with its token and 1 KiB a replay row, full
- * tables take some 300 MiB; they start empty and allocate as rows come. */
+/* The row caps bound memory: with rows of usual size full tables take about 260 MiB
+ * (docs/design/journal.md has each); they start empty and allocate as rows come. */
 #include "sidecar/state.h"
 
 #include <string.h>
