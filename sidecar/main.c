@@ -197,7 +197,8 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
                                     .clock = d->sidecar.clock};
     WB_TRY(wb_reload_open(&source, &d->sidecar.worlds, err));
     wb_peer_secret_make(&d->sidecar.peer_secret);
-    return wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err);
+    WB_TRY(wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err));
+    return wb_refusals_open(d->paths.state_dir, d->sidecar.clock, &d->sidecar.refusals, err);
 }
 
 static wb_status open_journal(daemon_parts *d, wb_error *err)
@@ -361,7 +362,7 @@ static wb_status open_state(daemon_parts *d, wb_error *err)
 static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *err)
 {
     wb_sidecar *sidecar = &d->sidecar;
-    WB_TRY(wb_refusals_open(d->paths.state_dir, sidecar->clock, &sidecar->refusals, err));
+    WB_TRY(wb_refusals_start(sidecar->refusals, err));
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));

@@ -136,19 +136,6 @@ static void *run(void *arg)
 
 /* ---- public ---- */
 
-static wb_status start(wb_refusals *r, wb_error *err)
-{
-    WB_TRY(wb_rate_new(AREAS, &r->areas, err));
-    r->queue = calloc(QUEUE, sizeof *r->queue);
-    if (!r->queue) return wb_fail(err, WB_ERR_NO_MEMORY, "refusals");
-    if (r->fd < 0) return WB_OK;
-    find_ends(r);
-    int rv = pthread_create(&r->thread, NULL, run, r);
-    if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "refusals thread");
-    r->started = true;
-    return WB_OK;
-}
-
 wb_status wb_refusals_open(const char *state_dir, const wb_clock *clock, wb_refusals **out,
                            wb_error *err)
 {
@@ -162,12 +149,24 @@ wb_status wb_refusals_open(const char *state_dir, const wb_clock *clock, wb_refu
     if (open_file(state_dir, &r->fd, &why) != WB_OK)
         WB_LOG(WARN, "refusals.no_file", "`waybill token why` will know nothing of this run",
                WB_KV("error", (const char *)why.detail));
-    wb_status status = start(r, err);
+    r->queue = calloc(QUEUE, sizeof *r->queue);
+    wb_status status = wb_rate_new(AREAS, &r->areas, err);
+    if (status == WB_OK && !r->queue) status = wb_fail(err, WB_ERR_NO_MEMORY, "refusals");
     if (status != WB_OK) {
         wb_refusals_close(r);
         return status;
     }
+    if (r->fd >= 0) find_ends(r);
     *out = r;
+    return WB_OK;
+}
+
+wb_status wb_refusals_start(wb_refusals *r, wb_error *err)
+{
+    if (r->fd < 0) return WB_OK;
+    int rv = pthread_create(&r->thread, NULL, run, r);
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "refusals thread");
+    r->started = true;
     return WB_OK;
 }
 

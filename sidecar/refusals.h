@@ -9,11 +9,13 @@
 
 typedef struct wb_refusals wb_refusals;
 
-/** Open STATE_DIR/refusals.ring and start the thread that writes to it. A file that cannot be used is
- *  logged and done without: refusals still have refs and lines.
+/** Open STATE_DIR/refusals.ring, while the process may still open files. One that cannot be used is logged
+ *  and done without: refusals still have refs and lines.
  *  Errors  NO_MEMORY */
 WB_MUST_USE wb_status wb_refusals_open(const char *state_dir, const wb_clock *clock,
                                        wb_refusals **out, wb_error *err);
+/** Start the thread that writes to the file; nothing is kept before. NO_MEMORY */
+WB_MUST_USE wb_status wb_refusals_start(wb_refusals *refusals, wb_error *err);
 /** Write what is queued, stop, free. NULL is fine. */
 void wb_refusals_close(wb_refusals *refusals);
 

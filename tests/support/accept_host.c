@@ -250,6 +250,7 @@ static void open_worlds(host *h)
     wb_peer_secret_make(&h->sidecar.peer_secret);
     must(wb_rate_new(SLOTS, &h->sidecar.rate, &err), &err, "rate buckets");
     must(wb_refusals_open(h->dir, h->sidecar.clock, &h->sidecar.refusals, &err), &err, "refusals");
+    must(wb_refusals_start(h->sidecar.refusals, &err), &err, "refusals");
     must(wb_access_init(geteuid(), wb_overflow_uid(), NULL, 0, &h->sidecar.access, &err), &err,
          "access");
 }

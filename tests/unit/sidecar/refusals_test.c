@@ -26,7 +26,8 @@ static int setup(void **state)
     if (!mkdtemp(f->dir)) return -1;
     (void)snprintf(f->path, sizeof f->path, "%s/" WB_REFUSAL_FILE, f->dir);
     *state = f;
-    return wb_refusals_open(f->dir, &wb_system_clock, &f->refusals, NULL) == WB_OK ? 0 : -1;
+    if (wb_refusals_open(f->dir, &wb_system_clock, &f->refusals, NULL) != WB_OK) return -1;
+    return wb_refusals_start(f->refusals, NULL) == WB_OK ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -70,6 +71,7 @@ static void reopen(fixture *f)
 {
     wb_refusals_close(f->refusals);
     assert_int_equal(wb_refusals_open(f->dir, &wb_system_clock, &f->refusals, NULL), WB_OK);
+    assert_int_equal(wb_refusals_start(f->refusals, NULL), WB_OK);
 }
 
 static void a_flood_leaves_the_records_of_others(void **state)
@@ -110,6 +112,7 @@ static void a_file_that_is_not_ours_is_done_without(void **state)
     wb_refusals_close(f->refusals);
     assert_int_equal(chmod(f->path, 0644), 0);
     assert_int_equal(wb_refusals_open(f->dir, &wb_system_clock, &f->refusals, NULL), WB_OK);
+    assert_int_equal(wb_refusals_start(f->refusals, NULL), WB_OK);
     refuse(f, 4, "gone", ref);
     assert_int_equal(strlen(ref), WB_REF_HEX);
     wb_refusals_get_stats(f->refusals, &stats);
