@@ -150,7 +150,8 @@ void wb_table_add(wb_table *table, wb_color color, wb_slice text)
 {
     size_t start = table->text.len;
     if (wb_safe_text(&table->text, text) != WB_OK) table->text.len = start;
-    wb_slice cell = {table->text.ptr + start, table->text.len - start};
+    wb_slice cell = {NULL, table->text.len - start};
+    if (cell.len > 0) cell.ptr = table->text.ptr + start;
     cell_mark mark = {table->text.len, wb_text_width(cell), color};
     if (wb_buffer_add(&table->marks, &mark, sizeof mark) == WB_OK) table->cells++;
 }

@@ -368,14 +368,21 @@ static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v,
     return WB_OK;
 }
 
+/* A row that does not unpack never will, unless memory was what it lacked. */
+static wb_status unreadable(const char *what, wb_error *err)
+{
+    if (errno == ENOMEM) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for %s", what);
+    return wb_fail(err, WB_ERR_REJECTED, "not %s", what);
+}
+
 wb_status wb_rows_delegation(wb_rows *rows, const wb_record_view *record, wb_error *err)
 {
+    errno = 0;
     ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
-    if (!allocator) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for a row");
     const Waybill__V1__DelegationRow *d =
         waybill__v1__delegation_row__unpack(allocator, record->payload.len, record->payload.ptr);
     if (!d || !is_id(d->id, 16) || !is_id(d->trace_id, 16) || !is_id(d->span_id, 8))
-        return wb_fail(err, WB_ERR_REJECTED, "not a delegation row");
+        return unreadable("a delegation row", err);
     bool repeated;
     WB_TRY(known(rows, WB_ROWS_KNOWN_DELEGATION, d->id, &repeated, err));
     wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_DELEGATION);
@@ -444,12 +451,12 @@ static wb_status bind_acceptance(wb_rows *rows, wb_rows_values *v,
 
 wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *record, wb_error *err)
 {
+    errno = 0;
     ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
-    if (!allocator) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for a row");
     const Waybill__V1__AcceptanceRow *a =
         waybill__v1__acceptance_row__unpack(allocator, record->payload.len, record->payload.ptr);
     if (!a || !is_id(a->id, 16) || !is_id(a->trace_id, 16) || !is_id(a->span_id, 8))
-        return wb_fail(err, WB_ERR_REJECTED, "not an acceptance row");
+        return unreadable("an acceptance row", err);
     bool repeated;
     WB_TRY(known(rows, WB_ROWS_KNOWN_ACCEPTANCE, a->id, &repeated, err));
     wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_ACCEPTANCE);

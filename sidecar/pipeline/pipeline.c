@@ -28,8 +28,9 @@ static wb_status make_keys(wb_key_set **out, wb_error *err)
     size_t n = 0, n_prefixes = 0, room = 1;
     for (size_t i = 0; i < WB_COUNT(stages); i++)
         room += stages[i]->key_count + stages[i]->prefix_count;
-    wb_slice *all = calloc(2 * room, sizeof *all), *prefixes = all + room;
+    wb_slice *all = calloc(2 * room, sizeof *all);
     if (!all) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the stages' keys");
+    wb_slice *prefixes = all + room;
     for (size_t i = 0; i < WB_COUNT(stages); i++) {
         n = gather(all, n, stages[i]->keys, stages[i]->key_count);
         n_prefixes = gather(prefixes, n_prefixes, stages[i]->prefixes, stages[i]->prefix_count);
