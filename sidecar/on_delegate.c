@@ -222,7 +222,6 @@ static wb_status look(wb_request *r, wb_delegate *d, const wb_state *state, trac
     wb_trace_id trace;
     wb_slice packed;
     d->kind = WB_DELEGATE_OPEN;
-    if (!wb_arena_allocator(r->arena)) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
     WB_TRY(read_parent(r, d, state, err));
     if (in->trace_id.len == sizeof trace.b) {
         memcpy(trace.b, in->trace_id.data, sizeof trace.b);

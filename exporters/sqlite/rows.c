@@ -14,6 +14,7 @@
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 
 static const char *const statements[WB_ROWS_STATEMENTS] = {

@@ -36,30 +36,31 @@ static pid_t program;
 static char made[MAX_MADE][64];
 static int n_made;
 
-void *__real_malloc(size_t size);                    /* NOLINT */
-void *__real_calloc(size_t n, size_t size);          /* NOLINT */
-void *__real_realloc(void *p, size_t size);          /* NOLINT */
-char *__real_strdup(const char *s);                  /* NOLINT */
-char *__real_strndup(const char *s, size_t n);       /* NOLINT */
-void *__real_sodium_malloc(size_t size) __attribute__((weak)); /* NOLINT: not every test has libsodium */
-DIR *__real_opendir(const char *path);               /* NOLINT */
-DIR *__real_fdopendir(int fd);                       /* NOLINT */
-char *__real_mkdtemp(char *path);                    /* NOLINT */
-int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), /* NOLINT */
+/* Names that the linker and cmocka give. NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void *__real_sodium_malloc(size_t size) __attribute__((weak)); /* not every test has it */
+DIR *__real_opendir(const char *path);
+DIR *__real_fdopendir(int fd);
+char *__real_mkdtemp(char *path);
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *),
                           void *arg);
 
-void *__wrap_malloc(size_t size);                    /* NOLINT */
-void *__wrap_calloc(size_t n, size_t size);          /* NOLINT */
-void *__wrap_realloc(void *p, size_t size);          /* NOLINT */
-char *__wrap_strdup(const char *s);                  /* NOLINT */
-char *__wrap_strndup(const char *s, size_t n);       /* NOLINT */
-void *__wrap_sodium_malloc(size_t size);             /* NOLINT */
-DIR *__wrap_opendir(const char *path);               /* NOLINT */
-DIR *__wrap_fdopendir(int fd);                       /* NOLINT */
-char *__wrap_mkdtemp(char *path);                    /* NOLINT */
-int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), /* NOLINT */
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+void *__wrap_sodium_malloc(size_t size);
+DIR *__wrap_opendir(const char *path);
+DIR *__wrap_fdopendir(int fd);
+char *__wrap_mkdtemp(char *path);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *),
                           void *arg);
-void _fail(const char *file, int line);              /* NOLINT: cmocka's end of every assertion */
+void _fail(const char *file, int line);
 
 __attribute__((constructor)) static void arm(void)
 {
@@ -107,7 +108,7 @@ __attribute__((destructor)) static void finish(void)
     if (armed) tidy();
 }
 
-void _fail(const char *file, int line) /* NOLINT */
+void _fail(const char *file, int line)
 {
     if (hit()) {
         armed = false; /* the checker may allocate */
@@ -121,25 +122,25 @@ void _fail(const char *file, int line) /* NOLINT */
     real(file, line);
 }
 
-void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }               /* NOLINT */
-void *__wrap_calloc(size_t n, size_t size) { return fails() ? NULL : __real_calloc(n, size); }  /* NOLINT */
-void *__wrap_realloc(void *p, size_t size) { return fails() ? NULL : __real_realloc(p, size); } /* NOLINT */
-char *__wrap_strdup(const char *s) { return fails() ? NULL : __real_strdup(s); }                /* NOLINT */
-char *__wrap_strndup(const char *s, size_t n) { return fails() ? NULL : __real_strndup(s, n); } /* NOLINT */
-void *__wrap_sodium_malloc(size_t size) { return fails() ? NULL : __real_sodium_malloc(size); } /* NOLINT */
-DIR *__wrap_opendir(const char *path) { return fails() ? NULL : __real_opendir(path); }         /* NOLINT */
-DIR *__wrap_fdopendir(int fd) { return fails() ? NULL : __real_fdopendir(fd); }                 /* NOLINT */
+void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t n, size_t size) { return fails() ? NULL : __real_calloc(n, size); }
+void *__wrap_realloc(void *p, size_t size) { return fails() ? NULL : __real_realloc(p, size); }
+char *__wrap_strdup(const char *s) { return fails() ? NULL : __real_strdup(s); }
+char *__wrap_strndup(const char *s, size_t n) { return fails() ? NULL : __real_strndup(s, n); }
+void *__wrap_sodium_malloc(size_t size) { return fails() ? NULL : __real_sodium_malloc(size); }
+DIR *__wrap_opendir(const char *path) { return fails() ? NULL : __real_opendir(path); }
+DIR *__wrap_fdopendir(int fd) { return fails() ? NULL : __real_fdopendir(fd); }
 
-int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), /* NOLINT */
-                          void *arg)
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
     return fails() ? EAGAIN : __real_pthread_create(t, attr, run, arg);
 }
 
-char *__wrap_mkdtemp(char *path) /* NOLINT */
+char *__wrap_mkdtemp(char *path)
 {
     char *dir = __real_mkdtemp(path);
     if (dir && armed && n_made < MAX_MADE)
         (void)snprintf(made[n_made++], sizeof made[0], "%s", dir);
     return dir;
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */

@@ -24,10 +24,21 @@ def goes_red(program, words):
     return False
 
 
+def sweep_goes_red(program):
+    """What is lost when one of two allocations fails is found."""
+    done = subprocess.run([sys.executable, ROOT / "tests/support/oom_sweep.py", program],
+                          capture_output=True, text=True, timeout=120)
+    last = done.stdout.splitlines()[-1]
+    print(f"{program.name}: exit code {done.returncode}, {last}")
+    return done.returncode == 1 and "Direct leak of 32 byte" in done.stdout
+
+
 def main():
     preset = sys.argv[1]
     programs = ROOT / "build" / preset / "bin"
     results = [goes_red(programs / name, words) for name, words in EXPECTED[preset].items()]
+    if preset == "asan":
+        results.append(sweep_goes_red(programs / "planted_oom"))
     return 0 if all(results) else 1
 
 
