@@ -246,7 +246,6 @@ static void open_worlds(host *h)
                                     .config = &h->config,
                                     .clock = h->sidecar.clock};
     must(wb_worlds_open(&source, &h->sidecar.worlds, &err), &err, "world");
-    must(wb_rehome_open(h->dir, &h->sidecar.rehome, &err), &err, "rehoming");
     wb_peer_secret_make(&h->sidecar.peer_secret);
     must(wb_rate_new(SLOTS, &h->sidecar.rate, &err), &err, "rate buckets");
     must(wb_refusals_open(h->dir, h->sidecar.clock, &h->sidecar.refusals, &err), &err, "refusals");
@@ -334,7 +333,6 @@ static void close_host(host *h)
     wb_rehome_free(h->sidecar.rehome);
     wb_state_done(&h->sidecar.state);
     wb_refusals_close(h->sidecar.refusals);
-    wb_rehome_free(h->sidecar.rehome);
     wb_rate_free(h->sidecar.rate);
     wb_worlds_free(h->sidecar.worlds);
     wb_arena_free(h->arena);
