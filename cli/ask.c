@@ -109,7 +109,7 @@ wb_status wb_ask(const char *path, Waybill__V1__Request *request, uint32_t timeo
                  wb_arena *arena, const Waybill__V1__Reply **out, wb_error *err)
 {
     wb_id id = wb_id_new();
-    wb_slice bytes;
+    wb_slice bytes = {NULL, 0};
     int fd = -1;
     request->id = (ProtobufCBinaryData){.len = sizeof id.b, .data = id.b};
     request->protocol = 1;
