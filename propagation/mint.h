@@ -62,8 +62,14 @@ WB_MUST_USE wb_status wb_mint_fill(const wb_mint_parent *parent, const wb_mint_a
                                    wb_arena *arena, wb_claims *out, wb_token_code *code,
                                    wb_error *err);
 
-/** Format `claims` (`kid` is ignored: the ring's) in the order of TOKENS section 5, and sign.
+/** Format claims that wb_mint_fill made (`kid` is ignored: the ring's) in the order of TOKENS section 5,
+ *  and sign. They are not looked at again.
  *  jws     lives in the arena
+ *  Errors  NO_MEMORY | UNAVAILABLE from the key ring */
+WB_MUST_USE wb_status wb_token_sign(wb_key_ring *ring, const wb_claims *claims, wb_arena *arena,
+                                    wb_slice *jws, wb_error *err);
+
+/** The same for any claims, after checking their form.
  *  Errors  REJECTED larger than the limits of TOKENS section 3 (code WB_E_SIZE) or claims that no
  *          verifier would parse (their code) | NO_MEMORY | UNAVAILABLE from the key ring */
 WB_MUST_USE wb_status wb_token_mint(wb_key_ring *ring, const wb_claims *claims, wb_arena *arena,

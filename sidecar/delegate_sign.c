@@ -224,7 +224,7 @@ static wb_status mint(wb_request *r, wb_delegate *d, wb_token_code *code, wb_err
     else if (d->leaf)
         WB_TRY(take_of_grant(r, d, &parent, &ask, err));
     WB_TRY(wb_mint_fill(under, &ask, r->arena, &token->claims, code, err));
-    WB_TRY(wb_token_mint(r->world->ring, &token->claims, r->arena, &jws, code, err));
+    WB_TRY(wb_token_sign(r->world->ring, &token->claims, r->arena, &jws, err));
     wb_trust_policy policy = wb_policy_for(&r->world->config.policies, d->audience);
     WB_TRY(wb_mint_chain(under, policy.chain, jws, &token->chain, code));
     wb_token_hash(jws, token->hash);

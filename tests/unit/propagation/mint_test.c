@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the minter refuses, what it fills in, and the example tokens of TOKENS section 19 to the byte. */
+#include "propagation/claims.h"
 #include "tests/unit/propagation/fixture.h"
 
 #include <setjmp.h>
@@ -470,6 +471,89 @@ static void a_minted_child_verifies_at_its_audience(void **state)
     assert_int_equal(v.kind, WB_VERDICT_CONTINUE);
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15)); /* splitmix64 */
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
+}
+
+/* Mostly what a client might send, now and then anything at all. */
+static wb_slice random_text(token_fixture *f, uint64_t *state, size_t max)
+{
+    size_t len = next_random(state) % (max + 1);
+    bool wild = next_random(state) % 4 == 0;
+    uint8_t *bytes = wb_arena_alloc(f->arena, len + 1);
+    assert_non_null(bytes);
+    for (size_t i = 0; i < len; i++) {
+        uint8_t any = (uint8_t)next_random(state);
+        bytes[i] = wild ? any : (uint8_t)(' ' + any % 95);
+    }
+    return wb_slice_of(bytes, len);
+}
+
+static uint64_t random_amount(uint64_t *state)
+{
+    uint64_t any = next_random(state);
+    return any % 3 == 0 ? any % 1000 : any >> (any % 60);
+}
+
+static wb_mint_ask random_ask(token_fixture *f, uint64_t *state)
+{
+    wb_mint_ask ask = ask_of_b(f);
+    ask.message_id = random_text(f, state, 140);
+    if (next_random(state) % 2) ask.context_id = random_text(f, state, 140);
+    if (next_random(state) % 2) ask.task_id = random_text(f, state, 140);
+    if (next_random(state) % 8 == 0) ask.aud = random_text(f, state, 20);
+    ask.has_cost = next_random(state) % 2;
+    ask.has_tok = next_random(state) % 2;
+    ask.has_ms = next_random(state) % 2;
+    ask.cost = random_amount(state);
+    ask.tok = random_amount(state);
+    ask.ms = random_amount(state);
+    ask.lifetime_s = next_random(state) % 700;
+    ask.has_max_depth = true;
+    ask.max_depth = (uint8_t)(next_random(state) % 10);
+    if (next_random(state) % 4 == 0) ask.deadline_s = NOW + next_random(state) % 90000;
+    return ask;
+}
+
+/* wb_token_sign does not look again: that nothing is signed which would not parse is proven here. */
+static void whatever_is_filled_and_signed_parses_to_the_same_claims(void **state)
+{
+    token_fixture *f = *state;
+    uint64_t random = 1;
+    unsigned signed_ones = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        wb_mint_ask ask = random_ask(f, &random);
+        wb_token_code code;
+        wb_claims c = {0};
+        wb_slice jws = {0};
+        wb_token read;
+        WB_AUTO_BUFFER made, again;
+        ask.iss = WB_S(ID_A);
+        ask.kid = wb_key_ring_kid(f->a);
+        if (wb_mint_fill(NULL, &ask, f->arena, &c, &code, NULL) == WB_OK) {
+            signed_ones++;
+            assert_int_equal(wb_token_sign(f->a, &c, f->arena, &jws, NULL), WB_OK);
+            assert_int_equal(wb_token_parse(jws, f->arena, &read, &code), WB_OK);
+            assert_int_equal(code, WB_E_NONE);
+            wb_buffer_init(&made, 1 << 16);
+            wb_buffer_init(&again, 1 << 16);
+            assert_int_equal(wb_claims_format(&c, &made), WB_OK);
+            assert_int_equal(wb_claims_format(&read.claims, &again), WB_OK);
+            assert_true(wb_slice_eq(wb_buffer_slice(&made), wb_buffer_slice(&again)));
+            assert_string_equal(read.claims.kid, ask.kid);
+        } else {
+            wb_buffer_init(&made, 1);
+            wb_buffer_init(&again, 1);
+        }
+        if (i % 64 == 63) wb_arena_reset(f->arena);
+    }
+    assert_true(signed_ones > 500 && signed_ones < 19500); /* both happened */
+}
+
 static void the_sent_chain_obeys_policy_and_limits(void **state)
 {
     token_fixture *f = *state;
@@ -522,6 +606,7 @@ int main(void)
         TEST(a_child_of_an_unlimited_grant_is_unlimited),
         TEST(a_link_root_is_a_root_that_counts_its_links),
         TEST(a_minted_child_verifies_at_its_audience),
+        TEST(whatever_is_filled_and_signed_parses_to_the_same_claims),
         TEST(the_sent_chain_obeys_policy_and_limits),
     };
     return cmocka_run_group_tests_name("mint", tests, NULL, NULL);
