@@ -57,21 +57,21 @@ static wb_status put_carrier(wb_request *r, const wb_chain *chain,
     return WB_OK;
 }
 
-/* What its token grants: read from it, unless this request made it. */
-static wb_status limits_of(wb_request *r, const wb_delegate *d, const wb_chain *chain,
-                           wb_token_limits *lim)
+/* What its token says: read from it, unless this request made it. */
+static wb_status read_claims(wb_request *r, const wb_delegate *d, const wb_chain *chain,
+                             const wb_claims **claims)
 {
     wb_token_code code = WB_E_NONE;
     const wb_chain *made = &d->token.chain;
     wb_slice jws = chain->links[chain->n - 1];
     if (made->n > 0 && wb_slice_eq(made->links[made->n - 1], jws)) {
-        *lim = d->token.claims.lim;
+        *claims = &d->token.claims;
         return WB_OK;
     }
     wb_token *leaf = wb_arena_alloc(r->arena, sizeof *leaf);
     if (!leaf) return WB_ERR_NO_MEMORY;
     WB_TRY(wb_token_parse(jws, r->arena, leaf, &code));
-    *lim = leaf->claims.lim;
+    *claims = &leaf->claims;
     return code == WB_E_NONE ? WB_OK : WB_ERR_CORRUPT;
 }
 
@@ -120,9 +120,11 @@ wb_status wb_delegate_answer(wb_request *r, wb_delegate *d, const Waybill__V1__D
         return wb_fail(err, WB_ERR_CORRUPT, "delegation row with %zu links", of_turn.n_chain);
     for (size_t i = 0; i < of_turn.n_chain; i++)
         chain.links[chain.n++] = wb_slice_str(of_turn.chain[i]);
-    wb_token_limits lim;
+    const wb_claims *claims = NULL;
     status = put_carrier(r, &chain, reply);
-    if (status == WB_OK) status = limits_of(r, d, &chain, &lim);
-    if (status == WB_OK) status = put_granted(r, &lim, reply);
+    if (status == WB_OK) status = read_claims(r, d, &chain, &claims);
+    if (status == WB_OK) status = put_granted(r, &claims->lim, reply);
+    if (status == WB_OK)
+        reply->deadline_s = claims->dln; /* the row's is the latest of its turns' */
     return status == WB_OK ? WB_OK : wb_fail(err, status, "the reply does not fit, or its token");
 }

@@ -116,7 +116,8 @@ def test_each_turn_sent_again_gets_its_own_token_and_its_id_serves_nothing_else(
     task = "task-" + os.urandom(4).hex()
     sent = [delegate(ask, "a", "b")]
     waiting(ask, "a", sent[0][1], task)
-    sent += [delegate(ask, "a", "b", task_id=task) for _ in range(3)]
+    now = int(time.time())
+    sent += [delegate(ask, "a", "b", task_id=task, deadline_s=now + 1000 * n) for n in (2, 9, 5)]
     assert [reply.turn for _, reply in sent] == [1, 2, 3, 4]
     for asked, reply in sent:
         assert ask["a"](delegate=asked).delegate == reply
