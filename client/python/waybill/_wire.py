@@ -295,6 +295,17 @@ class ReloadReply(Message):
 
 
 @dataclasses.dataclass
+class ForgetExporter(Message):
+    name: str = _string(1)
+
+
+@dataclasses.dataclass
+class ForgetExporterReply(Message):
+    cursor: int = _u64(1)
+    dropped_records: int = _u64(2)
+
+
+@dataclasses.dataclass
 class Request(Message):
     """One of the bodies is set."""
 
@@ -309,6 +320,7 @@ class Request(Message):
     settle: Settle | None = _message(17)
     status: StatusRequest | None = _message(19)
     reload: Reload | None = _message(20)
+    forget_exporter: ForgetExporter | None = _message(21)
 
 
 @dataclasses.dataclass
@@ -330,6 +342,7 @@ class Reply(Message):
     settle: SettleReply | None = _message(17)
     status_report: StatusReply | None = _message(19)
     reload: ReloadReply | None = _message(20)
+    forget_exporter: ForgetExporterReply | None = _message(21)
 
 
 class _Column(NamedTuple):
