@@ -54,7 +54,7 @@ static uint64_t signature_of(const char *name, const struct stat *st, wb_time_ns
 
 static uint64_t signature_at(int at, const char *name, int depth, wb_time_ns now, bool *settled)
 {
-    struct stat st;
+    struct stat st = {.st_size = 0};
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     uint64_t sum = 0;

@@ -259,9 +259,9 @@ const wb_world *wb_world_take(wb_worlds *w)
     return &now->face;
 }
 
-void wb_world_drop(const wb_world *face)
+void wb_world_drop(const wb_world *world)
 {
-    world_drop((loaded *)(void *)face); /* the first member of one that `make` allocated */
+    world_drop((loaded *)(void *)world); /* the first member of one that `make` allocated */
 }
 
 wb_status wb_worlds_reload(wb_worlds *w, wb_error *err)
