@@ -131,6 +131,22 @@ static void print_unconfigured(const wb_cli *cli, const wb_json *names)
     }
 }
 
+/* Tokens that were not accepted since the start, by code. */
+static void print_refusals(const wb_cli *cli, const wb_json *counters)
+{
+    const wb_json *codes = wb_report_object(counters, "refused_by_code");
+    line(cli, "refused");
+    (void)printf("%llu, and %llu shown twice",
+                 (unsigned long long)wb_report_number(counters, "refused"),
+                 (unsigned long long)wb_report_number(counters, "duplicates"));
+    for (const wb_json *code = codes ? codes->first : NULL; code; code = code->next) {
+        (void)fputs(code == codes->first ? ": " : ", ", stdout);
+        wb_print_safe(stdout, code->name);
+        (void)printf(" %llu", (unsigned long long)code->number);
+    }
+    (void)fputc('\n', stdout);
+}
+
 static void print_report(const wb_cli *cli, const wb_probe *probe)
 {
     const wb_json *r = probe->report, *trust = wb_report_object(r, "trust");
@@ -158,6 +174,7 @@ static void print_report(const wb_cli *cli, const wb_probe *probe)
     (void)printf("%llu open; %llu accepted ones open\n",
                  (unsigned long long)wb_report_number(wb_report_object(r, "delegations"), "open"),
                  (unsigned long long)wb_report_number(wb_report_object(r, "acceptances"), "open"));
+    print_refusals(cli, wb_report_object(r, "counters"));
     line(cli, "trust");
     wb_print_safe(stdout, wb_report_text(trust, "mode"));
     (void)printf(", %llu issuers, %llu faulty files, %llu revocations\n",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import time
@@ -97,6 +98,8 @@ def test_a_rejected_token_is_explained(pair, ask):
     assert told["claimed_key_id"] == report(pair["a"])["key_id"]
     assert told["message_id"] == asked.message_id
     assert abs(told["time_ns"] / 1e9 - time.time()) < 60
+    counted = cli(pair["b"], "status").stdout
+    assert re.search(r"^  refused +[1-9]\d*, and \d+ shown twice: .*WB_E_\w+ [1-9]", counted, re.M), counted
     text = cli(pair["b"], "token", "why", reply.ref.upper()).stdout
     assert "WB_E_SIG" in text and told["meaning"] in text and told["remedy"] in text
     file = pair["b"].state_dir / "refusals.ring"
