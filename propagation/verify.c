@@ -19,7 +19,7 @@ typedef struct verifier {
     size_t n;
     const wb_claims *leaf;
     bool unproven;
-    bool signature_checked;
+    uint32_t signatures_checked;
 } verifier;
 
 /* Steps 1 and 2. A link that its reader did not keep has no bytes, but a length above the limit. */
@@ -123,8 +123,9 @@ static wb_token_code find_key(const wb_verify_input *in, const wb_token *t, cons
 }
 
 /* Step 12. */
-static wb_token_code check_signature(const wb_token *t, const uint8_t *key)
+static wb_token_code check_signature(verifier *v, const wb_token *t, const uint8_t *key)
 {
+    v->signatures_checked++;
     if (!wb_ed25519_point_ok(t->sig)) return WB_E_SIG_POINT; /* R is the first half */
     return wb_ed25519_verify(t->sig, t->signed_part, key) ? WB_E_NONE : WB_E_SIG;
 }
@@ -137,8 +138,7 @@ static wb_token_code check_leaf_key(verifier *v)
     wb_token_code code = find_key(v->in, leaf, &key);
     if (code != WB_E_NONE) return code;
     if (v->in->rate_take && !v->in->rate_take(v->in->rate_self)) return WB_E_RATE;
-    v->signature_checked = true;
-    return check_signature(leaf, key);
+    return check_signature(v, leaf, key);
 }
 
 /* Step 13: section 9. */
@@ -169,7 +169,7 @@ static wb_token_code check_ancestors(verifier *v)
         wb_token_code code = find_key(v->in, &v->links[i], &key);
         if (code == WB_E_ISS_UNKNOWN || code == WB_E_KEY_UNKNOWN)
             v->unproven = true;
-        else if (code != WB_E_NONE || check_signature(&v->links[i], key) != WB_E_NONE)
+        else if (code != WB_E_NONE || check_signature(v, &v->links[i], key) != WB_E_NONE)
             return WB_E_CHAIN_SIG;
     }
     return WB_E_NONE;
@@ -201,7 +201,7 @@ static void judge(verifier *v, wb_verify_result *r)
     r->leaf = &v->links[v->n - 1];
     r->policy = wb_policy_for(v->in->policies, v->leaf->iss);
     r->code = check_all(v);
-    r->signature_checked = v->signature_checked;
+    r->signatures_checked = v->signatures_checked;
     if (r->code != WB_E_NONE) return;
     r->proven = !v->unproven;
     r->speaks_for = r->proven ? v->leaf->sub : v->leaf->iss;

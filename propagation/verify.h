@@ -48,7 +48,7 @@ typedef struct wb_verify_input {
 
 typedef struct wb_verify_result {
     wb_token_code code;     /* the first failing check of steps 1 to 14; NONE: all passed */
-    bool signature_checked; /* step 12 was reached: the answer cost at least one verification */
+    uint32_t signatures_checked; /* what the answer cost; a chain whose leaf is forged, 1 at most */
     bool proven;            /* every link verified up to a root: the chain speaks for `sub` */
     size_t n_links;         /* 0 unless all links could be parsed */
     const wb_token *links;  /* root first; in the arena */

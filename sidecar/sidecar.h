@@ -27,6 +27,7 @@ typedef struct wb_counters {
     atomic_ullong requests, requests_malformed, clients_closed_out;
     atomic_ullong spans_accepted, spans_rejected, spans_dropped_by_clients;
     atomic_ullong delegations_signed, delegations_unsigned, delegations_denied, delegations_lost;
+    atomic_ullong signatures_checked;
     atomic_ullong accepted_continue, accepted_link, accepted_unverified, duplicates, refused;
     atomic_ullong refused_by_code[WB_TOKEN_CODES];
 } wb_counters;

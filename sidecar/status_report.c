@@ -344,6 +344,7 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
         {"delegations_unsigned", &c->delegations_unsigned},
         {"delegations_denied", &c->delegations_denied},
         {"delegations_lost", &c->delegations_lost},
+        {"signatures_checked", &c->signatures_checked},
         {"accepted_continue", &c->accepted_continue},
         {"accepted_link", &c->accepted_link},
         {"accepted_unverified", &c->accepted_unverified},

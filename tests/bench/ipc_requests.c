@@ -21,6 +21,7 @@
 #define ID_C "spiffe://example.org/c"
 #define PEER_URL "http://127.0.0.1:9002"
 
+enum { SIG_CHARS = 86 };
 enum { REPLY_ARENA_BYTES = 256 * 1024, TEXT_BYTES = 16 * 1024 };
 
 /* One connection accepts more tokens a second than any one peer may show. */
@@ -105,6 +106,7 @@ typedef struct issuers {
     wb_key_ring *a, *b;
     uint64_t now_s;
     wb_arena *scratch;
+    bool forge; /* the last link's signature is another token's: of the right form, and wrong */
 } issuers;
 
 static wb_key_ring *issuer(const char *id, uint8_t fill, const char *trust_dir)
@@ -117,7 +119,7 @@ static wb_key_ring *issuer(const char *id, uint8_t fill, const char *trust_dir)
     if (wb_key_ring_from_seed(seed, &ring, &err) != WB_OK) wb_bench_give_up("%s", err.detail);
     memcpy(key.x, wb_key_ring_public(ring), sizeof key.x);
     (void)snprintf(key.kid, sizeof key.kid, "%s", wb_key_ring_kid(ring));
-    if (wb_trust_add(trust_dir, wb_slice_str(id), &key, &err) != WB_OK)
+    if (trust_dir && wb_trust_add(trust_dir, wb_slice_str(id), &key, &err) != WB_OK)
         wb_bench_give_up("trust: %s", err.detail);
     return ring;
 }
@@ -162,6 +164,9 @@ static wb_chain two_links(issuers *who, const Waybill__V1__Accept *message)
     chain.links[0] = mint(who, who->a, &root);
     wb_token_hash(chain.links[0], child.pth);
     chain.links[1] = mint(who, who->b, &child);
+    if (who->forge)
+        memcpy((uint8_t *)chain.links[1].ptr + chain.links[1].len - SIG_CHARS,
+               chain.links[0].ptr + chain.links[0].len - SIG_CHARS, SIG_CHARS);
     return chain;
 }
 
@@ -177,7 +182,8 @@ static char *carrier_of(issuers *who, const Waybill__V1__Accept *message, wb_are
     return (char *)copy.ptr;
 }
 
-wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena)
+static wb_slice *accepts(size_t n, const char *trust_dir, const char *peer, bool forge,
+                         wb_arena *arena)
 {
     wb_error err = {0};
     wb_slice *out = need(wb_arena_array(arena, n, sizeof *out));
@@ -185,7 +191,8 @@ wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena)
     issuers who = {.a = issuer(ID_A, 1, trust_dir),
                    .b = issuer(ID_B, 2, trust_dir),
                    .now_s = wb_now(&wb_system_clock) / WB_NS_PER_S,
-                   .scratch = need(wb_arena_new(REPLY_ARENA_BYTES))};
+                   .scratch = need(wb_arena_new(REPLY_ARENA_BYTES)),
+                   .forge = forge};
     for (size_t i = 0; i < n; i++) {
         Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
         Waybill__V1__Accept accept = WAYBILL__V1__ACCEPT__INIT;
@@ -194,6 +201,7 @@ wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena)
         accept.method = (char *)"SendMessage";
         accept.message_id = need(wb_arena_printf(arena, "message-%zu", i));
         accept.context_id = (char *)"ctx-7";
+        accept.peer = (char *)peer;
         accept.body_digest = random_bytes(arena, WB_HASH_BYTES);
         accept.carrier = carrier_of(&who, &accept, arena);
         request.body_case = WAYBILL__V1__REQUEST__BODY_ACCEPT;
@@ -210,6 +218,16 @@ static bool continued(const Waybill__V1__Reply *r)
 {
     return r->body_case == WAYBILL__V1__REPLY__BODY_ACCEPT &&
            r->accept->verdict == WAYBILL__V1__VERDICT__VERDICT_CONTINUE;
+}
+
+wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena)
+{
+    return accepts(n, trust_dir, "", false, arena);
+}
+
+wb_slice *wb_bench_forged_accepts(size_t n, const char *peer, wb_arena *arena)
+{
+    return accepts(n, NULL, peer, true, arena);
 }
 
 const char *wb_bench_judge_accept(wb_slice reply) { return judge(reply, continued); }

@@ -18,6 +18,10 @@ const char *wb_bench_judge_delegate(wb_slice reply);
 wb_slice *wb_bench_accepts(size_t n, const char *trust_dir, wb_arena *arena);
 const char *wb_bench_judge_accept(wb_slice reply);
 
+/** The same of the same issuers, from a host of that address, with the last link's signature forged: each
+ *  is refused. */
+wb_slice *wb_bench_forged_accepts(size_t n, const char *peer, wb_arena *arena);
+
 /** `n` Records of `spans` spans each; and: were all taken? */
 wb_slice *wb_bench_records(size_t n, size_t spans, wb_arena *arena);
 const char *wb_bench_judge_record(wb_slice reply);
