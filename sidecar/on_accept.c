@@ -129,8 +129,8 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
     status = wb_token_verify(&input, r->arena, &a->result);
     a->verified = status == WB_OK;
     if (a->verified)
-        atomic_fetch_add_explicit(&sidecar->counters.signatures_checked, a->result.signatures_checked,
-                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&sidecar->counters.signatures_checked,
+                                  a->result.signatures_checked, memory_order_relaxed);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to verify the chain");
 }
 
