@@ -74,7 +74,7 @@ void *__libc_calloc(size_t n, size_t size); /* NOLINT */
 void *__libc_realloc(void *p, size_t size); /* NOLINT */
 
 #define REAL(name)                                                                                 \
-    static __typeof__(&name) real;                                                                 \
+    static __typeof__(&(name)) real;                                                               \
     if (!real) *(void **)&real = dlsym(RTLD_NEXT, #name)
 
 __attribute__((constructor)) static void map_weather(void)
@@ -171,6 +171,8 @@ static int shorten(const struct iovec *iov, int n, size_t len, struct iovec *out
 }
 
 /* ---- what libc offers, with the weather in between ---- */
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's names are libc's */
 
 static mode_t mode_of(int flags, va_list more)
 {
@@ -362,3 +364,4 @@ int clock_gettime(clockid_t clock, struct timespec *out)
     }
     return 0;
 }
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */

@@ -252,7 +252,7 @@ static void a_marked_trace_moves_whole_however_its_batches_are_cut(void **state)
         uint64_t next = seed;
         spec specs[SPANS_MAX] = {{CLAIMED_TRACE, 1, 200, REMOTE, false},
                                  {OWN_TRACE, 2, 0, LOCAL, false}};
-        for (uint8_t i = 2; i < SPANS_MAX; i++) {
+        for (unsigned i = 2; i < SPANS_MAX; i++) {
             const spec *parent = &specs[wb_sample_next(&next) % i];
             specs[i] = (spec){parent->trace, (uint8_t)(i + 1), parent->n, LOCAL,
                               parent->trace == CLAIMED_TRACE};

@@ -131,7 +131,10 @@ static void every_code_has_its_words(void **state)
     for (unsigned i = WB_E_NONE + 1; i < WB_TOKEN_CODES; i++) {
         const char *name = wb_token_code_name((wb_token_code)i);
         const wb_token_help *help = wb_token_help_of((wb_token_code)i);
-        if (!help || !help->meaning || !help->remedy) fail_msg("%s has no words", name);
+        if (!help || !help->meaning || !help->remedy) {
+            fail_msg("%s has no words", name);
+            return;
+        }
         assert_true(help->step[0] && strlen(help->meaning) > 20 && strlen(help->remedy) > 20);
         assert_int_equal(help->meaning[strlen(help->meaning) - 1], '.');
         assert_int_equal(help->remedy[strlen(help->remedy) - 1], '.');
