@@ -47,11 +47,11 @@ typedef struct wb_verify_input {
 } wb_verify_input;
 
 typedef struct wb_verify_result {
-    wb_token_code code;     /* the first failing check of steps 1 to 14; NONE: all passed */
+    wb_token_code code;          /* the first failing check of steps 1 to 14; NONE: all passed */
     uint32_t signatures_checked; /* what the answer cost; a chain whose leaf is forged, 1 at most */
-    bool proven;            /* every link verified up to a root: the chain speaks for `sub` */
-    size_t n_links;         /* 0 unless all links could be parsed */
-    const wb_token *links;  /* root first; in the arena */
+    bool proven;                 /* every link verified up to a root: the chain speaks for `sub` */
+    size_t n_links;              /* 0 unless all links could be parsed */
+    const wb_token *links;       /* root first; in the arena */
     const wb_token *leaf; /* NULL unless all links could be parsed: claims, hash. Past step 12 they
                                are true; before it (soft codes too) they are only what is claimed */
     wb_slice speaks_for;  /* code NONE: `sub` if proven, else the leaf's iss: the trace's owner */

@@ -89,7 +89,8 @@ static bool take_from_bucket(void *self)
                                  .burst = r->world->config.trust_rate_burst};
     uint64_t key = wb_peer_key(&sidecar->peer_secret, wb_slice_str(r->in->accept->peer),
                                wb_ipc_connection(r->call));
-    return wb_rate_take(sidecar->rate, key, &limit, wb_mono(sidecar->clock));
+    *r->flooding = !wb_rate_take(sidecar->rate, key, &limit, wb_mono(sidecar->clock));
+    return !*r->flooding;
 }
 
 static wb_status verify(wb_request *r, accept_call *a, wb_error *err)

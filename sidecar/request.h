@@ -24,6 +24,7 @@ typedef struct wb_request {
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;
+    bool *flooding;           /* the worker's: a bucket was empty; set before the reply */
     void *verb;               /* the verb's own, from the arena */
     char ref[WB_REF_HEX + 1]; /* of a refusal, for the reply */
     wb_buffer spans; /* a WB_ENTRY_SPANS payload on its way to the journal; freed by the reply */

@@ -2,7 +2,12 @@
 /* Calls wait in one lane per connection, and the lanes are served in turn: a client that sends without end
  * makes itself wait, and others only for one call of his. There are as many places as the receiver has
  * contexts, so nothing overflows. Each context owns one request with its arena, which the reply
- * leaves empty for the next call in that slot. */
+ * leaves empty for the next call in that slot.
+ *
+ * A lane of which a call met an empty rate bucket is flooded for FLOOD_NS. Refusing costs little, but a
+ * flood comes faster than anything: without a bound it takes all processors, and those whose tokens are
+ * good wait for their threads' turns. So all flooded lanes together get a call each FLOOD_PACE_NS, and
+ * only when no other lane has one; the rest of the flood stays in the clients' socket buffers. */
 #include "sidecar/workers.h"
 
 #include "core/log.h"
@@ -11,6 +16,7 @@
 #include "sidecar/request.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     PROTOCOL = 1,
@@ -19,19 +25,24 @@ enum {
     /* A Record of 8 MiB is unpacked (a copy), indexed and rendered. */
     ARENA_BYTES = 40 * 1024 * 1024,
     SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
+    FLOOD_PACE_NS = 200 * 1000,     /* 5000 a second */
+    FLOOD_NS = 100 * 1000 * 1000,
+    NS_PER_S = 1000 * 1000 * 1000,
 };
 
 typedef struct lane {
     uint64_t connection;
     wb_ipc_call *first, *last; /* linked by `behind` */
+    uint64_t flooded_mono;     /* flooded until then */
 } lane;
 
 struct wb_workers {
     wb_sidecar *sidecar;
-    pthread_mutex_t lock; /* guards lanes, n_lanes, turn, behind, stopping */
-    pthread_cond_t wake;
-    lane *lanes; /* those with calls, in the order of their turns */
+    pthread_mutex_t lock; /* guards lanes, n_lanes, turn, flood_mono, behind, stopping */
+    pthread_cond_t wake;  /* waits by monotonic time */
+    lane *lanes;          /* those with calls, in the order of their turns */
     uint32_t n_lanes, turn;
+    uint64_t flood_mono;  /* when a flooded lane may have a call again */
     wb_ipc_call **behind; /* by slot: the next call of the same connection */
     uint32_t size;        /* slots */
     bool stopping;
@@ -59,33 +70,70 @@ void wb_workers_take(wb_workers *w, wb_ipc_call *call)
         l->last = call;
     } else {
         WB_ASSERT(w->n_lanes < w->size);
-        w->lanes[w->n_lanes++] = (lane){connection, call, call};
+        w->lanes[w->n_lanes++] = (lane){.connection = connection, .first = call, .last = call};
     }
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
 }
 
-/* The first call of the lane whose turn it is; a lane without calls is closed up. */
-static wb_ipc_call *take_turn(wb_workers *w)
+/* Whose turn it is: the next lane that is not flooded, else, when its time has come, the next one. Not found:
+ * n_lanes. */
+static uint32_t find_turn(const wb_workers *w, uint64_t mono)
 {
-    if (w->turn >= w->n_lanes) w->turn = 0;
-    lane *l = &w->lanes[w->turn];
+    for (uint32_t i = 0; i < w->n_lanes; i++) {
+        uint32_t at = (w->turn + i) % w->n_lanes;
+        if (w->lanes[at].flooded_mono <= mono) return at;
+    }
+    return w->n_lanes > 0 && (mono >= w->flood_mono || w->stopping) ? w->turn % w->n_lanes
+                                                                    : w->n_lanes;
+}
+
+/* The first call of the lane `at`; a lane without calls is closed up. */
+static wb_ipc_call *take_turn(wb_workers *w, uint32_t at, uint64_t mono)
+{
+    lane *l = &w->lanes[at];
     wb_ipc_call *call = l->first;
+    if (l->flooded_mono > mono) w->flood_mono = mono + FLOOD_PACE_NS;
     l->first = w->behind[wb_ipc_slot(call)];
+    w->turn = at;
     if (l->first)
         w->turn++;
     else
-        memmove(l, l + 1, (--w->n_lanes - w->turn) * sizeof *l);
+        memmove(l, l + 1, (--w->n_lanes - at) * sizeof *l);
     return call;
+}
+
+static void wait_until(wb_workers *w, uint64_t mono)
+{
+    struct timespec t = {(time_t)(mono / NS_PER_S), (long)(mono % NS_PER_S)};
+    (void)pthread_cond_timedwait(&w->wake, &w->lock, &t);
 }
 
 static wb_ipc_call *next_call(wb_workers *w)
 {
+    const wb_clock *clock = w->sidecar->clock;
+    wb_ipc_call *call = NULL;
     pthread_mutex_lock(&w->lock);
-    while (w->n_lanes == 0 && !w->stopping) pthread_cond_wait(&w->wake, &w->lock);
-    wb_ipc_call *call = w->n_lanes > 0 ? take_turn(w) : NULL;
+    while (!call && (w->n_lanes > 0 || !w->stopping)) {
+        uint64_t mono = wb_mono(clock);
+        uint32_t at = find_turn(w, mono);
+        if (at < w->n_lanes)
+            call = take_turn(w, at, mono);
+        else if (w->n_lanes > 0)
+            wait_until(w, w->flood_mono);
+        else
+            pthread_cond_wait(&w->wake, &w->lock);
+    }
     pthread_mutex_unlock(&w->lock);
     return call;
+}
+
+static void mark_flooded(wb_workers *w, uint64_t connection)
+{
+    pthread_mutex_lock(&w->lock);
+    lane *l = find_lane(w, connection);
+    if (l) l->flooded_mono = wb_mono(w->sidecar->clock) + FLOOD_NS;
+    pthread_mutex_unlock(&w->lock);
 }
 
 static void refuse(wb_request *r, const char *why)
@@ -175,7 +223,7 @@ static wb_work work_of(const Waybill__V1__Request *request)
     return ends ? WB_WORK_FINISHING : WB_WORK_NEW;
 }
 
-static void begin(wb_workers *w, wb_ipc_call *call)
+static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
 {
     wb_request *r = &w->requests[wb_ipc_slot(call)];
     wb_slice bytes = wb_ipc_request(call);
@@ -184,6 +232,7 @@ static void begin(wb_workers *w, wb_ipc_call *call)
     r->sidecar = w->sidecar;
     r->call = call;
     r->world = wb_world_take(w->sidecar->worlds);
+    r->flooding = flooding;
     r->verb = NULL;
     wb_buffer_init(&r->spans, SPANS_BYTES);
     wb_count(&w->sidecar->counters.requests);
@@ -206,7 +255,12 @@ static void begin(wb_workers *w, wb_ipc_call *call)
 static void *run(void *arg)
 {
     wb_workers *w = arg;
-    for (wb_ipc_call *call; (call = next_call(w));) begin(w, call);
+    for (wb_ipc_call *call; (call = next_call(w));) {
+        uint64_t connection = wb_ipc_connection(call); /* the call is gone when it is answered */
+        bool flooding = false;
+        begin(w, call, &flooding);
+        if (flooding) mark_flooded(w, connection);
+    }
     return NULL;
 }
 
@@ -226,6 +280,15 @@ static wb_status make_slots(wb_workers *w, uint32_t slots)
     return WB_OK;
 }
 
+static void init_wake(pthread_cond_t *wake)
+{
+    pthread_condattr_t attr;
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+}
+
 wb_status wb_workers_start(wb_sidecar *sidecar, uint32_t threads, uint32_t slots, wb_workers **out,
                            wb_error *err)
 {
@@ -233,7 +296,7 @@ wb_status wb_workers_start(wb_sidecar *sidecar, uint32_t threads, uint32_t slots
     if (!w) return wb_fail(err, WB_ERR_NO_MEMORY, "workers");
     w->sidecar = sidecar;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->wake, NULL);
+    init_wake(&w->wake);
     w->threads = calloc(threads, sizeof *w->threads);
     if (!w->threads || make_slots(w, slots) != WB_OK) {
         wb_workers_stop(w);

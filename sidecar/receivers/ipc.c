@@ -80,6 +80,7 @@ struct wb_ipc {
     size_t held_bytes;
     uint64_t serials;
     uint32_t in_hand, n_live;
+    uint32_t taken; /* slots */
     connection *live, *ended;
     connection *first_parked, **last_parked;
     bool stopping, closing;
@@ -118,6 +119,7 @@ static void release_call(wb_ipc_call *call)
     call->from = NULL;
     call->next = ipc->free_calls;
     ipc->free_calls = call;
+    ipc->taken--;
     c->calls--;
 }
 
@@ -143,10 +145,14 @@ static void read_head(connection *c)
     receive(c, c->head, HEAD, 0); /* an idle client may stay */
 }
 
+/* The last quarter of the slots is for connections that have none: however many others send without end,
+ * whoever sends one request is read at once. */
 static bool has_room(const connection *c)
 {
     const wb_ipc *ipc = c->ipc;
-    return ipc->free_calls && c->calls < (ipc->options.contexts + 1) / 2 &&
+    uint32_t slots = ipc->options.contexts;
+    return ipc->free_calls && c->calls < (slots + 1) / 2 &&
+           (c->calls == 0 || ipc->taken < slots - slots / 4) &&
            c->body_len <= ipc->options.max_in_hand_bytes - ipc->held_bytes;
 }
 
@@ -158,6 +164,7 @@ static bool take_slot(connection *c)
     uint8_t *bytes = malloc((size_t)c->body_len);
     if (!bytes) return false;
     ipc->free_calls = call->next;
+    ipc->taken++;
     ipc->held_bytes += (size_t)c->body_len;
     call->held = call->len = (size_t)c->body_len;
     call->bytes = bytes;
