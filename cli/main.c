@@ -5,10 +5,13 @@
 #include "cli/output.h"
 #include "cli/probe.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const wb_verb *const families[] = {
@@ -63,6 +66,21 @@ static int take_globals(int argc, char **argv, globals *g)
     return kept;
 }
 
+/* Root administers other users' sidecars as that user: what it makes belongs to the sidecar, which could
+ * not read it otherwise, its socket lets it in, and nobody who answers in a sidecar's name gets more of
+ * root than that. */
+static wb_exit act_as_owner(const wb_cli *cli)
+{
+    struct stat st;
+    if (geteuid() != 0 || stat(cli->paths.state_dir, &st) != 0 || st.st_uid == 0) return WB_EXIT_OK;
+    const struct passwd *user = getpwuid(st.st_uid); /* NOLINT(concurrency-mt-unsafe): one thread */
+    gid_t gid = user ? user->pw_gid : st.st_gid;
+    int rv = user ? initgroups(user->pw_name, gid) : setgroups(1, &gid);
+    if (rv == 0 && setgid(gid) == 0 && setuid(st.st_uid) == 0) return WB_EXIT_OK;
+    return wb_cli_fail(WB_EXIT_FAILURE, "the state directory",
+                       "root could not become its owner, as whom it would act", NULL);
+}
+
 static wb_exit set_up(const globals *g, wb_cli *cli)
 {
     wb_error err = {0};
@@ -70,6 +88,8 @@ static wb_exit set_up(const globals *g, wb_cli *cli)
     if (wb_paths_resolve(&choice, &cli->paths, &err) != WB_OK)
         return wb_cli_fail(WB_EXIT_USAGE, "paths", err.detail, NULL);
     wb_probe_places(&choice, &cli->paths);
+    wb_exit code = act_as_owner(cli);
+    if (code != WB_EXIT_OK) return code;
     const char *color = g->color ? g->color : "auto";
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;

@@ -23,10 +23,26 @@ const wb_json *wb_report_object(const wb_json *object, const char *name)
                                                                                        : NULL;
 }
 
+/* Nanoseconds since 1970 are above 2^53, where the reader keeps a number as it was written. */
+static uint64_t large_number(wb_slice digits)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        unsigned digit = (unsigned)digits.ptr[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return 0;
+    }
+    return value;
+}
+
 uint64_t wb_report_number(const wb_json *object, const char *name)
 {
     const wb_json *member = wb_json_member(object, wb_slice_str(name));
-    return member && member->type == WB_JSON_INT ? member->number : 0;
+    if (!member) return 0;
+    return member->type == WB_JSON_REAL  ? large_number(member->text)
+           : member->type == WB_JSON_INT ? member->number
+                                         : 0;
 }
 
 wb_slice wb_report_text(const wb_json *object, const char *name)

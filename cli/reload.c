@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `reload`. Asked over the socket, since the answer then says what is in force. Root is not let in to
- * another user's socket, but may signal: it sends SIGHUP and watches the report's generation. */
+/* `reload`. Asked over the socket and not by a signal: the answer says what is in force, and a process id
+ * is only what somebody says. */
 #include "cli/reload.h"
 
 #include "cli/ask.h"
 #include "cli/output.h"
-#include "cli/probe.h"
 
 #include "proto/waybill/v1/ipc.pb-c.h"
 
-#include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { ARENA_BYTES = 8 * 1024 * 1024, TIMEOUT_MS = 10000, POLL_MS = 50 };
+enum { ARENA_BYTES = 8 * 1024 * 1024, TIMEOUT_MS = 10000 };
 
 /* What is in force after a reload; texts live in the arena. */
 typedef struct outcome {
@@ -50,59 +47,6 @@ static wb_status ask_socket(const wb_cli *cli, wb_arena *arena, outcome *out, wb
     if (status == WB_OK)
         status = take_texts(arena, body->needs_restart, body->n_needs_restart, &out->needs_restart);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory");
-}
-
-static wb_status take_array(wb_arena *arena, const wb_json *array, wb_slice **out, size_t *n)
-{
-    size_t count = array ? array->n : 0;
-    *out = wb_arena_array(arena, count + 1, sizeof **out);
-    if (!*out) return WB_ERR_NO_MEMORY;
-    for (const wb_json *item = array ? array->first : NULL; item; item = item->next)
-        if (item->type == WB_JSON_STRING) (*out)[(*n)++] = item->text;
-    return WB_OK;
-}
-
-static wb_status read_report(const wb_json *report, wb_arena *arena, outcome *out)
-{
-    const wb_json *reload = wb_report_object(report, "reload");
-    *out = (outcome){.generation = wb_report_number(reload, "generation"),
-                     .key_id = wb_report_text(report, "key_id")};
-    WB_TRY(
-        take_array(arena, wb_report_object(reload, "problems"), &out->problems, &out->n_problems));
-    return take_array(arena, wb_report_object(reload, "needs_restart"), &out->needs_restart,
-                      &out->n_needs_restart);
-}
-
-/* An answer of the admin endpoint, under the right name, says whose pid it is. */
-static wb_status signal_it(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
-{
-    const struct timespec pause = {.tv_nsec = POLL_MS * (long)WB_NS_PER_MS};
-    wb_probe probe;
-    wb_probe_sidecar(cli, arena, &probe);
-    if (probe.result != WB_PROBE_ANSWERS)
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "%.150s", probe.why);
-    uint64_t before = wb_report_number(wb_report_object(probe.report, "reload"), "generation");
-    uint64_t pid = wb_report_number(probe.report, "pid");
-    if (pid < 2 || pid > INT32_MAX || kill((pid_t)pid, SIGHUP) != 0)
-        return wb_fail(err, WB_ERR_DENIED, "process %llu cannot be signalled",
-                       (unsigned long long)pid);
-    for (int waited = 0; waited < TIMEOUT_MS; waited += POLL_MS) {
-        (void)nanosleep(&pause, NULL);
-        wb_arena_reset(arena);
-        wb_probe_sidecar(cli, arena, &probe);
-        if (probe.result != WB_PROBE_ANSWERS) continue;
-        WB_TRY(read_report(probe.report, arena, out));
-        if (out->generation > before) return WB_OK;
-    }
-    return wb_fail(err, WB_ERR_TIMEOUT, "it was told, but its generation is still %llu",
-                   (unsigned long long)before);
-}
-
-static wb_status reload(const wb_cli *cli, wb_arena *arena, outcome *out, wb_error *err)
-{
-    wb_status status = ask_socket(cli, arena, out, err);
-    if (status == WB_OK || geteuid() != 0 || status == WB_ERR_NO_MEMORY) return status;
-    return signal_it(cli, arena, out, err);
 }
 
 static void print_list(const char *title, const wb_slice *texts, size_t n, FILE *file)
@@ -155,7 +99,7 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     if (code != WB_EXIT_OK) return code;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "reload", "no memory", NULL);
-    wb_status status = reload(cli, arena, &out, &err);
+    wb_status status = ask_socket(cli, arena, &out, &err);
     if (status == WB_ERR_UNAVAILABLE)
         return wb_cli_fail(WB_EXIT_NO, "reload", err.detail, "it reads its files when it starts");
     if (status != WB_OK)
@@ -178,7 +122,7 @@ void wb_cli_reload_after(const wb_cli *cli)
         (void)fprintf(stderr, "no sidecar runs: it will be in force when one starts\n");
         return;
     }
-    wb_status status = reload(cli, arena, &out, &err);
+    wb_status status = ask_socket(cli, arena, &out, &err);
     if (status == WB_OK) {
         print_text(cli, &out, stderr);
         return;

@@ -117,6 +117,13 @@ static int file_size(const wb_file_ops *ops, int file, uint64_t *out)
     return 0;
 }
 
+static int names(const wb_file_ops *ops, int file)
+{
+    struct stat st;
+    (void)ops;
+    return fstat(file, &st) != 0 ? -errno : (int)st.st_nlink;
+}
+
 static int next_data(const wb_file_ops *ops, int file, uint64_t at, uint64_t *out)
 {
     off_t found = lseek(file, (off_t)at, SEEK_DATA);
@@ -240,6 +247,7 @@ const wb_file_ops wb_real_disk = {
     .next_data = next_data,
     .size = file_size,
     .allocate = allocate,
+    .names = names,
     .zero_fill = zero_fill,
     .cut = cut,
     .sync_file = sync_file,

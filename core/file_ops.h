@@ -39,6 +39,8 @@ struct wb_file_ops {
      * `at` if it does not, and the end of the file if there is none. */
     int (*next_data)(const wb_file_ops *ops, int file, uint64_t at, uint64_t *out);
     int (*size)(const wb_file_ops *ops, int file, uint64_t *out);
+    /* How many names the file has: 0, it was removed and whatever is written to it nobody will find. */
+    int (*names)(const wb_file_ops *ops, int file);
     /* Make a file `len` bytes long, what it gains reads as 0, at once and with all its blocks set aside
      * if the file system can do that. */
     int (*allocate)(const wb_file_ops *ops, int file, uint64_t len);

@@ -71,8 +71,7 @@ bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
     if (journal.failed)
         return say(text, "the journal cannot write: nothing is accepted until the disk can");
     if (wb_writer_lost_its_journal(sidecar->writer))
-        return say(text,
-                   "the journal's directory was removed: nothing is accepted until a restart");
+        return say(text, "the journal was removed: nothing is accepted until a restart");
     if (journal.full) return say_full(sidecar, &journal, text);
     if (find_lagging(sidecar, text)) return true;
     if (atomic_load(&sidecar->unreachable))

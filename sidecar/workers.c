@@ -12,6 +12,7 @@
 
 #include "core/log.h"
 #include "proto/arena_alloc.h"
+#include "proto/texts.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 #include "sidecar/request.h"
 
@@ -21,7 +22,8 @@
 enum {
     PROTOCOL = 1,
     TEXT_BYTES = 1024,
-    CARRIER_BYTES = 64 * 1024, /* more than twice the largest that could verify */
+    /* More than twice the largest carrier that could verify; headers are cut where they are read. */
+    LONG_TEXT_BYTES = 64 * 1024,
     /* A Record of 8 MiB is unpacked (a copy), indexed and rendered. */
     ARENA_BYTES = 40 * 1024 * 1024,
     SPANS_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
@@ -143,18 +145,13 @@ static void refuse(wb_request *r, const char *why)
 }
 
 /* Ids and texts end up in rows, logs and spans: none is longer than an id may reasonably be. */
-static bool texts_fit(const ProtobufCMessage *message)
+static size_t limit_of(const char *field)
 {
-    const ProtobufCMessageDescriptor *d = message->descriptor;
-    for (unsigned i = 0; i < d->n_fields; i++) {
-        const ProtobufCFieldDescriptor *field = &d->fields[i];
-        char *text;
-        if (field->type != PROTOBUF_C_TYPE_STRING) continue;
-        memcpy(&text, (const char *)message + field->offset, sizeof text);
-        size_t limit = strcmp(field->name, "carrier") == 0 ? CARRIER_BYTES : TEXT_BYTES;
-        if (text && strlen(text) > limit) return false;
-    }
-    return true;
+    static const char *const long_ones[] = {"carrier",    "traceparent",      "more_traceparents",
+                                            "tracestate", "more_tracestates", "baggage"};
+    for (size_t i = 0; i < WB_COUNT(long_ones); i++)
+        if (strcmp(field, long_ones[i]) == 0) return LONG_TEXT_BYTES;
+    return TEXT_BYTES;
 }
 
 /* A verb that is not named here changes the sidecar itself. */
@@ -244,11 +241,11 @@ static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
     } else {
         r->reply->id = r->in->id;
         r->txn.work = work_of(r->in);
-        if (r->in->body_case == WAYBILL__V1__REQUEST__BODY__NOT_SET ||
-            texts_fit((const ProtobufCMessage *)r->in->hello)) /* any member: all are messages */
-            dispatch(r);
+        const char *fault = wb_texts_fault(&waybill__v1__request__descriptor, bytes, limit_of);
+        if (fault)
+            refuse(r, fault);
         else
-            refuse(r, "a text is longer than 1024 bytes, or a carrier than 64 KiB");
+            dispatch(r);
     }
 }
 

@@ -7,10 +7,12 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +28,7 @@ struct wb_writer {
     bool (*is_shut)(void *ctx, wb_error *err); /* NULL: new work is never held back */
     void *gate;
     int dir;                 /* the journal's, to see it go */
+    char path[WB_PATH_MAX];  /* where it must be */
     atomic_bool gone;        /* it went: what is written now nobody will ever find */
     atomic_ullong full_mono; /* when the journal last said FULL; 0: never */
 };
@@ -72,10 +75,15 @@ static void say_full(wb_writer *w, const wb_error *err)
                WB_KV("error", (const char *)err->detail));
 }
 
+/* Removed, or moved: another directory, or none, stands where the next start will look. Or the segment
+ * alone was removed. */
 static bool is_gone(wb_writer *w)
 {
-    struct stat st;
-    return fstat(w->dir, &st) != 0 || st.st_nlink == 0;
+    struct stat held, there;
+    if (fstat(w->dir, &held) != 0 || held.st_nlink == 0) return true;
+    if (stat(w->path, &there) != 0 || there.st_dev != held.st_dev || there.st_ino != held.st_ino)
+        return true;
+    return wb_journal_is_unlinked(w->journal);
 }
 
 bool wb_writer_lost_its_journal(wb_writer *w) { return atomic_load(&w->gone); }
@@ -135,8 +143,8 @@ static void commit_group(wb_writer *w, wb_txn *group)
     committed = wb_journal_commit(w->journal, &err);
     if (committed == WB_OK && is_gone(w)) {
         atomic_store(&w->gone, true);
-        committed = wb_fail(&err, WB_ERR_UNAVAILABLE,
-                            "the journal's directory was removed under waybilld: restart it");
+        committed =
+            wb_fail(&err, WB_ERR_UNAVAILABLE, "the journal was removed under waybilld: restart it");
     }
     if (committed != WB_OK)
         WB_LOG(ERROR, "journal.commit_failed", "nothing of this group was acknowledged",
@@ -174,6 +182,7 @@ wb_status wb_writer_start(wb_journal *journal, const char *journal_dir, wb_state
     if (!w) return wb_fail(err, WB_ERR_NO_MEMORY, "writer");
     w->journal = journal;
     w->state = state;
+    (void)snprintf(w->path, sizeof w->path, "%s", journal_dir);
     w->dir = open(journal_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (w->dir < 0) {
         free(w);

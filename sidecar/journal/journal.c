@@ -214,6 +214,11 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
     return status;
 }
 
+bool wb_journal_is_unlinked(const wb_journal *j)
+{
+    return j->file >= 0 && j->ops->names(j->ops, j->file) == 0;
+}
+
 wb_status wb_journal_mark(wb_journal *j, wb_error *err)
 {
     uint64_t seq;

@@ -85,6 +85,9 @@ WB_MUST_USE wb_status wb_journal_append(wb_journal *journal, wb_work work, const
  *           tables are ahead of the disk until wb_journal_idle put them back */
 WB_MUST_USE wb_status wb_journal_commit(wb_journal *journal, wb_error *err);
 
+/** Whether somebody removed the file that the last commit went to. The writer's. */
+bool wb_journal_is_unlinked(const wb_journal *journal);
+
 /** Housekeeping between commits; hold whatever guards the tables. Copies one slice of a snapshot; after
  *  a failure brings the tables back to what is durable and tries the disk again. Returns true if there
  *  is more to do now. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A Request or Reply that unpacks into an arena packs to bytes that unpack to the same: the second
- * packing equals the first, unknown fields included. The first byte picks the message. */
+ * packing equals the first, unknown fields included; and texts without a fault have none then. The first
+ * byte picks the message. */
 #include "proto/arena_alloc.h"
+#include "proto/texts.h"
 #include "proto/waybill/v1/ipc.pb-c.h"
 
 enum { ARENA_BYTES = 16 * 1024 * 1024 };
@@ -47,6 +49,12 @@ static void unpack_without_room(const ProtobufCMessageDescriptor *type, wb_slice
     }
 }
 
+static size_t any_length(const char *field)
+{
+    (void)field;
+    return SIZE_MAX;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -56,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const ProtobufCMessageDescriptor *type =
         data[0] & 1 ? &waybill__v1__reply__descriptor : &waybill__v1__request__descriptor;
     unpack_without_room(type, wb_slice_of(data + 1, size - 1));
+    bool whole = !wb_texts_fault(type, wb_slice_of(data + 1, size - 1), any_length);
     ProtobufCAllocator *allocator = wb_arena_allocator(arena);
     ProtobufCMessage *message = protobuf_c_message_unpack(type, allocator, size - 1, data + 1);
     if (!message || has_field_zero(message)) return 0;
@@ -63,5 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ProtobufCMessage *again = protobuf_c_message_unpack(type, allocator, first.len, first.ptr);
     WB_ASSERT(again != NULL);
     WB_ASSERT(wb_slice_eq(packed(again, arena), first));
+    WB_ASSERT(!whole || !wb_texts_fault(type, first, any_length));
     return 0;
 }

@@ -314,6 +314,7 @@ def test_status_shows_who_runs_and_how(sidecar):
     assert done.returncode == YES, done.stderr
     assert done.stdout.startswith("planner: running\n")
     assert str(sidecar.pid) in done.stdout and "isolation   none" in done.stdout
+    assert re.search(r"^  loaded +generation 1, 20\d\d-", done.stdout, re.M), done.stdout
     report = json.loads(ask(sidecar, "status", "--json").stdout)
     assert report["running"] and report["report"]["name"] == "planner"
     assert report["socket"] == str(sidecar.socket) and report["store"] == str(sidecar.store)

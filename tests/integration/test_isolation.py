@@ -154,6 +154,19 @@ def test_the_sidecars_own_user_may_administer_but_is_not_the_agent(apart):
     assert "ipc.role_refused" in apart.log()
 
 
+def test_root_administers_as_the_sidecars_user():
+    """What root lays down is the sidecar's to read, at once and at the next start."""
+    with isolated("ruled") as sidecar:
+        done = cli_as(0, sidecar, "trust", "revoke", "iss", "spiffe://example.org/evil")
+        assert done.returncode == 0, done.stderr
+        assert "generation 2" in done.stderr
+        assert (sidecar.state_dir / "trust.d").stat().st_uid == SIDECAR
+        assert report(sidecar)["trust"]["revocations"] == 1
+        assert cli_as(0, sidecar, "key", "rotate").returncode == 0
+        sidecar.restart()
+        assert report(sidecar)["trust"]["revocations"] == 1
+
+
 def test_the_agent_may_not_administer(apart):
     done = cli_as(AGENT, apart, "reload")
     assert done.returncode != 0, done.stdout

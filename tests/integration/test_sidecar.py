@@ -637,6 +637,29 @@ def test_texts_are_bounded_before_they_reach_the_journal(ask):
     assert ask["a"](status=_wire.StatusRequest()).status == Status.OK
 
 
+def test_no_text_ends_at_a_nul_that_the_agents_do_not_see(ask):
+    """A C string would: the token of message m would let in "m\\0x", of another task and context."""
+    asked, mine = delegate(ask, "a", "b")
+    spoilt = [
+        {"message_id": asked.message_id + "\0x"},
+        {"task_id": "\0another"},
+        {"context_id": "\0another"},
+        {"method": asked.method + "\0x"},
+        {"carrier": mine.carrier + "\0junk"},
+        {"traceparent": mine.traceparent + "\0"},
+        {"more_tracestates": ["a=b", "c\0=d"]},
+        {"more_traceparents": ["x"] * 65},
+        {"peer": "192.0.2.1\0"},
+    ]
+    for facts in spoilt:
+        reply = ask["b"](accept=an_accept(asked, facts.pop("carrier", mine.carrier), **facts))
+        assert reply.status == Status.MALFORMED, facts
+    for facts in ({"message_id": "m\0x"}, {"target_url": "http://127.0.0.1:9001\0evil"}):
+        assert ask["a"](delegate=a_delegate("http://127.0.0.1:9001", **facts)).status == Status.MALFORMED
+    good = ask["b"](accept=an_accept(asked, mine.carrier))
+    assert good.status == Status.OK and good.accept.verdict == Verdict.CONTINUE
+
+
 def test_the_task_that_a_message_started_belongs_to_its_sender(ask):
     asked, mine = delegate(ask, "a", "c")
     acceptance = accept(ask, "c", asked, mine.carrier).accept.acceptance_id

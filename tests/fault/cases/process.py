@@ -121,6 +121,38 @@ def journal_removed(trial: Trial) -> str:
     return f"readyz 503 \"{reason}\"; restarted with a new journal, older tokens are refused"
 
 
+@case("the journal's files are removed, its directory stays")
+def journal_files_removed(trial: Trial) -> str:
+    trial.begin()
+    trial.load.rest()
+    wait_until(lambda: trial.exporter()["lag_frames"] < 8, 20, "delivered")
+    time.sleep(1)
+    for path in (trial.sidecar.state_dir / "journal").iterdir():
+        if path.is_file():
+            path.unlink()
+    reason = trial.trouble_after_a_request("removed|gone")
+    trial.sidecar.stop(20)
+    trial.sidecar.start()
+    trial.load.abandon()
+    time.sleep(3)  # tokens of before the gap, and of the skew after it, are refused
+    trial.begin_load()
+    return f"readyz 503 \"{reason}\"; restarted with a new journal"
+
+
+@case("the journal's directory is moved away under the running sidecar, and back at its end")
+def journal_moved(trial: Trial) -> str:
+    trial.begin()
+    trial.load.rest()
+    journal = trial.sidecar.state_dir / "journal"
+    journal.rename(journal.with_name("aside"))
+    reason = trial.trouble_after_a_request("removed|gone")
+    trial.sidecar.stop(20)
+    journal.with_name("aside").rename(journal)
+    trial.sidecar.start()
+    trial.load.go_on()
+    return f"readyz 503 \"{reason}\"; restarted on the old journal"
+
+
 def old_program() -> pathlib.Path:
     """waybilld of the release before, built once from the repository's history."""
     folder = ROOT / "build" / f"old-{OLD}"

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proto/texts.h: are the texts of a packed message what they will be taken for? Thread-safe. */
+#ifndef WAYBILL_PROTO_TEXTS_H
+#define WAYBILL_PROTO_TEXTS_H
+
+#include "core/slice.h"
+
+struct ProtobufCMessageDescriptor; /* protobuf-c's */
+
+enum { WB_TEXTS_ELEMENTS_MAX = 64 }; /* of one repeated field in one message */
+
+/** Walk a packed message and the messages in it.
+ *  limit_of  how many bytes a text of that field may have
+ *  Returns NULL, or what is wrong with the first bad one: a U+0000 in it, too long, too many of one
+ *  repeated field, or bytes that are no message of this type. */
+const char *wb_texts_fault(const struct ProtobufCMessageDescriptor *type, wb_slice packed,
+                           size_t (*limit_of)(const char *field));
+
+#endif
