@@ -193,18 +193,18 @@ static void check_exporters(wb_doctor *d)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter",
                           "it is slower than the load, or was away: records are missing there",
                           "%.*s: %llu records were dropped", WB_SLICE_ARG(name), dropped);
-        if (wb_slice_eq(wb_report_text(e, "state"), WB_S("backoff")))
-            wb_doctor_say(d, WB_FINDING_FAIL, "exporter",
-                          "records wait in the journal until it answers", "%.*s: %.*s",
-                          WB_SLICE_ARG(name), WB_SLICE_ARG(error));
-        else if (parked > 0)
+        if (parked > 0)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter", "look into STATE_DIR/parked",
                           "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name),
                           parked);
+        if (error.len > 0) /* also while it tries again: it goes with the next success */
+            wb_doctor_say(
+                d, WB_FINDING_FAIL, "exporter", "records wait in the journal until it answers",
+                "%.*s: %llu ms behind: %.*s", WB_SLICE_ARG(name), lag_ms, WB_SLICE_ARG(error));
         else if (lag_ms > LAG_WARN_MS)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter", "it may be too slow for this load",
                           "%.*s: %llu ms behind", WB_SLICE_ARG(name), lag_ms);
-        else
+        else if (dropped == 0 && parked == 0)
             wb_doctor_say(d, WB_FINDING_OK, "exporter", NULL, "%.*s: %llu ms behind",
                           WB_SLICE_ARG(name), lag_ms);
     }

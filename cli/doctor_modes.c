@@ -74,7 +74,8 @@ static wb_status add_record(void *self, const wb_refusal *r)
     return WB_OK;
 }
 
-static void gather(wb_doctor *d, groups *g)
+/* False: the records could not be read, so that nobody can say that there are none. */
+static bool gather(wb_doctor *d, groups *g, wb_error *err)
 {
     char self_id[WB_SELF_ID_MAX + 1];
     WB_AUTO(wb_store) store = NULL;
@@ -83,7 +84,7 @@ static void gather(wb_doctor *d, groups *g)
     if (wb_store_open(d->cli->paths.store, &store, NULL) == WB_OK)
         (void)!wb_store_leniences(store, wb_slice_str(self_id), g->since_ns, GROUPS_MAX, add_stored,
                                   g, NULL);
-    (void)!wb_refusals_read(d->cli->paths.state_dir, add_record, g, NULL);
+    return wb_refusals_read(d->cli->paths.state_dir, add_record, g, err) == WB_OK;
 }
 
 static void say_group(wb_doctor *d, const group *g)
@@ -103,16 +104,24 @@ static void say_group(wb_doctor *d, const group *g)
 void wb_doctor_modes(wb_doctor *d)
 {
     static groups g; /* 25 KiB */
+    wb_error err = {0};
     wb_time_ns now = wb_now(d->cli->clock);
     wb_slice mode = wb_report_text(wb_report_object(d->probe.report, "trust"), "mode");
     bool enforces = wb_slice_eq(mode, WB_S("enforce"));
     g = (groups){.since_ns = now - (wb_time_ns)DAYS * 86400 * WB_NS_PER_S};
-    gather(d, &g);
+    bool is_known = gather(d, &g, &err);
     for (size_t i = 0; i < g.n && i < SHOWN_MAX; i++) say_group(d, &g.of[i]);
     if (g.n > SHOWN_MAX)
         wb_doctor_say(d, WB_FINDING_WARN, "enforce", "see to these first", "%zu more of them",
                       g.n - SHOWN_MAX);
-    if (g.n == 0)
+    if (wb_report_bool(wb_report_object(d->probe.report, "counters"), "refusals_file_gone"))
+        wb_doctor_say(d, WB_FINDING_WARN, "refusals", "restart the sidecar, which makes it again",
+                      WB_REFUSAL_FILE " was removed: new refs cannot be looked up");
+    if (!is_known)
+        wb_doctor_say(d, WB_FINDING_WARN, "enforce",
+                      "a sidecar makes the file when it starts: see --name and --state-dir",
+                      "unknown: %s", err.detail);
+    else if (g.n == 0)
         wb_doctor_say(d, WB_FINDING_OK, "enforce", NULL,
                       enforces ? "in force; nobody came in without a good token in %d days"
                                : "nothing holds back enforce: nobody came in without a good token "

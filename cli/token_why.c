@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `token why REF`: what a refusal was about, from the file of the side that refused. The file is read, not
  * the sidecar asked, so it works on a machine whose sidecar is down. */
+#include "cli/probe.h"
 #include "cli/token.h"
 #include "propagation/refusal.h"
 
 #include <stdio.h>
 #include <string.h>
+
+enum { ARENA_BYTES = 8 * 1024 * 1024 };
 
 /* What of a refusal is shown; a copy, since the file's bytes go. */
 typedef struct found {
@@ -107,6 +110,29 @@ static wb_exit print_json(const char *ref, const wb_refusal *r)
     return code;
 }
 
+/* The ref may be a real one whose record the sidecar could not keep: a running one counts them. */
+static wb_exit not_found(const wb_cli *cli, const char *ref)
+{
+    char why[240] = "no refusal with that ref is kept here", last[WB_TIME_TEXT];
+    wb_probe probe = {.report = NULL};
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (arena) wb_probe_sidecar(cli, arena, &probe);
+    const wb_json *counters = wb_report_object(probe.report, "counters");
+    unsigned long long lost = wb_report_number(counters, "refusals_not_kept");
+    if (lost > 0)
+        (void)snprintf(
+            why, sizeof why,
+            "no refusal with that ref is kept here; %llu were not kept since the sidecar's "
+            "start, the last at %s%s",
+            lost, wb_time_text(wb_report_number(counters, "refusals_last_not_kept_ns"), last),
+            wb_report_bool(counters, "refusals_file_gone") ? ": somebody removed " WB_REFUSAL_FILE
+                                                             ", a restart makes it again"
+                                                           : "");
+    return wb_cli_fail(WB_EXIT_NO, ref, why,
+                       "ask on the side that refused; the newest are kept, fewer of a peer that "
+                       "is refused often");
+}
+
 wb_exit wb_cli_token_why(const wb_cli *cli, int argc, char **argv)
 {
     const char *word = NULL;
@@ -123,11 +149,7 @@ wb_exit wb_cli_token_why(const wb_cli *cli, int argc, char **argv)
         return wb_cli_fail(WB_EXIT_NO, ref, err.detail,
                            "ask on the side that refused, with its --name or --state-dir");
     if (status != WB_OK) return wb_cli_fail(WB_EXIT_FAILURE, ref, err.detail, NULL);
-    if (!f.any)
-        return wb_cli_fail(
-            WB_EXIT_NO, ref, "no refusal with that ref is kept here",
-            "ask on the side that refused; the newest are kept, fewer of a peer that "
-            "is refused often");
+    if (!f.any) return not_found(cli, ref);
     if (cli->json) return print_json(ref, &f.refusal);
     print_text(cli, ref, &f.refusal);
     return WB_EXIT_OK;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file (format: propagation/refusal.c) is shared out: AREAS areas of AREA_SLOTS slots, a peer's by
  * its key, each a ring. Whoever floods overwrites the records of his own area, and of those few others
- * that fall into it; and no more than AREA_RATE records a second are taken for an area, so that the disk
- * sees at most 1 MiB a second whatever comes. What is not kept is counted and still has its ref.
+ * that fall into it. An area takes a burst that fills it, then AREA_RATE records a second, so that the
+ * disk sees at most 1 MiB a second for long, whatever comes. What is not kept is counted and still has its
+ * ref.
  *
  * Records go through a queue to a thread of their own: a refusal can happen on the writer, with the
- * state locked, where nobody may wait for a disk. Areas go on where they were at the last run: at the
- * slot behind their newest record. */
+ * state locked, where nobody may wait for a disk. The queue has room for four areas' bursts, 2 MiB, whose
+ * pages are the kernel's until a burst needs them; beyond it the record that has waited longest goes.
+ * Areas go on where they were at the last run: at the slot behind their newest record.
+ *
+ * A file that was unlinked under us takes records that nobody will find. The sandbox lets us make none,
+ * so that is said, and what comes then counts as not kept. */
 #include "sidecar/refusals.h"
 
 #include "core/files.h"
@@ -28,7 +33,8 @@ enum {
     AREA_SLOTS = WB_REFUSAL_SLOTS / AREAS,
     AREA_RATE = 32,
     AREA_BURST = AREA_SLOTS,
-    QUEUE = 256,
+    QUEUE = 4 * AREA_BURST,
+    READ_SLOTS = 64,
 };
 
 typedef struct queued {
@@ -47,9 +53,16 @@ struct wb_refusals {
     queued *queue;
     size_t head, count;
     bool started, stopping, failed;
+    atomic_bool gone;
     uint32_t next[AREAS]; /* the thread's */
-    atomic_ullong kept, not_kept;
+    atomic_ullong kept, not_kept, last_not_kept_ns;
 };
+
+static void count_not_kept(wb_refusals *r)
+{
+    atomic_fetch_add(&r->not_kept, 1);
+    atomic_store(&r->last_not_kept_ns, wb_now(r->clock));
+}
 
 /* ---- the file ---- */
 
@@ -83,14 +96,16 @@ static wb_status open_file(const char *state_dir, int *out, wb_error *err)
 /* Behind each area's newest record. */
 static void find_ends(wb_refusals *r)
 {
-    uint8_t slot[WB_REFUSAL_SLOT_BYTES];
+    static uint8_t slots[READ_SLOTS][WB_REFUSAL_SLOT_BYTES]; /* the main thread's alone */
     wb_time_ns newest[AREAS] = {0};
     wb_refusal refusal;
     for (uint32_t i = 0; i < WB_REFUSAL_SLOTS; i++) {
         uint32_t area = i / AREA_SLOTS;
-        if (pread(r->fd, slot, sizeof slot, (off_t)i * WB_REFUSAL_SLOT_BYTES) !=
-                (ssize_t)sizeof slot ||
-            wb_refusal_parse(slot, &refusal) != WB_OK || refusal.time_ns < newest[area])
+        off_t at = (off_t)i * WB_REFUSAL_SLOT_BYTES;
+        if (i % READ_SLOTS == 0 && pread(r->fd, slots, sizeof slots, at) != (ssize_t)sizeof slots)
+            memset(slots, 0, sizeof slots);
+        if (wb_refusal_parse(slots[i % READ_SLOTS], &refusal) != WB_OK ||
+            refusal.time_ns < newest[area])
             continue;
         newest[area] = refusal.time_ns;
         r->next[area] = (i + 1) % AREA_SLOTS;
@@ -124,13 +139,16 @@ static void *run(void *arg)
         if (any) {
             one = r->queue[r->head];
             r->head = (r->head + 1) % QUEUE;
-            r->count--;
+            if (--r->count == 0) r->head = 0; /* a small load stays on the same pages */
         }
         pthread_mutex_unlock(&r->lock);
         if (!any) return NULL;
         bool written = write_one(r, &one);
-        atomic_fetch_add(written ? &r->kept : &r->not_kept, 1);
         say_failed(r, !written);
+        if (written && !atomic_load(&r->gone))
+            atomic_fetch_add(&r->kept, 1);
+        else
+            count_not_kept(r);
     }
 }
 
@@ -210,19 +228,22 @@ static void say(wb_refusals *r, const wb_refusal *what, const char *ref, uint64_
 static void keep(wb_refusals *r, uint32_t area, const wb_refusal *refusal)
 {
     static const wb_rate_limit share = {.per_s = AREA_RATE, .burst = AREA_BURST};
-    bool taken = r->started && wb_rate_take(r->areas, area, &share, wb_mono(r->clock));
-    if (taken) {
-        pthread_mutex_lock(&r->lock);
-        taken = r->count < QUEUE;
-        if (taken) {
-            queued *q = &r->queue[(r->head + r->count++) % QUEUE];
-            q->area = area;
-            wb_refusal_format(refusal, q->slot);
-            pthread_cond_signal(&r->wake);
-        }
-        pthread_mutex_unlock(&r->lock);
+    if (!r->started || !wb_rate_take(r->areas, area, &share, wb_mono(r->clock))) {
+        count_not_kept(r);
+        return;
     }
-    if (!taken) atomic_fetch_add(&r->not_kept, 1);
+    pthread_mutex_lock(&r->lock);
+    bool is_full = r->count == QUEUE;
+    if (is_full) {
+        r->head = (r->head + 1) % QUEUE;
+        r->count--;
+    }
+    queued *q = &r->queue[(r->head + r->count++) % QUEUE];
+    q->area = area;
+    wb_refusal_format(refusal, q->slot);
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    if (is_full) count_not_kept(r);
 }
 
 void wb_refusals_add(wb_refusals *r, uint64_t peer_key, wb_refusal *refusal,
@@ -242,8 +263,19 @@ void wb_refusals_note(wb_refusals *r, uint64_t peer_key, wb_refusal *lenience)
     keep(r, AREAS - NOTE_AREAS + (uint32_t)(peer_key % NOTE_AREAS), lenience);
 }
 
+static void notice_removal(wb_refusals *r)
+{
+    struct stat st;
+    if (r->fd < 0 || atomic_load(&r->gone) || fstat(r->fd, &st) != 0 || st.st_nlink > 0) return;
+    atomic_store(&r->gone, true);
+    WB_LOG(WARN, "refusals.gone",
+           "somebody removed " WB_REFUSAL_FILE ": `waybill token why` will not know new refusals; "
+           "a restart makes it again");
+}
+
 void wb_refusals_tick(wb_refusals *r)
 {
+    notice_removal(r);
     uint64_t mono = wb_mono(r->clock);
     uint64_t refused = wb_log_gate_rest(&r->refused, mono);
     uint64_t duplicate = wb_log_gate_rest(&r->duplicate, mono);
@@ -257,4 +289,6 @@ void wb_refusals_get_stats(wb_refusals *r, wb_refusals_stats *out)
 {
     out->kept = atomic_load(&r->kept);
     out->not_kept = atomic_load(&r->not_kept);
+    out->last_not_kept_ns = atomic_load(&r->last_not_kept_ns);
+    out->file_gone = atomic_load(&r->gone);
 }

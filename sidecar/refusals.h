@@ -30,12 +30,14 @@ void wb_refusals_add(wb_refusals *refusals, uint64_t peer_key, wb_refusal *refus
  *  told to nobody. In areas of its own, so that it pushes out no refusal. */
 void wb_refusals_note(wb_refusals *refusals, uint64_t peer_key, wb_refusal *lenience);
 
-/** Say in the log what was held back there. Call about every second, from one thread. */
+/** Say in the log what was held back there, and notice a file that somebody removed. Call about every second, from one thread. */
 void wb_refusals_tick(wb_refusals *refusals);
 
 typedef struct wb_refusals_stats {
     uint64_t kept;     /* records written */
-    uint64_t not_kept; /* beyond a peer's share, or the disk failed */
+    uint64_t not_kept; /* beyond a peer's share, pushed out of the queue, or the disk failed */
+    wb_time_ns last_not_kept_ns; /* 0: none */
+    bool file_gone;              /* somebody removed it: only a start makes it again */
 } wb_refusals_stats;
 void wb_refusals_get_stats(wb_refusals *refusals, wb_refusals_stats *out);
 

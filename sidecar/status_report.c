@@ -357,6 +357,8 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     wb_refusals_get_stats(sidecar->refusals, &kept);
     add_u64(out, "refusals_kept", kept.kept);
     add_u64(out, "refusals_not_kept", kept.not_kept);
+    add_u64(out, "refusals_last_not_kept_ns", kept.last_not_kept_ns);
+    cJSON_AddBoolToObject(out, "refusals_file_gone", kept.file_gone);
     cJSON *codes = cJSON_AddObjectToObject(out, "refused_by_code");
     for (size_t i = WB_E_NONE + 1; i < WB_TOKEN_CODES; i++) {
         uint64_t n = atomic_load(&c->refused_by_code[i]);

@@ -15,7 +15,8 @@ import tempfile
 import time
 
 import pytest
-from waybill_testkit import Sidecar, find_program
+from agents import Asker, a_delegate
+from waybill_testkit import Sidecar, find_program, wait_until
 
 YES, NO, USAGE, FAILURE = range(4)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -365,6 +366,40 @@ def test_doctor_names_a_broken_trust_file(sidecar):
             folder.rmdir()
     assert code == NO
     assert found["trust"]["result"] == "fail" and "broken.json" in found["trust"]["detail"]
+
+
+def test_doctor_fails_an_exporter_that_fails(sidecar):
+    asker = Asker(sidecar)
+    asker.ask(delegate=a_delegate("http://127.0.0.1:1"))
+    wait_until(sidecar.store.exists, 10, "the store")
+    db = sqlite3.connect(sidecar.store, isolation_level=None, timeout=20)
+    db.execute("BEGIN IMMEDIATE")
+    asker.ask(delegate=a_delegate("http://127.0.0.1:1"))
+
+    def trouble():
+        found = checks(sidecar)[1]["exporter"]
+        return found if found["result"] != "ok" else None
+
+    found = wait_until(trouble, 30, "the error")
+    db.execute("ROLLBACK")
+    db.close()
+    asker.close()
+    assert found["result"] == "fail" and "locked" in found["detail"], found
+    wait_until(lambda: checks(sidecar)[1]["exporter"]["result"] == "ok", 30, "an exporter that goes on")
+
+
+def test_doctor_does_not_say_what_it_cannot_know(sidecar):
+    with tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as home:
+        env = clean_env(XDG_RUNTIME_DIR=home, XDG_STATE_HOME=home, HOME=home)
+        done = waybill("doctor", "--name", "nobody", env=env)
+        assert "nothing holds back" not in done.stdout and "unknown: " in done.stdout
+    ring = sidecar.state_dir / "refusals.ring"
+    ring.rename(ring.with_suffix(".away"))
+    try:
+        found = checks(sidecar)[1]["enforce"]
+    finally:
+        ring.with_suffix(".away").rename(ring)
+    assert found["result"] == "warn" and found["detail"].startswith("unknown: ")
 
 
 def test_doctor_and_status_tell_a_killed_sidecar_from_one_that_never_ran():

@@ -165,6 +165,45 @@ def test_refusals_are_explained_after_kill_9_and_without_a_sidecar(pair, ask):
     assert why(pair["b"], ref)["code"] == "WB_E_SIG"
 
 
+def test_each_ref_of_a_burst_is_explained(pair, ask):
+    refs = [
+        ask["b"](accept=an_accept(asked, "{}", peer="198.51.100.77")).ref
+        for asked in [message(ask)[0]] * 500
+    ]
+    assert len(set(refs)) == 500
+    why(pair["b"], refs[-1])
+    for ref in refs[::20]:
+        assert why(pair["b"], ref)["code"] == "WB_E_CARRIER"
+    kept = (pair["b"].state_dir / "refusals.ring").read_bytes()
+    assert [ref for ref in refs if bytes.fromhex(ref) not in kept] == []
+
+
+def test_an_unknown_ref_says_that_refs_were_not_kept(pair, ask):
+    asked, _ = message(ask)
+    for _ in range(1500):
+        ask["b"](accept=an_accept(asked, "{}", peer="198.51.100.78"))
+    counters = report(pair["b"])["counters"]
+    assert counters["refusals_not_kept"] > 0
+    assert abs(counters["refusals_last_not_kept_ns"] / 1e9 - time.time()) < 60
+    done = cli(pair["b"], "token", "why", "0123456789abcdef")
+    assert done.returncode == 1
+    assert f"{counters['refusals_not_kept']} were not kept since" in done.stderr
+
+
+def test_a_file_of_refusals_that_somebody_removed_is_said(pair, ask):
+    sidecar = pair["b"]
+    (sidecar.state_dir / "refusals.ring").unlink()
+    wait_until(lambda: report(sidecar)["counters"]["refusals_file_gone"], 5, "noticing")
+    asked, _ = message(ask)
+    ref = ask["b"](accept=an_accept(asked, "{}", peer="198.51.100.80")).ref
+    assert "refusals.ring was removed" in cli(sidecar, "doctor").stdout
+    assert cli(sidecar, "token", "why", ref).returncode == 1
+    sidecar.stop()
+    sidecar.start()
+    ask["b"] = Asker(sidecar).ask
+    why(sidecar, ask["b"](accept=an_accept(asked, "{}", peer="198.51.100.80")).ref)
+
+
 def test_a_flood_is_counted_not_logged_line_by_line(pair, ask):
     before = report(pair["b"])["counters"]["refused_by_code"].get("WB_E_CARRIER", 0)
     asked, _ = message(ask)

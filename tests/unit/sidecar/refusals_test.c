@@ -92,6 +92,58 @@ static void a_flood_leaves_the_records_of_others(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+static void a_burst_of_one_peer_is_kept_whole(void **state)
+{
+    fixture *f = *state;
+    char ref[WB_REF_HEX + 1];
+    wb_refusals_stats stats;
+    for (int i = 0; i < 500; i++) refuse(f, 2, "burst", ref);
+    reopen(f);
+    assert_int_equal(find(f, "burst").n, 500);
+    wb_refusals_get_stats(f->refusals, &stats);
+    assert_int_equal(stats.not_kept, 0);
+}
+
+/* Six times the queue, as fast as it goes: whether the disk keeps up or not, the newest are there. */
+static void of_too_many_at_once_the_oldest_go(void **state)
+{
+    fixture *f = *state;
+    char ref[WB_REF_HEX + 1], message[32];
+    for (uint64_t peer = 0; peer < 24; peer++)
+        for (int i = 0; i < 500; i++) {
+            (void)snprintf(message, sizeof message, "peer %d", (int)peer);
+            refuse(f, peer, message, ref);
+        }
+    reopen(f);
+    assert_int_equal(find(f, "peer 23").n, 500);
+    assert_int_equal(find(f, "peer 22").n, 500);
+}
+
+static void a_file_that_was_removed_is_noticed(void **state)
+{
+    fixture *f = *state;
+    char ref[WB_REF_HEX + 1];
+    wb_refusals_stats stats;
+    wb_refusals_tick(f->refusals);
+    wb_refusals_get_stats(f->refusals, &stats);
+    assert_false(stats.file_gone);
+    assert_int_equal(unlink(f->path), 0);
+    wb_refusals_tick(f->refusals);
+    refuse(f, 1, "lost", ref);
+    for (int i = 0; i < 5000; i++) {
+        wb_refusals_get_stats(f->refusals, &stats);
+        if (stats.not_kept > 0) break;
+        (void)usleep(1000);
+    }
+    assert_true(stats.file_gone);
+    assert_int_equal(stats.not_kept, 1);
+    assert_true(stats.last_not_kept_ns > 0);
+    reopen(f);
+    refuse(f, 1, "found", ref);
+    reopen(f);
+    assert_int_equal(find(f, "found").n, 1);
+}
+
 static void records_outlive_a_restart_and_are_not_overwritten_at_once(void **state)
 {
     fixture *f = *state;
@@ -140,6 +192,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_flood_leaves_the_records_of_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_burst_of_one_peer_is_kept_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_too_many_at_once_the_oldest_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_was_removed_is_noticed, setup, teardown),
         cmocka_unit_test_setup_teardown(records_outlive_a_restart_and_are_not_overwritten_at_once,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_not_ours_is_done_without, setup, teardown),
