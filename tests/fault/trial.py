@@ -47,6 +47,8 @@ class Case:
     config: str = ""  # more of it
     journal: str = SMALL_SEGMENTS  # what stands in its section
     root: bool = False  # makes file systems or control groups
+    talkers: int = 6  # conversations at once
+    pause_s: float = 0.02  # of each of them, between two
     trial: bool = True  # wants a Trial; else it is given a folder's path to build its own things in
 
 

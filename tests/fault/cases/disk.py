@@ -56,7 +56,7 @@ def disk_full_on_rename(trial: Trial) -> str:
     return f"{hits} renames failed; readyz {code} \"{text}\"; {trial.put_off()}"
 
 
-@case("a file system of 6 MiB, filled by somebody else, then freed", fast=True, root=True,
+@case("state on a tmpfs of 6 MiB, filled by somebody else, then freed", fast=True, root=True,
       journal="segment_bytes: 256KiB, limit_bytes: 4MiB")
 def disk_really_full(trial: Trial) -> str:
     home = trial.sidecar.state_home

@@ -43,6 +43,7 @@ def no_more_descriptors(trial: Trial) -> str:
         code, said = trial.get("/readyz")
         demand(not (trial.stands_still() and code == 200), "ready, while requests are refused")
         hits = fault.hits
+    demand(hits > 0, "no open and no accept was hit")
     trial.work(20)
     return f"{hits} opens and accepts failed; readyz {code} \"{said}\"; {trial.put_off()}"
 
@@ -57,6 +58,7 @@ def allocations_fail_now_and_then(trial: Trial) -> str:
             hits += fault.hits
         trial.weather.reuse()
     demand(trial.sidecar.running, f"ended: {trial.sidecar.log()[-300:]}")
+    demand(hits > 0, "no allocation was hit")
     trial.work(20)
     return f"{hits} allocations failed; {trial.put_off()}"
 
@@ -68,6 +70,7 @@ def no_memory_at_all(trial: Trial) -> str:
         time.sleep(1)
         hits = fault.hits
     demand(trial.sidecar.running, f"ended: {trial.sidecar.log()[-300:]}")
+    demand(hits > 0, "no allocation was hit")
     trial.work(20)
     return f"{hits} allocations failed; {trial.put_off()}"
 
