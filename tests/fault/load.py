@@ -272,7 +272,8 @@ def count_doubled(db: sqlite3.Connection) -> dict[str, int]:
     twice = "SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) n FROM {} GROUP BY {})"
     added = "SELECT (SELECT sum({}) FROM trace_parts) - (SELECT count(*) FROM {})"
     return {
-        "acceptances of a token": db.execute(twice.format("acceptances", "token_hash")).fetchone()[0],
+        "acceptances of a token": db.execute(
+            twice.format("acceptances WHERE length(token_hash) > 0", "token_hash")).fetchone()[0],
         "delegations of a message": db.execute(twice.format("delegations", "message_id")).fetchone()[0],
         "spans counted": abs(db.execute(added.format("span_count", "spans")).fetchone()[0]),
         "delegations counted":

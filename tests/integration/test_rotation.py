@@ -153,6 +153,27 @@ def test_what_the_old_key_signed_still_counts(pair):
     assert audit(pair["b"], carrier, signed)["code"] == "WB_E_KEY_UNKNOWN"
 
 
+def test_tokens_of_the_last_hour_still_audit_after_the_key_s_own_end(pair):
+    """A stored token, verified at its own time, with a key whose published end (`wb_exp`) is past by
+    now. No clock is turned: what moves is the end that the bundle says."""
+    asked, carrier = one_token(pair)
+    signed = int(time.time())
+    retired = rotate(pair["a"], pair["b"])["retired"]
+    line = next((pair["a"].state_dir / "keys" / "retired").glob(f"{retired}*")).read_text()
+    assert line.split(":")[1] == retired
+    bundle = json.loads(cli(pair["a"], "trust", "bundle"))
+    old = next(key for key in bundle["keys"] if key["kid"] == retired)
+    assert old["wb_exp"] > signed
+    # The bundle as it is read after that end: an hour ahead, here by moving the end itself.
+    old["wb_exp"] = signed + 2
+    cli(pair["b"], "trust", "add", "-", stdin=json.dumps(bundle))
+    wait_until(lambda: time.time() > old["wb_exp"] + 1, 10, "the key's end")
+    stored = audit(pair["b"], carrier, signed)
+    assert stored["verdict"] == "CONTINUE" and stored["verified"] is True, stored
+    # What is asked about now, or was signed behind the key's end, is refused by the same bundle.
+    assert audit(pair["b"], carrier, signed + 3600)["verified"] is False
+
+
 def test_a_stolen_key_stops_at_the_next_accept(pair):
     asked, carrier = one_token(pair)
     stolen = key_id(pair["a"])

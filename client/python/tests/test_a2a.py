@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -848,6 +849,50 @@ def test_a_killed_sidecar_does_not_stop_the_work_nor_lose_its_end(company: Compa
     run(scenario)
     assert delegation(company, "under fire")["state"] == "completed"
     assert acceptance(company, "under fire")["outcome"] == "ok"
+
+
+def forms_of(text: str) -> list[bytes]:
+    """As it is, and inside of base64url, whatever stands before it."""
+    data = text.encode()
+    return [data, *(base64.urlsafe_b64encode(bytes(n) + data)[4:-4] for n in range(3))]
+
+
+def holders(company: Company, text: str) -> list[str]:
+    """Where a text stands: files of the sidecars (journal, store, log, refusals, status), and what
+    their ports say."""
+    folder, forms = company.a.sidecar.base, forms_of(text)
+    held = {str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*") if path.is_file()}
+    for agent in (company.a, company.b, company.c):
+        port = agent.sidecar.status()["ports"]["admin"]
+        for page in ("status", "metrics"):
+            held[f"{agent.sidecar.name}: /{page}"] = httpx.get(f"http://127.0.0.1:{port}/{page}").content
+    return sorted(name for name, data in held.items() if any(form in data for form in forms))
+
+
+def test_no_text_of_a_body_is_kept_anywhere(company: Company) -> None:
+    """TOKENS section 17, row 21: in a message that is accepted and answered, one that is refused, one
+    that fails, and one without a token."""
+    secret, message_id = "a very private sentence 4711", "message-that-may-be-kept"
+    forged = {**FORGED, "messageId": "forged-that-may-be-kept", "parts": [{"text": secret}]}
+
+    async def scenario() -> None:
+        async with serving(company.b.port, company.b.wb, agent_id=company.b.id) as executor:
+            async with calling(company.b.port, company.a.wb) as client:
+                answer = await send(client, secret, message_id=message_id)
+            assert secret in str(answer) and executor.seen[0].text == secret
+            assert (await raw(company.b.port, "/rest/message:send", forged)).status_code == 400
+            bare = {key: forged[key] for key in ("role", "parts")}
+            said = await raw(company.b.port, "/rest/message:send", {**bare, "messageId": "no-token"})
+            assert said.status_code == 200
+            assert len(executor.seen) == 2
+
+    run(scenario)
+    delegation(company, message_id)
+    acceptance(company, message_id)
+    kept = holders(company, message_id)  # so it is looked for where such things are
+    assert any("journal" in name for name in kept) and any("store.db" in name for name in kept), kept
+    assert holders(company, secret) == []
 
 
 def test_the_card_s_extension_names_the_agent() -> None:
