@@ -871,8 +871,8 @@ def holders(company: Company, text: str) -> list[str]:
 
 
 def test_no_text_of_a_body_is_kept_anywhere(company: Company) -> None:
-    """TOKENS section 17, row 21: in a message that is accepted and answered, one that is refused, one
-    that fails, and one without a token."""
+    """TOKENS section 17, row 21: in a message that is accepted and answered with it, one that is
+    refused, and one without a token."""
     secret, message_id = "a very private sentence 4711", "message-that-may-be-kept"
     forged = {**FORGED, "messageId": "forged-that-may-be-kept", "parts": [{"text": secret}]}
 
