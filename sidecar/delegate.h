@@ -43,6 +43,7 @@ typedef struct wb_delegate {
     wb_chain parent_chain;
     wb_delegate_token token;
     wb_handed hold; /* of the parent's grant, from signing to commit */
+    uint64_t hold_epoch;
     struct Waybill__V1__DelegateReply *reply;
 } wb_delegate;
 

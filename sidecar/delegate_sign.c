@@ -157,7 +157,7 @@ static wb_status take_of_grant(wb_request *r, wb_delegate *d, wb_mint_parent *pa
     wb_status status = wb_mint_limits(parent, ask, &lim, err);
     if (status == WB_OK) {
         d->hold = (wb_handed){counted(granted->cost, lim.cost), counted(granted->tok, lim.tok)};
-        wb_acceptances_hold(state->acceptances, &d->parent, d->hold);
+        d->hold_epoch = wb_acceptances_hold(state->acceptances, &d->parent, d->hold);
     }
     wb_state_unlock(state);
     if (status == WB_OK) ask_exactly(ask, &lim);
@@ -166,7 +166,7 @@ static wb_status take_of_grant(wb_request *r, wb_delegate *d, wb_mint_parent *pa
 
 void wb_delegate_let_go(wb_state *state, wb_delegate *d)
 {
-    wb_acceptances_let_go(state->acceptances, &d->parent, d->hold);
+    wb_acceptances_let_go(state->acceptances, &d->parent, d->hold, d->hold_epoch);
     d->hold = (wb_handed){0, 0};
 }
 

@@ -375,7 +375,13 @@ static bool may_own(const wb_request *r, const delegate *call, const wb_state *s
     return wb_slice_eq(owner.subject, d->token.claims.iss);
 }
 
-/* What was held of the grant is handed on: the acceptance's row says so in the same frame. */
+static bool fits(uint64_t granted, uint64_t handed, uint64_t amount)
+{
+    return granted == WB_NOLIM || (handed <= granted && amount <= granted - handed);
+}
+
+/* What was held of the grant is handed on: the acceptance's row says so in the same frame. A failed commit
+ * ends all holds, so others may have taken it since. */
 static wb_status hand_on(wb_request *r, wb_delegate *d, wb_handed amount, wb_state *state,
                          wb_txn_entries *out, wb_error *err)
 {
@@ -386,6 +392,10 @@ static wb_status hand_on(wb_request *r, wb_delegate *d, wb_handed amount, wb_sta
     Waybill__V1__AcceptanceRow *row =
         waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
     if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    const wb_token_limits *granted = &d->leaf->claims.lim; /* nothing is held without a grant */
+    if (!fits(granted->cost, row->handed_cost, amount.cost) ||
+        !fits(granted->tok, row->handed_tokens, amount.tokens))
+        return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
     row->handed_cost += amount.cost;
     row->handed_tokens += amount.tokens;
     row->version++;

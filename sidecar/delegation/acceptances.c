@@ -24,6 +24,7 @@ typedef struct hot_part {
 struct wb_acceptances {
     wb_row_table *rows;
     uint32_t open;
+    uint64_t epoch; /* of the holds: raised by reset */
     wb_arena *scratch;
 };
 
@@ -112,6 +113,7 @@ static void reset(void *self)
     wb_acceptances *a = self;
     wb_row_table_reset(a->rows);
     a->open = 0;
+    a->epoch++;
 }
 
 const wb_state_ops wb_acceptances_ops = {
@@ -154,19 +156,20 @@ bool wb_acceptances_handed(const wb_acceptances *a, const wb_id *id, wb_handed *
     return true;
 }
 
-void wb_acceptances_hold(wb_acceptances *a, const wb_id *id, wb_handed amount)
+uint64_t wb_acceptances_hold(wb_acceptances *a, const wb_id *id, wb_handed amount)
 {
     void *found;
-    if (!wb_row_get(a->rows, id->b, NULL, &found)) return;
+    if (!wb_row_get(a->rows, id->b, NULL, &found)) return a->epoch;
     hot_part *hot = found;
     hot->held.cost += amount.cost;
     hot->held.tokens += amount.tokens;
+    return a->epoch;
 }
 
-void wb_acceptances_let_go(wb_acceptances *a, const wb_id *id, wb_handed amount)
+void wb_acceptances_let_go(wb_acceptances *a, const wb_id *id, wb_handed amount, uint64_t epoch)
 {
     void *found;
-    if (!wb_row_get(a->rows, id->b, NULL, &found))
+    if (epoch != a->epoch || !wb_row_get(a->rows, id->b, NULL, &found))
         return; /* it was purged meanwhile, holds and all */
     hot_part *hot = found;
     hot->held.cost -= amount.cost;

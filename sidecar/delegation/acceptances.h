@@ -38,8 +38,12 @@ typedef struct wb_handed {
 bool wb_acceptances_handed(const wb_acceptances *acceptances, const wb_id *id, wb_handed *out);
 /** A request between its look at the grant and its commit holds what it will hand on, so that others who
  *  look meanwhile see it. Not durable, and not for ever: each hold is followed by one let_go. */
-void wb_acceptances_hold(wb_acceptances *acceptances, const wb_id *id, wb_handed amount);
-void wb_acceptances_let_go(wb_acceptances *acceptances, const wb_id *id, wb_handed amount);
+/** Returns the table's epoch, which each reset of the table ends, with all that was held in it; what is
+ *  let go in a later epoch is not there any more and changes nothing. So behind a failed commit requests in
+ *  hand are not seen by others, and must look at the row again before they hand on. */
+uint64_t wb_acceptances_hold(wb_acceptances *acceptances, const wb_id *id, wb_handed amount);
+void wb_acceptances_let_go(wb_acceptances *acceptances, const wb_id *id, wb_handed amount,
+                           uint64_t epoch);
 
 uint32_t wb_acceptances_count(const wb_acceptances *acceptances);
 uint32_t wb_acceptances_open(const wb_acceptances *acceptances);

@@ -228,7 +228,7 @@ static void what_a_grant_handed_on_is_durable_and_what_is_held_is_not(void **sta
     (void)state;
     assert_int_equal(put_grant(a, 1, 1, 30), WB_OK);
     assert_false(wb_acceptances_handed(a, &other, &handed));
-    wb_acceptances_hold(a, &id, (wb_handed){5, 7});
+    uint64_t epoch = wb_acceptances_hold(a, &id, (wb_handed){5, 7});
     wb_acceptances_hold(a, &other, (wb_handed){5, 7}); /* nobody: no matter */
     assert_true(wb_acceptances_handed(a, &id, &handed));
     assert_true(handed.cost == 35 && handed.tokens == 7);
@@ -238,10 +238,31 @@ static void what_a_grant_handed_on_is_durable_and_what_is_held_is_not(void **sta
     reload(&wb_acceptances_ops, a, again);
     assert_true(wb_acceptances_handed(again, &id, &handed));
     assert_true(handed.cost == 40 && handed.tokens == 0);
-    wb_acceptances_let_go(a, &id, (wb_handed){5, 7});
+    wb_acceptances_let_go(a, &id, (wb_handed){5, 7}, epoch);
     assert_true(wb_acceptances_handed(a, &id, &handed));
     assert_true(handed.cost == 40 && handed.tokens == 0);
     wb_acceptances_free(again);
+    wb_acceptances_free(a);
+}
+
+/* As behind a failed commit, with a request in hand. */
+static void what_was_held_before_a_reset_is_not_let_go_behind_it(void **state)
+{
+    wb_acceptances *a = wb_acceptances_new(4);
+    const wb_id id = {{1}};
+    wb_handed handed;
+    (void)state;
+    assert_int_equal(put_grant(a, 1, 1, 30), WB_OK);
+    uint64_t before = wb_acceptances_hold(a, &id, (wb_handed){5, 7});
+    wb_acceptances_ops.reset(a);
+    assert_int_equal(put_grant(a, 1, 1, 30), WB_OK);
+    uint64_t behind = wb_acceptances_hold(a, &id, (wb_handed){2, 3});
+    wb_acceptances_let_go(a, &id, (wb_handed){5, 7}, before);
+    assert_true(wb_acceptances_handed(a, &id, &handed));
+    assert_true(handed.cost == 32 && handed.tokens == 3);
+    wb_acceptances_let_go(a, &id, (wb_handed){2, 3}, behind);
+    assert_true(wb_acceptances_handed(a, &id, &handed));
+    assert_true(handed.cost == 30 && handed.tokens == 0);
     wb_acceptances_free(a);
 }
 
@@ -471,6 +492,7 @@ int main(void)
         cmocka_unit_test(an_open_row_is_found_by_its_task_and_by_the_turns_it_holds),
         cmocka_unit_test(a_closed_row_leaves_its_keys_to_the_next_one_of_the_task),
         cmocka_unit_test(what_a_grant_handed_on_is_durable_and_what_is_held_is_not),
+        cmocka_unit_test(what_was_held_before_a_reset_is_not_let_go_behind_it),
         cmocka_unit_test(open_delegations_are_found_by_their_facts_until_they_close),
         cmocka_unit_test(a_deadline_is_due_at_its_second_plus_grace),
         cmocka_unit_test(closed_rows_leave_after_an_hour_lost_ones_after_a_day_open_ones_never),
