@@ -10,7 +10,8 @@
  *
  * Each entry remembers the file that it came from, for that is what a broken file's issuers are known
  * by. Mounted files are swapped as a whole by turning one link, so the directory's generation is read
- * before and after (laid_file.h). The table is sorted by id; looking up is a binary search, and never crosses issuers. */
+ * before and after (laid_file.h). The table is sorted by id; looking up is a binary search, and never
+ * crosses issuers. */
 #include "propagation/trust.h"
 
 #include "propagation/laid_file.h"

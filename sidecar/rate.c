@@ -87,13 +87,3 @@ bool wb_rate_take(wb_rate *rate, uint64_t key, const wb_rate_limit *limit, uint6
     pthread_mutex_unlock(&rate->lock);
     return taken;
 }
-
-size_t wb_rate_busy(wb_rate *rate, uint64_t mono)
-{
-    size_t busy = 0;
-    pthread_mutex_lock(&rate->lock);
-    for (size_t i = 0; i < rate->n; i++)
-        for (size_t k = 0; k < WAYS; k++) busy += rate->sets[i].ways[k].full_mono > mono;
-    pthread_mutex_unlock(&rate->lock);
-    return busy;
-}

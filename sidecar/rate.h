@@ -22,7 +22,4 @@ void wb_rate_free(wb_rate *rate);
  *  `limit` may be another at each call. */
 bool wb_rate_take(wb_rate *rate, uint64_t key, const wb_rate_limit *limit, uint64_t mono);
 
-/** Peers whose bucket is not full. */
-size_t wb_rate_busy(wb_rate *rate, uint64_t mono);
-
 #endif

@@ -104,5 +104,3 @@ bool wb_requests_find(const wb_requests *r, const wb_id *id, uint32_t *accepted,
     *rejected = ((hot_part *)found)->rejected;
     return true;
 }
-
-uint32_t wb_requests_count(const wb_requests *r) { return wb_row_count(r->rows); }

@@ -21,6 +21,5 @@ extern const wb_state_ops wb_requests_ops;
 /** What was answered to this request; false if it is not remembered. */
 bool wb_requests_find(const wb_requests *requests, const wb_id *id, uint32_t *accepted,
                       uint32_t *rejected);
-uint32_t wb_requests_count(const wb_requests *requests);
 
 #endif

@@ -13,8 +13,9 @@
  *     replay ISS JTI HASH ACCEPTANCE EXP      jti, hash, acceptance in hex
  *
  * The receiver stays for the life of the process, one in front of all the sidecars that come and go, so
- * that a client stays connected. Journal, state, writer, workers, verbs and receiver are the library that waybilld is made of; what is
- * left out is what main.c adds for a process of its own: exporters, sweeps, admin, signals. */
+ * that a client stays connected. Journal, state, writer, workers, verbs and receiver are the library
+ * that waybilld is made of; what is left out is what main.c adds for a process of its own: exporters,
+ * sweeps, admin, signals. */
 #include "core/log.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 #include "sidecar/workers.h"
