@@ -47,6 +47,13 @@ static void trim(wb_buffer *text)
     text->len -= front;
 }
 
+/* Shorter than any public key or token, or with a letter that neither has: a file's name. */
+static bool names_a_file(const char *word)
+{
+    bool json = word[0] == '{' || word[0] == '[';
+    return !json && (strlen(word) < WB_HASH_B64 || strchr(word, '/') != NULL);
+}
+
 wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *err)
 {
     struct stat st;
@@ -55,6 +62,8 @@ wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *err)
         status = read_stream(stdin, "standard input", out, err);
     else if (stat(word, &st) == 0 && !S_ISDIR(st.st_mode))
         status = read_file(word, out, err);
+    else if (names_a_file(word))
+        status = wb_fail(err, WB_ERR_UNAVAILABLE, "%.100s: no such file", word);
     else
         status = wb_buffer_add_slice(out, wb_slice_str(word));
     if (status == WB_OK) trim(out);

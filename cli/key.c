@@ -8,6 +8,7 @@
 #include "propagation/rotation.h"
 #include "propagation/token.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* ---- show ----------------------------------------------------------------------------------- */
@@ -83,7 +84,7 @@ static wb_exit fail(wb_status status, const wb_error *err, const char *todo)
 {
     if (status == WB_ERR_NOT_FOUND && !todo)
         todo = "make one with: waybill key new, or start the sidecar";
-    if (status == WB_ERR_UNAVAILABLE && !todo)
+    if (status == WB_ERR_UNAVAILABLE && !todo && strstr(err->detail, strerrordesc_np(EROFS)))
         todo = "mounted keys are changed where they are made: docs/trust.md";
     return wb_cli_fail(wb_cli_exit_of(status), "key", err->detail, todo);
 }

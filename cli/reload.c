@@ -101,9 +101,11 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "reload", "no memory", NULL);
     wb_status status = ask_socket(cli, arena, &out, &err);
     if (status == WB_ERR_UNAVAILABLE)
-        return wb_cli_fail(WB_EXIT_NO, "reload", err.detail, "it reads its files when it starts");
+        return wb_cli_fail(WB_EXIT_FAILURE, "reload", err.detail,
+                           "it reads its files when it starts");
     if (status != WB_OK)
-        return wb_cli_fail(wb_cli_exit_of(status), "reload", err.detail, "see its log");
+        return wb_cli_fail(wb_cli_exit_of(status), "reload", err.detail,
+                           strstr(err.detail, "see its log") ? NULL : "see its log");
     if (cli->json)
         code = print_json(cli, &out);
     else
@@ -139,8 +141,8 @@ const wb_verb wb_reload_verbs[] = {
         .help = "It also does so by itself within about a second of a change in keys/ or\n"
                 "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
                 "docs/configuration.md are taken; others that changed are named.\n"
-                "Exit code 1: it does not run, or a file was left out, so that what it said\n"
-                "before holds.\n"
+                "Exit code 1: a file was left out, so that what it said before holds; 3: it does\n"
+                "not answer.\n"
                 "With --json: {name, generation, key_id, problems, needs_restart}.\n",
         .run = run,
     },

@@ -139,10 +139,10 @@ static wb_exit add_bare(const wb_cli *cli, const add_line *line, wb_slice text, 
     const uint8_t *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
     wb_slice kid = colon ? wb_slice_of(text.ptr, (size_t)(colon - text.ptr)) : (wb_slice){0};
     wb_slice x = colon ? wb_slice_of(colon + 1, text.len - kid.len - 1) : text;
-    if (!line->id) return wb_cli_usage("trust add", "a bare key wants --id AGENT_ID");
     if (wb_b64url_parse_exact(x, key.x, sizeof key.x) != WB_OK)
         return wb_cli_fail(WB_EXIT_NO, "trust", "neither a public key (43 characters), nor a file",
                            "see: waybill trust add --help");
+    if (!line->id) return wb_cli_usage("trust add", "a bare key wants --id AGENT_ID");
     wb_ed25519_kid(key.x, key.kid);
     if (colon && !wb_slice_eq(kid, wb_slice_str(key.kid)))
         return wb_cli_fail(WB_EXIT_NO, "trust", "the key id is not this key's thumbprint", NULL);
@@ -165,6 +165,8 @@ static wb_exit read_line(int argc, char **argv, add_line *line)
     if (line->not_after &&
         !wb_input_seconds(argv[0], "--not-after", line->not_after, &line->window.exp))
         return WB_EXIT_USAGE;
+    if (line->window.nbf >= line->window.exp)
+        return wb_cli_usage(argv[0], "--not-after must be later than --not-before");
     code = wb_input_agent_id(argv[0], line->id);
     return code == WB_EXIT_OK ? wb_input_ready() : code;
 }

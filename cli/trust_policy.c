@@ -13,6 +13,7 @@
 #include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ARENA_BYTES = 16 * 1024 * 1024, TIMEOUT_MS = 5000 };
 
@@ -175,8 +176,11 @@ wb_exit wb_cli_trust_policy(const wb_cli *cli, int argc, char **argv)
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "policy", "no memory", NULL);
     wb_status status = ask(cli, arena, &policies, &err);
     if (status == WB_ERR_UNAVAILABLE)
-        return wb_cli_fail(WB_EXIT_NO, "policy", err.detail,
-                           "start the sidecar; waybilld --check says what would be configured");
+        return wb_cli_fail(
+            WB_EXIT_FAILURE, "policy", err.detail,
+            access(cli->paths.socket, F_OK) == 0
+                ? "if a sidecar runs: be its user, or one of its ipc.allow_uids"
+                : "start the sidecar; waybilld --check says what would be configured");
     if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "policy", err.detail, NULL);
     if (id) {
         one = wb_slice_str(id);
@@ -198,6 +202,6 @@ const char wb_trust_policy_help[] =
     "  own trust domain   the agent is of this agent's SPIFFE trust domain\n"
     "  trust.mode         the general mode, or mode enforce (require)\n"
     "  entry              the agent's own entry in trust.policies\n"
-    "Exit code 1: no sidecar runs.\n"
+    "Exit code 3: no sidecar answers.\n"
     "With --json: an array of {agent_id, verdict, chain, mode, require, carry}, each field\n"
     "{value, from}.\n";

@@ -412,6 +412,22 @@ def test_doctor_and_status_tell_a_killed_sidecar_from_one_that_never_ran():
         assert "start waybilld" in found["sidecar"]["todo"]
 
 
+def test_what_is_not_there_is_not_mistaken_for_a_key_or_a_token():
+    with tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as home:
+        env = clean_env(XDG_RUNTIME_DIR=home, XDG_STATE_HOME=home, HOME=home)
+        for verb in (["token", "verify"], ["token", "inspect"], ["trust", "add"]):
+            for name in ("nofile", f"{home}/no-such-file-of-a-name-that-is-long-enough.json"):
+                done = waybill(*verb, name, env=env)
+                assert done.returncode == FAILURE and "no such file" in done.stderr, (verb, done)
+        done = waybill("trust", "add", "/dev/null", env=env)
+        assert done.returncode == NO and "neither a public key" in done.stderr
+        window = ("--id", "spiffe://example.org/a", "--not-before", "10", "--not-after", "5")
+        done = waybill("trust", "add", "A" * 43, *window, env=env)
+        assert done.returncode == USAGE and "later than --not-before" in done.stderr
+        for verb in (["reload"], ["trust", "policy"], ["exporter", "forget", "x"]):
+            assert waybill(*verb, "--name", "nobody", env=env).returncode == FAILURE, verb
+
+
 def test_help_of_every_verb():
     overview = waybill("--help")
     assert overview.returncode == YES

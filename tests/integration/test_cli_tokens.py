@@ -156,7 +156,8 @@ def test_one_instance_trusts_what_another_shows(cli):
 
 
 @pytest.mark.parametrize("args, code", [
-    (("--id", A, "short"), 1),
+    (("--id", A, "short"), 3),  # no such file
+    (("--id", A, "short" * 10), 1),
     (("--id", A, KEY_A.x[:-1] + "_"), 1),            # another spelling of the last bits
     (("--id", A, b64(bytes([1] + [0] * 31))), 1),    # the identity
     (("--id", A, f"{KEY_B.kid}:{KEY_A.x}"), 1),
@@ -229,7 +230,7 @@ def test_tokens_are_found_in_what_is_around_them(cli, text, tmp_path):
 
 
 @pytest.mark.parametrize("text, codes", [
-    ("x", ["WB_E_SYNTAX"]),
+    ("x" * 50, ["WB_E_SYNTAX"]),
     (f"{ROOT} e30=.e30.AAAA", [None, "WB_E_B64"]),
     (ROOT + "A", ["WB_E_B64"]),
     (KEY_A.token(**claims(aud="https://Example.org")), ["WB_E_CLAIM_RANGE"]),

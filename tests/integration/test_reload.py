@@ -206,7 +206,7 @@ def test_a_start_has_no_file_of_before_to_keep(pair):
 def test_reload_without_a_sidecar_says_so(pair):
     pair["b"].stop()
     done = cli(pair["b"], "reload")
-    assert done.returncode == 1 and "when it starts" in done.stderr
+    assert done.returncode == 3 and "when it starts" in done.stderr
 
 
 def test_a_revoked_key_stops_at_the_next_accept(pair, ask):
