@@ -26,7 +26,7 @@ def output_of(*command: object, within_s: float = 300.0, **env: str) -> str:
 
 
 def numbers(pattern: str, text: str) -> list[tuple[int, ...]]:
-    found = [tuple(map(int, one)) for one in re.findall(pattern, text)]
+    found = [tuple(map(int, one.groups())) for one in re.finditer(pattern, text)]
     demand(found, f"no count in {text[-300:]!r}")
     return found
 
@@ -60,7 +60,7 @@ def power_cuts(folder: pathlib.Path) -> str:
     runs = numbers(r"model disk: (\d+) crash points, (\d+) lost, (\d+) doubled", said)
     points, lost, doubled = map(sum, zip(*runs))
     demand(points >= 10_000 and lost == 0 and doubled == 0, said)
-    trims = sum(run[0] for run in numbers(r"(\d+) trims", said + " "))
+    trims = sum(run[0] for run in numbers(r"(\d+) trims", said))
     planted = len(re.findall(r"found with seed", said))
     return (f"{points} points, {trims} trims: {lost} lost, {doubled} doubled; each of {planted} planted "
             f"faults (a sync left out, an answer too early) found")
