@@ -17,8 +17,11 @@
 #include "propagation/laid_file.h"
 #include "propagation/token.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 typedef struct mark {
     uint8_t key[WB_HASH_BYTES];
@@ -31,6 +34,7 @@ struct wb_revoked {
     wb_revocation *lines;
     mark *marks; /* sorted by kind, key, time */
     size_t n;
+    bool laid; /* there was a file */
 };
 
 static const char *const kind_names[] = {"kid", "tth", "iss"};
@@ -169,13 +173,34 @@ wb_status wb_revoked_parse(wb_slice text, wb_revoked **out, wb_error *err)
     return status;
 }
 
+/* Does the name stand there, whatever it leads to? */
+static bool name_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 || errno != ENOENT;
+}
+
+/* The file is not to be found: is it absent, or a link to nothing? */
+static wb_status check_absent(const char *dir, wb_error *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if ((size_t)snprintf(path, sizeof path, "%s/" WB_REVOKED_FILE, dir) >= sizeof path)
+        return wb_fail(err, WB_ERR_CONFIG, "the name of %.40s is too long", dir);
+    bool broken = stat(dir, &st) == 0 ? name_exists(path) : name_exists(dir);
+    if (!broken) return WB_OK;
+    return wb_fail(err, WB_ERR_CONFIG,
+                   "%.100s/" WB_REVOKED_FILE " leads to nothing: lay the file down", dir);
+}
+
 /* The file's text; empty where there is none. */
-static wb_status get_text(const char *dir, wb_buffer *text, wb_error *err)
+static wb_status get_text(const char *dir, wb_buffer *text, bool *laid, wb_error *err)
 {
     wb_error why = {0};
     wb_status status =
         wb_laid_file_get(dir, WB_REVOKED_FILE, WB_LAID_PUBLIC, WB_REVOKED_MAX_BYTES, text, &why);
-    if (status == WB_ERR_NOT_FOUND) return WB_OK;
+    *laid = status == WB_OK;
+    if (status == WB_ERR_NOT_FOUND) return check_absent(dir, err);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "%s", why.detail);
 }
 
@@ -192,8 +217,11 @@ wb_status wb_revoked_load(const char *trust_dir, wb_revoked **out, wb_error *err
 {
     WB_AUTO_BUFFER text;
     wb_buffer_init(&text, WB_REVOKED_MAX_BYTES + 1);
-    WB_TRY(get_text(trust_dir, &text, err));
-    return parse_file(trust_dir, wb_buffer_slice(&text), out, err);
+    bool laid = false;
+    WB_TRY(get_text(trust_dir, &text, &laid, err));
+    WB_TRY(parse_file(trust_dir, wb_buffer_slice(&text), out, err));
+    (*out)->laid = laid;
+    return WB_OK;
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
@@ -244,6 +272,8 @@ bool wb_revoked_token(const wb_revoked *revoked, wb_slice issuer, wb_slice kid,
            wb_revoked_tth(revoked, hash, now_s);
 }
 
+bool wb_revoked_is_laid(const wb_revoked *revoked) { return revoked && revoked->laid; }
+
 size_t wb_revoked_count(const wb_revoked *revoked) { return revoked ? revoked->n : 0; }
 
 wb_revocation wb_revoked_at(const wb_revoked *revoked, size_t i) { return revoked->lines[i]; }
@@ -275,7 +305,8 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_er
     WB_TRY(wb_folder_lock(trust_dir, &locked, err));
     WB_AUTO_FD lock = locked;
     (void)lock;
-    WB_TRY(get_text(trust_dir, &text, err));
+    bool laid = false;
+    WB_TRY(get_text(trust_dir, &text, &laid, err));
     WB_TRY(check_list(trust_dir, wb_buffer_slice(&text), &m, &known, err));
     if (known) return wb_fail(err, WB_ERR_REJECTED, "it is revoked by then already");
     bool unfinished = text.len > 0 && text.ptr[text.len - 1] != '\n';

@@ -36,6 +36,7 @@ typedef struct wb_revocation {
 } wb_revocation;
 
 /** Read `trust_dir`/revoked.txt; no such file or directory: an empty list.
+ *  A link that leads to nothing is a faulty file, not an absent one.
  *  Errors  CONFIG not a regular file that only its owner may write, or a line has a fault: none of
  *          the list counts, and the caller must not go on without one | FULL too large | NO_MEMORY */
 WB_MUST_USE wb_status wb_revoked_load(const char *trust_dir, wb_revoked **out, wb_error *err);
@@ -54,6 +55,9 @@ bool wb_revoked_iss(const wb_revoked *revoked, wb_slice issuer, uint64_t now_s);
 /** Any of the three: what step 10 of TOKENS section 8 asks of a token. */
 bool wb_revoked_token(const wb_revoked *revoked, wb_slice issuer, wb_slice kid,
                       const uint8_t hash[WB_HASH_BYTES], uint64_t now_s);
+
+/** Was there a file, even an empty one? */
+bool wb_revoked_is_laid(const wb_revoked *revoked);
 
 /** How many lines say something, and each of them in the order of the file (i below the count). */
 size_t wb_revoked_count(const wb_revoked *revoked);

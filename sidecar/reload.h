@@ -13,10 +13,13 @@ WB_MUST_USE wb_status wb_reload_open(const wb_world_source *source, wb_worlds **
 wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err);
 
 typedef struct wb_reload_watch {
-    uint64_t next_mono; /* when to look again */
+    uint64_t next_mono;  /* when to look again */
+    uint64_t retry_mono; /* when to read again what was left out; 0: nothing was */
+    uint64_t pause_ns;   /* until the retry after that */
 } wb_reload_watch;
 
-/** Reload if the files of keys or trust changed. Call about every second, from one thread. */
+/** Reload if the files of keys or trust changed, or, with a pause that grows to a minute, if one was left
+ *  out. Call about every second, from one thread. */
 void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch);
 
 #endif

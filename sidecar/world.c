@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { CONFIG_ARENA_BYTES = 8 * 1024 * 1024 };
@@ -91,8 +92,14 @@ static wb_status read_trust(const wb_worlds *w, const loaded *before, void **out
 static wb_status read_revoked(const wb_worlds *w, const loaded *before, void **out, wb_error *err)
 {
     wb_revoked *revoked = NULL;
-    (void)before;
     WB_TRY(wb_revoked_load(w->source.trust_dir, &revoked, err));
+    if (before && wb_revoked_is_laid(before->face.revoked) && !wb_revoked_is_laid(revoked)) {
+        wb_revoked_free(revoked);
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "%.100s/" WB_REVOKED_FILE
+                       " is gone: to lift all revocations lay down an empty file",
+                       w->source.trust_dir);
+    }
     *out = revoked;
     return WB_OK;
 }
@@ -287,6 +294,27 @@ bool wb_worlds_are_stale(wb_worlds *w)
     uint64_t seen = now->seen;
     wb_world_drop(now);
     return seen != signature(w, &ignored);
+}
+
+bool wb_world_may_heal(const wb_world *world)
+{
+    for (size_t i = 0; i < world->n_problems; i++)
+        if (strcmp(world->problems[i].part, part_names[CONFIG]) != 0) return true;
+    return wb_trust_problem_at(world->trust, 0) != NULL;
+}
+
+uint64_t wb_world_problems_hash(const wb_world *world)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    char text[WB_WORLD_PROBLEM_TEXT];
+    for (size_t i = 0, n = wb_world_problems(world); i < n; i++) {
+        wb_world_problem_text(world, i, text);
+        for (const char *c = text;; c++) {
+            hash = (hash ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+            if (!*c) break;
+        }
+    }
+    return hash;
 }
 
 size_t wb_world_problems(const wb_world *world)

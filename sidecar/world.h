@@ -62,6 +62,11 @@ void wb_world_drop(const wb_world *world);
 enum { WB_WORLD_PROBLEM_TEXT = 320 };
 size_t wb_world_problems(const wb_world *world);
 void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT]);
+/** Was a file of keys or trust left out? Its fault may pass without the file changing: no descriptors, no
+ *  memory, a disk that stuttered. */
+bool wb_world_may_heal(const wb_world *world);
+/** A number of all those words: two worlds with the same one have the same problems. */
+uint64_t wb_world_problems_hash(const wb_world *world);
 /** How many of `stale` are there. */
 static inline size_t wb_world_stale(const wb_world *world)
 {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -129,12 +130,65 @@ static void each_part_falls_back_by_itself(void **state)
     assert_non_null(strstr(text, "revoked: "));
     wb_world_drop(second);
     put(f->yaml, "no: such key\n");
-    assert_int_equal(unlink(f->revoked), 0);
+    put(f->revoked, "");
     const wb_world *third = take_next(f);
     assert_false(wb_revoked_iss(third->revoked, WB_S("spiffe://example.org/x"), 2));
+    assert_false(wb_world_may_heal(third)); /* of the configuration nothing is tried again */
     assert_int_equal(third->config.trust_skew_s, 7); /* as it was before, not as at the start */
     assert_string_equal(third->problems[0].part, "config");
     wb_world_drop(third);
+}
+
+static void check_still_revoked(fixture *f)
+{
+    const wb_world *world = take_next(f);
+    assert_true(wb_revoked_iss(world->revoked, WB_S("spiffe://example.org/x"), 2));
+    assert_int_equal(wb_world_problems(world), 1);
+    assert_string_equal(world->problems[0].part, "revoked");
+    assert_true(wb_world_may_heal(world));
+    wb_world_drop(world);
+}
+
+static void revocations_are_not_lifted_by_a_list_that_is_gone(void **state)
+{
+    fixture *f = *state;
+    char moved[64];
+    put(f->revoked, "iss spiffe://example.org/x 1\n");
+    wb_world_drop(take_first(f));
+    (void)snprintf(moved, sizeof moved, "%s/away", f->dir);
+    assert_int_equal(rename(f->trust, moved), 0);
+    check_still_revoked(f);
+    assert_int_equal(symlink("nothing", f->trust), 0);
+    check_still_revoked(f);
+    assert_int_equal(unlink(f->trust), 0);
+    assert_int_equal(rename(moved, f->trust), 0);
+    assert_int_equal(unlink(f->revoked), 0);
+    check_still_revoked(f);
+    assert_int_equal(symlink("nothing", f->revoked), 0);
+    check_still_revoked(f);
+    wb_worlds_free(f->worlds);
+    f->worlds = NULL;
+    assert_int_equal(wb_worlds_open(&f->source, &f->worlds, &f->err), WB_ERR_CONFIG);
+}
+
+static void what_no_descriptor_was_left_for_may_heal(void **state)
+{
+    fixture *f = *state;
+    struct rlimit before, none;
+    wb_world_drop(take_first(f));
+    put(f->revoked, "iss spiffe://example.org/x 1\n");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const wb_world *starved = take_next(f);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(wb_world_may_heal(starved));
+    const wb_world *healed = take_next(f);
+    assert_false(wb_world_may_heal(healed));
+    assert_true(wb_revoked_iss(healed->revoked, WB_S("spiffe://example.org/x"), 2));
+    assert_true(wb_world_problems_hash(starved) != wb_world_problems_hash(healed));
+    wb_world_drop(starved);
+    wb_world_drop(healed);
 }
 
 static void a_world_knows_when_its_files_moved_on(void **state)
@@ -195,6 +249,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_first_world_has_nothing_to_fall_back_to, setup, teardown),
         cmocka_unit_test_setup_teardown(a_world_in_hand_outlives_the_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(each_part_falls_back_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(revocations_are_not_lifted_by_a_list_that_is_gone, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_no_descriptor_was_left_for_may_heal, setup, teardown),
         cmocka_unit_test_setup_teardown(a_world_knows_when_its_files_moved_on, setup, teardown),
         cmocka_unit_test_setup_teardown(takers_and_reloads_do_not_meet, setup, teardown),
     };
