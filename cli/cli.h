@@ -14,9 +14,10 @@
 
 typedef enum wb_exit {
     WB_EXIT_OK = 0,
-    WB_EXIT_NO = 1,      /* a negative answer: not found, refused, unhealthy */
-    WB_EXIT_USAGE = 2,   /* the command line is wrong */
-    WB_EXIT_FAILURE = 3, /* could not find out: no store, no permission, no memory */
+    WB_EXIT_NO = 1,           /* a negative answer: not found, refused, unhealthy */
+    WB_EXIT_USAGE = 2,        /* the command line is wrong */
+    WB_EXIT_FAILURE = 3,      /* could not find out: no store, no permission, no memory */
+    WB_EXIT_NOT_IN_FORCE = 4, /* done on disk; the running sidecar did not take it over */
 } wb_exit;
 
 typedef struct wb_cli {

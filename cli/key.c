@@ -196,8 +196,7 @@ static wb_exit key_rotate(const wb_cli *cli, int argc, char **argv)
     if (cli->json && rotation_json(&r) != WB_EXIT_OK) return WB_EXIT_FAILURE;
     if (!cli->json) rotation_text(&r);
     if (r.step != WB_ROTATION_TOO_EARLY) {
-        wb_cli_reload_after(cli);
-        return WB_EXIT_OK;
+        return wb_cli_reload_after(cli, WB_EXIT_OK);
     }
     (void)snprintf(why, sizeof why, "the next key may not sign before %s", when(r.ready_s, text));
     return wb_cli_fail(WB_EXIT_NO, "key", why, "peers must have seen it, or say --force");
@@ -238,8 +237,7 @@ static wb_exit key_retire(const wb_cli *cli, int argc, char **argv)
         (void)printf("%s, which was %s, is %s\n", kid, wb_key_role_name(was),
                      drop ? "forgotten: nothing that it signed can be checked any more"
                           : "retired: what it signs from now on does not count");
-    wb_cli_reload_after(cli);
-    return code;
+    return wb_cli_reload_after(cli, code);
 }
 
 #define ID_HELP                                                                                    \

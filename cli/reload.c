@@ -114,23 +114,31 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     return out.n_problems > 0 ? WB_EXIT_NO : WB_EXIT_OK;
 }
 
-void wb_cli_reload_after(const wb_cli *cli)
+wb_exit wb_cli_reload_after(const wb_cli *cli, wb_exit code)
 {
     outcome out;
     wb_error err = {0};
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
-    if (!arena) return;
+    wb_exit otherwise = code == WB_EXIT_OK ? WB_EXIT_NOT_IN_FORCE : code;
+    if (!arena) {
+        (void)wb_cli_fail(otherwise, "the running sidecar was not reloaded", "no memory", NULL);
+        return otherwise;
+    }
     if (access(cli->paths.socket, F_OK) != 0) {
         (void)fprintf(stderr, "no sidecar runs: it will be in force when one starts\n");
-        return;
+        return code;
     }
     wb_status status = ask_socket(cli, arena, &out, &err);
     if (status == WB_OK) {
         print_text(cli, &out, stderr);
-        return;
+        if (out.n_problems == 0) return code;
+        (void)wb_cli_fail(otherwise, "the running sidecar left files out",
+                          "the change may not be in force", "mend them, then: waybill reload");
+        return otherwise;
     }
-    (void)wb_cli_fail(WB_EXIT_NO, "the running sidecar was not reloaded", err.detail,
+    (void)wb_cli_fail(otherwise, "the running sidecar was not reloaded", err.detail,
                       "it looks at its files each second; ask: waybill status");
+    return otherwise;
 }
 
 const wb_verb wb_reload_verbs[] = {

@@ -162,4 +162,4 @@ const char wb_token_why_help[] =
     "Exit code 1: no such refusal is kept here.\n"
     "With --json: {ref, kind, time_ns, code, step, class, mode, claimed_issuer,\n"
     "claimed_key_id, peer, message_id, detail, meaning, remedy}; kind is one of reject,\n"
-    "duplicate, delegate, passed.\n";
+    "duplicate, delegate, passed, unverified.\n";

@@ -184,7 +184,7 @@ static wb_exit add_text(const wb_cli *cli, const add_line *line, wb_slice text)
     if (code == WB_EXIT_OK && sum.changes == 0)
         return wb_cli_fail(WB_EXIT_NO, "trust", "nothing was added",
                            sum.known ? "the keys are known already" : "there is no key in it");
-    if (code == WB_EXIT_OK) wb_cli_reload_after(cli);
+    if (code == WB_EXIT_OK) code = wb_cli_reload_after(cli, code);
     return code;
 }
 

@@ -58,8 +58,7 @@ wb_exit wb_cli_trust_revoke(const wb_cli *cli, int argc, char **argv)
     if (status == WB_OK) status = wb_revoked_add(cli->paths.trust_dir, &r, &err);
     if (status != WB_OK) return refuse(status, &err);
     code = print_revocation(cli, &r);
-    wb_cli_reload_after(cli);
-    return code;
+    return wb_cli_reload_after(cli, code);
 }
 
 const char wb_trust_revoke_help[] =
@@ -106,8 +105,7 @@ wb_exit wb_cli_trust_remove(const wb_cli *cli, int argc, char **argv)
     wb_status status = wb_trust_remove(cli->paths.trust_dir, wb_slice_str(words[0]), kid, &err);
     if (status != WB_OK) return refuse(status, &err);
     code = print_removal(cli, words[0], words[1]);
-    wb_cli_reload_after(cli);
-    return code;
+    return wb_cli_reload_after(cli, code);
 }
 
 const char wb_trust_remove_help[] =

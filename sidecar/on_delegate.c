@@ -261,7 +261,7 @@ static void leave_claimed(const wb_request *r, wb_delegate *d, const trace_look 
     if (!in->trace_claimed || look->owned) return;
     if (r->world->config.trust_mode == WB_MODE_OBSERVE)
         d->unsigned_reason = "claimed_trace";
-    else if (r->sidecar->config->trust_rehome)
+    else if (r->world->config.trust_rehome)
         *trace = wb_rehome_trace(r->sidecar->rehome, trace);
 }
 

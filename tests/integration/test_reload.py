@@ -238,3 +238,24 @@ def test_requests_under_way_are_judged_by_one_world(pair, ask):
         stop.set()
         churning.join()
     assert generation(pair["b"]) > 5
+
+
+def test_a_verb_whose_change_was_not_taken_over_says_so(pair, ask):
+    b = pair["b"]
+    revoked = b.state_dir / "trust.d" / "revoked.txt"
+    done = cli(b, "trust", "revoke", "iss", "spiffe://example.org/first")
+    assert done.returncode == 0, done.stderr
+    broken = b.state_dir / "trust.d" / "broken.bundle.json"
+    broken.write_text("{")
+    done = cli(b, "trust", "revoke", "iss", "spiffe://example.org/second")
+    assert done.returncode == 4, done.stderr
+    assert "left files out" in done.stderr and "second" in revoked.read_text()
+
+
+def test_what_was_left_out_is_read_again_without_a_change_and_said_once(pair, ask):
+    b = pair["b"]
+    (b.state_dir / "trust.d" / "broken.bundle.json").write_text("{")
+    wait_until(lambda: report(b)["reload"]["problems"], 5, "the problem")
+    before = generation(b)
+    wait_until(lambda: generation(b) >= before + 2, 10, "two retries")
+    assert b.log().count("trust.file_refused") == 1
