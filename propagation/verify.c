@@ -2,7 +2,8 @@
 /* The verifier: the steps of TOKENS section 8 as a list of functions, each ending at its first failing
  * check. That order is normative, for two implementations must give one code, and it is cheap first:
  * all that costs no key comes before the first signature, the leaf's signature comes before any
- * ancestor's, and the first bad one ends it, so a bad chain costs one verification at most.
+ * ancestor's, and the first bad one ends it: a chain with a forged leaf costs one verification, one
+ * whose leaf a trusted peer signed up to eight.
  *
  * Memory: one wb_token per link plus what its JSON takes, all in the caller's arena and all after the
  * limits of section 3 were checked. State: none; what only the sidecar knows (owner of the task, the

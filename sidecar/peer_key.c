@@ -19,16 +19,52 @@ static wb_slice before(wb_slice text, char end)
     return at ? (wb_slice){text.ptr, (size_t)(at - text.ptr)} : text;
 }
 
+static bool is_v6(wb_slice text)
+{
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    text = before(text, '%');
+    if (text.len >= sizeof copy) return false;
+    if (text.len > 0) memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
+static bool is_port(wb_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') return false;
+    return text.len >= 1 && text.len <= 5;
+}
+
+/* Letters of a host name, or of an IPv4 address. */
+static bool is_host(wb_slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i], low = c | 0x20;
+        bool plain = (low >= 'a' && low <= 'z') || (c >= '0' && c <= '9');
+        if (!plain && c != '.' && c != '-' && c != '_') return false;
+    }
+    return text.len > 0 && text.len < WB_PEER_HOST_MAX;
+}
+
+/* The host of host, host:port, [v6], [v6]:port, v6, each perhaps behind a scheme. Whatever is more than
+ * that is a name that somebody authenticated, as https://idp.example/users/alice or tenant:alice, and
+ * others have names beside it: empty. */
 static wb_slice find_host(wb_slice peer)
 {
-    if (wb_slice_starts(peer, WB_S("spiffe://"))) return peer; /* an authenticated name, whole */
     const uint8_t *scheme = peer.len ? memmem(peer.ptr, peer.len, "://", 3) : NULL;
-    if (scheme) peer = before(after(peer, (size_t)(scheme + 3 - peer.ptr)), '/');
-    if (peer.len > 0 && peer.ptr[0] == '[') return before(after(peer, 1), ']');
-    wb_slice host = before(peer, ':');
-    size_t rest = peer.len - host.len;
-    bool plain_v6 = rest > 1 && memchr(host.ptr + host.len + 1, ':', rest - 1) != NULL;
-    return plain_v6 ? peer : host;
+    if (wb_slice_starts(peer, WB_S("spiffe://"))) return (wb_slice){0};
+    if (scheme) peer = after(peer, (size_t)(scheme + 3 - peer.ptr));
+    if (scheme && peer.len > 0 && peer.ptr[peer.len - 1] == '/') peer.len--; /* no path */
+    if (is_v6(peer)) return peer;
+    bool bracket = peer.len > 0 && peer.ptr[0] == '[';
+    wb_slice host = bracket ? before(after(peer, 1), ']') : before(peer, ':');
+    size_t used = host.len + (bracket ? 2 : 0);
+    if (used > peer.len || !(bracket ? is_v6(host) : is_host(host))) return (wb_slice){0};
+    wb_slice rest = after(peer, used);
+    if (rest.len > 0 && (rest.ptr[0] != ':' || !is_port(after(rest, 1)))) return (wb_slice){0};
+    return host;
 }
 
 /* False: not an IPv6 address. */
@@ -65,10 +101,11 @@ uint64_t wb_peer_key(const wb_peer_secret *secret, wb_slice peer, uint64_t conne
 {
     char host[WB_PEER_HOST_MAX];
     size_t len = wb_peer_host(peer, host);
+    const uint8_t *name = len > 0 ? (const uint8_t *)host : peer.ptr;
     uint8_t hash[crypto_shorthash_BYTES];
     uint64_t key;
-    if (len > 0)
-        (void)crypto_shorthash(hash, (const uint8_t *)host, len, secret->bytes);
+    if (peer.len > 0)
+        (void)crypto_shorthash(hash, name, len > 0 ? len : peer.len, secret->bytes);
     else
         (void)crypto_shorthash(hash, (const uint8_t *)&connection, sizeof connection,
                                secret->bytes);

@@ -5,7 +5,7 @@
  * can be thrown away, and found again as new, without a difference.
  *
  * That is the whole rule of eviction: sets of WAYS buckets, a newcomer takes the place of a full one, and
- * of no other. A peer cannot be made to lose what it used up, so no peer gets a fresh bucket by naming
+ * of no other. A peer cannot be made to lose what it used up, so no peer refills its own bucket by naming
  * itself often or by having others push it out. Where a set has no full one, newcomers share one bucket
  * of the set: whoever comes from very many addresses at once shares with those alone that fall into
  * the same set, and cannot choose it, as keys are hashed under a secret. */

@@ -83,13 +83,17 @@ static void a_host_is_the_same_however_it_is_written(void **state)
         {"192.0.2.7:4711", "192.0.2.7"},
         {"::ffff:192.0.2.7", "192.0.2.7"},
         {"[::ffff:192.0.2.7]:80", "192.0.2.7"},
-        {"https://Example.ORG:443/x:y", "example.org"},
+        {"https://Example.ORG:443", "example.org"},
+        {"https://example.org/", "example.org"},
+        {"https://example.org/users/alice", ""},
+        {"tenant:alice", ""},
+        {"a b", ""},
         {"example.org:1", "example.org"},
         {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"},
         {"[2001:db8:1:2:ffff::9]:443", "2001:db8:1:2::"},
         {"http://[2001:DB8:1:2::1]/", "2001:db8:1:2::"},
         {"fe80::1%eth0", "fe80::"},
-        {"spiffe://example.org/a", "spiffe://example.org/a"},
+        {"spiffe://example.org/a", ""},
         {"", ""},
         {"://", ""},
         {"[", ""},
@@ -111,6 +115,12 @@ static void a_peer_without_a_name_is_its_connection(void **state)
     wb_peer_secret_make(&secret);
     wb_peer_secret_make(&other);
     assert_true(wb_peer_key(&secret, WB_S(""), 1) != wb_peer_key(&secret, WB_S(""), 2));
+    assert_true(wb_peer_key(&secret, WB_S("tenant:alice"), 1) !=
+                wb_peer_key(&secret, WB_S("tenant:mallory"), 1));
+    assert_true(wb_peer_key(&secret, WB_S("https://idp.example/users/alice"), 1) !=
+                wb_peer_key(&secret, WB_S("https://idp.example/users/mallory"), 1));
+    assert_true(wb_peer_key(&secret, WB_S("tenant:alice"), 1) ==
+                wb_peer_key(&secret, WB_S("tenant:alice"), 2));
     assert_true(wb_peer_key(&secret, WB_S("a:1"), 1) == wb_peer_key(&secret, WB_S("a:2"), 2));
     assert_true(wb_peer_key(&secret, WB_S("a"), 1) != wb_peer_key(&other, WB_S("a"), 1));
 }
