@@ -172,22 +172,42 @@ void wb_delegate_let_go(wb_state *state, wb_delegate *d)
 
 /* ---- the token ------------------------------------------------------------------------------ */
 
+static bool was_proven(const Waybill__V1__AcceptanceRow *row)
+{
+    for (size_t i = 0; i < row->n_warnings; i++)
+        if (strcmp(row->warnings[i], wb_token_warning_name(0)) == 0) return false;
+    return true;
+}
+
+/* As the verifier looks it up, but at any time: a key that was dropped is revoked (section 13), one whose
+ * window is over is not. Of an ancestor that was accepted unproven the key need not be known. */
+static bool is_believed(const wb_request *r, const wb_claims *c, bool must_be_known)
+{
+    wb_slice kid = wb_slice_str(c->kid);
+    const wb_sidecar_config *config = &r->world->config;
+    for (size_t i = 0; i < config->n_self_ids; i++)
+        if (wb_slice_eq(c->iss, config->self_ids[i]))
+            return !must_be_known || wb_key_ring_find(r->world->ring, kid);
+    const wb_trust_issuer *issuer = wb_trust_find(r->world->trust, c->iss);
+    if (issuer && issuer->n_keys == 0) return false;
+    return !must_be_known || (issuer && wb_trust_key_find(issuer, kid));
+}
+
 /* Section 7.8: nothing is signed under what is believed no longer. */
 static wb_status check_parent(wb_request *r, const wb_delegate *d, wb_token_code *code)
 {
-    const wb_revoked *revoked = r->world->revoked;
     uint64_t now_s = wb_now(r->sidecar->clock) / WB_NS_PER_S;
-    const wb_trust_issuer *issuer = wb_trust_find(r->world->trust, d->leaf->claims.iss);
+    bool proven = was_proven(d->parent_row);
     *code = WB_E_KEY_REVOKED;
-    if (issuer && issuer->n_keys == 0) return WB_OK;
-    for (size_t i = 0; i < d->parent_chain.n && wb_revoked_count(revoked) > 0; i++) {
+    for (size_t i = 0; i < d->parent_chain.n; i++) {
         wb_token *link = wb_arena_alloc(r->arena, sizeof *link);
         wb_token_code fault = WB_E_NONE;
         if (!link) return WB_ERR_NO_MEMORY;
         WB_TRY(wb_token_parse(d->parent_chain.links[i], r->arena, link, &fault));
         if (fault != WB_E_NONE) return WB_ERR_CORRUPT;
-        if (wb_revoked_token(revoked, link->claims.iss, wb_slice_str(link->claims.kid), link->hash,
-                             now_s))
+        if (wb_revoked_token(r->world->revoked, link->claims.iss, wb_slice_str(link->claims.kid),
+                             link->hash, now_s) ||
+            !is_believed(r, &link->claims, proven || i + 1 == d->parent_chain.n))
             return WB_OK;
     }
     *code = WB_E_NONE;

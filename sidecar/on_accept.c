@@ -22,6 +22,8 @@ typedef struct accept {
     wb_id id;
     wb_verify_result result;
     bool verified; /* the result is there */
+    bool accepted; /* a new row: by `verdict` */
+    wb_verdict verdict;
     wb_headers traceparents, tracestates, baggage;
     wb_traceparent claimed;
     bool has_claimed;
@@ -394,6 +396,25 @@ static bool owner_conflict(wb_request *r, const wb_state *state, const accept_ca
     return wb_owners_room(state->owners) == 0;
 }
 
+/* Finish may have put in the task's id, and rewrites no other of these. */
+static bool same_message(const Waybill__V1__Accept *in, const Waybill__V1__AcceptanceRow *row)
+{
+    return strcmp(in->method, row->method) == 0 && strcmp(in->message_id, row->message_id) == 0 &&
+           strcmp(in->context_id, row->context_id) == 0 &&
+           wb_slice_eq(wb_slice_of(in->body_digest.data, in->body_digest.len),
+                       wb_slice_of(row->body_digest.data, row->body_digest.len));
+}
+
+static wb_status answer_known(wb_request *r, accept_call *a, wb_slice packed, wb_error *err)
+{
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(wb_arena_allocator(r->arena), packed.len, packed.ptr);
+    if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
+    if (!same_message(r->in->accept, row))
+        return wb_fail(err, WB_ERR_REJECTED, "this acceptance_id was used for another message");
+    return answer_from(r, a, row, err);
+}
+
 /* Another copy of this very request came first: its answer is ours. */
 static wb_status answer_again(wb_request *r, accept_call *a, wb_slice packed, wb_error *err)
 {
@@ -499,7 +520,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     wb_id first = {{0}};
     wb_slice packed;
     if (wb_acceptances_get(state->acceptances, &a->id, &packed))
-        return answer_again(r, a, packed, err);
+        return answer_known(r, a, packed, err);
     if (!a->verified) /* its row was there when the worker looked, and went */
         return wb_fail(err, WB_ERR_UNAVAILABLE, "the acceptance changed meanwhile: send again");
     wb_verdict verdict = decide(r, state, a, &first);
@@ -517,8 +538,16 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     WB_TRY(fill_row(r, a, &verdict, err));
     WB_TRY(add_rows(r, a, &verdict, owns_task(r, state), out, err));
     WB_TRY(answer_from(r, a, &a->row, err));
-    say_accepted(r, a, &verdict);
+    a->accepted = true;
+    a->verdict = verdict;
     return WB_OK;
+}
+
+static void ended(wb_request *r, wb_status status, const wb_error *err)
+{
+    const accept_call *a = r->verb;
+    (void)err;
+    if (status == WB_OK && a->accepted) say_accepted(r, a, &a->verdict);
 }
 
 static bool is_known(wb_request *r, const accept_call *a)
@@ -543,6 +572,7 @@ void wb_on_accept(wb_request *r)
     a->own_trace = wb_trace_id_new();
     a->server_span = wb_span_id_new();
     r->verb = a;
+    r->ended = ended;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_ACCEPT;
     r->reply->accept = &a->reply;
     wb_status status = read_context(r, a, &err);

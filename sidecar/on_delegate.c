@@ -31,7 +31,8 @@ typedef struct delegate {
     wb_delegate d;
     wb_slice packed, owner_packed; /* OPEN: the new row; its trace's owner */
     Waybill__V1__DelegateReply reply;
-    wb_error unknown; /* what decide said */
+    wb_error refused; /* what decide said */
+    bool changed;     /* the transaction opens or changes a row */
 } delegate;
 
 static const char *fault_of_ids(const Waybill__V1__Delegate *in, wb_delegate *d)
@@ -362,6 +363,15 @@ static wb_status decide(wb_request *r, delegate *call, wb_error *err)
 
 /* ---- on the writer -------------------------------------------------------------------------- */
 
+/* Another became the owner of a root's trace since the worker looked. */
+static bool is_taken(const wb_request *r, const delegate *call, const wb_state *state)
+{
+    wb_trace_id trace;
+    if (call->owner_packed.len == 0 || call->d.parent_row) return false;
+    memcpy(trace.b, call->d.row->trace_id.data, sizeof trace.b);
+    return is_foreign_trace(r, state, &trace);
+}
+
 /* Never takes a trace from its owner; without room the trace just has none. */
 static bool may_own(const wb_request *r, const delegate *call, const wb_state *state)
 {
@@ -408,7 +418,8 @@ static wb_status open_new(wb_request *r, delegate *call, wb_handed amount, wb_st
                           wb_txn_entries *out, wb_error *err)
 {
     wb_delegate *d = &call->d;
-    if (call->packed.len == 0) return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
+    if (call->packed.len == 0 || is_taken(r, call, state))
+        return wb_fail(err, WB_ERR_UNAVAILABLE, CHANGED);
     if (wb_delegations_room(state->delegations) == 0) {
         r->reply->retry_after_ms = 1000;
         return wb_fail(err, WB_ERR_FULL, "%u delegations are open: no room for more",
@@ -417,6 +428,7 @@ static wb_status open_new(wb_request *r, delegate *call, wb_handed amount, wb_st
     WB_TRY(hand_on(r, d, amount, state, out, err));
     wb_txn_add(out, WB_ENTRY_DELEGATION, call->packed);
     if (may_own(r, call, state)) wb_txn_add(out, WB_ENTRY_OWNER, call->owner_packed);
+    call->changed = true;
     return wb_delegate_answer(r, d, d->row, 0, err);
 }
 
@@ -432,6 +444,7 @@ static wb_status change_row(wb_request *r, delegate *call, Waybill__V1__Delegati
     if (is_turn) WB_TRY(hand_on(r, d, amount, state, out, err));
     wb_txn_add(out, WB_ENTRY_DELEGATION, packed);
     if (may_own(r, call, state)) wb_txn_add(out, WB_ENTRY_OWNER, call->owner_packed);
+    call->changed = true;
     return wb_delegate_answer(r, d, row, is_turn ? wb_turns_held(row) - 1 : d->turn, err);
 }
 
@@ -464,7 +477,6 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
 static void count(wb_request *r, const wb_delegate *d)
 {
     wb_counters *counters = &r->sidecar->counters;
-    if (d->kind == WB_DELEGATE_ANSWER) return;
     wb_count(d->token.chain.n > 0 ? &counters->delegations_signed
                                   : &counters->delegations_unsigned);
 }
@@ -483,14 +495,22 @@ static void say_denied(wb_request *r, const wb_delegate *d, const wb_error *err)
     wb_count(&r->sidecar->counters.delegations_denied);
 }
 
-/* The worker did not find what the request names. That is an answer only if the tables are what the
- * disk says, which the commit behind this knows. */
-static wb_status prepare_unknown(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
+/* What the worker refused for what the tables say. That is an answer only if they are what the disk says,
+ * which the commit behind this knows. */
+static wb_status prepare_refused(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
 {
     delegate *call = wb_request_of(txn)->verb;
     (void)out;
     wb_delegate_let_go(state, &call->d);
-    return wb_fail(err, WB_ERR_NOT_FOUND, "%s", call->unknown.detail);
+    *err = call->refused;
+    return call->refused.status;
+}
+
+static void ended(wb_request *r, wb_status status, const wb_error *err)
+{
+    const delegate *call = r->verb;
+    if (status == WB_ERR_DENIED) say_denied(r, &call->d, err);
+    if (status == WB_OK && call->changed) count(r, &call->d);
 }
 
 void wb_on_delegate(wb_request *r)
@@ -506,20 +526,20 @@ void wb_on_delegate(wb_request *r)
     call->d.reply = &call->reply;
     wb_status status = decide(r, call, &err);
     r->verb = call;
-    if (status == WB_ERR_NOT_FOUND) {
-        call->unknown = err;
-        wb_request_submit(r, prepare_unknown);
+    r->ended = ended;
+    if (status == WB_ERR_NOT_FOUND || status == WB_ERR_REJECTED || status == WB_ERR_DENIED) {
+        call->refused = err;
+        call->refused.status = status;
+        wb_request_submit(r, prepare_refused);
         return;
     }
     if (status != WB_OK) {
-        if (status == WB_ERR_DENIED) say_denied(r, &call->d, &err);
         wb_state_lock(&r->sidecar->state);
         wb_delegate_let_go(&r->sidecar->state, &call->d);
         wb_state_unlock(&r->sidecar->state);
         wb_request_reply(r, status, err.detail);
         return;
     }
-    count(r, &call->d);
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_DELEGATE;
     r->reply->delegate = &call->reply;
     wb_request_submit(r, prepare);

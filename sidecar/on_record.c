@@ -20,6 +20,7 @@ typedef struct record {
     wb_slice request_row;
     wb_trace_id owned[OWNED_MAX]; /* claimed traces that somebody owns: in use */
     size_t n_owned;
+    bool is_new; /* not answered from its row */
 } record;
 
 /* The stamp that ties a span to an acceptance counts only if this sidecar made that acceptance. */
@@ -113,8 +114,15 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
         if (wb_owners_use_trace(state->owners, &rec->owned[i], now_s, r->arena, &used))
             wb_txn_add(out, WB_ENTRY_OWNER, used);
     }
-    count(r, rec);
+    rec->is_new = true;
     return WB_OK;
+}
+
+static void ended(wb_request *r, wb_status status, const wb_error *err)
+{
+    const record *rec = r->verb;
+    (void)err;
+    if (status == WB_OK && rec->is_new) count(r, rec);
 }
 
 void wb_on_record(wb_request *r)
@@ -145,6 +153,7 @@ void wb_on_record(wb_request *r)
         count(r, rec);
         wb_request_reply(r, WB_OK, NULL);
     } else {
+        r->ended = ended;
         wb_request_submit(r, prepare);
     }
 }

@@ -20,6 +20,7 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
     wb_ipc_answer(r->call, packed);
     wb_world_drop(r->world);
     r->world = NULL;
+    r->ended = NULL;
     wb_buffer_done(&r->spans);
     wb_arena_reset(r->arena); /* a slot that waits for its next request holds next to nothing */
     wb_ipc_send(r->call);     /* from here on the slot may serve another request */
@@ -37,6 +38,7 @@ static void done(wb_txn *txn, wb_status status, const wb_error *err)
     wb_request *r = wb_request_of(txn);
     if (status == WB_ERR_FULL && r->reply->retry_after_ms == 0)
         r->reply->retry_after_ms = FULL_RETRY_MS;
+    if (r->ended) r->ended(r, status, err);
     wb_request_reply(r, status, status == WB_OK ? NULL : err->detail);
 }
 

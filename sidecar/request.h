@@ -24,8 +24,11 @@ typedef struct wb_request {
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;
-    bool *flooding;           /* the worker's: a bucket was empty; set before the reply */
-    void *verb;               /* the verb's own, from the arena */
+    bool *flooding; /* the worker's: a bucket was empty; set before the reply */
+    void *verb;     /* the verb's own, from the arena */
+    /* Set before the submit, or NULL: hears the commit's status before the reply is sent. What counts or
+     * says that something happened belongs here, not into `prepare`. */
+    void (*ended)(struct wb_request *r, wb_status status, const wb_error *err);
     char ref[WB_REF_HEX + 1]; /* of a refusal, for the reply */
     wb_buffer spans; /* a WB_ENTRY_SPANS payload on its way to the journal; freed by the reply */
 } wb_request;

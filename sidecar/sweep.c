@@ -34,6 +34,8 @@ typedef struct due_txn {
     wb_id id;
     wb_arena *arena;
     wb_buffer spans;
+    const char
+        *lost; /* the target of a delegation that is lost once this is committed; in the arena */
 } due_txn;
 
 typedef struct purge_txn {
@@ -53,9 +55,19 @@ struct wb_sweep {
     wb_clock_watch clock_watch;
 };
 
+static void say_lost(const due_txn *due)
+{
+    char id[WB_ID_HEX + 1];
+    wb_hex(due->id.b, sizeof due->id.b, id);
+    WB_LOG(WARN, "delegation.lost", "no answer came before the deadline",
+           WB_KV("delegation", (const char *)id), WB_KV("target", due->lost));
+    wb_count(&due->sweep->sidecar->counters.delegations_lost);
+}
+
 static void due_done(wb_txn *txn, wb_status status, const wb_error *err)
 {
     due_txn *due = (due_txn *)(void *)txn;
+    if (status == WB_OK && due->lost) say_lost(due);
     if (status != WB_OK && status != WB_ERR_NOT_FOUND)
         WB_LOG(WARN, "sweep.failed",
                "a passed deadline could not be recorded; the next look tries again",
@@ -70,20 +82,15 @@ static wb_status lose_delegation(wb_txn *txn, wb_state *state, wb_txn_entries *o
 {
     static char timeout[] = "delegation.timeout";
     due_txn *due = (due_txn *)(void *)txn;
-    wb_sidecar *sidecar = due->sweep->sidecar;
-    char id[WB_ID_HEX + 1];
     wb_slice packed;
     if (!wb_delegations_get(state->delegations, &due->id, &packed)) return WB_ERR_NOT_FOUND;
     Waybill__V1__DelegationRow *row =
         waybill__v1__delegation_row__unpack(wb_arena_allocator(due->arena), packed.len, packed.ptr);
     if (!row) return wb_fail(err, WB_ERR_NO_MEMORY, "arena limit");
     if (row->closed_ns != 0) return WB_OK; /* settled since the look */
-    const wb_closing closing = {sidecar, due->arena, &due->spans, out};
+    const wb_closing closing = {due->sweep->sidecar, due->arena, &due->spans, out};
     WB_TRY(wb_close_delegation(&closing, row, WB_DELEGATION_LOST, timeout, err));
-    wb_hex(due->id.b, sizeof due->id.b, id);
-    WB_LOG(WARN, "delegation.lost", "no answer came before the deadline",
-           WB_KV("delegation", (const char *)id), WB_KV("target", (const char *)row->target_url));
-    wb_count(&sidecar->counters.delegations_lost);
+    due->lost = row->target_url;
     return WB_OK;
 }
 
@@ -108,6 +115,7 @@ static void submit_due(wb_sweep *sweep, due_txn *due,
     due->arena = wb_arena_new(ARENA_BYTES);
     if (!due->arena) return; /* the next look tries again */
     due->sweep = sweep;
+    due->lost = NULL;
     wb_buffer_init(&due->spans, SPANS_BYTES);
     due->txn.prepare = prepare;
     due->txn.done = due_done;

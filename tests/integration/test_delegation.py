@@ -328,6 +328,42 @@ def test_nothing_is_signed_under_a_revoked_acceptance():
             assert reply.traceparent
 
 
+def test_nothing_is_signed_under_a_key_that_was_dropped():
+    names = ["a", "b", "c"]
+    with company(names) as made:
+        ask = {name: Asker(sidecar).ask for name, sidecar in made.items()}
+        asked, first = delegate(ask, "a", "b")
+        mine = accept(ask, "b", asked, first).accept
+        asked, again = delegate(ask, "b", "c", parent_acceptance=mine.acceptance_id)
+        end = accept(ask, "c", asked, again).accept
+        head = json.loads(first.carrier)["chain"][0].split(".")[0]
+        kid = json.loads(unb64url(head))["kid"]
+        # the leaf's issuer is gone; an ancestor's key is
+        for name, parent, gone in (("b", mine, []), ("c", end, [kid])):
+            made[name].cli("trust", "remove", agent_id("a"), *gone)
+            made[name].restart()
+            peer = origin(names, "c" if name == "b" else "b")
+            one = a_delegate(peer, parent_acceptance=parent.acceptance_id)
+            reply = ask[name](delegate=one).delegate
+            assert reply.carrier == "" and reply.unsigned_reason == "WB_E_KEY_REVOKED"
+
+
+def test_an_acceptance_id_serves_one_message(ask):
+    asked, reply = delegate(ask, "a", "b")
+    first = an_accept(asked, reply.carrier)
+    mine = ask["b"](accept=first).accept
+    assert mine.verdict == Verdict.CONTINUE
+    for other in (
+        {"message_id": "another"},
+        {"context_id": "another"},
+        {"body_digest": os.urandom(32)},
+        {"method": "SendStreamingMessage"},
+    ):
+        again = an_accept(asked, reply.carrier, acceptance_id=first.acceptance_id, **other)
+        assert ask["b"](accept=again).status == Status.REJECTED, other
+    assert ask["b"](accept=first).accept == mine
+
+
 def test_nothing_is_signed_under_an_acceptance_past_its_deadline():
     with company(["a", "b"], "token: {expiry_s: 1}\n") as two:
         ask = {name: Asker(sidecar).ask for name, sidecar in two.items()}

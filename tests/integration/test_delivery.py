@@ -158,6 +158,9 @@ def test_a_full_journal_says_so_and_who_holds_it_back_and_goes_on_by_itself():
         assert code == 503 and text.startswith("full: the journal has reached journal.limit_bytes")
         assert "exporter sqlite holds it back" in text
         assert asker.ask(delegate=a_delegate("http://127.0.0.1:1")).status == Status.FULL
+        counted = json.loads(sidecar.cli("status", "--json", check=False))["report"]["counters"]
+        assert counted["spans_accepted"] == 1 + taken  # not what was refused
+        assert counted["delegations_signed"] + counted["delegations_unsigned"] == 20
         for one in asked:  # what was begun is ended
             settle = _wire.Settle(delegation_id=one.delegation_id, outcome="completed")
             reply = asker.ask(settle=settle)
