@@ -13,6 +13,7 @@
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
 #include "sidecar/reload.h"
+#include "sidecar/start_watch.h"
 #include "sidecar/status_report.h"
 #include "sidecar/sweep.h"
 #include "sidecar/workers.h"
@@ -37,6 +38,7 @@ enum {
     IPC_CONTEXTS = 128, /* requests in hand at once */
     IPC_CONNECTIONS = 1024,
     IPC_STALL_MS = 5000,
+    START_LIMIT_S = 15,               /* behind the journal, which takes what its size takes */
     IN_HAND_BYTES = 12 * 1024 * 1024, /* DESIGN section 4 */
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
     TICK_MS = 1000,
@@ -398,7 +400,11 @@ static wb_status start(daemon_parts *d, wb_error *err)
     sidecar->clock = &wb_system_clock;
     sidecar->started_ns = wb_now(sidecar->clock);
     WB_TRY(open_state(d, err));
-    WB_TRY(start_threads(d, &admin_port, err));
+    wb_start_watch watch;
+    WB_TRY(wb_start_watch_begin(&watch, START_LIMIT_S, err));
+    wb_status status = start_threads(d, &admin_port, err);
+    wb_start_watch_end(&watch);
+    if (status != WB_OK) return status;
     WB_TRY(wb_status_file_write(sidecar, &d->paths, admin_port, err));
     say_ready(d, admin_port);
     return WB_OK;

@@ -174,11 +174,16 @@ AGENT = """
     with wb.span("first"): pass
     wb.flush(5)
     print("go", flush=True)
+    def queued():  # seconds in which this process waited for a processor
+        return sum(int(open(f"/proc/self/task/{t}/schedstat").read().split()[1])
+                   for t in os.listdir("/proc/self/task")) / 1e9
     worst, n, end = 0.0, 0, time.monotonic() + float(sys.argv[2])
     while time.monotonic() < end:
-        started = time.perf_counter()
+        before, started = queued(), time.perf_counter()
         with wb.span("work"): pass
-        worst, n = max(worst, time.perf_counter() - started), n + 1
+        took = time.perf_counter() - started
+        if took > worst: worst = max(worst, took - (queued() - before))
+        n += 1
         time.sleep(0.001)
     wb.flush(10)
     print(n, worst, wb.stats.spans_dropped, flush=True)
@@ -211,7 +216,7 @@ def agent_never_waits(trial: Trial) -> str:
     trial.load.go_on()
     demand(float(worst) < 0.005 * 4, f"a span took {1000 * float(worst):.1f} ms")
     demand(int(dropped) == 0, f"{dropped} spans dropped within the buffer's bound")
-    return f"{n} spans, the slowest {1000 * float(worst):.2f} ms, {dropped} dropped"
+    return f"{n} spans, the slowest {1000 * float(worst):.2f} ms without waits for a processor, {dropped} dropped"
 
 
 FORKED = """
