@@ -82,27 +82,30 @@ def allocation_sweep_at_start(folder: pathlib.Path) -> str:
     sidecar.stop()
     weather = Weather(folder)
     sidecar.extra_env |= weather.env
-    refused = started = died = hung = 0
-    n = 0
-    while True:
-        weather.reuse()
-        before = len(sidecar.log())
-        fault = weather.rule("alloc", error=errno.ENOMEM, skip=n, times=1)
-        try:
-            sidecar.start(timeout_s=30)
-            started += 1
-            code = sidecar.stop()
-        except RuntimeError:
-            code = sidecar.process.wait()
-            refused += 1
-        hung += "start.hangs" in sidecar.log()[before:]
-        if code < 0 and "event=\"ready\"" not in sidecar.log()[before:]:
-            died += 1  # where nng 1.5.2 and libseccomp initialise; nothing was acknowledged yet
-        else:
-            demand(code in (0, 1, 78), f"allocation {n}: exit code {code}: {sidecar.log()[-300:]}")
-        if fault.hits == 0:
-            break
-        n += 1 + n // 40
+    try:
+        refused = started = died = hung = 0
+        n = 0
+        while True:
+            weather.reuse()
+            before = len(sidecar.log())
+            fault = weather.rule("alloc", error=errno.ENOMEM, skip=n, times=1)
+            try:
+                sidecar.start(timeout_s=30)
+                started += 1
+                code = sidecar.stop()
+            except RuntimeError:
+                code = sidecar.process.wait()
+                refused += 1
+            hung += "start.hangs" in sidecar.log()[before:]
+            if code < 0 and "event=\"ready\"" not in sidecar.log()[before:]:
+                died += 1  # where nng 1.5.2 and libseccomp initialise; nothing was acknowledged yet
+            else:
+                demand(code in (0, 1, 78), f"allocation {n}: exit code {code}: {sidecar.log()[-300:]}")
+            if fault.hits == 0:
+                break
+            n += 1 + n // 40
+    finally:
+        sidecar.kill9()  # one that hangs, and is the failure
     demand(died <= 40, f"{died} starts ended by a signal")
     return (f"to allocation {n}: {refused} starts refused in order, {started} went on without it; of those "
             f"refused {died} by a crash and {hung} by the watch over the start, where nng and libseccomp initialise")
