@@ -35,7 +35,7 @@ def descriptors_used_up(trial: Trial) -> str:
     return "those that were connected were served"
 
 
-@case("EMFILE on every open and accept", fast=True)
+@case("EMFILE on every open and accept")
 def no_more_descriptors(trial: Trial) -> str:
     trial.begin()
     with trial.weather.fault("open", "accept", error=errno.EMFILE) as fault:
