@@ -40,10 +40,16 @@ static bool take_spare(wb_journal *j)
     return ready;
 }
 
+/* Opened first: a file under the segment's name that cannot be opened would bar the name to every later
+ * try (EMFILE is over in a moment; EEXIST would stay). */
 static int rename_to(const wb_journal *j, const char *from, const char *name)
 {
+    int file = j->ops->open(j->ops, j->dir, from, WB_FILE_WRITE);
+    if (file < 0) return file;
     int rv = j->ops->rename(j->ops, j->dir, from, name);
-    return rv != 0 ? rv : j->ops->open(j->ops, j->dir, name, WB_FILE_WRITE);
+    if (rv == 0) return file;
+    j->ops->close(j->ops, file);
+    return rv;
 }
 
 static int fresh_file(const wb_journal *j, const char *name)
@@ -109,6 +115,8 @@ wb_status wb_journal_secure(wb_journal *j, wb_work work, wb_error *err)
         file = fresh_file(j, name);
     else
         why = WB_JOURNAL_FULL_LIMIT;
+    if (file == -EEXIST)
+        j->next_number++; /* left by a removal that failed; the next start has it */
     if (wb_journal_no_room(file) && work != WB_WORK_NEW) {
         file = reserved_file(j, name);
         from_reserve = file >= 0;

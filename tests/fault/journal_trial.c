@@ -358,7 +358,7 @@ static void commit_group(trial *t)
 
 static void plan_faults(trial *t)
 {
-    static const int errnums[] = {EIO, ENOSPC, EDQUOT};
+    static const int errnums[] = {EIO, ENOSPC, EDQUOT, EMFILE};
     wb_model_fault what = (wb_model_fault)dice(t, WB_MODEL_FAULTS);
     if (dice(t, 4) == 0) /* somebody else fills the disk, or makes room */
         wb_model_disk_limit(t->disk, dice(t, 2) == 0 ? UINT64_MAX

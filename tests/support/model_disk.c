@@ -267,6 +267,7 @@ static int model_open(const wb_file_ops *ops, int dir, const char *name, wb_file
     if (d->dead) return -EIO;
     entry *there = find(&d->seen, name);
     if (there && how == WB_FILE_CREATE) return -EEXIST;
+    if (there && fault_now(d, WB_MODEL_OPEN, &errnum)) return -errnum;
     if (there) return new_handle(d, there->inode);
     if (how != WB_FILE_CREATE && how != WB_FILE_ENSURE) return -ENOENT;
     if (!event(d)) return -EIO;
@@ -499,9 +500,11 @@ static int model_rename(const wb_file_ops *ops, int dir, const char *from, const
 static int model_remove(const wb_file_ops *ops, int dir, const char *name)
 {
     wb_model_disk *d = disk_of(ops);
+    int errnum;
     WB_ASSERT(dir == DIR_HANDLE);
     if (!find(&d->seen, name)) return d->dead ? -EIO : -ENOENT;
     if (!event(d)) return -EIO;
+    if (fault_now(d, WB_MODEL_REMOVE, &errnum)) return -errnum;
     change_names(d, (change){.set = {entry_of(name, NULL)}, .n = 1});
     return 0;
 }

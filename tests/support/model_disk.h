@@ -42,8 +42,10 @@ typedef enum wb_model_fault {
     WB_MODEL_SYNC_DIR,
     WB_MODEL_RENAME,
     WB_MODEL_CREATE,
+    WB_MODEL_OPEN, /* of a file that is there */
     WB_MODEL_ALLOCATE,
     WB_MODEL_CUT,
+    WB_MODEL_REMOVE,
     WB_MODEL_FAULTS
 } wb_model_fault;
 /** Of these calls, the one after the next `after` fails with `errnum`, and `count` in all; a failing

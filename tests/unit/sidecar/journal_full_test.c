@@ -214,7 +214,7 @@ static void work_a_while(wb_journal_kit *kit, uint64_t *acknowledged, uint64_t *
 
 static void whatever_fails_once_or_for_good_nothing_is_lost_and_it_gets_up(void **state)
 {
-    static const int errnums[] = {EIO, ENOSPC};
+    static const int errnums[] = {EIO, ENOSPC, EMFILE};
     (void)state;
     for (unsigned what = 0; what < WB_MODEL_FAULTS; what++) {
         for (unsigned k = 0; k < 2 * WB_COUNT(errnums); k++) {
@@ -243,6 +243,40 @@ static void whatever_fails_once_or_for_good_nothing_is_lost_and_it_gets_up(void 
     }
 }
 
+/* With a name on a file that nobody could open, the next try for a segment would find the name taken, and
+ * no request would ever get through that does not fit into the old one. */
+static void a_spare_that_cannot_be_opened_once_bars_no_later_segment(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq;
+    (void)wb_kit_commit(kit, 1, 1, WB_KIT_SEGMENT / 2);
+    assert_int_equal(wb_journal_prepare_spare(kit->journal, NULL), WB_OK);
+    assert_int_equal(wb_model_disk_size_of(kit->disk, "spare"), WB_KIT_SEGMENT);
+    wb_model_disk_fail(kit->disk, WB_MODEL_OPEN, 0, 1, EMFILE);
+    assert_int_equal(wb_kit_append(kit, 1, 2, WB_KIT_SEGMENT / 2, &seq), WB_ERR_UNAVAILABLE);
+    assert_int_equal(wb_model_disk_faults(kit->disk), 1);
+    assert_int_equal(wb_kit_append(kit, 1, 2, WB_KIT_SEGMENT / 2, &seq), WB_OK);
+    assert_int_equal(wb_journal_commit(kit->journal, &kit->err), WB_OK);
+}
+
+static void a_name_that_could_not_be_removed_bars_no_later_segment(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq;
+    (void)wb_kit_commit(kit, 1, 1, WB_KIT_SEGMENT / 2);
+    wb_model_disk_fail(kit->disk, WB_MODEL_ALLOCATE, 0, 1, EIO);
+    wb_model_disk_fail(kit->disk, WB_MODEL_REMOVE, 0, 1, EIO);
+    assert_int_equal(wb_kit_append(kit, 1, 2, WB_KIT_SEGMENT / 2, &seq), WB_ERR_UNAVAILABLE);
+    assert_int_equal(wb_model_disk_faults(kit->disk), 2);
+    assert_int_equal(wb_kit_append(kit, 1, 2, WB_KIT_SEGMENT / 2, &seq), WB_ERR_UNAVAILABLE);
+    assert_int_equal(wb_kit_append(kit, 1, 2, WB_KIT_SEGMENT / 2, &seq), WB_OK);
+    assert_int_equal(wb_journal_commit(kit->journal, &kit->err), WB_OK);
+    wb_kit_close(kit);
+    assert_int_equal(wb_kit_open(kit), WB_OK);
+    assert_int_equal(kit->table.values[1], 2);
+    assert_int_equal(kit->report.lost_segments, 0);
+}
+
 #define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
@@ -256,6 +290,8 @@ int main(void)
         WITH_KIT(a_journal_without_a_reserve_gets_one),
         WITH_KIT(a_held_file_of_another_size_is_made_anew),
         WITH_KIT(a_damaged_segment_counts_until_it_goes),
+        WITH_KIT(a_spare_that_cannot_be_opened_once_bars_no_later_segment),
+        WITH_KIT(a_name_that_could_not_be_removed_bars_no_later_segment),
         cmocka_unit_test(whatever_fails_once_or_for_good_nothing_is_lost_and_it_gets_up),
     };
     return cmocka_run_group_tests_name("journal_full", tests, NULL, NULL);
