@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/wire.h: the protobuf wire, one field at a time. Private to proto/.
+/* proto/wire.h: the protobuf wire, one field at a time. For proto/ and client/, which write OTLP.
  *
  * Inline, because the walk spends its time here. Source: protobuf.dev, "Encoding". */
 #ifndef WAYBILL_PROTO_WIRE_H
