@@ -7,7 +7,8 @@
  * restarts. */
 #include "client/client.h"
 
-#include "client/fields.h"
+#include "core/ids.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -100,8 +101,8 @@ static waybill_acceptance *keep(const asked *a, const Waybill__V1__AcceptReply *
 
 static bool has_context(const Waybill__V1__Reply *reply)
 {
-    return reply->body_case == WAYBILL__V1__REPLY__BODY_ACCEPT && reply->accept->trace_id.len == 16 &&
-           reply->accept->span_id.len == 8;
+    return reply->body_case == WAYBILL__V1__REPLY__BODY_ACCEPT &&
+           reply->accept->trace_id.len == 16 && reply->accept->span_id.len == 8;
 }
 
 /* In trust mode `observe` a reply may tell a class and ref, and let the message pass. */

@@ -13,10 +13,10 @@
  * pthread_atfork counts generations; who finds another than its own says UNAVAILABLE. */
 #include "client/client.h"
 
-#include "client/fields.h"
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/paths.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
 #include "proto/wire.h"
 
 #include <pthread.h>
@@ -29,7 +29,8 @@
 enum { SCOPE_MAX = 64, RESOURCE_MAX = 512, ANCHOR_NS = 100 * 1000 * 1000 };
 
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
-#define FORKED "a forked process: nng does not survive that; exec first, or fork before waybill_open"
+#define FORKED                                                                                     \
+    "a forked process: nng does not survive that; exec first, or fork before waybill_open"
 
 _Static_assert((int)WAYBILL_CONFIG == (int)WB_ERR_CONFIG, "the numbers are one");
 _Static_assert((int)WAYBILL_UNAVAILABLE == (int)WB_ERR_UNAVAILABLE, "the numbers are one");
@@ -60,7 +61,8 @@ waybill_status wb_client_say(waybill_error *err, waybill_status status, const ch
     return status;
 }
 
-waybill_status wb_client_fail(waybill_error *err, const wb_error *why, const Waybill__V1__Reply *reply)
+waybill_status wb_client_fail(waybill_error *err, const wb_error *why,
+                              const Waybill__V1__Reply *reply)
 {
     waybill_status status = (waybill_status)why->status;
     (void)wb_client_say(err, status, "%s", why->detail);
@@ -323,14 +325,14 @@ static wb_status start_recorder(waybill_client *client, wb_error *err)
 static waybill_options options_of(const waybill_options *given)
 {
     waybill_options all = {.size = sizeof all};
-    if (given)
-        memcpy(&all, given, given->size < sizeof all ? given->size : sizeof all);
+    if (given) memcpy(&all, given, given->size < sizeof all ? given->size : sizeof all);
     return all;
 }
 
 static bool fails_by_environment(void)
 {
-    const char *said = getenv("WAYBILL_DELEGATE_ON_UNAVAILABLE"); /* NOLINT(concurrency-mt-unsafe) */
+    const char *said =
+        getenv("WAYBILL_DELEGATE_ON_UNAVAILABLE"); /* NOLINT(concurrency-mt-unsafe) */
     return said && strcmp(said, "fail") == 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "client/link.h"
 #include "client/recorder.h"
+#include "core/ids.h"
 #include "include/waybill/waybill.h"
 
 #include <stdatomic.h>
@@ -57,6 +58,20 @@ waybill_status wb_client_tell(waybill_client *client, struct Waybill__V1__Reques
                               uint32_t wait_ms, waybill_error *err);
 /** Whether the agent may go on without its sidecar, which was just found missing. */
 bool wb_client_goes_on(waybill_client *client, bool accepting);
+
+/* Values of an unpacked request that point at what the caller brought. Texts are never NULL, as protobuf-c
+ * wants them; bytes that are NULL, and ids that are all 0, are absent. Macros, for files that include the
+ * generated header. */
+static inline char *wb_text(const char *text) { return (char *)(text ? text : ""); }
+static inline size_t wb_len_of(const void *bytes, size_t len) { return bytes ? len : 0; }
+static inline size_t wb_id_len_of(const void *id, size_t len)
+{
+    return wb_id_is_zero(id, len) ? 0 : len;
+}
+#define wb_bytes(bytes_, len_)                                                                     \
+    ((ProtobufCBinaryData){.len = wb_len_of(bytes_, len_), .data = (uint8_t *)(bytes_)})
+#define wb_id_bytes(id_, len_)                                                                     \
+    ((ProtobufCBinaryData){.len = wb_id_len_of(id_, len_), .data = (uint8_t *)(id_)})
 
 /* What of `given` its caller's version has; NULL: nothing. */
 waybill_seen wb_seen_of(const waybill_seen *given);

@@ -7,8 +7,8 @@
  * is told that the delegation was canceled. */
 #include "client/client.h"
 
-#include "client/fields.h"
 #include "core/ids.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +123,8 @@ static waybill_status take_answer(const asked *a, const Waybill__V1__Reply *repl
     d->tracestate = wb_shelf_put(&shelf, said->tracestate);
     d->baggage = wb_shelf_put(&shelf, said->baggage);
     d->unsigned_reason = wb_shelf_put(&shelf, said->unsigned_reason);
-    d->context = wb_context_of(said->trace_id.data, said->span_id.data, d->traceparent, d->tracestate);
+    d->context =
+        wb_context_of(said->trace_id.data, said->span_id.data, d->traceparent, d->tracestate);
     d->deadline_s = said->deadline_s;
     d->turn = said->turn > 0 ? said->turn : 1;
     d->has_granted = said->granted != NULL;

@@ -190,8 +190,7 @@ static void on_event(void *arg)
     nng_msg *msg = nng_aio_get_msg(call->aio);
     if (call->step == SENDING && rv != 0 && msg) nng_msg_free(msg); /* not taken: still ours */
     nng_aio_set_msg(call->aio, NULL);
-    if (link->ending)
-        rv = rv ? rv : NNG_ECLOSED;
+    if (link->ending) rv = rv ? rv : NNG_ECLOSED;
     if (rv == 0 && call->step == SENDING)
         receive_it(call);
     else if (rv == 0 && call->step == RECEIVING)
@@ -306,8 +305,7 @@ wb_status wb_call_post(wb_link *link, Waybill__V1__Request *request, uint32_t ti
 
 static wb_status outcome_of(wb_call *call, Waybill__V1__Reply **reply, wb_error *err)
 {
-    if (call->step != OVER)
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "no sidecar answered in time");
+    if (call->step != OVER) return wb_fail(err, WB_ERR_UNAVAILABLE, "no sidecar answered in time");
     *reply = WB_STEAL(call->reply);
     if (call->status == WB_OK) return WB_OK;
     return wb_fail(err, call->status, "%s", *reply ? (*reply)->detail : call->why);

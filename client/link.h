@@ -17,7 +17,7 @@ typedef struct wb_link wb_link;
 typedef struct wb_call wb_call;
 
 enum {
-    WB_LINK_CALLS_MAX = 4096,            /* without their answer, at once */
+    WB_LINK_CALLS_MAX = 4096,             /* without their answer, at once */
     WB_LINK_BYTES_MAX = 16 * 1024 * 1024, /* of their requests */
     WB_LINK_REPLY_MAX = 4 * 1024 * 1024,
 };
@@ -52,11 +52,9 @@ WB_MUST_USE wb_status wb_call_wait(wb_call **call, uint32_t wait_ms,
 /** Hand a request over that nobody waits for.
  *  on_reply  its answer, of any status; on one of nng's threads, under the link's lock: it must not block, nor
  *            call the link. Not called when there is none in time. May be NULL */
-WB_MUST_USE wb_status wb_call_post(wb_link *link, struct Waybill__V1__Request *request,
-                                   uint32_t timeout_ms,
-                                   void (*on_reply)(void *arg,
-                                                    const struct Waybill__V1__Reply *reply),
-                                   void *arg, wb_error *err);
+WB_MUST_USE wb_status wb_call_post(
+    wb_link *link, struct Waybill__V1__Request *request, uint32_t timeout_ms,
+    void (*on_reply)(void *arg, const struct Waybill__V1__Reply *reply), void *arg, wb_error *err);
 /** Do not wait: it goes on by itself. */
 void wb_call_leave(wb_call **call);
 

@@ -149,8 +149,7 @@ static wb_slice enclose(const wb_recorder *r, chunk *c)
 {
     size_t spans_at = room_in_front(r), spans_len = c->len - spans_at;
     uint64_t scope_spans = r->scope_len + spans_len;
-    uint64_t resource_spans =
-        r->resource_len + 1 + wb_wire_varint_size(scope_spans) + scope_spans;
+    uint64_t resource_spans = r->resource_len + 1 + wb_wire_varint_size(scope_spans) + scope_spans;
     size_t front = 1 + wb_wire_varint_size(resource_spans) + r->resource_len + 1 +
                    wb_wire_varint_size(scope_spans) + r->scope_len;
     uint8_t *begin = c->bytes + spans_at - front, *at = begin;
@@ -180,8 +179,8 @@ static wb_status send_chunk(wb_recorder *r, chunk *c, uint64_t dropped, uint64_t
     if (status == WB_OK) status = wb_call_wait(&call, ANSWER_MS, &reply, NULL);
     *rejected = c->spans;
     if (status == WB_OK && reply->body_case == WAYBILL__V1__REPLY__BODY_RECORD)
-        *rejected = reply->record->rejected_spans < c->spans ? reply->record->rejected_spans
-                                                             : c->spans;
+        *rejected =
+            reply->record->rejected_spans < c->spans ? reply->record->rejected_spans : c->spans;
     wb_reply_free(reply);
     return status;
 }
@@ -189,8 +188,7 @@ static wb_status send_chunk(wb_recorder *r, chunk *c, uint64_t dropped, uint64_t
 static void pause_for(wb_recorder *r, uint32_t ms)
 {
     struct timespec until = at_mono(mono() + ms * WB_NS_PER_MS);
-    while (!r->stopping &&
-           pthread_cond_clockwait(&r->wake, &r->lock, CLOCK_MONOTONIC, &until) == 0)
+    while (!r->stopping && pthread_cond_clockwait(&r->wake, &r->lock, CLOCK_MONOTONIC, &until) == 0)
         continue;
 }
 
@@ -334,8 +332,7 @@ static wb_recorder *make(wb_link *link, wb_slice resource, wb_slice scope)
     r->link = link;
     r->last = &r->first;
     for (size_t i = CHUNKS; i-- > 0;) {
-        r->chunks[i] =
-            (chunk){.bytes = r->mapping + i * WB_RECORDER_CHUNK, .next = r->free_chunks};
+        r->chunks[i] = (chunk){.bytes = r->mapping + i * WB_RECORDER_CHUNK, .next = r->free_chunks};
         r->free_chunks = &r->chunks[i];
     }
     r->n_free = CHUNKS;

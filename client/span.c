@@ -193,7 +193,8 @@ static inline uint64_t copy_union(uint8_t *to, const char *from, size_t len)
 __attribute__((noinline)) static uint8_t *begin_long(waybill_span *span, const char *key,
                                                      size_t key_len, size_t value)
 {
-    size_t body = 1 + wb_wire_varint_size(key_len) + key_len + 1 + wb_wire_varint_size(value) + value;
+    size_t body =
+        1 + wb_wire_varint_size(key_len) + key_len + 1 + wb_wire_varint_size(value) + value;
     if (key_len > KEY_MAX || span->attributes_ >= WAYBILL_ATTRIBUTES_MAX ||
         !wb_utf8_valid(wb_slice_of(key, key_len)) ||
         1 + wb_wire_varint_size(body) + body > room_of(span)) {

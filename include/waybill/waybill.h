@@ -124,11 +124,11 @@ void waybill_close(waybill_client *client, uint32_t timeout_ms);
 bool waybill_flush(waybill_client *client, uint32_t timeout_ms);
 
 typedef struct waybill_stats {
-    uint64_t spans_recorded;     /* ended, since the client was opened */
-    uint64_t spans_acknowledged; /* on the sidecar's disk */
-    uint64_t spans_rejected;     /* by the sidecar */
-    uint64_t spans_dropped;      /* here: the buffer was full, or a lock did not come in 5 ms */
-    uint64_t spans_buffered;     /* not yet acknowledged */
+    uint64_t spans_recorded;         /* ended, since the client was opened */
+    uint64_t spans_acknowledged;     /* on the sidecar's disk */
+    uint64_t spans_rejected;         /* by the sidecar */
+    uint64_t spans_dropped;          /* here: the buffer was full, or a lock did not come in 5 ms */
+    uint64_t spans_buffered;         /* not yet acknowledged */
     uint64_t unsigned_delegations;   /* opened without the sidecar */
     uint64_t unverified_acceptances; /* taken without the sidecar */
     uint64_t unconfirmed;            /* Observe, Settle, Finish that were not confirmed in time */
@@ -152,7 +152,8 @@ typedef struct waybill_context {
     uint8_t acceptance_id[16]; /* the acceptance that the work belongs to; all 0: none */
     uint8_t flags;             /* W3C trace flags */
     bool claimed;              /* a remote caller's word, which nothing stands for */
-    const char *tracestate;    /* or NULL; belongs to the delegation, acceptance or header it came from */
+    const char
+        *tracestate; /* or NULL; belongs to the delegation, acceptance or header it came from */
 } waybill_context;
 
 /** Read a traceparent header that came with no A2A message (plain HTTP): a context that is only claimed.
@@ -163,8 +164,7 @@ bool waybill_context_parse(const char *traceparent, const char *tracestate, wayb
 
 enum { WAYBILL_TRACEPARENT_LEN = 55 };
 /** Write the traceparent header of a context. */
-void waybill_context_format(const waybill_context *context,
-                            char out[WAYBILL_TRACEPARENT_LEN + 1]);
+void waybill_context_format(const waybill_context *context, char out[WAYBILL_TRACEPARENT_LEN + 1]);
 
 /* ---- spans ---------------------------------------------------------------------------------- */
 
@@ -183,11 +183,11 @@ typedef enum waybill_span_type {
 } waybill_span_type;
 
 typedef enum waybill_span_kind { /* OpenTelemetry's numbers */
-    WAYBILL_INTERNAL = 1,
-    WAYBILL_SERVER = 2,
-    WAYBILL_CLIENT = 3,
-    WAYBILL_PRODUCER = 4,
-    WAYBILL_CONSUMER = 5
+                                 WAYBILL_INTERNAL = 1,
+                                 WAYBILL_SERVER = 2,
+                                 WAYBILL_CLIENT = 3,
+                                 WAYBILL_PRODUCER = 4,
+                                 WAYBILL_CONSUMER = 5
 } waybill_span_kind;
 
 enum { WAYBILL_SPAN_BYTES = 2048, WAYBILL_ATTRIBUTES_MAX = 128 };
@@ -201,7 +201,7 @@ typedef struct waybill_span {
     uint64_t started_mono_, started_ns_;
     uint8_t *at_, *end_; /* the next byte of the encoding, and the last there may be */
     uint8_t *begin_;
-    uint32_t dropped_;   /* attributes, links and events that found no room */
+    uint32_t dropped_; /* attributes, links and events that found no room */
     uint16_t attributes_, message_len_;
     uint8_t kind_, status_, parent_remote_;
     uint8_t bytes_[WAYBILL_SPAN_BYTES];
@@ -252,7 +252,7 @@ enum { WAYBILL_DIGEST_BYTES = 32, WAYBILL_SALT_BYTES = 16 };
 
 /* How a message carries its parts on the wire (docs/tokens.md, 6). */
 typedef enum waybill_dialect {
-    WAYBILL_A2A_1_0 = 0,          /* every binding of A2A 1.0 */
+    WAYBILL_A2A_1_0 = 0, /* every binding of A2A 1.0 */
     WAYBILL_A2A_0_3_JSONRPC = 1,
     WAYBILL_A2A_0_3_REST_GRPC = 2 /* HTTP+JSON and gRPC */
 } waybill_dialect;
@@ -285,35 +285,36 @@ typedef struct waybill_limits {
 
 typedef struct waybill_delegate_request {
     size_t size;
-    const char *method;          /* SendMessage or SendStreamingMessage */
+    const char *method; /* SendMessage or SendStreamingMessage */
     const char *message_id;
-    const char *context_id, *task_id; /* as in the message */
-    const char *target_url;      /* the remote agent's interface URL */
-    const char *target_agent_id; /* params.agent_id of its card's Waybill extension */
-    const char *target_name;     /* its card's name, for people */
-    bool target_declares;        /* its card declares the extension */
+    const char *context_id, *task_id;  /* as in the message */
+    const char *target_url;            /* the remote agent's interface URL */
+    const char *target_agent_id;       /* params.agent_id of its card's Waybill extension */
+    const char *target_name;           /* its card's name, for people */
+    bool target_declares;              /* its card declares the extension */
     const uint8_t *salt, *body_digest; /* both, or neither: then there is no token */
     const waybill_context *parent;     /* the span inside which this is done; NULL: a new trace */
-    const uint8_t *delegation_id; /* 16 bytes; the same id is the same message, asked again. NULL: new */
-    const uint8_t *turn_of;       /* 16 bytes: the open delegation whose task `task_id` is. NULL: the
+    const uint8_t
+        *delegation_id;     /* 16 bytes; the same id is the same message, asked again. NULL: new */
+    const uint8_t *turn_of; /* 16 bytes: the open delegation whose task `task_id` is. NULL: the
                                      sidecar looks for it by target and task */
-    const waybill_limits *ask;    /* NULL: the sidecar's default */
-    uint64_t deadline_s;          /* Unix seconds; 0: the default */
-    const char *baggage;          /* W3C header that would go along, if the sidecar lets it */
+    const waybill_limits *ask; /* NULL: the sidecar's default */
+    uint64_t deadline_s;       /* Unix seconds; 0: the default */
+    const char *baggage;       /* W3C header that would go along, if the sidecar lets it */
 } waybill_delegate_request;
 
 /* Read only; freed by waybill_delegation_free. */
 typedef struct waybill_delegation {
-    uint8_t id[16];              /* of a turn: the id of the delegation it belongs to */
-    waybill_context context;     /* the delegation's span */
-    const char *carrier;         /* JSON for metadata[WAYBILL_EXTENSION_URI]; "": send none */
+    uint8_t id[16];          /* of a turn: the id of the delegation it belongs to */
+    waybill_context context; /* the delegation's span */
+    const char *carrier;     /* JSON for metadata[WAYBILL_EXTENSION_URI]; "": send none */
     const char *traceparent, *tracestate, *baggage; /* headers for the request; "": send none */
     const char *unsigned_reason; /* why there is no carrier: a code, "no_peer", "unavailable" */
     uint64_t deadline_s;         /* after which it counts as lost; 0 if `local` */
     uint32_t turn;               /* which message of the delegation this is, from 1 */
     bool local;                  /* the sidecar was away and knows nothing of it */
     bool has_granted;
-    waybill_limits granted;      /* what the token allows */
+    waybill_limits granted; /* what the token allows */
 } waybill_delegation;
 
 /** Open a delegation before its message is sent. Waits 1 s at most; for 5 s after a sidecar was found
@@ -365,10 +366,10 @@ typedef struct waybill_accept_request {
     const char *carrier; /* JSON text of metadata[WAYBILL_EXTENSION_URI]; NULL: none came */
     const waybill_header *headers; /* of the request; other than W3C's none is looked at */
     size_t n_headers;
-    const char *method; /* by its A2A 1.0 name */
+    const char *method;                            /* by its A2A 1.0 name */
     const char *message_id, *context_id, *task_id; /* as in the message */
-    const uint8_t *body_digest;   /* 32 bytes, with the carrier's salt; NULL if that cannot be made */
-    const char *peer;             /* address or authenticated name of the transport's peer */
+    const uint8_t *body_digest; /* 32 bytes, with the carrier's salt; NULL if that cannot be made */
+    const char *peer;           /* address or authenticated name of the transport's peer */
     const uint8_t *acceptance_id; /* 16 bytes; NULL: new */
 } waybill_accept_request;
 
@@ -376,11 +377,11 @@ typedef struct waybill_accept_request {
 typedef struct waybill_acceptance {
     uint8_t id[16];
     waybill_verdict verdict;
-    bool verified;           /* the token's signature and chain held */
-    bool local;              /* the sidecar was away: nothing was verified */
-    waybill_context context; /* the parent of the work's spans; never the claimed one */
-    const char *issuer;      /* agent id of who delegated, if verified; else "" */
-    const char *baggage;     /* what of the caller's passed the border; else "" */
+    bool verified;               /* the token's signature and chain held */
+    bool local;                  /* the sidecar was away: nothing was verified */
+    waybill_context context;     /* the parent of the work's spans; never the claimed one */
+    const char *issuer;          /* agent id of who delegated, if verified; else "" */
+    const char *baggage;         /* what of the caller's passed the border; else "" */
     const char *const *warnings; /* ends with NULL */
 } waybill_acceptance;
 
