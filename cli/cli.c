@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages and options, alike for every verb. Not getopt: its state is global, it permutes argv, and it
- * speaks in its own words. */
+/* Messages, alike for every verb, and the reading of a verb's options. */
 #include "cli/cli.h"
 
 #include "cli/output.h"
-#include "core/config_value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,8 +25,9 @@ wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char 
     return code;
 }
 
-wb_exit wb_cli_usage(const char *verb, const char *fmt, ...)
+wb_exit wb_cli_usage(const wb_cli *cli, const char *fmt, ...)
 {
+    const char *verb = cli->verb ? cli->verb->name : "";
     char why[256], todo[96];
     va_list args;
     va_start(args, fmt);
@@ -51,87 +50,11 @@ wb_exit wb_cli_exit_of(wb_status status)
 
 /* ---- options of verbs ----------------------------------------------------------------------- */
 
-/* The value of option `name` at argv[*i]: "--x=v" or "--x v". NULL: another option; *missing: none. */
-static const char *option_value(int argc, char **argv, int *i, const char *name, bool *missing)
-{
-    size_t len = strlen(name);
-    if (strncmp(argv[*i], name, len) != 0) return NULL;
-    if (argv[*i][len] == '=') return argv[*i] + len + 1;
-    if (argv[*i][len] != '\0') return NULL;
-    if (*i + 1 < argc) return argv[++*i];
-    *missing = true;
-    return NULL;
-}
+const wb_option wb_cli_no_options[] = {{0}};
 
-static wb_exit take_duration(const char *verb, const wb_option *option, const char *text)
+wb_exit wb_cli_parse(const wb_cli *cli, int argc, char **argv, void *line)
 {
-    static const wb_config_key key = {.name = "duration", .type = WB_MS};
     wb_error err = {0};
-    wb_status status =
-        wb_config_value_parse(&key, wb_slice_str(text), NULL, option->duration_ms, &err);
-    if (status == WB_OK) return WB_EXIT_OK;
-    return wb_cli_usage(verb, "%s %.40s: %.120s", option->name, text, err.detail);
-}
-
-bool wb_cli_take_option(int argc, char **argv, int *i, const wb_option *option, wb_exit *code)
-{
-    bool missing = false;
-    *code = WB_EXIT_OK;
-    if (option->flag) {
-        if (strcmp(argv[*i], option->name) != 0) return false;
-        *option->flag = true;
-        return true;
-    }
-    const char *value = option_value(argc, argv, i, option->name, &missing);
-    if (missing) {
-        *code = wb_cli_usage(argv[0], "%s wants a value", option->name);
-        return true;
-    }
-    if (!value) return false;
-    if (option->text)
-        *option->text = value;
-    else
-        *code = take_duration(argv[0], option, value);
-    return true;
-}
-
-static wb_exit take_any_option(int argc, char **argv, int *i, const wb_option *options, size_t n)
-{
-    wb_exit code;
-    for (size_t k = 0; k < n; k++)
-        if (wb_cli_take_option(argc, argv, i, &options[k], &code)) return code;
-    return wb_cli_usage(argv[0], "unknown option %.60s", argv[*i]);
-}
-
-/* One key in 64 begins with '-', so what can only be a key (43 characters, or two with ':') is none. */
-static bool is_option(const char *text)
-{
-    static const char key_bytes[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:";
-    enum { KEY_LEN = 43 };
-    size_t len = strlen(text);
-    if (text[0] != '-' || len == 1) return false;
-    return strspn(text, key_bytes) < len || (len != KEY_LEN && len != 2 * KEY_LEN + 1);
-}
-
-wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_options,
-                     const char **words, size_t n_words, size_t max_words)
-{
-    size_t found = 0;
-    bool options_end = false;
-    for (int i = 1; i < argc; i++) {
-        if (!options_end && strcmp(argv[i], "--") == 0) {
-            options_end = true;
-        } else if (!options_end && is_option(argv[i])) {
-            wb_exit code = take_any_option(argc, argv, &i, options, n_options);
-            if (code != WB_EXIT_OK) return code;
-        } else if (found < max_words) {
-            words[found++] = argv[i];
-        } else {
-            return wb_cli_usage(argv[0], "one argument too many: %.60s", argv[i]);
-        }
-    }
-    if (found < n_words) return wb_cli_usage(argv[0], "an argument is missing");
-    for (; found < max_words; found++) words[found] = NULL;
-    return WB_EXIT_OK;
+    if (wb_options_parse(cli->verb->options, argc, argv, line, &err) == WB_OK) return WB_EXIT_OK;
+    return wb_cli_usage(cli, "%s", err.detail);
 }

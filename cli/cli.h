@@ -9,8 +9,11 @@
 #define WAYBILL_CLI_CLI_H
 
 #include "core/clock.h"
+#include "core/option.h"
 #include "core/paths.h"
 #include "core/status.h"
+
+#include <stdio.h>
 
 typedef enum wb_exit {
     WB_EXIT_OK = 0,
@@ -20,43 +23,35 @@ typedef enum wb_exit {
     WB_EXIT_NOT_IN_FORCE = 4, /* done on disk; the running sidecar did not take it over */
 } wb_exit;
 
+typedef struct wb_verb wb_verb;
+
 typedef struct wb_cli {
-    wb_paths paths; /* by --name, --state-dir, --store and the environment */
-    bool json;      /* --json: one JSON value, or one a line where --help says so */
-    bool color;     /* --color, already decided for standard output */
-    bool terminal;  /* standard output is one */
+    const wb_verb *verb; /* the one that runs; NULL before it is known */
+    wb_paths paths;      /* by --name, --state-dir, --store and the environment */
+    bool json;           /* --json: one JSON value, or one a line where --help says so */
+    bool color;          /* --color, already decided for standard output */
+    bool terminal;       /* standard output is one */
     const wb_clock *clock;
 } wb_cli;
 
-typedef struct wb_verb {
-    const char *name;     /* "trace show"; one or two words */
-    const char *synopsis; /* "ID [--attributes]" */
-    const char *summary;  /* one line, no full stop */
-    const char *help;     /* options and examples, lines of at most 80 columns, ends in '\n' */
-    /** argv[0] is `name`, argv[argc] is NULL; wb_cli_parse reads the rest. */
-    wb_exit (*run)(const wb_cli *cli, int argc, char **argv);
-} wb_verb;
+struct wb_verb {
+    const char *name;    /* "trace show"; one or two words */
+    const char *summary; /* one line, no full stop */
+    const wb_option
+        *options;     /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
+    const char *help; /* prose (wb_prose_print) and examples; NULL: the summary says all */
+    const char *no;   /* what exit code 1 says, a clause without full stop; NULL: the general */
+    const char *json; /* what --json prints, likewise; NULL: as `help` says */
+    /** `line` is filled as `options` says. */
+    wb_exit (*run)(const wb_cli *cli, const void *line);
+};
 
-/** One option of a verb: exactly one of the three is not NULL. */
-typedef struct wb_option {
-    const char *name;      /* "--since" */
-    bool *flag;            /* set to true */
-    const char **text;     /* --since X, --since=X */
-    uint64_t *duration_ms; /* likewise; "90s", "30m", "2h", "7d", or milliseconds */
-} wb_option;
+enum { WB_LINE_BYTES = 256 };
 
-/** Read the options of a verb, and what stands between and behind them.
- *  words    gets the arguments that are no options; `n_words` of them must be there at least, at most
- *           `max_words`. "--" ends the options
- *  returns  WB_EXIT_OK, or WB_EXIT_USAGE with the reason already said */
-WB_MUST_USE wb_exit wb_cli_parse(int argc, char **argv, const wb_option *options, size_t n_options,
-                                 const char **words, size_t n_words, size_t max_words);
+/** For a verb without options and arguments. */
+extern const wb_option wb_cli_no_options[];
 
-/** True if argv[*i] is this option: *i is then at its last word, and *code says whether it was right.
- *  For wb_cli_parse and main.c. */
-bool wb_cli_take_option(int argc, char **argv, int *i, const wb_option *option, wb_exit *code);
-
-/* Families; a row without a name ends each. */
+/* Families: the verbs of one file; a row without a name ends each. */
 extern const wb_verb wb_key_verbs[];         /* cli/key.c */
 extern const wb_verb wb_trust_verbs[];       /* cli/trust.c */
 extern const wb_verb wb_token_verbs[];       /* cli/token.c */
@@ -67,11 +62,44 @@ extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
 extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
 extern const wb_verb wb_doctor_verbs[];      /* cli/doctor.c */
 
+/** A family, for the overview, the manual and the shells. */
+typedef struct wb_family {
+    const wb_verb *verbs;
+    const char *summary; /* as of a verb; NULL: a single verb's own */
+} wb_family;
+
+/** All of them, in the order of the overview, and the options that stand anywhere on the line
+ *  (cli/verbs.c). Rows without verbs, or empty, end them. */
+extern const wb_family wb_cli_families[];
+extern const wb_option wb_cli_globals[];
+
+/** What wb_cli_globals describes. */
+typedef struct wb_globals {
+    bool json, help, version;
+    const char *name, *state_dir, *store, *color;
+} wb_globals;
+
+/** What an exit code says. A row without text ends them (cli/verbs.c). */
+typedef struct wb_exit_text {
+    wb_exit code;
+    const char *text;
+} wb_exit_text;
+extern const wb_exit_text wb_exit_texts[];
+
+/** Read argv[1] to argv[argc - 1] by the verb's table into `line`, WB_LINE_BYTES large. WB_EXIT_USAGE
+ *  with the reason said. */
+WB_MUST_USE wb_exit wb_cli_parse(const wb_cli *cli, int argc, char **argv, void *line);
+
+/* Help (cli/help.c). Only memory can fail, which is said. */
+wb_exit wb_help_overview(FILE *file);
+wb_exit wb_help_family(FILE *file, const wb_verb *family);
+wb_exit wb_help_verb(FILE *file, const wb_verb *verb);
+
 /** Say "waybill: <what>: <why>; <what to do>" on standard error, control characters escaped, and
  *  return `code`. `todo` may be NULL. */
 wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char *todo);
 /** The same for a wrong command line: names the verb and points at its --help. */
-wb_exit wb_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+wb_exit wb_cli_usage(const wb_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** The exit code of a status: NOT_FOUND, DENIED and REJECTED are negative answers. */
 wb_exit wb_cli_exit_of(wb_status status);
 

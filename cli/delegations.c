@@ -9,6 +9,11 @@
 
 enum { LIMIT = 50, WATCH_MS = 500, SHORT_ID = 8, SEEN_MAX = 65536 };
 
+typedef struct watch_line {
+    bool open_only, follow;
+    uint64_t since_ms;
+} watch_line;
+
 typedef struct view {
     const wb_cli *cli;
     wb_table table;
@@ -141,41 +146,43 @@ static wb_exit watch(view *v, wb_store *store, const wb_delegation_filter *filte
     return code;
 }
 
-static wb_exit run(const wb_cli *cli, int argc, char **argv)
+static wb_exit run(const wb_cli *cli, const void *given)
 {
-    bool open_only = false, follow = false;
-    uint64_t since_ms = 0;
-    const wb_option options[] = {{.name = "--open", .flag = &open_only},
-                                 {.name = "--watch", .flag = &follow},
-                                 {.name = "--since", .duration_ms = &since_ms}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
+    const watch_line *line = given;
+    wb_exit code;
     wb_time_ns now = wb_now(cli->clock);
-    wb_delegation_filter filter = {.open_only = open_only, .limit = LIMIT};
-    if (since_ms > 0 && since_ms < now / WB_NS_PER_MS) {
-        filter.since_ns = now - since_ms * WB_NS_PER_MS;
+    wb_delegation_filter filter = {.open_only = line->open_only, .limit = LIMIT};
+    if (line->since_ms < now / WB_NS_PER_MS) {
+        filter.since_ns = now - line->since_ms * WB_NS_PER_MS;
         filter.limit = 0;
     }
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
     if (!store) return code;
     view v = {.cli = cli};
     wb_json_out_init(&v.json);
-    code = follow ? watch(&v, store, &filter) : look(&v, store, &filter);
+    code = line->follow ? watch(&v, store, &filter) : look(&v, store, &filter);
     wb_json_out_done(&v.json);
     return code;
 }
 
+static const wb_option options[] = {
+    {.name = "--open", WB_INTO_FLAG(watch_line, open_only), .help = "only those without an end"},
+    {.name = "--since",
+     .value = "DURATION",
+     WB_INTO_MS(watch_line, since_ms),
+     .help = "opened within it, or still open; otherwise the newest 50"},
+    {.name = "--watch",
+     WB_INTO_FLAG(watch_line, follow),
+     .help = "look again twice a second: redraws a terminal; otherwise one JSON object a line for "
+             "each new or changed delegation"},
+    {0},
+};
+
 const wb_verb wb_delegations_verbs[] = {
-    {
-        .name = "delegations",
-        .synopsis = "[--open] [--since DURATION] [--watch]",
-        .summary = "List delegations of all sidecars that share the store",
-        .help = "  --open            only those without an end\n"
-                "  --since DURATION  opened within it, or still open; otherwise the newest 50\n"
-                "  --watch           look again twice a second: redraws a terminal; otherwise one\n"
-                "                    JSON object a line for each new or changed delegation\n"
-                "With --json: an array of objects, with --watch one object a line.\n",
-        .run = run,
-    },
-    {.name = NULL},
+    {.name = "delegations",
+     .summary = "List delegations of all sidecars that share the store",
+     .options = options,
+     .json = "an array of objects, with --watch one object a line",
+     .run = run},
+    {0},
 };

@@ -22,6 +22,10 @@ static const uint64_t DISK_FAIL_BYTES = 128ULL << 20, DISK_WARN_BYTES = 1ULL << 
 static const wb_time_ns YEAR_2025_NS = 1735689600 * WB_NS_PER_S;
 static const wb_time_ns YEAR_2100_NS = 4102444800 * WB_NS_PER_S;
 
+typedef struct doctor_line {
+    bool strict;
+} doctor_line;
+
 /* ---- saying --------------------------------------------------------------------------------- */
 
 void wb_doctor_say(wb_doctor *d, wb_finding f, const char *check, const char *todo, const char *fmt,
@@ -293,12 +297,10 @@ static wb_exit conclude(wb_doctor *d)
     return bad ? WB_EXIT_NO : WB_EXIT_OK;
 }
 
-static wb_exit run(const wb_cli *cli, int argc, char **argv)
+static wb_exit run(const wb_cli *cli, const void *given)
 {
-    wb_doctor d = {.cli = cli};
-    const wb_option options[] = {{.name = "--strict", .flag = &d.strict}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
+    wb_doctor d = {.cli = cli, .strict = ((const doctor_line *)given)->strict};
+    wb_exit code;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "doctor", "no memory", NULL);
     wb_json_out_init(&d.json);
@@ -323,21 +325,22 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
     return code;
 }
 
+static const wb_option options[] = {
+    {.name = "--strict",
+     WB_INTO_FLAG(doctor_line, strict),
+     .help = "warnings, too, make the exit code 1"},
+    {0},
+};
+
 const wb_verb wb_doctor_verbs[] = {
-    {
-        .name = "doctor",
-        .synopsis = "[--strict]",
-        .summary = "Check this sidecar's surroundings and say what to do",
-        .help =
-            "Looks at the sidecar, its directories, socket, keys, trusted keys, store, disk and\n"
-            "clock, and at who holds back the next trust mode: whose messages of the last 7\n"
-            "days came in though `link` or `enforce` would refuse them. Changes nothing.\n"
-            "Exit code 1: something failed; warnings alone are 0.\n"
-            "\n"
-            "  --strict   warnings, too, make the exit code 1\n"
-            "\n"
-            "With --json: an array of {check, result, detail, todo}.\n",
-        .run = run,
-    },
-    {.name = NULL},
+    {.name = "doctor",
+     .summary = "Check this sidecar's surroundings and say what to do",
+     .options = options,
+     .help = "Looks at the sidecar, its directories, socket, keys, trusted keys, store, disk and\n"
+             "clock, and at who holds back the next trust mode: whose messages of the last 7\n"
+             "days came in though `link` or `enforce` would refuse them. Changes nothing.\n",
+     .no = "something failed; warnings alone are 0",
+     .json = "an array of {check, result, detail, todo}",
+     .run = run},
+    {0},
 };

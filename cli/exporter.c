@@ -8,6 +8,10 @@
 
 enum { ARENA_BYTES = 1024 * 1024, TIMEOUT_MS = 10000, NAME_MAX_BYTES = 1024 };
 
+typedef struct forget_line {
+    const char *name;
+} forget_line;
+
 static wb_status ask(const wb_cli *cli, const char *name, wb_arena *arena,
                      const Waybill__V1__ForgetExporterReply **out, wb_error *err)
 {
@@ -40,13 +44,11 @@ static wb_exit print_json(const char *name, const Waybill__V1__ForgetExporterRep
     return code;
 }
 
-static wb_exit run_forget(const wb_cli *cli, int argc, char **argv)
+static wb_exit run_forget(const wb_cli *cli, const void *given)
 {
     const Waybill__V1__ForgetExporterReply *reply = NULL;
-    const char *name = NULL;
+    const char *name = ((const forget_line *)given)->name;
     wb_error err = {0};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, &name, 1, 1);
-    if (code != WB_EXIT_OK) return code;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "exporter forget", "no memory", NULL);
     wb_status status = ask(cli, name, arena, &reply, &err);
@@ -60,17 +62,21 @@ static wb_exit run_forget(const wb_cli *cli, int argc, char **argv)
     return WB_EXIT_OK;
 }
 
+static const wb_option forget_options[] = {
+    {.value = "NAME",
+     WB_INTO_TEXT(forget_line, name),
+     .help = "as `waybill status` names those that are kept"},
+    {0},
+};
+
 const wb_verb wb_exporter_verbs[] = {
-    {
-        .name = "exporter forget",
-        .synopsis = "NAME",
-        .summary = "Give up the cursor of an exporter that is not configured any more",
-        .help = "The journal keeps how far an exporter was after it left the configuration, so\n"
-                "that it goes on there if it comes back. This makes it begin anew instead.\n"
-                "`status` names those that are kept. Exit code 1: there is none of this name,\n"
-                "or it is configured.\n"
-                "With --json: {forgotten, cursor, dropped_records}.\n",
-        .run = run_forget,
-    },
-    {.name = NULL},
+    {.name = "exporter forget",
+     .summary = "Give up the cursor of an exporter that is not configured any more",
+     .options = forget_options,
+     .help = "The journal keeps how far an exporter was after it left the configuration, so\n"
+             "that it goes on there if it comes back. This makes it begin anew instead.\n",
+     .no = "there is none of this name, or it is configured",
+     .json = "{forgotten, cursor, dropped_records}",
+     .run = run_forget},
+    {0},
 };

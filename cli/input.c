@@ -118,23 +118,10 @@ void wb_input_self_id(const wb_cli *cli, const char *chosen, char out[WB_SELF_ID
         wb_self_id_default(cli->paths.name, out);
 }
 
-wb_exit wb_input_agent_id(const char *verb, const char *id)
+wb_exit wb_input_agent_id(const wb_cli *cli, const char *id)
 {
     if (!id || wb_agent_id_ok(wb_slice_str(id))) return WB_EXIT_OK;
-    return wb_cli_usage(verb, "%.80s is no agent id (https:// or spiffe://, lower case)", id);
-}
-
-bool wb_input_seconds(const char *verb, const char *option, const char *text, uint64_t *out)
-{
-    uint64_t value = 0;
-    size_t len = strspn(text, "0123456789");
-    if (len == 0 || len > 15 || text[len] != '\0') {
-        (void)wb_cli_usage(verb, "%s wants Unix seconds, not %.40s", option, text);
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) value = value * 10 + (uint64_t)(text[i] - '0');
-    *out = value;
-    return true;
+    return wb_cli_usage(cli, "%.80s is no agent id (https:// or spiffe://, lower case)", id);
 }
 
 wb_exit wb_input_ready(void)

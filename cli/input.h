@@ -20,7 +20,7 @@ WB_MUST_USE wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *
 void wb_input_self_id(const wb_cli *cli, const char *chosen, char out[WB_SELF_ID_MAX + 1]);
 
 /** WB_EXIT_OK if `id` is NULL or an agent id; else the reason was said. */
-WB_MUST_USE wb_exit wb_input_agent_id(const char *verb, const char *id);
+WB_MUST_USE wb_exit wb_input_agent_id(const wb_cli *cli, const char *id);
 
 enum { WB_INPUT_IDS_MAX = 16 };
 
@@ -29,8 +29,8 @@ enum { WB_INPUT_IDS_MAX = 16 };
 size_t wb_input_self_ids(const wb_cli *cli, const char *chosen, wb_arena *arena,
                          wb_slice ids[WB_INPUT_IDS_MAX]);
 
-/** Unix seconds: digits alone. False, with the reason said, for anything else. */
-bool wb_input_seconds(const char *verb, const char *option, const char *text, uint64_t *out);
+/* The latest of Unix seconds that an option takes, far beyond any clock. */
+#define WB_INPUT_SECONDS_MAX UINT64_C(999999999999999)
 
 /** Keys and tokens need libsodium: initialise it and prove it. WB_EXIT_OK, or said why not. */
 WB_MUST_USE wb_exit wb_input_ready(void);

@@ -11,6 +11,19 @@
 #include <errno.h>
 #include <stdio.h>
 
+typedef struct id_line {
+    const char *id;
+} id_line;
+
+typedef struct rotate_line {
+    bool force;
+} rotate_line;
+
+typedef struct retire_line {
+    const char *kid;
+    bool drop;
+} retire_line;
+
 /* ---- show ----------------------------------------------------------------------------------- */
 
 static void json_key(wb_json_out *out, const wb_ring_key *k)
@@ -107,21 +120,17 @@ static wb_exit open_and_print(const wb_cli *cli, const char *chosen_id)
     return WB_EXIT_OK;
 }
 
-/* The only option that both verbs have. */
-static wb_exit read_line(int argc, char **argv, const char **id)
+static wb_exit ready(const wb_cli *cli, const id_line *line)
 {
-    const wb_option options[] = {{.name = "--id", .text = id}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
-    code = wb_input_agent_id(argv[0], *id);
+    wb_exit code = wb_input_agent_id(cli, line->id);
     return code == WB_EXIT_OK ? wb_input_ready() : code;
 }
 
-static wb_exit key_new(const wb_cli *cli, int argc, char **argv)
+static wb_exit key_new(const wb_cli *cli, const void *given)
 {
+    const id_line *line = given;
     wb_error err = {0};
-    const char *id = NULL;
-    wb_exit code = read_line(argc, argv, &id);
+    wb_exit code = ready(cli, line);
     if (code != WB_EXIT_OK) return code;
     wb_status status = wb_make_dirs(cli->paths.state_dir, &err);
     if (status == WB_OK) status = wb_key_new(cli->paths.keys_dir, &err);
@@ -129,14 +138,14 @@ static wb_exit key_new(const wb_cli *cli, int argc, char **argv)
         return wb_cli_fail(WB_EXIT_NO, "key", "there is a key already",
                            "it is never overwritten: see waybill key show, waybill key rotate");
     if (status != WB_OK) return fail(status, &err, NULL);
-    return open_and_print(cli, id);
+    return open_and_print(cli, line->id);
 }
 
-static wb_exit key_show(const wb_cli *cli, int argc, char **argv)
+static wb_exit key_show(const wb_cli *cli, const void *given)
 {
-    const char *id = NULL;
-    wb_exit code = read_line(argc, argv, &id);
-    return code == WB_EXIT_OK ? open_and_print(cli, id) : code;
+    const id_line *line = given;
+    wb_exit code = ready(cli, line);
+    return code == WB_EXIT_OK ? open_and_print(cli, line->id) : code;
 }
 
 /* ---- rotate, retire ------------------------------------------------------------------------- */
@@ -178,18 +187,16 @@ static void rotation_text(const wb_rotation *r)
     }
 }
 
-static wb_exit key_rotate(const wb_cli *cli, int argc, char **argv)
+static wb_exit key_rotate(const wb_cli *cli, const void *given)
 {
-    bool force = false;
+    const rotate_line *line = given;
     wb_error err = {0};
     wb_rotation r;
     char text[WB_TIME_TEXT], why[160];
-    const wb_option options[] = {{.name = "--force", .flag = &force}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code == WB_EXIT_OK) code = wb_input_ready();
+    wb_exit code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
     wb_status status =
-        wb_key_rotate(cli->paths.keys_dir, wb_now(cli->clock) / WB_NS_PER_S, force, &r, &err);
+        wb_key_rotate(cli->paths.keys_dir, wb_now(cli->clock) / WB_NS_PER_S, line->force, &r, &err);
     if (status == WB_ERR_FULL)
         return fail(status, &err, "forget old ones: waybill key retire --drop KEY_ID");
     if (status != WB_OK) return fail(status, &err, NULL);
@@ -216,69 +223,89 @@ static wb_exit retired_json(const char *kid, wb_key_role was, bool drop)
     return code;
 }
 
-static wb_exit key_retire(const wb_cli *cli, int argc, char **argv)
+static wb_exit key_retire(const wb_cli *cli, const void *given)
 {
-    bool drop = false;
-    const char *kid = NULL;
+    const retire_line *line = given;
+    const char *kid = line->kid;
     wb_error err = {0};
     wb_key_role was;
-    const wb_option options[] = {{.name = "--drop", .flag = &drop}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), &kid, 1, 1);
-    if (code == WB_EXIT_OK) code = wb_input_ready();
+    wb_exit code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
-    wb_status status =
-        wb_key_retire(cli->paths.keys_dir, kid, wb_now(cli->clock) / WB_NS_PER_S, drop, &was, &err);
+    wb_status status = wb_key_retire(cli->paths.keys_dir, kid, wb_now(cli->clock) / WB_NS_PER_S,
+                                     line->drop, &was, &err);
     if (status == WB_ERR_REJECTED)
         return fail(status, &err, "let another sign: waybill key rotate");
     if (status == WB_ERR_NOT_FOUND) return fail(status, &err, "see: waybill key show");
     if (status != WB_OK) return fail(status, &err, NULL);
-    code = cli->json ? retired_json(kid, was, drop) : WB_EXIT_OK;
+    code = cli->json ? retired_json(kid, was, line->drop) : WB_EXIT_OK;
     if (!cli->json)
         (void)printf("%s, which was %s, is %s\n", kid, wb_key_role_name(was),
-                     drop ? "forgotten: nothing that it signed can be checked any more"
-                          : "retired: what it signs from now on does not count");
+                     line->drop ? "forgotten: nothing that it signed can be checked any more"
+                                : "retired: what it signs from now on does not count");
     return wb_cli_reload_after(cli, code);
 }
 
-#define ID_HELP                                                                                    \
-    "  --id AGENT_ID   the agent id to print beside the keys; without it, what the\n"              \
-    "                  running sidecar says, else the default of its name\n"
+static const wb_option id_options[] = {
+    {.name = "--id",
+     .value = "AGENT_ID",
+     WB_INTO_TEXT(id_line, id),
+     .help = "the agent id to print beside the keys; without it, what the running sidecar says, "
+             "else the default of its name"},
+    {0},
+};
+
+static const wb_option rotate_options[] = {
+    {.name = "--force",
+     WB_INTO_FLAG(rotate_line, force),
+     .help = "let it sign at once, and make it first if there is none. Peers that do not have it "
+             "yet take its tokens for a stranger's"},
+    {0},
+};
+
+static const wb_option retire_options[] = {
+    {.name = "--drop",
+     WB_INTO_FLAG(retire_line, drop),
+     .help = "forget the key: nothing that it signed can be checked any more"},
+    {.value = "KEY_ID", WB_INTO_TEXT(retire_line, kid), .help = "as `waybill key show` says"},
+    {0},
+};
 
 const wb_verb wb_key_verbs[] = {
     {.name = "key new",
-     .synopsis = "[--id AGENT_ID]",
      .summary = "Make this instance's signing key",
-     .help = ID_HELP "\n"
-                     "The sidecar makes a key by itself at its first start; this makes it before.\n"
-                     "A key that is there is never overwritten (exit code 1).\n",
+     .options = id_options,
+     .help = "The sidecar makes a key by itself at its first start; this makes it before.\n",
+     .no = "there is a key already, which is never overwritten",
+     .json = "as key show",
      .run = key_new},
     {.name = "key show",
-     .synopsis = "[--id AGENT_ID]",
      .summary = "Show this instance's public keys",
-     .help = ID_HELP "\n"
-                     "current signs, next will, retired ones signed once. With --json it prints a\n"
-                     "trust file, which another agent believes by\n"
-                     "  waybill key show --json --name a | waybill trust add - --name b\n",
+     .options = id_options,
+     .help = "current signs, next will, retired ones signed once. What --json prints another\n"
+             "agent believes by\n"
+             "  waybill key show --json --name a | waybill trust add - --name b\n",
+     .no = "there is no key",
+     .json = "a trust file; each key has role (current, next, retired) and made; beside it name "
+             "and file",
      .run = key_show},
     {.name = "key rotate",
-     .synopsis = "[--force]",
      .summary = "Make the next key, then let it sign",
+     .options = rotate_options,
      .help = "The first call makes a next key, which you publish (waybill trust bundle). A\n"
              "call at least ten minutes later lets it sign and retires the one before, whose\n"
-             "tokens and receipts can still be checked. Earlier calls do nothing (exit code\n"
-             "1).\n"
-             "\n"
-             "  --force   let it sign at once, and make it first if there is none. Peers that\n"
-             "            do not have it yet take its tokens for a stranger's\n",
+             "tokens and receipts can still be checked. Earlier calls do nothing.\n",
+     .no = "it is too early",
+     .json = "{step, current, next, retired, next_may_sign, retired_until}; step is one of "
+             "made_next, too_early, promoted",
      .run = key_rotate},
     {.name = "key retire",
-     .synopsis = "[--drop] KEY_ID",
      .summary = "End a retired key, or withdraw the next one",
+     .options = retire_options,
      .help = "From now on nothing that the key signs counts here, nor at peers once they have\n"
              "the new `waybill trust bundle`. What it signed before can still be checked. For\n"
-             "a key that was stolen, see also: waybill trust revoke kid\n"
-             "\n"
-             "  --drop   forget the key: nothing that it signed can be checked any more\n",
+             "a key that was stolen, see also: waybill trust revoke kid\n",
+     .no = "there is no such key, or it is the one that signs",
+     .json = "{kid, was, dropped}",
      .run = key_retire},
     {0},
 };

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line: global options, the table of verbs, help. A verb is found by its one or two words;
- * everything else is its own. Exit codes are in cli.h. */
+/* The command line: global options, and the way to a verb, which is found by its one or two words. */
 #include "cli/cli.h"
-#include "cli/output.h"
 #include "cli/probe.h"
 
 #include <grp.h>
@@ -14,54 +12,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const wb_verb *const families[] = {
-    wb_trace_verbs,  wb_delegations_verbs, wb_status_verbs, wb_reload_verbs, wb_exporter_verbs,
-    wb_doctor_verbs, wb_key_verbs,         wb_trust_verbs,  wb_token_verbs,
-};
-
-static const char GLOBAL_HELP[] =
-    "Global options, anywhere on the line:\n"
-    "  --json            print JSON instead of text\n"
-    "  --name NAME       the sidecar's name (WAYBILL_NAME, OTEL_SERVICE_NAME, default)\n"
-    "  --state-dir DIR   its state directory\n"
-    "  --store PATH      the SQLite store to read (WAYBILL_STORE)\n"
-    "  --color WHEN      auto, always or never\n"
-    "  --help, --version\n"
-    "\n"
-    "Exit codes: 0 yes, 1 no (not found, refused, unhealthy), 2 wrong command line,\n"
-    "3 could not find out.\n";
-
 /* ---- global options ------------------------------------------------------------------------- */
 
-typedef struct globals {
-    bool json, help, version;
-    const char *name, *state_dir, *store, *color;
-} globals;
-
 /* Move what is not global to the front of argv; returns how many that are, or -1. */
-static int take_globals(int argc, char **argv, globals *g)
+static int take_globals(int argc, char **argv, wb_globals *g)
 {
-    const wb_option options[] = {
-        {.name = "--json", .flag = &g->json},   {.name = "--help", .flag = &g->help},
-        {.name = "-h", .flag = &g->help},       {.name = "--version", .flag = &g->version},
-        {.name = "--name", .text = &g->name},   {.name = "--state-dir", .text = &g->state_dir},
-        {.name = "--store", .text = &g->store}, {.name = "--color", .text = &g->color},
-    };
+    const wb_cli nothing = {0};
+    wb_error err = {0};
     int kept = 0;
     bool options_end = false;
-    char *program = argv[0];
-    argv[0] = (char *)"";
+    wb_options_reset(wb_cli_globals, g);
     for (int i = 1; i < argc; i++) {
         bool taken = false;
-        wb_exit code;
         if (strcmp(argv[i], "--") == 0) options_end = true;
-        for (size_t k = 0; k < WB_COUNT(options) && !taken && !options_end; k++) {
-            taken = wb_cli_take_option(argc, argv, &i, &options[k], &code);
-            if (taken && code != WB_EXIT_OK) return -1;
+        if (!options_end &&
+            wb_option_take(wb_cli_globals, argc, argv, &i, g, &taken, &err) != WB_OK) {
+            (void)wb_cli_usage(&nothing, "%s", err.detail);
+            return -1;
         }
         if (!taken) argv[1 + kept++] = argv[i];
     }
-    argv[0] = program;
     argv[1 + kept] = NULL;
     return kept;
 }
@@ -81,7 +51,7 @@ static wb_exit act_as_owner(const wb_cli *cli)
                        "root could not become its owner, as whom it would act", NULL);
 }
 
-static wb_exit set_up(const globals *g, wb_cli *cli)
+static wb_exit set_up(const wb_globals *g, wb_cli *cli)
 {
     wb_error err = {0};
     wb_paths_choice choice = {.name = g->name, .state_dir = g->state_dir, .store = g->store};
@@ -90,44 +60,16 @@ static wb_exit set_up(const globals *g, wb_cli *cli)
     wb_probe_places(&choice, &cli->paths);
     wb_exit code = act_as_owner(cli);
     if (code != WB_EXIT_OK) return code;
-    const char *color = g->color ? g->color : "auto";
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;
     cli->terminal = isatty(STDOUT_FILENO) == 1;
     cli->clock = &wb_system_clock;
-    if (strcmp(color, "always") == 0)
-        cli->color = true;
-    else if (strcmp(color, "auto") == 0)
-        cli->color = cli->terminal && !(no_color && *no_color);
-    else if (strcmp(color, "never") != 0)
-        return wb_cli_usage("", "--color is auto, always or never, not %.40s", color);
+    cli->color = strcmp(g->color, "always") == 0 ||
+                 (strcmp(g->color, "auto") == 0 && cli->terminal && !(no_color && *no_color));
     return WB_EXIT_OK;
 }
 
-/* ---- verbs and their help ------------------------------------------------------------------- */
-
-static void print_overview(FILE *file)
-{
-    (void)fprintf(file,
-                  "waybill: keys, trust, tokens, traces and delegations of a Waybill sidecar\n\n"
-                  "Usage: waybill [options] VERB [arguments]\n\nVerbs:\n");
-    for (size_t f = 0; f < WB_COUNT(families); f++)
-        for (const wb_verb *v = families[f]; v->name; v++)
-            (void)fprintf(file, "  %-17s %s\n", v->name, v->summary);
-    (void)fprintf(file, "\nwaybill VERB --help says more.\n\n%s", GLOBAL_HELP);
-}
-
-static void print_family(FILE *file, const wb_verb *family)
-{
-    for (const wb_verb *v = family; v->name; v++)
-        (void)fprintf(file, "  waybill %s %s\n      %s\n", v->name, v->synopsis, v->summary);
-}
-
-static void print_help(const wb_verb *v)
-{
-    (void)printf("Usage: waybill %s %s\n\n%s.\n\n%s\n%s", v->name, v->synopsis, v->summary, v->help,
-                 GLOBAL_HELP);
-}
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 /* How many words of argv name this verb; 0: another one. */
 static int words_of(const wb_verb *v, int argc, char **argv)
@@ -143,42 +85,39 @@ static int words_of(const wb_verb *v, int argc, char **argv)
 static const wb_verb *family_of(const char *word)
 {
     size_t len = strlen(word);
-    for (size_t f = 0; f < WB_COUNT(families); f++)
-        for (const wb_verb *v = families[f]; v->name; v++)
-            if (strncmp(v->name, word, len) == 0 && v->name[len] == ' ') return families[f];
+    for (const wb_family *f = wb_cli_families; f->verbs; f++)
+        if (strncmp(f->verbs->name, word, len) == 0 && f->verbs->name[len] == ' ') return f->verbs;
     return NULL;
 }
 
 static const wb_verb *find_verb(int argc, char **argv, int *words)
 {
-    for (size_t f = 0; f < WB_COUNT(families); f++)
-        for (const wb_verb *v = families[f]; v->name; v++)
+    for (const wb_family *f = wb_cli_families; f->verbs; f++)
+        for (const wb_verb *v = f->verbs; v->name; v++)
             if ((*words = words_of(v, argc, argv)) > 0) return v;
     return NULL;
 }
 
-static wb_exit no_such_verb(int argc, char **argv, bool help)
+static wb_exit no_such_verb(const wb_cli *cli, int argc, char **argv, bool help)
 {
     const wb_verb *family = argc > 0 ? family_of(argv[0]) : NULL;
     if (argc == 0) {
-        print_overview(help ? stdout : stderr);
-        return help ? WB_EXIT_OK : WB_EXIT_USAGE;
+        wb_exit code = wb_help_overview(help ? stdout : stderr);
+        return help ? code : WB_EXIT_USAGE;
     }
-    if (!family) return wb_cli_usage("", "no verb %.40s", argv[0]);
-    if (help) {
-        print_family(stdout, family);
-        return WB_EXIT_OK;
-    }
-    wb_exit code = argc > 1 ? wb_cli_usage("", "no verb %.40s %.40s", argv[0], argv[1])
-                            : wb_cli_usage("", "%.40s wants another word", argv[0]);
-    print_family(stderr, family);
+    if (!family) return wb_cli_usage(cli, "no verb %.40s", argv[0]);
+    if (help) return wb_help_family(stdout, family);
+    wb_exit code = argc > 1 ? wb_cli_usage(cli, "no verb %.40s %.40s", argv[0], argv[1])
+                            : wb_cli_usage(cli, "%.40s wants another word", argv[0]);
+    (void)wb_help_family(stderr, family);
     return code;
 }
 
 static wb_exit run(int argc, char **argv)
 {
-    globals g = {0};
+    wb_globals g;
     wb_cli cli = {0};
+    _Alignas(max_align_t) uint8_t line[WB_LINE_BYTES] = {0};
     int words = 0;
     argc = take_globals(argc, argv, &g);
     if (argc < 0) return WB_EXIT_USAGE;
@@ -192,15 +131,12 @@ static wb_exit run(int argc, char **argv)
         argc--, argv++;
     }
     const wb_verb *verb = find_verb(argc, argv, &words);
-    if (!verb) return no_such_verb(argc, argv, g.help);
-    if (g.help) {
-        print_help(verb);
-        return WB_EXIT_OK;
-    }
+    if (!verb) return no_such_verb(&cli, argc, argv, g.help);
+    if (g.help) return wb_help_verb(stdout, verb);
+    cli.verb = verb;
     wb_exit code = set_up(&g, &cli);
-    if (code != WB_EXIT_OK) return code;
-    argv[words - 1] = (char *)verb->name;
-    return verb->run(&cli, argc - words + 1, argv + words - 1);
+    if (code == WB_EXIT_OK) code = wb_cli_parse(&cli, argc - words + 1, argv + words - 1, line);
+    return code == WB_EXIT_OK ? verb->run(&cli, line) : code;
 }
 
 int main(int argc, char **argv)

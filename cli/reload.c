@@ -91,12 +91,12 @@ static wb_exit print_json(const wb_cli *cli, const outcome *out)
     return code;
 }
 
-static wb_exit run(const wb_cli *cli, int argc, char **argv)
+static wb_exit run(const wb_cli *cli, const void *line)
 {
     outcome out;
     wb_error err = {0};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
+    wb_exit code = WB_EXIT_OK;
+    (void)line;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "reload", "no memory", NULL);
     wb_status status = ask_socket(cli, arena, &out, &err);
@@ -142,17 +142,14 @@ wb_exit wb_cli_reload_after(const wb_cli *cli, wb_exit code)
 }
 
 const wb_verb wb_reload_verbs[] = {
-    {
-        .name = "reload",
-        .synopsis = "",
-        .summary = "Have a running sidecar read keys, trust and configuration again",
-        .help = "It also does so by itself within about a second of a change in keys/ or\n"
-                "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
-                "docs/configuration.md are taken; others that changed are named.\n"
-                "Exit code 1: a file was left out, so that what it said before holds; 3: it does\n"
-                "not answer.\n"
-                "With --json: {name, generation, key_id, problems, needs_restart}.\n",
-        .run = run,
-    },
-    {.name = NULL},
+    {.name = "reload",
+     .summary = "Have a running sidecar read keys, trust and configuration again",
+     .options = wb_cli_no_options,
+     .help = "It also does so by itself within about a second of a change in keys/ or\n"
+             "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
+             "docs/configuration.md are taken; others that changed are named.\n",
+     .no = "a file was left out, so that what it said before holds",
+     .json = "{name, generation, key_id, problems, needs_restart}",
+     .run = run},
+    {0},
 };

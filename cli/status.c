@@ -206,11 +206,11 @@ static wb_exit print_json(const wb_cli *cli, const wb_probe *probe)
     return code;
 }
 
-static wb_exit run(const wb_cli *cli, int argc, char **argv)
+static wb_exit run(const wb_cli *cli, const void *line)
 {
     wb_probe probe;
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
+    wb_exit code = WB_EXIT_OK;
+    (void)line;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "status", "no memory", NULL);
     wb_probe_sidecar(cli, arena, &probe);
@@ -227,13 +227,12 @@ static wb_exit run(const wb_cli *cli, int argc, char **argv)
 }
 
 const wb_verb wb_status_verbs[] = {
-    {
-        .name = "status",
-        .synopsis = "",
-        .summary = "Show one running sidecar: identity, journal, exporters, trust",
-        .help = "Which one: --name. Exit code 1: it does not run, or is in trouble.\n"
-                "With --json: one object, the sidecar's own report in \"report\".\n",
-        .run = run,
-    },
-    {.name = NULL},
+    {.name = "status",
+     .summary = "Show one running sidecar: identity, journal, exporters, trust",
+     .options = wb_cli_no_options,
+     .help = "Which one: --name.\n",
+     .no = "it does not run, or is in trouble",
+     .json = "one object, the sidecar's own report in \"report\"",
+     .run = run},
+    {0},
 };

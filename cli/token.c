@@ -10,6 +10,10 @@
 
 enum { ARENA_BYTES = 4 * 1024 * 1024 };
 
+typedef struct inspect_line {
+    const char *word;
+} inspect_line;
+
 /* ---- what was given ------------------------------------------------------------------------- */
 
 static const wb_json *chain_of(const wb_json *root)
@@ -298,35 +302,56 @@ static wb_exit inspect(const wb_cli *cli, const wb_tokens *t)
     return code;
 }
 
-static wb_exit token_inspect(const wb_cli *cli, int argc, char **argv)
+static wb_exit token_inspect(const wb_cli *cli, const void *given)
 {
     wb_tokens t = {0};
-    const char *word = NULL;
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, &word, 0, 1);
-    if (code == WB_EXIT_OK) code = wb_input_ready();
+    const char *word = ((const inspect_line *)given)->word;
+    wb_exit code = wb_input_ready();
     if (code == WB_EXIT_OK) code = wb_tokens_read(word, &t);
     if (code == WB_EXIT_OK) code = inspect(cli, &t);
     wb_tokens_done(&t);
     return code;
 }
 
+static const wb_option inspect_options[] = {
+    {.value = "TOKEN | FILE | -",
+     WB_INTO_TEXT(inspect_line, word),
+     .optional = true,
+     .hint = WB_HINT_FILE,
+     .help = "the tokens, or where they are; standard input without it, or with -"},
+    {0},
+};
+
 const wb_verb wb_token_verbs[] = {
     {.name = "token inspect",
-     .synopsis = "[TOKEN | FILE | -]",
      .summary = "Show what tokens say, without verifying them",
+     .options = inspect_options,
      .help = "Takes one token, several with white space between them, or the JSON around\n"
-             "them: a carrier, a message or its metadata, an array. Without an argument,\n"
-             "or with -, from standard input. Exit code 1: one of them is no token.\n",
+             "them: a carrier, a message or its metadata, an array.\n",
+     .no = "one of them is no token",
+     .json = "{verified, links, tokens}",
      .run = token_inspect},
     {.name = "token verify",
-     .synopsis = "[options] [TOKEN | FILE | -]",
      .summary = "Verify a chain of tokens by this instance's trust",
-     .help = wb_token_verify_help,
+     .options = wb_token_verify_options,
+     .help = "Takes what `token inspect` takes: the whole chain, root first.\n"
+             "\n"
+             "What is not said about the message is taken from the token and not checked.\n"
+             "Replays and owners of traces and tasks are known to the sidecar alone.\n"
+             "Exit code 0: CONTINUE or a verified LINK; with --vectors: all cases agree.\n",
+     .no = "refused or unverified; with --vectors: cases differ",
+     .json = "{verdict, verified, code, class, warnings, proven, audience, unchecked, tokens}; "
+             "with --vectors one object a line",
      .run = wb_cli_token_verify},
     {.name = "token why",
-     .synopsis = "REF",
      .summary = "Explain a refusal by its ref",
-     .help = wb_token_why_help,
+     .options = wb_token_why_options,
+     .help = "Says which check failed, on what, and what to do about it. Reads\n"
+             "STATE_DIR/refusals.ring; a running sidecar is not needed.\n",
+     .no = "no such refusal is kept here",
+     .json = "{ref, kind, time_ns, code, step, class, mode, claimed_issuer, claimed_key_id, peer, "
+             "message_id, detail, meaning, remedy}; kind is one of reject, duplicate, delegate, "
+             "passed, unverified",
      .run = wb_cli_token_why},
     {0},
 };

@@ -26,11 +26,11 @@ WB_MUST_USE wb_status wb_tokens_show(const wb_cli *cli, const wb_tokens *t, wb_j
                                      bool *all_good);
 
 /** cli/token_verify.c */
-wb_exit wb_cli_token_verify(const wb_cli *cli, int argc, char **argv);
-extern const char wb_token_verify_help[];
+wb_exit wb_cli_token_verify(const wb_cli *cli, const void *given);
+extern const wb_option wb_token_verify_options[];
 
 /** cli/token_why.c */
-wb_exit wb_cli_token_why(const wb_cli *cli, int argc, char **argv);
-extern const char wb_token_why_help[];
+wb_exit wb_cli_token_why(const wb_cli *cli, const void *given);
+extern const wb_option wb_token_why_options[];
 
 #endif

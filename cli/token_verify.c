@@ -12,30 +12,10 @@
 
 #include <stdio.h>
 
-const char wb_token_verify_help[] =
-    "Takes what `token inspect` takes: the whole chain, root first.\n"
-    "\n"
-    "  --audience ID         who received it; default: this instance's agent id\n"
-    "  --now SECONDS         verify as of then (Unix time); default: now\n"
-    "  --skew SECONDS        clocks may differ by so much; default 60\n"
-    "  --method NAME         SendMessage or SendStreamingMessage\n"
-    "  --message-id ID       of the message; likewise --context-id, --task-id\n"
-    "                        (an empty value says that the message has none)\n"
-    "  --digest B64URL       the body's digest, 43 characters\n"
-    "  --traceparent TEXT    the header that came with the message\n"
-    "  --callbacks           allow chains in which an agent appears twice\n"
-    "\n"
-    "  --vectors FILE        instead: the published test vectors in FILE, with what\n"
-    "                        each case brings along; --json: one object a line\n"
-    "  --case NAME           only this one of them\n"
-    "\n"
-    "What is not said about the message is taken from the token and not checked.\n"
-    "Replays and owners of traces and tasks are known to the sidecar alone.\n"
-    "Exit code 0: CONTINUE or a verified LINK; with --vectors: all cases agree.\n";
-
 typedef struct verify_line {
-    const char *audience, *now, *skew, *method, *message_id, *context_id, *task_id, *digest;
+    const char *audience, *method, *message_id, *context_id, *task_id, *digest;
     const char *traceparent, *vectors, *only, *word;
+    uint64_t now, skew;
     bool callbacks;
 } verify_line;
 
@@ -52,42 +32,16 @@ typedef struct verify_job {
     size_t n_unchecked;
 } verify_job;
 
-static wb_exit read_line(int argc, char **argv, verify_line *line)
-{
-    const wb_option options[] = {
-        {.name = "--audience", .text = &line->audience},
-        {.name = "--now", .text = &line->now},
-        {.name = "--skew", .text = &line->skew},
-        {.name = "--method", .text = &line->method},
-        {.name = "--message-id", .text = &line->message_id},
-        {.name = "--context-id", .text = &line->context_id},
-        {.name = "--task-id", .text = &line->task_id},
-        {.name = "--digest", .text = &line->digest},
-        {.name = "--traceparent", .text = &line->traceparent},
-        {.name = "--callbacks", .flag = &line->callbacks},
-        {.name = "--vectors", .text = &line->vectors},
-        {.name = "--case", .text = &line->only},
-    };
-    return wb_cli_parse(argc, argv, options, WB_COUNT(options), &line->word, 0, 1);
-}
-
-static wb_exit read_facts(const wb_cli *cli, const char *verb, const verify_line *line,
-                          verify_job *job)
+static wb_exit read_facts(const wb_cli *cli, const verify_line *line, verify_job *job)
 {
     wb_message_facts *m = &job->in.message;
-    job->in.now_s = wb_now(cli->clock) / WB_NS_PER_S;
-    job->in.skew_s = WB_SKEW_DEFAULT_S;
-    if (line->now && !wb_input_seconds(verb, "--now", line->now, &job->in.now_s))
-        return WB_EXIT_USAGE;
-    if (line->skew && !wb_input_seconds(verb, "--skew", line->skew, &job->in.skew_s))
-        return WB_EXIT_USAGE;
-    if (job->in.skew_s > WB_SKEW_MAX_S)
-        return wb_cli_usage(verb, "--skew is at most %d", WB_SKEW_MAX_S);
+    job->in.now_s = line->now == WB_OPTION_UNSET ? wb_now(cli->clock) / WB_NS_PER_S : line->now;
+    job->in.skew_s = line->skew;
     if (line->digest &&
         wb_b64url_parse_exact(wb_slice_str(line->digest), m->digest, sizeof m->digest) != WB_OK)
-        return wb_cli_usage(verb, "--digest wants 43 characters of base64url");
+        return wb_cli_usage(cli, "--digest wants 43 characters of base64url");
     if (line->audience && !wb_agent_id_ok(wb_slice_str(line->audience)))
-        return wb_cli_usage(verb, "%.80s is no agent id", line->audience);
+        return wb_cli_usage(cli, "%.80s is no agent id", line->audience);
     m->method = wb_slice_str(line->method);
     m->message_id = wb_slice_str(line->message_id);
     m->context_id = wb_slice_str(line->context_id);
@@ -313,23 +267,79 @@ static wb_exit verify_vectors(const wb_cli *cli, const verify_line *line)
     return code;
 }
 
-wb_exit wb_cli_token_verify(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_token_verify(const wb_cli *cli, const void *given)
 {
-    verify_line line = {0};
+    const verify_line *line = given;
     verify_job job = {0};
-    wb_exit code = read_line(argc, argv, &line);
-    if (code == WB_EXIT_OK && line.only && !line.vectors)
-        code = wb_cli_usage(argv[0], "--case is one of --vectors FILE");
-    if (code == WB_EXIT_OK && line.vectors && line.word)
-        code = wb_cli_usage(argv[0], "--vectors FILE has its own tokens");
-    if (code == WB_EXIT_OK) code = read_facts(cli, argv[0], &line, &job);
+    wb_exit code = WB_EXIT_OK;
+    if (line->only && !line->vectors) code = wb_cli_usage(cli, "--case is one of --vectors FILE");
+    if (code == WB_EXIT_OK && line->vectors && line->word)
+        code = wb_cli_usage(cli, "--vectors FILE has its own tokens");
+    if (code == WB_EXIT_OK) code = read_facts(cli, line, &job);
     if (code == WB_EXIT_OK) code = wb_input_ready();
-    if (code == WB_EXIT_OK && line.vectors) return verify_vectors(cli, &line);
-    if (code == WB_EXIT_OK) code = wb_tokens_read(line.word, &job.tokens);
-    if (code == WB_EXIT_OK) code = verify(cli, &line, &job);
+    if (code == WB_EXIT_OK && line->vectors) return verify_vectors(cli, line);
+    if (code == WB_EXIT_OK) code = wb_tokens_read(line->word, &job.tokens);
+    if (code == WB_EXIT_OK) code = verify(cli, line, &job);
     wb_trust_free(job.trust);
     wb_revoked_free(job.revoked);
     wb_key_ring_free(job.ring);
     wb_tokens_done(&job.tokens);
     return code;
 }
+
+const wb_option wb_token_verify_options[] = {
+    {.name = "--audience",
+     .value = "ID",
+     WB_INTO_TEXT(verify_line, audience),
+     .help = "who received it; without it, this instance's agent id"},
+    {.name = "--now",
+     .value = "SECONDS",
+     WB_INTO_NUMBER(verify_line, now),
+     .max = WB_INPUT_SECONDS_MAX,
+     .help = "verify as of then (Unix time); without it, now"},
+    {.name = "--skew",
+     .value = "SECONDS",
+     WB_INTO_NUMBER(verify_line, skew),
+     .max = WB_SKEW_MAX_S,
+     .fallback = "60",
+     .help = "clocks may differ by so much"},
+    {.name = "--method",
+     .value = "NAME",
+     WB_INTO_TEXT(verify_line, method),
+     .help = "of the message: SendMessage or SendStreamingMessage"},
+    {.name = "--message-id",
+     .value = "ID",
+     WB_INTO_TEXT(verify_line, message_id),
+     .help = "of the message"},
+    {.name = "--context-id",
+     .value = "ID",
+     WB_INTO_TEXT(verify_line, context_id),
+     .help = "likewise; an empty value says that it has none"},
+    {.name = "--task-id", .value = "ID", WB_INTO_TEXT(verify_line, task_id), .help = "likewise"},
+    {.name = "--digest",
+     .value = "B64URL",
+     WB_INTO_TEXT(verify_line, digest),
+     .help = "the body's digest, 43 characters"},
+    {.name = "--traceparent",
+     .value = "TEXT",
+     WB_INTO_TEXT(verify_line, traceparent),
+     .help = "the header that came with the message"},
+    {.name = "--callbacks",
+     WB_INTO_FLAG(verify_line, callbacks),
+     .help = "allow chains in which an agent appears twice"},
+    {.name = "--vectors",
+     .value = "FILE",
+     WB_INTO_TEXT(verify_line, vectors),
+     .hint = WB_HINT_FILE,
+     .help = "instead: the published test vectors in FILE, with what each case brings along"},
+    {.name = "--case",
+     .value = "NAME",
+     WB_INTO_TEXT(verify_line, only),
+     .help = "only this one of the vectors"},
+    {.value = "TOKEN | FILE | -",
+     WB_INTO_TEXT(verify_line, word),
+     .optional = true,
+     .hint = WB_HINT_FILE,
+     .help = "the tokens, or where they are; standard input without it, or with -"},
+    {0},
+};

@@ -18,6 +18,10 @@ typedef struct found {
     uint8_t slot[WB_REFUSAL_SLOT_BYTES];
 } found;
 
+typedef struct why_line {
+    const char *ref;
+} why_line;
+
 static wb_status look(void *self, const wb_refusal *refusal)
 {
     found *f = self;
@@ -133,16 +137,14 @@ static wb_exit not_found(const wb_cli *cli, const char *ref)
                        "is refused often");
 }
 
-wb_exit wb_cli_token_why(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_token_why(const wb_cli *cli, const void *given)
 {
-    const char *word = NULL;
+    const char *word = ((const why_line *)given)->ref;
     char ref[WB_REF_HEX + 1];
     wb_error err = {0};
     found f = {.any = false};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, &word, 1, 1);
-    if (code != WB_EXIT_OK) return code;
     if (!wb_ref_parse(word, f.ref))
-        return wb_cli_usage(argv[0], "%.40s is no ref: 16 hex digits", word);
+        return wb_cli_usage(cli, "%.40s is no ref: 16 hex digits", word);
     wb_hex(f.ref, sizeof f.ref, ref);
     wb_status status = wb_refusals_read(cli->paths.state_dir, look, &f, &err);
     if (status == WB_ERR_NOT_FOUND)
@@ -155,11 +157,10 @@ wb_exit wb_cli_token_why(const wb_cli *cli, int argc, char **argv)
     return WB_EXIT_OK;
 }
 
-const char wb_token_why_help[] =
-    "REF is what the refused side was told: 16 hex digits, in its error's `ref` and in\n"
-    "this side's log. Says which check failed, on what, and what to do about it. Reads\n"
-    "STATE_DIR/refusals.ring; a running sidecar is not needed.\n"
-    "Exit code 1: no such refusal is kept here.\n"
-    "With --json: {ref, kind, time_ns, code, step, class, mode, claimed_issuer,\n"
-    "claimed_key_id, peer, message_id, detail, meaning, remedy}; kind is one of reject,\n"
-    "duplicate, delegate, passed, unverified.\n";
+const wb_option wb_token_why_options[] = {
+    {.value = "REF",
+     WB_INTO_TEXT(why_line, ref),
+     .help = "what the refused side was told: 16 hex digits, in its error's `ref` and in this "
+             "side's log"},
+    {0},
+};

@@ -6,7 +6,17 @@
 
 #include <stdlib.h>
 
-enum { LIST_LIMIT = 20, LIST_LIMIT_MAX = 100000, SHORT_ID = 16 };
+enum { LIST_LIMIT_MAX = 100000, SHORT_ID = 16 };
+
+typedef struct list_line {
+    uint64_t since_ms, limit;
+    const char *status, *agent;
+} list_line;
+
+typedef struct show_line {
+    const char *id;
+    bool attributes;
+} show_line;
 
 wb_store *wb_cli_open_store(const wb_cli *cli, wb_exit *code)
 {
@@ -101,44 +111,15 @@ static wb_exit list_traces(const wb_cli *cli, wb_store *store, const wb_trace_fi
     return code;
 }
 
-/* 0 and false: not a number of rows. */
-static bool parse_limit(const char *text, uint32_t *limit)
+static wb_exit run_list(const wb_cli *cli, const void *given)
 {
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || n == 0 || n > LIST_LIMIT_MAX) return false;
-    *limit = (uint32_t)n;
-    return true;
-}
-
-static bool is_trace_status(const char *text)
-{
-    static const char *const all[] = {"running", "success", "error", "cancelled"};
-    for (size_t i = 0; i < WB_COUNT(all); i++)
-        if (strcmp(text, all[i]) == 0) return true;
-    return false;
-}
-
-static wb_exit run_list(const wb_cli *cli, int argc, char **argv)
-{
-    uint64_t since_ms = 0;
-    const char *status = NULL, *agent = NULL, *limit = NULL;
-    const wb_option options[] = {{.name = "--since", .duration_ms = &since_ms},
-                                 {.name = "--status", .text = &status},
-                                 {.name = "--agent", .text = &agent},
-                                 {.name = "--limit", .text = &limit}};
-    wb_trace_filter filter = {.limit = LIST_LIMIT};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code != WB_EXIT_OK) return code;
-    if (limit && !parse_limit(limit, &filter.limit))
-        return wb_cli_usage(argv[0], "--limit is 1 to %d, not %.40s", LIST_LIMIT_MAX, limit);
-    if (status && !is_trace_status(status))
-        return wb_cli_usage(argv[0], "--status is running, success, error or cancelled");
+    const list_line *line = given;
+    wb_trace_filter filter = {.status = wb_slice_str(line->status),
+                              .agent = wb_slice_str(line->agent),
+                              .limit = (uint32_t)line->limit};
+    wb_exit code;
     wb_time_ns now = wb_now(cli->clock);
-    if (since_ms > 0 && since_ms < now / WB_NS_PER_MS)
-        filter.since_ns = now - since_ms * WB_NS_PER_MS;
-    filter.status = wb_slice_str(status);
-    filter.agent = wb_slice_str(agent);
+    if (line->since_ms < now / WB_NS_PER_MS) filter.since_ns = now - line->since_ms * WB_NS_PER_MS;
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
     return store ? list_traces(cli, store, &filter) : code;
 }
@@ -151,7 +132,7 @@ static wb_exit show(const wb_cli *cli, wb_store *store, const char *prefix, bool
     wb_tree tree;
     wb_error err = {0};
     wb_status status = wb_store_find_trace(store, wb_slice_str(prefix), &id, &err);
-    if (status == WB_ERR_MALFORMED) return wb_cli_usage("trace show", "%s", err.detail);
+    if (status == WB_ERR_MALFORMED) return wb_cli_usage(cli, "%s", err.detail);
     if (status != WB_OK)
         return wb_cli_fail(wb_cli_exit_of(status), prefix, err.detail, "see: waybill trace list");
     WB_AUTO(wb_arena) arena = wb_arena_new(WB_TREE_BYTES_MAX);
@@ -163,38 +144,60 @@ static wb_exit show(const wb_cli *cli, wb_store *store, const char *prefix, bool
     return WB_EXIT_OK;
 }
 
-static wb_exit run_show(const wb_cli *cli, int argc, char **argv)
+static wb_exit run_show(const wb_cli *cli, const void *given)
 {
-    bool attributes = false;
-    const char *id = NULL;
-    const wb_option options[] = {{.name = "--attributes", .flag = &attributes}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), &id, 1, 1);
-    if (code != WB_EXIT_OK) return code;
+    const show_line *line = given;
+    wb_exit code;
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
-    return store ? show(cli, store, id, attributes) : code;
+    return store ? show(cli, store, line->id, line->attributes) : code;
 }
 
+static const wb_option list_options[] = {
+    {.name = "--since",
+     .value = "DURATION",
+     WB_INTO_MS(list_line, since_ms),
+     .help = "started within it: 90s, 30m, 2h, 7d"},
+    {.name = "--status",
+     .value = "STATUS",
+     WB_INTO_TEXT(list_line, status),
+     .choices = "running|success|error|cancelled",
+     .help = "in this state"},
+    {.name = "--agent",
+     .value = "AGENT",
+     WB_INTO_TEXT(list_line, agent),
+     .help = "an agent with this id or name took part"},
+    {.name = "--limit",
+     .value = "N",
+     WB_INTO_NUMBER(list_line, limit),
+     .min = 1,
+     .max = LIST_LIMIT_MAX,
+     .fallback = "20",
+     .help = "at most N traces"},
+    {0},
+};
+
+static const wb_option show_options[] = {
+    {.name = "--attributes",
+     WB_INTO_FLAG(show_line, attributes),
+     .help = "print the spans' attributes too"},
+    {.value = "ID",
+     WB_INTO_TEXT(show_line, id),
+     .hint = WB_HINT_TRACE,
+     .help = "a trace id, or its first digits"},
+    {0},
+};
+
 const wb_verb wb_trace_verbs[] = {
-    {
-        .name = "trace list",
-        .synopsis = "[--since 30m] [--status STATUS] [--agent AGENT] [--limit N]",
-        .summary = "List traces in the store, newest first",
-        .help = "  --since DURATION  started within it: 90s, 30m, 2h, 7d\n"
-                "  --status STATUS   running, success, error or cancelled\n"
-                "  --agent AGENT     an agent with this id or name took part\n"
-                "  --limit N         at most N traces (20)\n"
-                "With --json: an array of objects.\n",
-        .run = run_list,
-    },
-    {
-        .name = "trace show",
-        .synopsis = "ID [--attributes]",
-        .summary = "Show one trace as a tree over all agents",
-        .help = "  ID            a trace id, or its first digits\n"
-                "  --attributes  print the spans' attributes too\n"
-                "With --json: one object; children are nested, and delegations and acceptances\n"
-                "carry their tokens. Exit code 1: no such trace.\n",
-        .run = run_show,
-    },
-    {.name = NULL},
+    {.name = "trace list",
+     .summary = "List traces in the store, newest first",
+     .options = list_options,
+     .json = "an array of objects",
+     .run = run_list},
+    {.name = "trace show",
+     .summary = "Show one trace as a tree over all agents",
+     .options = show_options,
+     .no = "no such trace",
+     .json = "one object; children are nested, and delegations and acceptances carry their tokens",
+     .run = run_show},
+    {0},
 };

@@ -171,11 +171,11 @@ static wb_exit list(const wb_cli *cli, listing *l)
     return list_problems(l);
 }
 
-static wb_exit trust_list(const wb_cli *cli, int argc, char **argv)
+static wb_exit trust_list(const wb_cli *cli, const void *line)
 {
     listing l = {0};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, NULL, 0, 0);
-    if (code == WB_EXIT_OK) code = wb_input_ready();
+    (void)line;
+    wb_exit code = wb_input_ready();
     if (code == WB_EXIT_OK) code = list(cli, &l);
     wb_trust_free(l.trust);
     wb_revoked_free(l.revoked);
@@ -184,35 +184,78 @@ static wb_exit trust_list(const wb_cli *cli, int argc, char **argv)
 
 const wb_verb wb_trust_verbs[] = {
     {.name = "trust add",
-     .synopsis = "[--id AGENT_ID] KEY | FILE | -",
      .summary = "Believe another agent's keys",
-     .help = wb_trust_add_help,
+     .options = wb_trust_add_options,
+     .help = "KEY is a public key, 43 characters, or KEY_ID:PUBLIC_KEY, and wants --id; it\n"
+             "joins the keys that are believed of that agent.\n"
+             "\n"
+             "FILE (- for standard input) is a trust file, a bundle of many, or what `waybill\n"
+             "key show --json` or `waybill trust bundle` prints; --id then only checks whose\n"
+             "it is. It says all keys of its issuer: what it leaves out is believed no more.\n"
+             "A file older than the one believed is refused.\n"
+             "\n"
+             "A running sidecar is asked to reload.\n"
+             "  waybill key show --json --name a | waybill trust add - --name b\n",
+     .no = "refused, or all of it is known already",
+     .json = "an array of {issuer, kid, added, change}; change is one of \"added\", \"known "
+             "already\", \"changed its window\", \"dropped\"",
      .run = wb_cli_trust_add},
     {.name = "trust remove",
-     .synopsis = "AGENT_ID [KEY_ID]",
      .summary = "Believe an agent, or one of its keys, no longer",
-     .help = wb_trust_remove_help,
+     .options = wb_trust_remove_options,
+     .help = "Without KEY_ID the agent is a stranger again: its tokens are unverified links,\n"
+             "or refused if the trust mode requires a key. With KEY_ID that key alone goes;\n"
+             "when it was the last, all tokens of the agent are refused.\n"
+             "What stands in a *.bundle.json is changed there. To refuse what was signed\n"
+             "already, see waybill trust revoke.\n"
+             "\n"
+             "A running sidecar is asked to reload.\n",
+     .no = "it was not believed",
+     .json = "{issuer, kid}",
      .run = wb_cli_trust_remove},
     {.name = "trust revoke",
-     .synopsis = "[--at SECONDS] kid KEY_ID | tth HASH | iss AGENT_ID",
      .summary = "Refuse what a key, a token or an agent says",
-     .help = wb_trust_revoke_help,
+     .options = wb_trust_revoke_options,
+     .help = "Adds a line to trust.d/revoked.txt. From its time on these tokens are refused,\n"
+             "and so are chains with one of them in it:\n"
+             "  kid KEY_ID     everything that the key signed, whenever it says it did\n"
+             "  tth HASH       one token, by its hash (waybill token inspect)\n"
+             "  iss AGENT_ID   everything of that agent, whatever its keys\n"
+             "\n"
+             "To take a revocation back, remove its line from the file. A running sidecar is\n"
+             "asked to reload.\n",
+     .json = "{kind, value, from}",
      .run = wb_cli_trust_revoke},
     {.name = "trust policy",
-     .synopsis = "[AGENT_ID]",
      .summary = "Show what holds for an agent's tokens, and why",
-     .help = wb_trust_policy_help,
+     .options = wb_trust_policy_options,
+     .help = "What the running sidecar does with tokens of AGENT_ID, or of each agent with a\n"
+             "key or an entry in trust.policies; and where each field comes from:\n"
+             "  default            nobody said anything\n"
+             "  own trust domain   the agent is of this agent's SPIFFE trust domain\n"
+             "  trust.mode         the general mode, or mode enforce (require)\n"
+             "  entry              the agent's own entry in trust.policies\n"
+             "Exit code 3: no sidecar answers.\n",
+     .json = "an array of {agent_id, verdict, chain, mode, require, carry}, each field {value, "
+             "from}",
      .run = wb_cli_trust_policy},
     {.name = "trust list",
-     .synopsis = "",
      .summary = "List the agents whose keys are believed, and what is revoked",
-     .help = "Exit code 1 says that a file has a fault: a trust file is left out, with a\n"
-             "broken revoked.txt no sidecar starts.\n",
+     .options = wb_cli_no_options,
+     .no = "a file has a fault: a trust file is left out, with a broken revoked.txt no sidecar "
+           "starts",
+     .json = "{directory, issuers, revoked, problems}",
      .run = trust_list},
     {.name = "trust bundle",
-     .synopsis = "[--all] [--id AGENT_ID]",
      .summary = "Print this agent's public keys for its peers",
-     .help = wb_trust_bundle_help,
+     .options = wb_trust_bundle_options,
+     .help = "Prints this agent's current, next and retired public keys as a trust file, for\n"
+             "each of its ids: what a peer gives to `waybill trust add` or lays down in its\n"
+             "trust.d. With several issuers it is a bundle, which belongs into a file named\n"
+             "*.bundle.json.\n"
+             "  waybill trust bundle --name a | waybill trust add - --name b\n",
+     .no = "there is no key",
+     .json = "the same, for it is JSON anyway",
      .run = wb_cli_trust_bundle},
     {0},
 };

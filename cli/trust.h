@@ -6,19 +6,19 @@
 #include "cli/cli.h"
 
 /** cli/trust_add.c */
-wb_exit wb_cli_trust_add(const wb_cli *cli, int argc, char **argv);
-extern const char wb_trust_add_help[];
+wb_exit wb_cli_trust_add(const wb_cli *cli, const void *given);
+extern const wb_option wb_trust_add_options[];
 /** cli/trust_bundle.c */
-wb_exit wb_cli_trust_bundle(const wb_cli *cli, int argc, char **argv);
-extern const char wb_trust_bundle_help[];
+wb_exit wb_cli_trust_bundle(const wb_cli *cli, const void *given);
+extern const wb_option wb_trust_bundle_options[];
 /** cli/trust_revoke.c */
-wb_exit wb_cli_trust_revoke(const wb_cli *cli, int argc, char **argv);
-extern const char wb_trust_revoke_help[];
-wb_exit wb_cli_trust_remove(const wb_cli *cli, int argc, char **argv);
-extern const char wb_trust_remove_help[];
+wb_exit wb_cli_trust_revoke(const wb_cli *cli, const void *given);
+extern const wb_option wb_trust_revoke_options[];
+wb_exit wb_cli_trust_remove(const wb_cli *cli, const void *given);
+extern const wb_option wb_trust_remove_options[];
 
 /** cli/trust_policy.c */
-wb_exit wb_cli_trust_policy(const wb_cli *cli, int argc, char **argv);
-extern const char wb_trust_policy_help[];
+wb_exit wb_cli_trust_policy(const wb_cli *cli, const void *given);
+extern const wb_option wb_trust_policy_options[];
 
 #endif

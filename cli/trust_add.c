@@ -12,8 +12,8 @@
 #include <stdio.h>
 
 typedef struct add_line {
-    const char *id, *not_before, *not_after, *word;
-    wb_trust_key window; /* nbf and exp of every key added */
+    const char *id, *word;
+    uint64_t not_before, not_after; /* of every key added */
 } add_line;
 
 typedef struct added {
@@ -85,8 +85,8 @@ static wb_exit add_issuer(const wb_cli *cli, const add_line *line, const wb_trus
     if (issuer.n_keys == 0 && !before) return WB_EXIT_OK; /* said at the end */
     for (size_t i = 0; i < issuer.n_keys; i++) {
         keys[i] = issuer.keys[i];
-        if (line->not_before) keys[i].nbf = line->window.nbf;
-        if (line->not_after) keys[i].exp = line->window.exp;
+        if (line->not_before != WB_OPTION_UNSET) keys[i].nbf = line->not_before;
+        if (line->not_after != WB_OPTION_UNSET) keys[i].exp = line->not_after;
     }
     issuer.keys = keys;
     wb_status status = wb_trust_put(cli->paths.trust_dir, &issuer, &err);
@@ -135,14 +135,15 @@ static wb_exit add_key(const wb_cli *cli, const add_line *line, const wb_trust_k
 /* "X" or "KID:X". */
 static wb_exit add_bare(const wb_cli *cli, const add_line *line, wb_slice text, added *sum)
 {
-    wb_trust_key key = line->window;
+    wb_trust_key key = {.nbf = line->not_before == WB_OPTION_UNSET ? 0 : line->not_before,
+                        .exp = line->not_after}; /* not given: for ever */
     const uint8_t *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
     wb_slice kid = colon ? wb_slice_of(text.ptr, (size_t)(colon - text.ptr)) : (wb_slice){0};
     wb_slice x = colon ? wb_slice_of(colon + 1, text.len - kid.len - 1) : text;
     if (wb_b64url_parse_exact(x, key.x, sizeof key.x) != WB_OK)
         return wb_cli_fail(WB_EXIT_NO, "trust", "neither a public key (43 characters), nor a file",
                            "see: waybill trust add --help");
-    if (!line->id) return wb_cli_usage("trust add", "a bare key wants --id AGENT_ID");
+    if (!line->id) return wb_cli_usage(cli, "a bare key wants --id AGENT_ID");
     wb_ed25519_kid(key.x, key.kid);
     if (colon && !wb_slice_eq(kid, wb_slice_str(key.kid)))
         return wb_cli_fail(WB_EXIT_NO, "trust", "the key id is not this key's thumbprint", NULL);
@@ -151,23 +152,12 @@ static wb_exit add_bare(const wb_cli *cli, const add_line *line, wb_slice text, 
 
 /* ---- the command line ----------------------------------------------------------------------- */
 
-static wb_exit read_line(int argc, char **argv, add_line *line)
+static wb_exit check_line(const wb_cli *cli, const add_line *line)
 {
-    const wb_option options[] = {{.name = "--id", .text = &line->id},
-                                 {.name = "--not-before", .text = &line->not_before},
-                                 {.name = "--not-after", .text = &line->not_after}};
-    line->window.exp = UINT64_MAX;
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), &line->word, 1, 1);
-    if (code != WB_EXIT_OK) return code;
-    if (line->not_before &&
-        !wb_input_seconds(argv[0], "--not-before", line->not_before, &line->window.nbf))
-        return WB_EXIT_USAGE;
-    if (line->not_after &&
-        !wb_input_seconds(argv[0], "--not-after", line->not_after, &line->window.exp))
-        return WB_EXIT_USAGE;
-    if (line->window.nbf >= line->window.exp)
-        return wb_cli_usage(argv[0], "--not-after must be later than --not-before");
-    code = wb_input_agent_id(argv[0], line->id);
+    bool both = line->not_before != WB_OPTION_UNSET && line->not_after != WB_OPTION_UNSET;
+    if (line->not_after == 0 || (both && line->not_before >= line->not_after))
+        return wb_cli_usage(cli, "--not-after must be later than --not-before");
+    wb_exit code = wb_input_agent_id(cli, line->id);
     return code == WB_EXIT_OK ? wb_input_ready() : code;
 }
 
@@ -188,32 +178,38 @@ static wb_exit add_text(const wb_cli *cli, const add_line *line, wb_slice text)
     return code;
 }
 
-wb_exit wb_cli_trust_add(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_trust_add(const wb_cli *cli, const void *given)
 {
+    const add_line *line = given;
     WB_AUTO_BUFFER text;
     wb_error err = {0};
-    add_line line = {0};
     wb_buffer_init(&text, 2 * WB_INPUT_MAX_BYTES);
-    wb_exit code = read_line(argc, argv, &line);
+    wb_exit code = check_line(cli, line);
     if (code != WB_EXIT_OK) return code;
-    wb_status status = wb_input_read(line.word, &text, &err);
+    wb_status status = wb_input_read(line->word, &text, &err);
     if (status == WB_OK) status = wb_make_dirs(cli->paths.state_dir, &err);
     if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), "trust", err.detail, NULL);
-    return add_text(cli, &line, wb_buffer_slice(&text));
+    return add_text(cli, line, wb_buffer_slice(&text));
 }
 
-const char wb_trust_add_help[] =
-    "KEY is a public key, 43 characters, or KEY_ID:PUBLIC_KEY, and wants --id; it\n"
-    "joins the keys that are believed of that agent.\n"
-    "FILE (- for standard input) is a trust file, a bundle of many, or what `waybill\n"
-    "key show --json` or `waybill trust bundle` prints; --id then only checks whose\n"
-    "it is. It says all keys of its issuer: what it leaves out is believed no more.\n"
-    "A file older than the one believed is refused.\n"
-    "\n"
-    "  --id AGENT_ID         whose key it is, e.g. spiffe://example.org/writer\n"
-    "  --not-before SECONDS  refuse tokens signed before (Unix time)\n"
-    "  --not-after SECONDS   refuse tokens signed then or later\n"
-    "\n"
-    "A running sidecar is asked to reload.\n"
-    "\n"
-    "  waybill key show --json --name a | waybill trust add - --name b\n";
+const wb_option wb_trust_add_options[] = {
+    {.name = "--id",
+     .value = "AGENT_ID",
+     WB_INTO_TEXT(add_line, id),
+     .help = "whose key it is, e.g. spiffe://example.org/writer"},
+    {.name = "--not-before",
+     .value = "SECONDS",
+     WB_INTO_NUMBER(add_line, not_before),
+     .max = WB_INPUT_SECONDS_MAX,
+     .help = "refuse tokens signed before (Unix time)"},
+    {.name = "--not-after",
+     .value = "SECONDS",
+     WB_INTO_NUMBER(add_line, not_after),
+     .max = WB_INPUT_SECONDS_MAX,
+     .help = "refuse tokens signed then or later"},
+    {.value = "KEY | FILE | -",
+     WB_INTO_TEXT(add_line, word),
+     .hint = WB_HINT_FILE,
+     .help = "what is believed; - is standard input"},
+    {0},
+};

@@ -6,6 +6,11 @@
 
 #include <stdio.h>
 
+typedef struct bundle_line {
+    const char *id;
+    bool all;
+} bundle_line;
+
 typedef struct bundle {
     wb_arena *arena; /* owned */
     wb_slice ids[WB_INPUT_IDS_MAX];
@@ -74,18 +79,15 @@ static wb_exit print(const wb_cli *cli, const char *id, bool all, bundle *b)
     return WB_EXIT_OK;
 }
 
-wb_exit wb_cli_trust_bundle(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_trust_bundle(const wb_cli *cli, const void *given)
 {
-    bool all = false;
-    const char *id = NULL;
-    const wb_option options[] = {{.name = "--all", .flag = &all}, {.name = "--id", .text = &id}};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), NULL, 0, 0);
-    if (code == WB_EXIT_OK) code = wb_input_agent_id(argv[0], id);
+    const bundle_line *line = given;
+    wb_exit code = wb_input_agent_id(cli, line->id);
     if (code == WB_EXIT_OK) code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
     bundle b = {.arena = wb_arena_new(2 * WB_INPUT_MAX_BYTES)};
     wb_buffer_init(&b.text, WB_TRUST_FILE_MAX_BYTES);
-    code = b.arena ? print(cli, id, all, &b)
+    code = b.arena ? print(cli, line->id, line->all, &b)
                    : wb_cli_fail(WB_EXIT_FAILURE, "trust", "no memory", NULL);
     wb_buffer_done(&b.text);
     wb_trust_free(b.trust);
@@ -93,15 +95,14 @@ wb_exit wb_cli_trust_bundle(const wb_cli *cli, int argc, char **argv)
     return code;
 }
 
-const char wb_trust_bundle_help[] =
-    "Prints this agent's current, next and retired public keys as a trust file, for\n"
-    "each of its ids: what a peer gives to `waybill trust add` or lays down in its\n"
-    "trust.d. With several issuers it is a bundle, which belongs into a file named\n"
-    "*.bundle.json.\n"
-    "\n"
-    "  --all           and everybody whom this agent trusts: one file for a new\n"
-    "                  colleague\n"
-    "  --id AGENT_ID   the agent id; without it, what the running sidecar says, else\n"
-    "                  the default of its name\n"
-    "\n"
-    "  waybill trust bundle --name a | waybill trust add - --name b\n";
+const wb_option wb_trust_bundle_options[] = {
+    {.name = "--all",
+     WB_INTO_FLAG(bundle_line, all),
+     .help = "and everybody whom this agent trusts: one file for a new colleague"},
+    {.name = "--id",
+     .value = "AGENT_ID",
+     WB_INTO_TEXT(bundle_line, id),
+     .help = "the agent id; without it, what the running sidecar says, else the default of its "
+             "name"},
+    {0},
+};

@@ -17,6 +17,10 @@
 
 enum { ARENA_BYTES = 16 * 1024 * 1024, TIMEOUT_MS = 5000 };
 
+typedef struct policy_line {
+    const char *id;
+} policy_line;
+
 static unsigned choice_of(const wb_json *object, const char *name,
                           const char *(*name_of)(unsigned value), unsigned n)
 {
@@ -158,20 +162,17 @@ static wb_exit print_json(const wb_policies *policies, const wb_slice *ids, size
     return code;
 }
 
-wb_exit wb_cli_trust_policy(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_trust_policy(const wb_cli *cli, const void *given)
 {
-    const char *id = NULL;
+    const char *id = ((const policy_line *)given)->id;
     wb_error err = {0};
     wb_policies policies;
     wb_slice *ids = NULL, one;
     size_t n = 1;
     WB_AUTO(wb_trust) trust = NULL;
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, &id, 0, 1);
+    wb_exit code = wb_input_agent_id(cli, id);
     if (code == WB_EXIT_OK) code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
-    if (id && !wb_agent_id_ok(wb_slice_str(id)))
-        return wb_cli_usage(argv[0], "%.80s is no agent id (https:// or spiffe://, lower case)",
-                            id);
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "policy", "no memory", NULL);
     wb_status status = ask(cli, arena, &policies, &err);
@@ -195,13 +196,10 @@ wb_exit wb_cli_trust_policy(const wb_cli *cli, int argc, char **argv)
     return WB_EXIT_OK;
 }
 
-const char wb_trust_policy_help[] =
-    "What the running sidecar does with tokens of AGENT_ID, or of each agent with a key\n"
-    "or an entry in trust.policies; and where each field comes from:\n"
-    "  default            nobody said anything\n"
-    "  own trust domain   the agent is of this agent's SPIFFE trust domain\n"
-    "  trust.mode         the general mode, or mode enforce (require)\n"
-    "  entry              the agent's own entry in trust.policies\n"
-    "Exit code 3: no sidecar answers.\n"
-    "With --json: an array of {agent_id, verdict, chain, mode, require, carry}, each field\n"
-    "{value, from}.\n";
+const wb_option wb_trust_policy_options[] = {
+    {.value = "AGENT_ID",
+     WB_INTO_TEXT(policy_line, id),
+     .optional = true,
+     .help = "of this agent alone"},
+    {0},
+};

@@ -11,6 +11,15 @@
 
 #include <stdio.h>
 
+typedef struct revoke_line {
+    const char *kind, *value;
+    uint64_t at;
+} revoke_line;
+
+typedef struct remove_line {
+    const char *id, *kid;
+} remove_line;
+
 static wb_exit refuse(wb_status status, const wb_error *err)
 {
     return wb_cli_fail(status == WB_ERR_MALFORMED ? WB_EXIT_USAGE : wb_cli_exit_of(status), "trust",
@@ -39,20 +48,15 @@ static wb_exit print_revocation(const wb_cli *cli, const wb_revocation *r)
     return code;
 }
 
-wb_exit wb_cli_trust_revoke(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_trust_revoke(const wb_cli *cli, const void *given)
 {
+    const revoke_line *line = given;
     wb_error err = {0};
-    const char *at = NULL, *words[2] = {0};
-    const wb_option options[] = {{.name = "--at", .text = &at}};
-    wb_revocation r = {.from_s = wb_now(cli->clock) / WB_NS_PER_S};
-    wb_exit code = wb_cli_parse(argc, argv, options, WB_COUNT(options), words, 2, 2);
-    if (code != WB_EXIT_OK) return code;
-    if (!wb_revoked_kind_parse(wb_slice_str(words[0]), &r.kind))
-        return wb_cli_usage(argv[0], "what is revoked is a kid, a tth or an iss, not %.40s",
-                            words[0]);
-    if (at && !wb_input_seconds(argv[0], "--at", at, &r.from_s)) return WB_EXIT_USAGE;
-    r.value = wb_slice_str(words[1]);
-    code = wb_input_ready();
+    wb_revocation r = {.value = wb_slice_str(line->value),
+                       .from_s = line->at == WB_OPTION_UNSET ? wb_now(cli->clock) / WB_NS_PER_S
+                                                             : line->at};
+    WB_ASSERT(wb_revoked_kind_parse(wb_slice_str(line->kind), &r.kind)); /* the table's choices */
+    wb_exit code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
     wb_status status = wb_make_dirs(cli->paths.state_dir, &err);
     if (status == WB_OK) status = wb_revoked_add(cli->paths.trust_dir, &r, &err);
@@ -61,18 +65,19 @@ wb_exit wb_cli_trust_revoke(const wb_cli *cli, int argc, char **argv)
     return wb_cli_reload_after(cli, code);
 }
 
-const char wb_trust_revoke_help[] =
-    "Adds a line to trust.d/revoked.txt. From its time on these tokens are refused,\n"
-    "and so are chains with one of them in it:\n"
-    "\n"
-    "  kid KEY_ID     everything that the key signed, whenever it says it did\n"
-    "  tth HASH       one token, by its hash (waybill token inspect)\n"
-    "  iss AGENT_ID   everything of that agent, whatever its keys\n"
-    "\n"
-    "  --at SECONDS   from when on (Unix time); without it, now\n"
-    "\n"
-    "To take a revocation back, remove its line from the file.\n"
-    "A running sidecar is asked to reload.\n";
+const wb_option wb_trust_revoke_options[] = {
+    {.name = "--at",
+     .value = "SECONDS",
+     WB_INTO_NUMBER(revoke_line, at),
+     .max = WB_INPUT_SECONDS_MAX,
+     .help = "from when on (Unix time); without it, now"},
+    {.value = "KIND",
+     WB_INTO_TEXT(revoke_line, kind),
+     .choices = "kid|tth|iss",
+     .help = "what is revoked"},
+    {.value = "VALUE", WB_INTO_TEXT(revoke_line, value), .help = "which one"},
+    {0},
+};
 
 static wb_exit print_removal(const wb_cli *cli, const char *id, const char *kid)
 {
@@ -93,26 +98,22 @@ static wb_exit print_removal(const wb_cli *cli, const char *id, const char *kid)
     return code;
 }
 
-wb_exit wb_cli_trust_remove(const wb_cli *cli, int argc, char **argv)
+wb_exit wb_cli_trust_remove(const wb_cli *cli, const void *given)
 {
+    const remove_line *line = given;
     wb_error err = {0};
-    const char *words[2] = {0};
-    wb_exit code = wb_cli_parse(argc, argv, NULL, 0, words, 1, 2);
-    if (code == WB_EXIT_OK) code = wb_input_agent_id(argv[0], words[0]);
+    wb_exit code = wb_input_agent_id(cli, line->id);
     if (code == WB_EXIT_OK) code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
-    wb_slice kid = words[1] ? wb_slice_str(words[1]) : (wb_slice){0};
-    wb_status status = wb_trust_remove(cli->paths.trust_dir, wb_slice_str(words[0]), kid, &err);
+    wb_slice kid = wb_slice_str(line->kid);
+    wb_status status = wb_trust_remove(cli->paths.trust_dir, wb_slice_str(line->id), kid, &err);
     if (status != WB_OK) return refuse(status, &err);
-    code = print_removal(cli, words[0], words[1]);
+    code = print_removal(cli, line->id, line->kid);
     return wb_cli_reload_after(cli, code);
 }
 
-const char wb_trust_remove_help[] =
-    "Without KEY_ID the agent is a stranger again: its tokens are unverified links,\n"
-    "or refused if the trust mode requires a key. With KEY_ID that key alone goes;\n"
-    "when it was the last, all tokens of the agent are refused.\n"
-    "What stands in a *.bundle.json is changed there. To refuse what was signed\n"
-    "already, see waybill trust revoke.\n"
-    "\n"
-    "A running sidecar is asked to reload.\n";
+const wb_option wb_trust_remove_options[] = {
+    {.value = "AGENT_ID", WB_INTO_TEXT(remove_line, id), .help = "whom to believe no longer"},
+    {.value = "KEY_ID", WB_INTO_TEXT(remove_line, kid), .optional = true, .help = "this key alone"},
+    {0},
+};

@@ -184,57 +184,6 @@ static void an_answers_body_is_what_its_length_says(void **state)
     assert_true(wb_slice_eq(body, WB_S("to the end")));
 }
 
-static wb_exit parse(int argc, const char **argv, bool *flag, const char **text, uint64_t *ms,
-                     const char **word)
-{
-    const wb_option options[] = {{.name = "--flag", .flag = flag},
-                                 {.name = "--text", .text = text},
-                                 {.name = "--for", .duration_ms = ms}};
-    return wb_cli_parse(argc, (char **)argv, options, WB_COUNT(options), word, 1, 1);
-}
-
-static void wrong_options_are_usage_errors(void **state)
-{
-    (void)state;
-    static const char *const bad[][4] = {
-        {"v", NULL},
-        {"v", "word", "two", NULL},
-        {"v", "word", "--unknown", NULL},
-        {"v", "word", "--flag=yes", NULL},
-        {"v", "word", "--text", NULL},
-        {"v", "word", "--for=soon", NULL},
-        {"v", "word", "--for=-1m", NULL},
-    };
-    for (size_t i = 0; i < WB_COUNT(bad); i++) {
-        bool flag = false;
-        const char *text = NULL, *word = NULL;
-        uint64_t ms = 0;
-        int argc = 0;
-        while (argc < 4 && bad[i][argc]) argc++;
-        const char *argv[5] = {bad[i][0], bad[i][1], argc > 2 ? bad[i][2] : NULL, NULL, NULL};
-        assert_int_equal(parse(argc, argv, &flag, &text, &ms, &word), WB_EXIT_USAGE);
-    }
-}
-
-static void options_may_stand_anywhere_and_two_dashes_end_them(void **state)
-{
-    (void)state;
-    bool flag = false;
-    const char *text = NULL, *word = NULL;
-    uint64_t ms = 0;
-    const char *first[] = {"v", "--for", "30m", "abc", "--text=x=y", "--flag", NULL};
-    assert_int_equal(parse(6, first, &flag, &text, &ms, &word), WB_EXIT_OK);
-    assert_true(flag);
-    assert_string_equal(text, "x=y");
-    assert_string_equal(word, "abc");
-    assert_int_equal(ms, 30 * 60 * 1000);
-    const char *second[] = {"v", "--", "--flag", NULL};
-    flag = false;
-    assert_int_equal(parse(3, second, &flag, &text, &ms, &word), WB_EXIT_OK);
-    assert_false(flag);
-    assert_string_equal(word, "--flag");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,8 +194,6 @@ int main(void)
         cmocka_unit_test(a_table_aligns_by_characters),
         cmocka_unit_test(answers_that_are_no_http_are_refused),
         cmocka_unit_test(an_answers_body_is_what_its_length_says),
-        cmocka_unit_test(wrong_options_are_usage_errors),
-        cmocka_unit_test(options_may_stand_anywhere_and_two_dashes_end_them),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
 }

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a command line by its table. Not getopt: its state is global, it permutes argv, it speaks in
+ * its own words, and its table would be a second one beside ours. */
+#include "core/option.h"
+
+#include "core/config_value.h"
+
+#include <stdio.h>
+
+static void *place_of(const wb_option *row, void *line) { return (uint8_t *)line + row->offset; }
+
+/* ---- values --------------------------------------------------------------------------------- */
+
+/* Is `text` one of the words of "a|b|c"? */
+static bool is_choice(const char *choices, const char *text)
+{
+    size_t len = strlen(text);
+    while (*choices) {
+        size_t word = strcspn(choices, "|");
+        if (word == len && memcmp(choices, text, len) == 0) return true;
+        choices += word + (choices[word] == '|');
+    }
+    return false;
+}
+
+static const char *title_of(const wb_option *row) { return row->name ? row->name : row->value; }
+
+static wb_status take_choice(const wb_option *row, const char *text, wb_error *err)
+{
+    char words[100];
+    if (!row->choices || is_choice(row->choices, text)) return WB_OK;
+    (void)snprintf(words, sizeof words, "%s", row->choices);
+    for (char *c = words; *c; c++)
+        if (*c == '|') *c = ' ';
+    return wb_fail(err, WB_ERR_MALFORMED, "%s is one of: %s; not %.40s", title_of(row), words,
+                   text);
+}
+
+static wb_status take_number(const wb_option *row, const char *text, void *line, wb_error *err)
+{
+    wb_error why = {0};
+    wb_config_key key = {.name = title_of(row),
+                         .type = row->kind == WB_OPTION_MS ? WB_MS : WB_NUMBER,
+                         .min = row->min,
+                         .max = row->max ? row->max : UINT64_MAX - 1,
+                         .offset = row->offset};
+    if (wb_config_value_parse(&key, wb_slice_str(text), NULL, line, &why) == WB_OK) return WB_OK;
+    return wb_fail(err, WB_ERR_MALFORMED, "%s %.40s: %.90s", title_of(row), text, why.detail);
+}
+
+static wb_status take_value(const wb_option *row, const char *text, void *line, wb_error *err)
+{
+    switch (row->kind) {
+    case WB_OPTION_MS:
+    case WB_OPTION_NUMBER: return take_number(row, text, line, err);
+    case WB_OPTION_TEXT: WB_TRY(take_choice(row, text, err)); break;
+    case WB_OPTION_FLAG:
+    case WB_OPTION_WORDS: WB_ASSERT(false); /* have no value */
+    }
+    *(const char **)place_of(row, line) = text;
+    return WB_OK;
+}
+
+void wb_options_reset(const wb_option *options, void *line)
+{
+    for (const wb_option *row = options; !wb_option_ends(row); row++) {
+        switch (row->kind) {
+        case WB_OPTION_FLAG: *(bool *)place_of(row, line) = false; break;
+        case WB_OPTION_TEXT: *(const char **)place_of(row, line) = NULL; break;
+        case WB_OPTION_MS:
+        case WB_OPTION_NUMBER: *(uint64_t *)place_of(row, line) = WB_OPTION_UNSET; break;
+        case WB_OPTION_WORDS: *(wb_words *)place_of(row, line) = (wb_words){0}; break;
+        }
+        if (row->fallback) WB_ASSERT(take_value(row, row->fallback, line, NULL) == WB_OK);
+    }
+}
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+/* Does argv[*i] name this option? Then its value is *value, NULL if there is none, and *i is moved. */
+static bool is_named(const char *name, bool takes_value, int argc, char **argv, int *i,
+                     const char **value)
+{
+    size_t len = name ? strlen(name) : 0;
+    *value = NULL;
+    if (len == 0 || strncmp(argv[*i], name, len) != 0) return false;
+    char behind = argv[*i][len];
+    if (!takes_value) return behind == '\0';
+    if (behind == '=') *value = argv[*i] + len + 1;
+    if (behind == '\0' && *i + 1 < argc) *value = argv[++*i];
+    return behind == '=' || behind == '\0';
+}
+
+wb_status wb_option_take(const wb_option *options, int argc, char **argv, int *i, void *line,
+                         bool *taken, wb_error *err)
+{
+    *taken = true;
+    for (const wb_option *row = options; !wb_option_ends(row); row++) {
+        const char *value;
+        bool takes_value = row->kind != WB_OPTION_FLAG;
+        if (!is_named(row->name, takes_value, argc, argv, i, &value) &&
+            !is_named(row->also, takes_value, argc, argv, i, &value))
+            continue;
+        if (takes_value && !value)
+            return wb_fail(err, WB_ERR_MALFORMED, "%s wants a value", row->name);
+        if (takes_value) return take_value(row, value, line, err);
+        *(bool *)place_of(row, line) = true;
+        return WB_OK;
+    }
+    *taken = false;
+    return WB_OK;
+}
+
+/* One key in 64 begins with '-', so what can only be a key (43 characters, or two with ':') is none. */
+static bool looks_like_option(const char *text)
+{
+    static const char key_bytes[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:";
+    enum { KEY_LEN = 43 };
+    size_t len = strlen(text);
+    if (text[0] != '-' || len == 1) return false;
+    return strspn(text, key_bytes) < len || (len != KEY_LEN && len != 2 * KEY_LEN + 1);
+}
+
+/* ---- arguments ------------------------------------------------------------------------------ */
+
+static const wb_option *next_argument(const wb_option *row)
+{
+    while (!wb_option_ends(row) && row->name) row++;
+    return row;
+}
+
+/* Argument argv[*i] goes to `row`; *i is moved to the last word that it took. */
+static wb_status take_argument(const wb_option *row, int argc, char **argv, int *i, void *line,
+                               wb_error *err)
+{
+    if (wb_option_ends(row))
+        return wb_fail(err, WB_ERR_MALFORMED, "one argument too many: %.60s", argv[*i]);
+    if (row->kind != WB_OPTION_WORDS) return take_value(row, argv[*i], line, err);
+    *(wb_words *)place_of(row, line) = (wb_words){.at = argv + *i, .n = (size_t)(argc - *i)};
+    *i = argc - 1;
+    return WB_OK;
+}
+
+wb_status wb_options_parse(const wb_option *options, int argc, char **argv, void *line,
+                           wb_error *err)
+{
+    const wb_option *argument = next_argument(options);
+    bool options_end = false;
+    wb_options_reset(options, line);
+    for (int i = 1; i < argc; i++) {
+        bool taken = !options_end && strcmp(argv[i], "--") == 0;
+        if (taken) {
+            options_end = true;
+        } else if (!options_end && looks_like_option(argv[i])) {
+            WB_TRY(wb_option_take(options, argc, argv, &i, line, &taken, err));
+            if (!taken) return wb_fail(err, WB_ERR_MALFORMED, "unknown option %.60s", argv[i]);
+        } else {
+            WB_TRY(take_argument(argument, argc, argv, &i, line, err));
+            argument = next_argument(argument + 1);
+        }
+    }
+    if (!wb_option_ends(argument) && !argument->optional)
+        return wb_fail(err, WB_ERR_MALFORMED, "an argument is missing: %s", argument->value);
+    return WB_OK;
+}
