@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages, alike for every verb, and the reading of a verb's options. */
+/* Messages, alike for every verb. */
 #include "cli/cli.h"
 
 #include "cli/output.h"
@@ -7,8 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- messages ------------------------------------------------------------------------------- */
 
 wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char *todo)
 {
@@ -46,15 +44,4 @@ wb_exit wb_cli_exit_of(wb_status status)
     case WB_ERR_REJECTED: return WB_EXIT_NO;
     default: return WB_EXIT_FAILURE;
     }
-}
-
-/* ---- options of verbs ----------------------------------------------------------------------- */
-
-const wb_option wb_cli_no_options[] = {{0}};
-
-wb_exit wb_cli_parse(const wb_cli *cli, int argc, char **argv, void *line)
-{
-    wb_error err = {0};
-    if (wb_options_parse(cli->verb->options, argc, argv, line, &err) == WB_OK) return WB_EXIT_OK;
-    return wb_cli_usage(cli, "%s", err.detail);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cli/cli.h: what a verb of `waybill` is, and what it is given.
  *
- * One file per family of verbs, each with a table that main.c lists. main.c takes the global options
- * out of the arguments wherever they stand (before "--"), so a verb sees its own alone.
+ * One file per family of verbs, each with a table that verbs.c lists. A verb's options and arguments are
+ * a table too (core/option.h): what it is given is read already when it runs. Global options may stand
+ * anywhere before "--".
  *
  * Exit codes: see wb_exit. Results go to standard output, everything else to standard error. */
 #ifndef WAYBILL_CLI_CLI_H
@@ -85,10 +86,6 @@ typedef struct wb_exit_text {
     const char *text;
 } wb_exit_text;
 extern const wb_exit_text wb_exit_texts[];
-
-/** Read argv[1] to argv[argc - 1] by the verb's table into `line`, WB_LINE_BYTES large. WB_EXIT_USAGE
- *  with the reason said. */
-WB_MUST_USE wb_exit wb_cli_parse(const wb_cli *cli, int argc, char **argv, void *line);
 
 /* Help (cli/help.c). Only memory can fail, which is said. */
 wb_exit wb_help_overview(FILE *file);

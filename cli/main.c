@@ -12,29 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- global options ------------------------------------------------------------------------- */
-
-/* Move what is not global to the front of argv; returns how many that are, or -1. */
-static int take_globals(int argc, char **argv, wb_globals *g)
-{
-    const wb_cli nothing = {0};
-    wb_error err = {0};
-    int kept = 0;
-    bool options_end = false;
-    wb_options_reset(wb_cli_globals, g);
-    for (int i = 1; i < argc; i++) {
-        bool taken = false;
-        if (strcmp(argv[i], "--") == 0) options_end = true;
-        if (!options_end &&
-            wb_option_take(wb_cli_globals, argc, argv, &i, g, &taken, &err) != WB_OK) {
-            (void)wb_cli_usage(&nothing, "%s", err.detail);
-            return -1;
-        }
-        if (!taken) argv[1 + kept++] = argv[i];
-    }
-    argv[1 + kept] = NULL;
-    return kept;
-}
+/* ---- what holds for every verb --------------------------------------------------------------- */
 
 /* Root administers other users' sidecars as that user: what it makes belongs to the sidecar, which could
  * not read it otherwise, its socket lets it in, and nobody who answers in a sidecar's name gets more of
@@ -71,72 +49,109 @@ static wb_exit set_up(const wb_globals *g, wb_cli *cli)
 
 /* ---- verbs ---------------------------------------------------------------------------------- */
 
-/* How many words of argv name this verb; 0: another one. */
-static int words_of(const wb_verb *v, int argc, char **argv)
-{
-    const char *space = strchr(v->name, ' ');
-    size_t len = space ? (size_t)(space - v->name) : strlen(v->name);
-    if (argc < 1 || strlen(argv[0]) != len || strncmp(argv[0], v->name, len) != 0) return 0;
-    if (!space) return 1;
-    return argc > 1 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
-}
-
-/* The family that argv[0] is the first word of. */
+/* The verbs that `word` is the first word of, if it wants a second one. */
 static const wb_verb *family_of(const char *word)
 {
     size_t len = strlen(word);
     for (const wb_family *f = wb_cli_families; f->verbs; f++)
-        if (strncmp(f->verbs->name, word, len) == 0 && f->verbs->name[len] == ' ') return f->verbs;
+        for (const wb_verb *v = f->verbs; v->name; v++)
+            if (strncmp(v->name, word, len) == 0 && v->name[len] == ' ') return f->verbs;
     return NULL;
 }
 
-static const wb_verb *find_verb(int argc, char **argv, int *words)
+static const wb_verb *find_verb(const char *name)
 {
     for (const wb_family *f = wb_cli_families; f->verbs; f++)
         for (const wb_verb *v = f->verbs; v->name; v++)
-            if ((*words = words_of(v, argc, argv)) > 0) return v;
+            if (strcmp(v->name, name) == 0) return v;
     return NULL;
 }
 
-static wb_exit no_such_verb(const wb_cli *cli, int argc, char **argv, bool help)
+/* The command line as far as its verb. */
+typedef struct head {
+    int last;          /* the place in argv of the verb's last word */
+    const char *first; /* the first word of the verb; NULL: there is none */
+    const char *second;
+    const wb_verb *verb;
+    bool help; /* `help` stood before it */
+} head;
+
+static void take_word(head *h, const char *word)
 {
-    const wb_verb *family = argc > 0 ? family_of(argv[0]) : NULL;
-    if (argc == 0) {
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s%s%s", h->first ? h->first : "", h->first ? " " : "",
+                   word);
+    if (h->first)
+        h->second = word;
+    else if (strcmp(word, "help") == 0)
+        h->help = true;
+    else
+        h->first = word;
+    if (strlen(name) < sizeof name - 1) h->verb = find_verb(name);
+}
+
+/* Global options may stand before and within the verb; behind it they are parsed with its own. */
+static wb_exit read_head(int argc, char **argv, const wb_option_table *globals, head *h)
+{
+    static const wb_cli nothing;
+    wb_error err = {0};
+    *h = (head){0};
+    for (int i = 1; i < argc && !h->verb && !h->second; i++) {
+        bool taken = false;
+        if (!wb_option_is(argv[i])) {
+            take_word(h, argv[i]);
+            h->last = i;
+            if (h->first && !h->verb && !family_of(h->first)) return WB_EXIT_OK;
+            continue;
+        }
+        if (wb_option_take(globals, argc, argv, &i, &taken, &err) != WB_OK)
+            return wb_cli_usage(&nothing, "%s", err.detail);
+        if (!taken) return wb_cli_usage(&nothing, "unknown option %.60s", argv[i]);
+    }
+    return WB_EXIT_OK;
+}
+
+static wb_exit no_such_verb(const head *h, bool help)
+{
+    static const wb_cli nothing;
+    const wb_verb *family = h->first ? family_of(h->first) : NULL;
+    if (!h->first) {
         wb_exit code = wb_help_overview(help ? stdout : stderr);
         return help ? code : WB_EXIT_USAGE;
     }
-    if (!family) return wb_cli_usage(cli, "no verb %.40s", argv[0]);
-    if (help) return wb_help_family(stdout, family);
-    wb_exit code = argc > 1 ? wb_cli_usage(cli, "no verb %.40s %.40s", argv[0], argv[1])
-                            : wb_cli_usage(cli, "%.40s wants another word", argv[0]);
+    if (!family) return wb_cli_usage(&nothing, "no verb %.40s", h->first);
+    if (help && !h->second) return wb_help_family(stdout, family);
+    wb_exit code = h->second ? wb_cli_usage(&nothing, "no verb %.40s %.40s", h->first, h->second)
+                             : wb_cli_usage(&nothing, "%.40s wants another word", h->first);
     (void)wb_help_family(stderr, family);
     return code;
 }
 
 static wb_exit run(int argc, char **argv)
 {
+    head h;
     wb_globals g;
     wb_cli cli = {0};
+    wb_error err = {0};
     _Alignas(max_align_t) uint8_t line[WB_LINE_BYTES] = {0};
-    int words = 0;
-    argc = take_globals(argc, argv, &g);
-    if (argc < 0) return WB_EXIT_USAGE;
-    argv++;
+    wb_option_table tables[] = {{.line = line}, {wb_cli_globals, &g}};
+    wb_options_reset(&tables[1]);
+    wb_exit code = read_head(argc, argv, &tables[1], &h);
+    if (code != WB_EXIT_OK) return code;
+    cli.verb = h.verb;
+    tables[0].options = h.verb ? h.verb->options : wb_cli_no_options;
+    wb_options_reset(&tables[0]);
+    wb_status status = WB_OK;
+    if (h.verb) status = wb_options_parse(tables, 2, argc - h.last, argv + h.last, &err);
     if (g.version) {
         (void)puts("waybill " WAYBILL_VERSION);
         return WB_EXIT_OK;
     }
-    if (argc > 0 && strcmp(argv[0], "help") == 0) {
-        g.help = true;
-        argc--, argv++;
-    }
-    const wb_verb *verb = find_verb(argc, argv, &words);
-    if (!verb) return no_such_verb(&cli, argc, argv, g.help);
-    if (g.help) return wb_help_verb(stdout, verb);
-    cli.verb = verb;
-    wb_exit code = set_up(&g, &cli);
-    if (code == WB_EXIT_OK) code = wb_cli_parse(&cli, argc - words + 1, argv + words - 1, line);
-    return code == WB_EXIT_OK ? verb->run(&cli, line) : code;
+    if (!h.verb) return no_such_verb(&h, g.help || h.help);
+    if (g.help || h.help) return wb_help_verb(stdout, h.verb);
+    if (status != WB_OK) return wb_cli_usage(&cli, "%s", err.detail);
+    code = set_up(&g, &cli);
+    return code == WB_EXIT_OK ? h.verb->run(&cli, line) : code;
 }
 
 int main(int argc, char **argv)

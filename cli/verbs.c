@@ -16,6 +16,8 @@ const wb_family wb_cli_families[] = {
     {0},
 };
 
+const wb_option wb_cli_no_options[] = {{0}};
+
 const wb_option wb_cli_globals[] = {
     {.name = "--json",
      WB_INTO_FLAG(wb_globals, json),

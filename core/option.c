@@ -61,9 +61,10 @@ static wb_status take_value(const wb_option *row, const char *text, void *line, 
     return WB_OK;
 }
 
-void wb_options_reset(const wb_option *options, void *line)
+void wb_options_reset(const wb_option_table *table)
 {
-    for (const wb_option *row = options; !wb_option_ends(row); row++) {
+    void *line = table->line;
+    for (const wb_option *row = table->options; !wb_option_ends(row); row++) {
         switch (row->kind) {
         case WB_OPTION_FLAG: *(bool *)place_of(row, line) = false; break;
         case WB_OPTION_TEXT: *(const char **)place_of(row, line) = NULL; break;
@@ -91,11 +92,11 @@ static bool is_named(const char *name, bool takes_value, int argc, char **argv, 
     return behind == '=' || behind == '\0';
 }
 
-wb_status wb_option_take(const wb_option *options, int argc, char **argv, int *i, void *line,
-                         bool *taken, wb_error *err)
+wb_status wb_option_take(const wb_option_table *table, int argc, char **argv, int *i, bool *taken,
+                         wb_error *err)
 {
     *taken = true;
-    for (const wb_option *row = options; !wb_option_ends(row); row++) {
+    for (const wb_option *row = table->options; !wb_option_ends(row); row++) {
         const char *value;
         bool takes_value = row->kind != WB_OPTION_FLAG;
         if (!is_named(row->name, takes_value, argc, argv, i, &value) &&
@@ -103,8 +104,8 @@ wb_status wb_option_take(const wb_option *options, int argc, char **argv, int *i
             continue;
         if (takes_value && !value)
             return wb_fail(err, WB_ERR_MALFORMED, "%s wants a value", row->name);
-        if (takes_value) return take_value(row, value, line, err);
-        *(bool *)place_of(row, line) = true;
+        if (takes_value) return take_value(row, value, table->line, err);
+        *(bool *)place_of(row, table->line) = true;
         return WB_OK;
     }
     *taken = false;
@@ -112,13 +113,13 @@ wb_status wb_option_take(const wb_option *options, int argc, char **argv, int *i
 }
 
 /* One key in 64 begins with '-', so what can only be a key (43 characters, or two with ':') is none. */
-static bool looks_like_option(const char *text)
+bool wb_option_is(const char *text)
 {
     static const char key_bytes[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:";
     enum { KEY_LEN = 43 };
     size_t len = strlen(text);
-    if (text[0] != '-' || len == 1) return false;
+    if (text[0] != '-' || len == 1 || strcmp(text, "--") == 0) return false;
     return strspn(text, key_bytes) < len || (len != KEY_LEN && len != 2 * KEY_LEN + 1);
 }
 
@@ -142,21 +143,27 @@ static wb_status take_argument(const wb_option *row, int argc, char **argv, int 
     return WB_OK;
 }
 
-wb_status wb_options_parse(const wb_option *options, int argc, char **argv, void *line,
+static wb_status take_option(const wb_option_table *tables, size_t n, int argc, char **argv, int *i,
+                             wb_error *err)
+{
+    bool taken = false;
+    for (size_t k = 0; k < n && !taken; k++)
+        WB_TRY(wb_option_take(&tables[k], argc, argv, i, &taken, err));
+    return taken ? WB_OK : wb_fail(err, WB_ERR_MALFORMED, "unknown option %.60s", argv[*i]);
+}
+
+wb_status wb_options_parse(const wb_option_table *tables, size_t n, int argc, char **argv,
                            wb_error *err)
 {
-    const wb_option *argument = next_argument(options);
+    const wb_option *argument = next_argument(tables[0].options);
     bool options_end = false;
-    wb_options_reset(options, line);
     for (int i = 1; i < argc; i++) {
-        bool taken = !options_end && strcmp(argv[i], "--") == 0;
-        if (taken) {
+        if (!options_end && strcmp(argv[i], "--") == 0) {
             options_end = true;
-        } else if (!options_end && looks_like_option(argv[i])) {
-            WB_TRY(wb_option_take(options, argc, argv, &i, line, &taken, err));
-            if (!taken) return wb_fail(err, WB_ERR_MALFORMED, "unknown option %.60s", argv[i]);
+        } else if (!options_end && wb_option_is(argv[i])) {
+            WB_TRY(take_option(tables, n, argc, argv, &i, err));
         } else {
-            WB_TRY(take_argument(argument, argc, argv, &i, line, err));
+            WB_TRY(take_argument(argument, argc, argv, &i, tables[0].line, err));
             argument = next_argument(argument + 1);
         }
     }

@@ -66,19 +66,28 @@ static inline bool wb_option_ends(const wb_option *row) { return !row->name && !
 
 /* ---- reading a command line (core/option.c) -------------------------------------------------- */
 
-/** Fill `line` from argv[1] on; argv[argc] is NULL. "--x v" and "--x=v" are alike, "--" ends the
- *  options. A table's fallbacks must be right: that is asserted.
+/** Options that are taken together; of arguments those of the first table are. */
+typedef struct wb_option_table {
+    const wb_option *options;
+    void *line;
+} wb_option_table;
+
+/** Give every row its fallback. A table's fallbacks must be right: that is asserted. */
+void wb_options_reset(const wb_option_table *table);
+
+/** Fill the lines of `n` tables, which were reset, from argv[1] on; argv[argc] is NULL. "--x v" and
+ *  "--x=v" are alike, "--" ends the options. That an argument is missing is found last.
  *  Errors  MALFORMED the reason is in `err` */
-WB_MUST_USE wb_status wb_options_parse(const wb_option *options, int argc, char **argv, void *line,
-                                       wb_error *err);
+WB_MUST_USE wb_status wb_options_parse(const wb_option_table *tables, size_t n, int argc,
+                                       char **argv, wb_error *err);
 
-/** Give every row of the table its fallback. wb_options_parse does so by itself. */
-void wb_options_reset(const wb_option *options, void *line);
+/** Does this look like an option, not like an argument? "-" and "--" do not. */
+bool wb_option_is(const char *text);
 
-/** Take argv[*i] if an option of the table is there: then *taken, and *i is at its last word.
+/** Take the option at argv[*i]: *i is then at its last word. *taken is false if the table has none such.
  *  Errors  MALFORMED as wb_options_parse */
-WB_MUST_USE wb_status wb_option_take(const wb_option *options, int argc, char **argv, int *i,
-                                     void *line, bool *taken, wb_error *err);
+WB_MUST_USE wb_status wb_option_take(const wb_option_table *table, int argc, char **argv, int *i,
+                                     bool *taken, wb_error *err);
 
 /* ---- writing about it (core/option_text.c) --------------------------------------------------- */
 

@@ -57,7 +57,9 @@ static wb_status parse(const wb_option *options, const char *const *words, void 
     const char *argv[WORDS_MAX + 2] = {"v"};
     int argc = 1;
     for (; words[argc - 1]; argc++) argv[argc] = words[argc - 1];
-    return wb_options_parse(options, argc, (char **)argv, line, err);
+    const wb_option_table tables[] = {{options, line}};
+    wb_options_reset(tables);
+    return wb_options_parse(tables, 1, argc, (char **)argv, err);
 }
 
 static void what_the_table_does_not_know_is_refused_with_its_reason(void **state)
