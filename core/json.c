@@ -4,7 +4,8 @@
  *
  *   UTF-8      before anything else, over the whole text; escapes when they are met
  *   syntax     at the byte that no JSON object can have there
- *   duplicate  at the closing quote of the second name
+ *   duplicate  at the closing quote of the second name, or, where members are sorted, at the bracket
+ *              that closes the object
  *   number     at its first byte
  *   depth      at the opening bracket
  *   size       at the quote that opens one member too many, the first byte of one element too many,
@@ -13,7 +14,8 @@
  * Recursion is bounded by limits->depth, comparison of names by limits->members. Memory is taken for
  * a value after its limits were checked: one node, plus the unescaped bytes of strings that have an
  * escape. A string is walked twice then: once to check and count, once to write. Names of up to 40
- * members are compared pairwise, which beats any table at that size. */
+ * members are compared pairwise, which beats any table at that size. Objects without such a limit are
+ * sorted as lists, where a repeated name shows as two neighbours. */
 #include "core/json.h"
 
 #include "core/utf8.h"
@@ -95,7 +97,8 @@ static bool read_unicode(reader *r, uint32_t *out)
     int32_t high = hex4(r->at, r->end);
     if (high < 0) return stop(r, WB_JSON_SYNTAX);
     r->at += 4;
-    if (high == 0 || (high >= 0xdc00 && high <= 0xdfff)) return stop(r, WB_JSON_UTF8);
+    if (high == 0 && !r->limits->any_char) return stop(r, WB_JSON_UTF8);
+    if (high >= 0xdc00 && high <= 0xdfff) return stop(r, WB_JSON_UTF8);
     *out = (uint32_t)high;
     if (high < 0xd800 || high > 0xdbff) return true;
     int32_t low = -1;
@@ -289,7 +292,8 @@ static bool read_member(reader *r, uint32_t depth, wb_json *object, wb_json ***t
     if (!member) return false;
     r->at++;
     if (!scan_string(r, false, &name) || !keep_string(r, &name, &member->name)) return false;
-    if (wb_json_member(object, member->name)) return stop(r, WB_JSON_DUPLICATE);
+    if (!r->limits->sort_members && wb_json_member(object, member->name))
+        return stop(r, WB_JSON_DUPLICATE);
     skip_space(r);
     if (!next_is(r, ':')) return stop(r, WB_JSON_SYNTAX);
     r->at++;
@@ -323,6 +327,40 @@ static bool read_element(reader *r, uint32_t depth, const wb_json *array, wb_jso
     return good;
 }
 
+static wb_json *merge(wb_json *a, wb_json *b)
+{
+    wb_json *first = NULL, **tail = &first;
+    while (a && b) {
+        wb_json **least = wb_utf16_compare(b->name, a->name) < 0 ? &b : &a;
+        *tail = *least;
+        tail = &(*tail)->next;
+        *least = *tail;
+    }
+    *tail = a ? a : b;
+    return first;
+}
+
+/* The first `n` > 0 members of a list, sorted and cut off from the rest. */
+static wb_json *sorted(wb_json *list, size_t n)
+{
+    wb_json *rest = list;
+    if (n == 1) {
+        list->next = NULL;
+        return list;
+    }
+    for (size_t i = 0; i < n / 2; i++) rest = rest->next;
+    wb_json *first = sorted(list, n / 2);
+    return merge(first, sorted(rest, n - n / 2));
+}
+
+static bool sort_members(reader *r, wb_json *object)
+{
+    object->first = sorted(object->first, object->n);
+    for (const wb_json *m = object->first; m->next; m = m->next)
+        if (wb_slice_eq(m->name, m->next->name)) return stop(r, WB_JSON_DUPLICATE);
+    return true;
+}
+
 /* r->at is on the opening bracket; `depth` is that of this container. */
 static bool read_container(reader *r, uint32_t depth, wb_json *out)
 {
@@ -346,7 +384,7 @@ static bool read_container(reader *r, uint32_t depth, wb_json *out)
         uint8_t c = *r->at;
         if (c != ',' && c != close) return stop(r, WB_JSON_SYNTAX);
         r->at++;
-        if (c == close) return true;
+        if (c == close) return !object || !r->limits->sort_members || sort_members(r, out);
         skip_space(r);
     }
 }
@@ -381,8 +419,8 @@ wb_status wb_json_parse(wb_slice text, const wb_json_limits *limits, wb_arena *a
     r.at = text.ptr;
     r.end = text.ptr + text.len;
     skip_space(&r);
-    if (!next_is(&r, '{')) return WB_OK;
-    bool good = read_container(&r, 1, top);
+    if (!limits->any_value && !next_is(&r, '{')) return WB_OK;
+    bool good = read_value(&r, 0, top);
     *fault = r.fault;
     if (!good) return r.fault == WB_JSON_NO_FAULT ? WB_ERR_NO_MEMORY : WB_OK;
     skip_space(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core/json.h: a strict reader of small JSON objects whose limits come before its memory, and the one
- * escaping of strings. Source: RFC 8259, RFC 3629; which fault counts: docs/design/token.md. */
+/* core/json.h: a strict reader of JSON whose limits come before its memory, and the one escaping of
+ * strings. Source: RFC 8259, RFC 3629; which fault counts: docs/design/token.md. */
 #ifndef WAYBILL_CORE_JSON_H
 #define WAYBILL_CORE_JSON_H
 
@@ -29,6 +29,11 @@ typedef struct wb_json_limits {
     uint32_t elements;     /* of one array */
     uint32_t string_bytes; /* of a name or string, unescaped */
     bool any_number; /* all RFC 8259 numbers; else 0 or [1-9][0-9]*, at most WB_JSON_INT_MAX */
+    bool any_value;  /* the text may be any value; else one object */
+    bool any_char;   /* an escape may give U+0000 */
+    /* Members in the order of their names' UTF-16 units, as RFC 8785 wants them. A repeated name is
+     * found where its object ends, in O(n log n); for objects of more members than a few dozen. */
+    bool sort_members;
     /* Strings too long, and string elements too many, are checked and counted but not kept; without
      * it they are faults. */
     bool count_excess;
@@ -55,7 +60,7 @@ typedef struct wb_json {
     struct wb_json *first, *next;
 } wb_json;
 
-/** Read one object within JSON white space, and nothing else. Of several faults the leftmost counts;
+/** Read one object, or what `any_value` lets through, within JSON white space, and nothing else. Of several faults the leftmost counts;
  *  UTF-8 is checked over the whole text first.
  *  fault   NO_FAULT, or why there is no `root`
  *  Status  OK with any fault | NO_MEMORY arena limit */

@@ -12,4 +12,9 @@ bool wb_utf8_valid(wb_slice s);
 /** Bytes of the well-formed character that `s` starts with, 1 to 4; 0 if it starts with none. */
 size_t wb_utf8_char(wb_slice s);
 
+/** The order of two well-formed texts by their UTF-16 code units: below, equal to or above 0. It differs
+ *  from that of the bytes where one has a character above U+FFFF and the other one from U+E000 on.
+ *  Source  RFC 8785 section 3.2.3 */
+int wb_utf16_compare(wb_slice a, wb_slice b);
+
 #endif

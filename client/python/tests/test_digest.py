@@ -26,6 +26,8 @@ SALT = bytes(range(16))
         {"text": 5},
         {"text": "\ud800"},
         {"text": "x", "filename": "\udfff"},
+        {"text": "x", "filename": False},
+        {"text": "x", "mediaType": []},
         {"data": float("nan")},
         {"data": {"a": math.inf}},
         {"data": 10**400},
@@ -67,6 +69,13 @@ def test_json_that_parses_but_has_no_canonical_form_is_refused(text: str) -> Non
     value = digest.parse_json(text)
     with pytest.raises(DigestError):
         digest.canonical(value)
+
+
+def test_nesting_beyond_the_limit_is_refused() -> None:
+    deepest = "[" * digest.MAX_DEPTH + "]" * digest.MAX_DEPTH
+    assert digest.canonical(json.loads(deepest)) == deepest
+    with pytest.raises(DigestError):
+        digest.canonical([json.loads(deepest)])
 
 
 def test_nesting_beyond_the_stack_is_refused() -> None:

@@ -36,6 +36,7 @@ from typing import Any
 
 SALT_LEN = 16
 DIGEST_LEN = 32
+MAX_DEPTH = 128  # levels of arrays and objects in one value; as in core/jcs.h
 _DOMAIN = b"waybill-bdg-v1\0"
 _KINDS = {"text": 1, "raw": 2, "url": 3, "data": 4}
 _BARE_IN = {"1.0": (), "0.3": ("text", "data")}  # no file name, no media type in that dialect
@@ -63,7 +64,7 @@ def canonical(value: Any) -> str:
     """The RFC 8785 text of a JSON value: None, bool, int, float, str, lists and dicts of these.
     Raises DigestError for what has none."""
     try:
-        text = _canonical(value)
+        text = _canonical(value, 0)
         text.encode("utf-8")
     except RecursionError:
         raise DigestError("nested too deep") from None
@@ -72,7 +73,7 @@ def canonical(value: Any) -> str:
     return text
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: Any, depth: int) -> str:
     if value is None:
         return "null"
     if value is True:
@@ -83,11 +84,14 @@ def _canonical(value: Any) -> str:
         return _string(value)
     if isinstance(value, (int, float)):
         return _number(value)
+    depth += 1
+    if depth > MAX_DEPTH:
+        raise DigestError("nested too deep")
     if isinstance(value, Mapping):
         members = sorted(value.items(), key=lambda member: _utf16(member[0]))
-        return "{" + ",".join(f"{_string(k)}:{_canonical(v)}" for k, v in members) + "}"
+        return "{" + ",".join(f"{_string(k)}:{_canonical(v, depth)}" for k, v in members) + "}"
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return "[" + ",".join(_canonical(item) for item in value) + "]"
+        return "[" + ",".join(_canonical(item, depth) for item in value) + "]"
     raise DigestError(f"{type(value).__name__} is no JSON value")
 
 
@@ -210,8 +214,13 @@ def part_from_json(part: Mapping[str, Any], dialect: str = "1.0") -> bytes:
         content = _utf8(part[name])
     if name in _BARE_IN[dialect]:
         return _entry(_KINDS[name], content)
-    media_type = part.get("mediaType", part.get("media_type"))
-    return _entry(_KINDS[name], content, part.get("filename") or "", media_type or "")
+    filename, media_type = part.get("filename"), part.get("mediaType", part.get("media_type"))
+    return _entry(
+        _KINDS[name],
+        content,
+        "" if filename is None else filename,
+        "" if media_type is None else media_type,
+    )
 
 
 def part_from_proto(part: Any, dialect: str = "1.0") -> bytes:
