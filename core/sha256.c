@@ -2,7 +2,7 @@
 /* FIPS 180-4 as it stands, with its names: a..h are the working variables, w the message schedule, H the
  * chaining value. Nothing is unrolled: a digest covers one message's body, which its own transport has
  * copied more often than this reads it. The constants are the first 32 bits of the fractional parts of
- * square roots (H) and cube roots (K) of the first primes; a test works them out again. */
+ * square roots (H) and cube roots (K) of the first primes. */
 #include "core/sha256.h"
 
 enum { LENGTH_AT = WB_SHA256_BLOCK - 8 }; /* of the last block: its end holds the length in bits */

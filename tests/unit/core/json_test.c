@@ -135,6 +135,50 @@ static void any_number_means_any_of_rfc_8259(void **state)
     check_faults(&any, bad, WB_COUNT(bad), WB_JSON_NUMBER);
 }
 
+static void any_value_means_other_than_objects_too(void **state)
+{
+    wb_json_limits any = strict;
+    any.any_value = true;
+    (void)state;
+    CHECK(&any, WB_JSON_SYNTAX, "", " ", "[", "1 2", "nul", "]", "\"a\"x");
+    CHECK(&any, WB_JSON_DEPTH, "[[[[");
+    CHECK(&any, WB_JSON_NUMBER, "-1");
+    CHECK(&any, WB_JSON_NO_FAULT, "1", " \"a\" ", "[[[]]]", "null", "{\"a\":[[1]]}");
+}
+
+static void any_char_means_u_0000_too(void **state)
+{
+    wb_json_limits any = strict;
+    any.any_char = true;
+    WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    const wb_json *root = NULL;
+    (void)state;
+    CHECK(&any, WB_JSON_UTF8, "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\"}");
+    assert_int_equal(parse(WB_S("{\"a\\u0000\":\"\\u0000b\"}"), &any, arena, &root),
+                     WB_JSON_NO_FAULT);
+    assert_true(wb_slice_eq(wb_json_member(root, WB_S("a\0"))->text, WB_S("\0b")));
+}
+
+static void members_can_be_sorted(void **state)
+{
+    wb_json_limits sorting = strict;
+    sorting.sort_members = true;
+    WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    const wb_json *root = NULL;
+    (void)state;
+    CHECK(&sorting, WB_JSON_DUPLICATE, "{\"a\":1,\"a\":1}", "{\"b\":1,\"a\":1,\"\\u0062\":1}",
+          "{\"a\":{\"\":1,\"\":1},");
+    CHECK(&sorting, WB_JSON_NUMBER, "{\"a\":1,\"a\":-1}"); /* met before the object's end */
+    assert_int_equal(parse(WB_S("{\"c\":1,\"\xef\xac\xb3\":2,\"a\":{},\"\xf0\x9f\x98\x80\":4}"),
+                           &sorting, arena, &root),
+                     WB_JSON_NO_FAULT);
+    const wb_json *m = root->first;
+    assert_true(wb_slice_eq(m->name, WB_S("a")) && m->type == WB_JSON_OBJECT);
+    assert_true(wb_slice_eq(m->next->name, WB_S("c")) && m->next->number == 1);
+    assert_true(m->next->next->number == 4 && m->next->next->next->number == 2);
+    assert_null(m->next->next->next->next);
+}
+
 static void excess_is_counted_without_memory(void **state)
 {
     wb_json_limits counting = strict;
@@ -253,6 +297,9 @@ int main(void)
         cmocka_unit_test(the_leftmost_fault_counts),
         cmocka_unit_test(integers_are_plain_and_below_2_to_the_53),
         cmocka_unit_test(any_number_means_any_of_rfc_8259),
+        cmocka_unit_test(any_value_means_other_than_objects_too),
+        cmocka_unit_test(any_char_means_u_0000_too),
+        cmocka_unit_test(members_can_be_sorted),
         cmocka_unit_test(excess_is_counted_without_memory),
         cmocka_unit_test(values_are_what_the_text_says),
         cmocka_unit_test(an_arena_that_is_full_says_so),
