@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A span takes no memory: whatever the client asks malloc for on the agent's thread is counted, through the
+ * linker's --wrap, which reaches all of the client and what it is made of. */
+#include "include/waybill/waybill.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static __thread unsigned asked;
+
+void *__real_malloc(size_t size);           /* NOLINT: the linker's names */
+void *__real_calloc(size_t n, size_t size); /* NOLINT */
+void *__real_realloc(void *p, size_t size); /* NOLINT */
+void *__wrap_malloc(size_t size);           /* NOLINT */
+void *__wrap_calloc(size_t n, size_t size); /* NOLINT */
+void *__wrap_realloc(void *p, size_t size); /* NOLINT */
+
+void *__wrap_malloc(size_t size)
+{
+    asked++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+    asked++;
+    return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+    asked++;
+    return __real_realloc(p, size);
+}
+
+static void a_span_asks_for_no_memory(void **state)
+{
+    (void)state;
+    waybill_client *client = NULL;
+    waybill_options options = {.size = sizeof options, .socket = "/nonexistent/ipc.sock"};
+    asked = 0;
+    assert_int_equal(waybill_open(&options, &client, NULL), WAYBILL_OK);
+    assert_true(asked > 0); /* the counter works */
+    asked = 0;
+    for (int i = 0; i < 50000; i++) { /* beyond the buffer, too */
+        waybill_span span;
+        waybill_span_start(client, &span, "work", NULL, WAYBILL_TOOL_CALL);
+        waybill_span_set_text(&span, "text", "value");
+        waybill_span_set_int(&span, "int", i);
+        waybill_span_set_double(&span, "double", 0.5);
+        waybill_span_set_bool(&span, "bool", true);
+        waybill_span_add_event(&span, "event");
+        waybill_span_set_error(&span, "type", "message");
+        (void)waybill_span_end(&span);
+    }
+    assert_int_equal(asked, 0);
+    waybill_stats stats;
+    waybill_get_stats(client, &stats, sizeof stats);
+    assert_int_equal(stats.spans_recorded, 50000);
+    assert_true(stats.spans_dropped > 0 && stats.spans_buffered > 0);
+    waybill_close(client, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_span_asks_for_no_memory)};
+    return cmocka_run_group_tests_name("client_span_alloc", tests, NULL, NULL);
+}
