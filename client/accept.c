@@ -209,10 +209,10 @@ waybill_status waybill_accept(waybill_client *client, const waybill_accept_reque
 void waybill_acceptance_free(waybill_acceptance *acceptance) { free(acceptance); }
 
 waybill_status waybill_finish(waybill_client *client, const waybill_acceptance *acceptance,
-                              const char *outcome, const waybill_seen *given, waybill_error *err)
+                              const char *outcome, const waybill_seen *seen, waybill_error *err)
 {
-    waybill_seen seen = wb_seen_of(given);
+    waybill_seen all = wb_seen_of(seen);
     if (acceptance->local || acceptance->verdict == WAYBILL_DUPLICATE) return WAYBILL_OK;
     if (wb_client_is_ours(client)) wb_recorder_hurry(client->recorder);
-    return say_finish(client, acceptance->id, outcome, &seen, err);
+    return say_finish(client, acceptance->id, outcome, &all, err);
 }

@@ -217,36 +217,36 @@ void waybill_delegation_free(waybill_delegation *delegation) { free(delegation);
 /* ---- Observe, Settle ---- */
 
 waybill_status waybill_observe(waybill_client *client, const waybill_delegation *delegation,
-                               const waybill_seen *given, waybill_error *err)
+                               const waybill_seen *seen, waybill_error *err)
 {
-    waybill_seen seen = wb_seen_of(given);
+    waybill_seen all = wb_seen_of(seen);
     Waybill__V1__Observe observe = WAYBILL__V1__OBSERVE__INIT;
     Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
     if (delegation->local) return WAYBILL_OK; /* the sidecar knows nothing of it */
     observe.delegation_id = wb_bytes(delegation->id, WB_ID_LEN);
-    observe.task_state = wb_text(seen.task_state);
-    observe.task_id = wb_text(seen.task_id);
-    observe.context_id = wb_text(seen.context_id);
-    observe.event = wb_text(seen.event);
+    observe.task_state = wb_text(all.task_state);
+    observe.task_id = wb_text(all.task_id);
+    observe.context_id = wb_text(all.context_id);
+    observe.event = wb_text(all.event);
     request.body_case = WAYBILL__V1__REQUEST__BODY_OBSERVE;
     request.observe = &observe;
-    return wb_client_tell(client, &request, seen.no_wait ? 0 : WB_TELL_WAIT_MS, err);
+    return wb_client_tell(client, &request, all.no_wait ? 0 : WB_TELL_WAIT_MS, err);
 }
 
 waybill_status waybill_settle(waybill_client *client, const waybill_delegation *delegation,
-                              const char *outcome, const waybill_seen *given, waybill_error *err)
+                              const char *outcome, const waybill_seen *seen, waybill_error *err)
 {
-    waybill_seen seen = wb_seen_of(given);
+    waybill_seen all = wb_seen_of(seen);
     Waybill__V1__Settle settle = WAYBILL__V1__SETTLE__INIT;
     Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
     if (delegation->local) return WAYBILL_OK;
     settle.delegation_id = wb_bytes(delegation->id, WB_ID_LEN);
     settle.outcome = wb_text(outcome);
-    settle.task_state = wb_text(seen.task_state);
-    settle.error_type = wb_text(seen.error_type);
-    settle.task_id = wb_text(seen.task_id);
-    settle.context_id = wb_text(seen.context_id);
+    settle.task_state = wb_text(all.task_state);
+    settle.error_type = wb_text(all.error_type);
+    settle.task_id = wb_text(all.task_id);
+    settle.context_id = wb_text(all.context_id);
     request.body_case = WAYBILL__V1__REQUEST__BODY_SETTLE;
     request.settle = &settle;
-    return wb_client_tell(client, &request, seen.no_wait ? 0 : WB_TELL_WAIT_MS, err);
+    return wb_client_tell(client, &request, all.no_wait ? 0 : WB_TELL_WAIT_MS, err);
 }

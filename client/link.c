@@ -311,9 +311,10 @@ static wb_status outcome_of(wb_call *call, Waybill__V1__Reply **reply, wb_error 
     return wb_fail(err, call->status, "%s", *reply ? (*reply)->detail : call->why);
 }
 
-wb_status wb_call_wait(wb_call **taken, uint32_t wait_ms, Waybill__V1__Reply **reply, wb_error *err)
+wb_status wb_call_wait(wb_call **handle, uint32_t wait_ms, Waybill__V1__Reply **reply,
+                       wb_error *err)
 {
-    wb_call *call = WB_STEAL(*taken);
+    wb_call *call = WB_STEAL(*handle);
     wb_link *link = call->link;
     uint64_t until_mono = mono() + wait_ms * WB_NS_PER_MS;
     struct timespec until = {(time_t)(until_mono / WB_NS_PER_S), (long)(until_mono % WB_NS_PER_S)};
@@ -328,9 +329,9 @@ wb_status wb_call_wait(wb_call **taken, uint32_t wait_ms, Waybill__V1__Reply **r
     return status;
 }
 
-void wb_call_leave(wb_call **taken)
+void wb_call_leave(wb_call **handle)
 {
-    wb_call *call = WB_STEAL(*taken);
+    wb_call *call = WB_STEAL(*handle);
     wb_link *link = call->link;
     pthread_mutex_lock(&link->lock);
     let_go(call);

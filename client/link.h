@@ -42,12 +42,12 @@ bool wb_link_is_idle(wb_link *link);
 WB_MUST_USE wb_status wb_call_begin(wb_link *link, struct Waybill__V1__Request *request,
                                     uint32_t timeout_ms, wb_call **out, wb_error *err);
 
-/** Wait for the answer, at most for `wait_ms`. Consumes `call`; what has no answer by then goes on by itself.
+/** Wait for the answer, at most for `wait_ms`. Consumes the call; what has no answer by then goes on by itself.
  *  reply    owned by the caller, also with a status other than OK: wb_reply_free. Its status is what this
  *           returns, with FULL, UNAVAILABLE and TIMEOUT only if the time was over
  *  Errors   UNAVAILABLE no answer in time, no sidecar: *reply is NULL
  *           MALFORMED what answers is no sidecar: *reply is NULL | NO_MEMORY | the reply's status */
-WB_MUST_USE wb_status wb_call_wait(wb_call **call, uint32_t wait_ms,
+WB_MUST_USE wb_status wb_call_wait(wb_call **handle, uint32_t wait_ms,
                                    struct Waybill__V1__Reply **reply, wb_error *err);
 /** Hand a request over that nobody waits for.
  *  on_reply  its answer, of any status; on one of nng's threads, under the link's lock: it must not block, nor
@@ -56,7 +56,7 @@ WB_MUST_USE wb_status wb_call_post(
     wb_link *link, struct Waybill__V1__Request *request, uint32_t timeout_ms,
     void (*on_reply)(void *arg, const struct Waybill__V1__Reply *reply), void *arg, wb_error *err);
 /** Do not wait: it goes on by itself. */
-void wb_call_leave(wb_call **call);
+void wb_call_leave(wb_call **handle);
 
 void wb_reply_free(struct Waybill__V1__Reply *reply);
 

@@ -114,7 +114,8 @@ static void put_where(waybill_span *span, const waybill_context *parent)
 static void put_text_field(waybill_span *span, uint8_t tag, const char *text, size_t most)
 {
     size_t len = good_part(text, most);
-    if (len > 0 && len + 4 <= room_of(span)) span->at_ = put_bytes(span->at_, tag, text, len);
+    if (text && len > 0 && len + 4 <= room_of(span))
+        span->at_ = put_bytes(span->at_, tag, text, len);
 }
 
 void waybill_span_start(waybill_client *client, waybill_span *span, const char *name,
@@ -195,7 +196,7 @@ __attribute__((noinline)) static uint8_t *begin_long(waybill_span *span, const c
 {
     size_t body =
         1 + wb_wire_varint_size(key_len) + key_len + 1 + wb_wire_varint_size(value) + value;
-    if (key_len > KEY_MAX || span->attributes_ >= WAYBILL_ATTRIBUTES_MAX ||
+    if (!span->at_ || key_len > KEY_MAX || span->attributes_ >= WAYBILL_ATTRIBUTES_MAX ||
         !wb_utf8_valid(wb_slice_of(key, key_len)) ||
         1 + wb_wire_varint_size(body) + body > room_of(span)) {
         span->dropped_++;
@@ -216,7 +217,7 @@ static inline uint8_t *begin_attribute(waybill_span *span, const char *key, size
                                        size_t value)
 {
     uint8_t *at = span->at_;
-    if (key_len > SHORT_BODY || value > SHORT_BODY - key_len || room_of(span) < SHORT_ROOM ||
+    if (!at || key_len > SHORT_BODY || value > SHORT_BODY - key_len || room_of(span) < SHORT_ROOM ||
         span->attributes_ >= WAYBILL_ATTRIBUTES_MAX)
         return begin_long(span, key, key_len, value);
     at[0] = TAG_LEN(9);
@@ -246,6 +247,10 @@ void waybill_span_put_text(waybill_span *span, const char *key, size_t key_len, 
                            size_t value_len)
 {
     uint8_t *at = NULL;
+    if (!value) {
+        value = "";
+        value_len = 0;
+    }
     if (value_len < SHORT_BODY && room_of(span) >= SHORT_ROOM + value_len)
         at = begin_attribute(span, key, key_len, 2 + value_len);
     else if (span->at_)
@@ -294,7 +299,7 @@ void waybill_span_add_event(waybill_span *span, const char *name)
 {
     size_t len = good_part(name, NAME_MAX);
     size_t body = 9 + 1 + wb_wire_varint_size(len) + len;
-    if (1 + wb_wire_varint_size(body) + body > room_of(span)) {
+    if (!span->at_ || 1 + wb_wire_varint_size(body) + body > room_of(span)) {
         span->dropped_++;
         return;
     }
@@ -302,7 +307,7 @@ void waybill_span_add_event(waybill_span *span, const char *name)
     *at++ = TAG_LEN(11);
     at = wb_wire_put_varint(at, body);
     at = put_time(at, WB_WIRE_TAG(1, WB_WIRE_FIXED64), now_of(span));
-    span->at_ = put_bytes(at, TAG_LEN(2), name, len);
+    span->at_ = put_bytes(at, TAG_LEN(2), name ? name : "", len);
 }
 
 void waybill_span_add_link(waybill_span *span, const waybill_context *to)
@@ -311,7 +316,7 @@ void waybill_span_add_link(waybill_span *span, const waybill_context *to)
     size_t state = to->tracestate ? strlen(to->tracestate) : 0;
     if (state > 512 || (state > 0 && !wb_utf8_valid(wb_slice_of(to->tracestate, state)))) state = 0;
     size_t body = BODY + (state > 0 ? 1 + wb_wire_varint_size(state) + state : 0);
-    if (1 + wb_wire_varint_size(body) + body > room_of(span)) {
+    if (!span->at_ || 1 + wb_wire_varint_size(body) + body > room_of(span)) {
         span->dropped_++;
         return;
     }

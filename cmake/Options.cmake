@@ -29,5 +29,5 @@ if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LES
     # Clang before 16 takes the flag only together with its own acknowledgement.
     add_compile_options(-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
 endif()
-add_link_options(-pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie> -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 add_compile_definitions(_GNU_SOURCE WAYBILL_VERSION="${PROJECT_VERSION}")

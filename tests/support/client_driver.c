@@ -330,12 +330,15 @@ static int report(const char *socket)
     return 0;
 }
 
+static int number(const char *text) { return (int)strtol(text, NULL, 10); }
+
 int main(int argc, char **argv)
 {
     if (argc < 3) return 2;
     const char *what = argv[1], *socket = argv[2];
-    if (strcmp(what, "spans") == 0 && argc == 5) return spans(socket, atoi(argv[3]), atoi(argv[4]));
-    if (strcmp(what, "steady") == 0 && argc == 4) return steady(socket, atoi(argv[3]));
+    if (strcmp(what, "spans") == 0 && argc == 5)
+        return spans(socket, number(argv[3]), number(argv[4]));
+    if (strcmp(what, "steady") == 0 && argc == 4) return steady(socket, number(argv[3]));
     if (strcmp(what, "hop") == 0 && argc >= 5) return hop(socket, argv[3], argv[4], argc > 5);
     if (strcmp(what, "away") == 0 && argc == 4)
         return away(socket, strcmp(argv[3], "fail") == 0 ? WAYBILL_FAIL : WAYBILL_UNSIGNED);

@@ -24,6 +24,7 @@ static void check_faults(const wb_json_limits *limits, const char *const *texts,
                          wb_json_fault expected)
 {
     WB_AUTO(wb_arena) arena = wb_arena_new(1 << 20);
+    assert_non_null(arena);
     for (size_t i = 0; i < n; i++) {
         const wb_json *root = NULL;
         wb_json_fault got = parse(wb_slice_str(texts[i]), limits, arena, &root);
@@ -60,6 +61,7 @@ static void what_is_not_one_object_is_refused(void **state)
           "\xc2\xa0{}", "{\"a\":truefalse}", "{\"a\":1_000}");
     const wb_json *root = NULL;
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     assert_int_equal(parse(wb_slice_of("{}\0", 3), &strict, arena, &root), WB_JSON_SYNTAX);
     assert_int_equal(parse(wb_slice_of("{\"a\":\"\0\"}", 9), &strict, arena, &root),
                      WB_JSON_SYNTAX);
@@ -108,6 +110,7 @@ static void integers_are_plain_and_below_2_to_the_53(void **state)
           "{\"a\":9007199254740992}", "{\"a\":99999999999999999}", "{\"a\":18446744073709551616}",
           "{\"a\":1E400}", "{\"a\":-Infinity}", "{\"a\":1a}", "{\"a\":-}");
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     const wb_json *root = NULL;
     assert_int_equal(
         parse(WB_S("{\"a\":0,\"b\":9007199254740991,\"c\":10}"), &strict, arena, &root),
@@ -122,6 +125,7 @@ static void any_number_means_any_of_rfc_8259(void **state)
     wb_json_limits any = strict;
     any.any_number = true;
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     const wb_json *root = NULL;
     (void)state;
     assert_int_equal(
@@ -151,6 +155,7 @@ static void any_char_means_u_0000_too(void **state)
     wb_json_limits any = strict;
     any.any_char = true;
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     const wb_json *root = NULL;
     (void)state;
     CHECK(&any, WB_JSON_UTF8, "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\"}");
@@ -164,6 +169,7 @@ static void members_can_be_sorted(void **state)
     wb_json_limits sorting = strict;
     sorting.sort_members = true;
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     const wb_json *root = NULL;
     (void)state;
     CHECK(&sorting, WB_JSON_DUPLICATE, "{\"a\":1,\"a\":1}", "{\"b\":1,\"a\":1,\"\\u0062\":1}",
@@ -184,6 +190,7 @@ static void excess_is_counted_without_memory(void **state)
     wb_json_limits counting = strict;
     counting.count_excess = true;
     WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    assert_non_null(arena);
     wb_buffer text;
     const wb_json *root = NULL;
     (void)state;
@@ -211,6 +218,7 @@ static void excess_is_counted_without_memory(void **state)
 static void values_are_what_the_text_says(void **state)
 {
     WB_AUTO(wb_arena) arena = wb_arena_new(8192);
+    assert_non_null(arena);
     const wb_json_limits roomy = {.depth = 4, .members = 9, .elements = 9, .string_bytes = 99};
     const wb_json *root = NULL;
     (void)state;
@@ -244,6 +252,7 @@ static void an_arena_that_is_full_says_so(void **state)
     wb_status st = WB_ERR_NO_MEMORY;
     for (; st == WB_ERR_NO_MEMORY; limit += 16) {
         WB_AUTO(wb_arena) arena = wb_arena_new(limit);
+        assert_non_null(arena);
         assert_null(root);
         st = wb_json_parse(WB_S("{\"a\":[\"\\n\",{}],\"b\":1}"), &strict, arena, &root, &fault);
     }

@@ -186,6 +186,7 @@ static void walk_stops_at_the_arenas_limit(void **state)
     for (size_t limit = 0; limit < 40000; limit += 1000) {
         wb_batch *batch = NULL;
         WB_AUTO(wb_arena) small = wb_arena_new(limit);
+        assert_non_null(small);
         wb_status status = wb_otlp_walk(body, f->keys, small, &batch, NULL);
         assert_true(status == WB_ERR_NO_MEMORY || status == WB_OK);
         assert_true((status == WB_OK) == (batch != NULL));
@@ -395,6 +396,7 @@ static void walk_agrees_with_protobuf_c_on_random_bodies(void **state)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         wb_batch *batch = NULL;
         WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+        assert_non_null(arena);
         wb_slice body = wb_sample_random(seed, seed % 2 == 1, arena);
         assert_int_equal(wb_otlp_walk(body, f->keys, arena, &batch, NULL), WB_OK);
         const char *differs = wb_oracle_differs(batch, true);
