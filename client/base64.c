@@ -27,6 +27,7 @@ wb_status wb_base64_parse(wb_slice text, wb_buffer *out)
     unsigned waiting = 0; /* low bits of `bits` that are no byte yet */
     while (text.len > 0 && text.ptr[text.len - 1] == '=') text.len--;
     if (text.len % 4 == 1 || !in_alphabet(text)) return WB_ERR_MALFORMED;
+    if (text.len == 0) return WB_OK;
     WB_TRY(wb_buffer_reserve(out, text.len / 4 * 3 + text.len % 4 * 3 / 4, &to));
     for (size_t i = 0; i < text.len; i++) {
         bits = bits << 6 | (uint32_t)value_of(text.ptr[i]);

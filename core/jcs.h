@@ -13,7 +13,7 @@ enum { WB_JCS_DEPTH = 128 };
  *  depth   levels that the text may have
  *  root    its slices live in `arena` or point into `text`
  *  Errors  MALFORMED not UTF-8, not JSON, half a surrogate pair, a name twice in an object, too deep
- *          NO_MEMORY arena limit; it takes at most about 48 bytes for each of the text */
+ *          NO_MEMORY arena limit; it takes at most 48 bytes for each of the text, and 80 a level */
 WB_MUST_USE wb_status wb_jcs_parse(wb_slice text, uint32_t depth, wb_arena *arena,
                                    const wb_json **root, wb_error *err);
 

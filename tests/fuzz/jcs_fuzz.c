@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wb_buffer_init(&once, 6 * size);
     wb_buffer_init(&twice, 6 * size);
     wb_status st = wb_jcs_format(wb_slice_of(data, size), arena, &once, NULL);
-    WB_ASSERT(wb_arena_used(arena) <= 48 * size + 2 * sizeof(wb_json));
+    WB_ASSERT(wb_arena_used(arena) <= 48 * size + (WB_JCS_DEPTH + 2) * sizeof(wb_json));
     WB_ASSERT(st == WB_OK || st == WB_ERR_MALFORMED);
     if (st != WB_OK) return 0;
     wb_arena_reset(arena);

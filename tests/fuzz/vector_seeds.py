@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs for the fuzz targets out of the published vectors: every token, payload, carrier and key set
+"""Inputs for the fuzz targets out of the published vectors: every token, payload, carrier, key set and body
 that a case shows is a point to start from. Written anew at each run; the vectors stay the only copy.
 
 Two targets hold that nothing but the worked example continues its trace. The vectors are signed with
@@ -73,6 +73,8 @@ def seeds_for(target: str) -> set[bytes]:
     vectors = json.loads(VECTORS.read_text("ascii"))
     if target == "trust_fuzz":
         return {json.dumps(bundle).encode() for bundle in vectors["bundles"].values()}
+    if target in ("a2a_parts_fuzz", "jcs_fuzz"):
+        return {json.dumps(row["parts"], ensure_ascii=False).encode() for row in vectors["digests"]}
     take = SEEDS.get(target)
     own = next(chain_of(case) for case in vectors["cases"] if case["name"] == SIGNED)
     return {seed for case in vectors["cases"] for seed in take(case, own)} if take else set()
