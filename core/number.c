@@ -93,7 +93,7 @@ static void next_above(decimal *d)
         d->digits[i]++;
         return;
     }
-    d->digits[0] = '1'; /* 99 became 100 */
+    d->digits[0] = '1'; /* a 9 alone, as the one digit of 2^-1030 */
     d->point++;
 }
 

@@ -74,6 +74,7 @@ static void a_power_of_two_may_need_the_decimal_above(void **state)
     check_format(ldexp(1, 89), "6.189700196426902e+26");
     check_format(ldexp(1, -24), "5.960464477539063e-8");
     check_format(ldexp(1, -1074), "5e-324");
+    check_format(ldexp(1, -1030), "8.691694759794e-311"); /* 9 and 10 come first */
     check_format(ldexp(1, -1022), "2.2250738585072014e-308");
     check_format(ldexp(1, 1023), "8.98846567431158e+307");
 }
