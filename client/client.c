@@ -114,7 +114,7 @@ static void take_hello(void *ctx, const Waybill__V1__Reply *reply)
 
 /* On one of nng's threads, on each new connection: what a sidecar says of itself decides what is done once it
  * is gone. */
-static void greet(void *ctx)
+static void greet(void *ctx, wb_link *link)
 {
     waybill_client *client = ctx;
     Waybill__V1__Hello hello = WAYBILL__V1__HELLO__INIT;
@@ -124,7 +124,7 @@ static void greet(void *ctx)
     hello.agent_name = client->name;
     request.body_case = WAYBILL__V1__REQUEST__BODY_HELLO;
     request.hello = &hello;
-    wb_status status = wb_call_post(client->link, &request, WB_CALL_MS, take_hello, client, NULL);
+    wb_status status = wb_call_post(link, &request, WB_CALL_MS, take_hello, client, NULL);
     (void)status; /* the next connection says it */
 }
 

@@ -26,6 +26,7 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -42,9 +43,9 @@ enum {
 typedef enum step { SENDING, RECEIVING, RESTING, OVER } step;
 
 struct wb_call {
-    wb_link *link;
-    wb_call *next; /* in link->spent */
-    wb_call *all;  /* in link->calls */
+    _Atomic(wb_link *) link; /* what a callback reads first, before it can lock */
+    wb_call *next;           /* in link->spent */
+    wb_call *all;            /* in link->calls */
     nng_ctx ctx;
     nng_aio *aio;
     step step;
@@ -61,6 +62,7 @@ struct wb_call {
 };
 
 struct wb_link {
+    _Atomic(wb_link *) self; /* what on_pipe reads first, as of a call */
     nng_socket socket;
     pthread_mutex_t lock;
     pthread_cond_t over; /* of any call */
@@ -69,7 +71,7 @@ struct wb_link {
     size_t waiting_bytes;
     uint32_t pipes;
     bool ending;
-    void (*on_connected)(void *ctx);
+    void (*on_connected)(void *ctx, wb_link *link);
     void *ctx;
 };
 
@@ -347,14 +349,14 @@ void wb_reply_free(Waybill__V1__Reply *reply)
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
-    wb_link *link = arg;
+    wb_link *link = atomic_load(&((wb_link *)arg)->self);
     (void)pipe;
     pthread_mutex_lock(&link->lock);
     if (event == NNG_PIPE_EV_ADD_POST) link->pipes++;
     if (event == NNG_PIPE_EV_REM_POST && link->pipes > 0) link->pipes--;
     bool tell = event == NNG_PIPE_EV_ADD_POST && link->on_connected && !link->ending;
     pthread_mutex_unlock(&link->lock);
-    if (tell) link->on_connected(link->ctx);
+    if (tell) link->on_connected(link->ctx, link);
 }
 
 bool wb_link_is_connected(wb_link *link)
@@ -385,18 +387,19 @@ static int dial(wb_link *link, const char *path)
     return rv ? rv : nng_dial(link->socket, url, NULL, NNG_FLAG_NONBLOCK);
 }
 
-wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx), void *ctx, wb_link **out,
-                       wb_error *err)
+wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx, wb_link *link), void *ctx,
+                       wb_link **out, wb_error *err)
 {
     if (strlen(path) >= SUN_PATH)
         return wb_fail(err, WB_ERR_CONFIG, "%.60s...: too long for a socket", path);
     wb_link *link = calloc(1, sizeof *link);
     if (!link) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a client");
-    link->on_connected = on_connected;
-    link->ctx = ctx;
     (void)pthread_mutex_init(&link->lock, NULL);
     (void)pthread_cond_init(&link->over, NULL);
+    link->on_connected = on_connected;
+    link->ctx = ctx;
     int rv = nng_req0_open(&link->socket);
+    atomic_store(&link->self, link);
     if (rv == 0 && (rv = dial(link, path)) != 0) (void)nng_close(link->socket);
     if (rv == 0) {
         *out = link;

@@ -23,10 +23,11 @@ enum {
 };
 
 /** Begin to connect, and go on for ever, to the socket at `path`.
- *  on_connected  on one of nng's threads, each time that the sidecar is there; must not block. May be NULL
+ *  on_connected  on one of nng's threads, each time that the sidecar is there, and maybe before this returns; must not
+ *                block. May be NULL
  *  Errors        CONFIG the path is too long for a socket | NO_MEMORY */
-WB_MUST_USE wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx), void *ctx,
-                                   wb_link **out, wb_error *err);
+WB_MUST_USE wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx, wb_link *link),
+                                   void *ctx, wb_link **out, wb_error *err);
 /** End every call with UNAVAILABLE, and those to come; whoever waits for one is woken. */
 void wb_link_stop(wb_link *link);
 /** Free a link that was stopped, when nobody waits for a call of it any more. NULL is allowed. */

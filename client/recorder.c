@@ -14,8 +14,8 @@
  * with the sidecar. It stays until the answer is there. A Record that the sidecar will never take is dropped
  * and counted: to wait for another answer would stop all that follows.
  *
- * The lock is taken by trying first: it is held for a copy of some hundred bytes. Whoever does not get it in 5 ms,
- * because its holder lost its processor say, drops the span. */
+ * The lock is tried, and tried again: it is held for a copy of some hundred bytes. Whoever does not get it in
+ * 5 ms, because its holder lost its processor say, drops the span. */
 #include "client/recorder.h"
 
 #include "core/clock.h"
@@ -36,7 +36,8 @@ enum {
     LENGTHS_ROOM = 2 * FIELD_MAX,
     SPANS_FIELD = 2, /* of ScopeSpans; the same number has ScopeSpans in ResourceSpans */
     RESOURCE_SPANS_FIELD = 1,
-    KEPT_CHUNKS = 2, /* whose pages stay when they are free */
+    LOOK_AGAIN_NS = 20000, /* for the lock: a copy takes less than a microsecond */
+    KEPT_CHUNKS = 2,       /* whose pages stay when they are free */
 };
 
 typedef struct chunk {
@@ -82,8 +83,13 @@ static size_t room_in_front(const wb_recorder *r)
 static bool take_lock(wb_recorder *r)
 {
     if (pthread_mutex_trylock(&r->lock) == 0) return true;
-    struct timespec until = at_mono(mono() + WB_RECORDER_WAIT_MS * WB_NS_PER_MS);
-    return pthread_mutex_clocklock(&r->lock, CLOCK_MONOTONIC, &until) == 0;
+    uint64_t until = mono() + WB_RECORDER_WAIT_MS * WB_NS_PER_MS;
+    do {
+        struct timespec pause = {0, LOOK_AGAIN_NS};
+        (void)nanosleep(&pause, NULL);
+        if (pthread_mutex_trylock(&r->lock) == 0) return true;
+    } while (mono() < until);
+    return false;
 }
 
 static void close_open(wb_recorder *r)

@@ -42,7 +42,9 @@ def drive(*args, timeout_s=60, **more):
 def spans_of(sidecar, trace_id):
     with contextlib.closing(sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
-        return db.execute("SELECT * FROM spans WHERE trace_id = ?", [bytes.fromhex(trace_id)]).fetchall()
+        with contextlib.suppress(sqlite3.OperationalError):  # no table yet
+            return db.execute("SELECT * FROM spans WHERE trace_id = ?", [bytes.fromhex(trace_id)]).fetchall()
+    return []
 
 
 def delegation_of(sidecar, delegation_id, until):

@@ -81,7 +81,8 @@ static void what_finds_no_room_is_counted_and_the_span_still_ends_right(void **s
 {
     (void)state;
     char long_text[600];
-    memset(long_text, 'x', sizeof long_text);
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
     waybill_span_start(&client, &span, "full", NULL, WAYBILL_PLAIN);
     for (int i = 0; i < 40; i++)
         waybill_span_put_text(&span, "key", 3, long_text, i < 8 ? 500 : 60);
