@@ -10,7 +10,7 @@ packages=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcmocka-dev
-    libseccomp-dev binutils util-linux locales
+    libseccomp-dev binutils util-linux locales sqlite3
 )
 venv=build/venv
 
@@ -25,7 +25,7 @@ missing_packages() {
 # Where packages have other names: look for the things themselves.
 missing_things() {
     local thing
-    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c llvm-cov; do
+    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c llvm-cov sqlite3; do
         command -v $thing >/dev/null || printf '%s\n' "program $thing"
     done
     command -v pkg-config >/dev/null || return 0

@@ -22,7 +22,12 @@ function(waybill_bench name)
 endfunction()
 
 waybill_bench(otlp_walk_bench LIBS wb_pipeline wb_proto wb_otlp_oracle)
-foreach(name ipc_mint ipc_accept record_commit idle)
+foreach(name ipc_mint ipc_accept record_commit idle backlog)
     waybill_bench(${name}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
 endforeach()
 waybill_bench(client_span_bench LIBS wb_client wb_bench_ipc PROGRAMS waybilld)
+if(WAYBILL_SQLITE)
+    waybill_bench(store_bench LIBS wb_bench_ipc wb_exporter_sqlite wb_pipeline wb_proto
+        wb_otlp_oracle PkgConfig::SQLITE)
+    target_link_options(store_bench PRIVATE -Wl,--wrap=clock_gettime)
+endif()

@@ -52,10 +52,10 @@ typedef struct wb_bench_figure {
     double value;            /* what the limit judges; 0: stats.p50 / per */
     double ratio;            /* to the raw building block of the same run; 0: none */
     wb_bench_bound bound;
-    double credible; /* below this the measurement itself was disturbed; 0: never */
-    double limit;    /* 0: none */
-    const char
-        *excuse; /* a dated reason why being over the limit is accepted for now; NULL: none */
+    double credible;    /* below this the measurement itself was disturbed; 0: never */
+    double limit;       /* 0: none */
+    const char *excuse; /* why being over the limit is accepted for now, as "2026-11-29: reason";
+                           without a day it does not count; NULL: none */
 } wb_bench_figure;
 
 /** Print the figure as one line of JSON. 0 within its limit or excused; 1 over, or disturbed. */

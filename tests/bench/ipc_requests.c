@@ -258,3 +258,33 @@ static bool all_taken(const Waybill__V1__Reply *r)
 }
 
 const char *wb_bench_judge_record(wb_slice reply) { return judge(reply, all_taken); }
+
+/* ---- Status ---------------------------------------------------------------------------------- */
+
+static uint64_t lag_bytes;
+
+wb_slice wb_bench_status(wb_arena *arena)
+{
+    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
+    Waybill__V1__StatusRequest status = WAYBILL__V1__STATUS_REQUEST__INIT;
+    request.body_case = WAYBILL__V1__REQUEST__BODY_STATUS;
+    request.status = &status;
+    return pack(&request, arena);
+}
+
+static bool has_lag(const Waybill__V1__Reply *r)
+{
+    static const char key[] = "\"lag_bytes\":";
+    if (r->body_case != WAYBILL__V1__REPLY__BODY_STATUS_REPORT) return false;
+    const char *at = strstr(r->status_report->json, key);
+    lag_bytes = 0;
+    for (const char *next = at; next; next = strstr(next + 1, key)) {
+        uint64_t n = strtoull(next + sizeof key - 1, NULL, 10);
+        if (n > lag_bytes) lag_bytes = n;
+    }
+    return at != NULL;
+}
+
+const char *wb_bench_judge_status(wb_slice reply) { return judge(reply, has_lag); }
+
+uint64_t wb_bench_lag_bytes(void) { return lag_bytes; }

@@ -26,4 +26,10 @@ wb_slice *wb_bench_forged_accepts(size_t n, const char *peer, wb_arena *arena);
 wb_slice *wb_bench_records(size_t n, size_t spans, wb_arena *arena);
 const char *wb_bench_judge_record(wb_slice reply);
 
+/** A Status; and a judge that takes any, and keeps the largest "lag_bytes" that an exporter has. */
+wb_slice wb_bench_status(wb_arena *arena);
+const char *wb_bench_judge_status(wb_slice reply);
+/** What the last judged Status said. */
+uint64_t wb_bench_lag_bytes(void);
+
 #endif

@@ -59,6 +59,21 @@ void wb_process_stop(pid_t pid)
     (void)waitpid(pid, NULL, 0);
 }
 
+void wb_process_run(const char *const *args, const char *input)
+{
+    pid_t pid;
+    int status = 0;
+    posix_spawn_file_actions_t files;
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, 0, input, O_RDONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+    int rv = posix_spawnp(&pid, args[0], &files, NULL, (char *const *)args, environ);
+    (void)posix_spawn_file_actions_destroy(&files);
+    if (rv != 0) wb_bench_give_up("%s does not start: %s", args[0], strerror(rv));
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        wb_bench_give_up("%s < %s failed", args[0], input);
+}
+
 static void make_dir(const char *path)
 {
     if (mkdir(path, 0700) != 0) wb_bench_give_up("%s: %s", path, strerror(errno));

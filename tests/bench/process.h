@@ -13,6 +13,9 @@ pid_t wb_process_start(const char *name, const char *const *args, const char *co
                        const char *log);
 /** Kill and reap. */
 void wb_process_stop(pid_t pid);
+/** Run a program of the system, found in PATH, with `input` as its standard input, its output thrown
+ *  away, to its end. Gives up when it does not end with 0. */
+void wb_process_run(const char *const *args, const char *input);
 
 /** One waybilld. */
 typedef struct wb_bench_sidecar {
