@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 
+from machine import Machine
 from shell import Terminal, commands
 
 from pages import ROOT
@@ -24,9 +25,11 @@ from waybill_testkit import CLIENT, find_program, free_port
 @dataclasses.dataclass(frozen=True)
 class Scene:
     """before        commands that are run first, silently
+    machine       on a machine of its own, as root: the page makes users
     placeholders  word: command that prints what it stands for, run when the word is first met"""
 
     before: str = ""
+    machine: bool = False
     placeholders: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -57,6 +60,7 @@ PARTNER = (
 )
 
 SCENES = {
+    "docs/security.md": Scene(before="useradd --no-create-home planner\n", machine=True),
     "docs/troubleshooting.md": Scene(before=started("planner") + STORE),
     "docs/upgrade.md": Scene(before=started("planner") + STORE),
     "README.md": Scene(
@@ -86,7 +90,13 @@ class Reader:
         self._found: dict[str, str] = {}
         self._ports: dict[str, str] = {}
         self._running: dict[str, Terminal] = {}
-        self.shell = self.open()
+        self._machine: Machine | None = None
+        try:
+            self._machine = Machine(self.home / "machine") if self.scene.machine else None
+            self.shell = self.open()
+        except BaseException:
+            self.close()
+            raise
 
     def begin(self) -> None:
         """Make what the page takes for granted."""
@@ -110,6 +120,9 @@ class Reader:
         }
         runtime = self.home / "run"
         runtime.mkdir(mode=0o700)
+        if self.scene.machine:
+            (self.home / "machine").mkdir()
+            return {**env, "HOME": str(self.home), "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         programs = find_program("waybilld").parent
         interpreter = pathlib.Path(sys.executable).parent
         return {
@@ -125,13 +138,16 @@ class Reader:
         }
 
     def open(self) -> Terminal:
-        terminal = Terminal(self.env, self.work)
+        before = self._machine.enter() if self._machine else None
+        terminal = Terminal(self.env, self.work, before)
         self._terminals.append(terminal)
         return terminal
 
     def close(self) -> None:
         for terminal in reversed(self._terminals):
             terminal.close()
+        if self._machine:
+            self._machine.close()
         shutil.rmtree(self.home)  # links into the repository go as links
 
     def put(self, name: str, text: str) -> None:

@@ -30,11 +30,11 @@ class Failed(AssertionError):
 class Terminal:
     """A bash and what it has said so far."""
 
-    def __init__(self, env: dict[str, str], cwd: pathlib.Path) -> None:
+    def __init__(self, env: dict[str, str], cwd: pathlib.Path, before: list[str] | None = None) -> None:
         self._scripts = cwd / f".commands-{secrets.token_hex(4)}"
         self._scripts.mkdir()
         self.process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"], cwd=cwd, env=env, stdin=subprocess.PIPE,
+            [*(before or []), "bash", "--norc", "--noprofile"], cwd=cwd, env=env, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, text=True,
             errors="replace", bufsize=1,
         )

@@ -17,6 +17,7 @@ import time
 
 import pages
 import pytest
+from machine import NoMachine
 from scenes import Reader
 from shell import Failed, commands, matches, transcript
 from waybill_testkit import NotBuilt, find_program
@@ -25,7 +26,7 @@ RUN = {"sh", "console"}
 KINDS = RUN | {"python", "yaml", "sql", "json", "ini", "text", "mermaid", ""}
 READS = re.compile(r"waybill (trace|delegations|status|doctor|token|agents)\b[^|;&]*$")
 TYPED = re.compile(r"^ *(\$ |\./|waybilld? |cmake |ctest |pip |python3? |sqlite3 |systemctl |tests/|tools/)", re.M)
-NOT_RUN_MOST = 16  # blocks in all pages; whoever adds one takes another away, or says here why not
+NOT_RUN_MOST = 9  # blocks in all pages; whoever adds one takes another away, or says here why not
 
 PAGES = pages.pages()
 BLOCKS = [block for page in PAGES for block in pages.blocks(page)]
@@ -90,7 +91,10 @@ WITH_COMMANDS = sorted({block.page for block in blocks_of(*RUN)})
 @needs_programs
 @pytest.mark.parametrize("page", WITH_COMMANDS)
 def test_a_reader_who_types_what_the_page_says_sees_what_it_shows(page):
-    reader = Reader(page)
+    try:
+        reader = Reader(page)
+    except NoMachine as why:
+        pytest.skip(str(why))
     try:
         reader.begin()
         for block in pages.blocks(page):
