@@ -334,3 +334,13 @@ def test_the_upgrade_page_has_the_versions_of_the_code():
     assert said["socket protocol"] == re.search(r"^PROTOCOL(?:: \w+)? = (\d+)", wire, re.M).group(1)
     assert said["journal: segments and snapshots"] == re.search(
         r"WB_JOURNAL_VERSION UINT32_C\((\d+)\)", layout).group(1)
+
+
+def test_the_worked_example_of_sizing_is_in_its_table():
+    page = pages.read("docs/sizing.md")
+    head, row = (line for line in page.splitlines() if re.match(r" *(span/s|100) ", line))
+    hours = re.findall(r"(\d+) h away", head)
+    size = re.findall(r"[\d.]+ [GM]iB", row)[hours.index("8")]
+    assert "100 spans a second" in page and f"The table says\n{size}; 256 MiB on top" in page
+    limit = re.search(r"limit_bytes: (\d+)GiB", page).group(1)
+    assert 0 <= float(limit) - float(size.split()[0]) - 0.25 < 1 and f"a limit of {limit} GiB" in page
