@@ -8,11 +8,14 @@
  * cannot tell the difference: the wire is nng's (sidecar/receivers/framing.h). A reply repeats the
  * request id.
  *
- * A connection reads one message after the other: handshake, head (9 bytes), body, and again. Before
- * the body it takes a slot and the body's bytes out of what all share; if there is none it parks,
- * reading nothing, until one is given back: a flood stays in the clients' own socket buffers. Replies
- * queue per connection and leave in the order in which they were made. Whoever stalls amid a message,
- * or lets replies lie, is closed after stall_ms and gives back what it held.
+ * A connection reads one message after the other: handshake, head (9 bytes), body, and again. It reads into
+ * a small buffer of its own, since each turn of nng's costs more than a small message: one turn takes
+ * all that came. What of a body is not there yet is read straight to its place. Before the body a
+ * connection takes a slot and the body's bytes out of what all share; if there is none it parks,
+ * reading nothing, until one is given back: a flood stays in the clients' own socket buffers, but for
+ * those few bytes. Replies queue per connection and leave in the order in which they were made, as many
+ * at once as one call takes. Whoever stalls amid a message, or lets replies lie, is closed after
+ * stall_ms and gives back what it held.
  *
  * Memory of a connection is freed by wb_ipc_run, when it is closed and nothing refers to it: its
  * reading, its writing and each of its calls in hand count one. One mutex guards all of this file's
@@ -36,6 +39,8 @@ enum {
     HEAD = WB_FRAMING_HEAD,
     REQUEST_ID = WB_FRAMING_REQUEST_ID,
     RETRY_ACCEPT_MS = 100, /* after EMFILE and the like */
+    IN_BYTES = 4096,       /* of each connection: some small messages */
+    REPLIES_AT_ONCE = 8,   /* what an nng_aio takes */
 };
 
 typedef struct connection connection;
@@ -61,11 +66,14 @@ struct connection {
     uint64_t uid, serial;
     uint32_t refs, calls;
     bool closed, writing, greeted;
+    const char *fault; /* why it was closed, static; NULL: not by us */
     reading reading;
-    uint8_t head[HEAD];
-    size_t got;
+    uint8_t in[IN_BYTES]; /* [in_at, in_len) came and was not looked at yet */
+    size_t in_at, in_len;
     uint64_t body_len;
     wb_ipc_call *arriving;
+    size_t got;  /* of its body */
+    bool direct; /* what is being received goes there */
     wb_ipc_call *first_reply, **last_reply;
     size_t sent;
 };
@@ -138,11 +146,19 @@ static void receive(connection *c, void *into, size_t len, uint32_t timeout_ms)
     nng_stream_recv(c->stream, c->rx);
 }
 
-static void read_head(connection *c)
+/* Whatever comes next. An idle client may stay; one that stops amid a message may not. */
+static void receive_more(connection *c)
 {
-    c->reading = READ_HEAD;
-    c->got = 0;
-    receive(c, c->head, HEAD, 0); /* an idle client may stay */
+    uint32_t stall_ms = c->ipc->options.stall_ms;
+    c->in_len -= c->in_at;
+    memmove(c->in, c->in + c->in_at, c->in_len);
+    c->in_at = 0;
+    c->direct = c->reading == READ_BODY;
+    if (c->direct) /* the buffer is empty: a body takes all of it */
+        receive(c, c->arriving->bytes + c->got, c->arriving->len - c->got, stall_ms);
+    else
+        receive(c, c->in + c->in_len, IN_BYTES - c->in_len,
+                c->reading == READ_HEAD && c->in_len == 0 ? 0 : stall_ms);
 }
 
 /* The last quarter of the slots is for connections that have none: however many others send without end,
@@ -182,34 +198,80 @@ static void park(connection *c)
     c->ipc->last_parked = &c->next_parked;
 }
 
-/* False: no memory. To wait for it would be to wait for nothing in particular; a client that is closed
- * out comes back and sends again. */
-static bool read_body(connection *c)
+/* True: its body may be taken. False: it is parked, or *fault. To wait for memory would be to wait for nothing
+ * in particular; a client that is closed out comes back and sends again. */
+static bool begin_body(connection *c, const char **fault)
 {
     if (c->ipc->stopping || !has_room(c)) {
         park(c);
-        return true;
+        return false;
     }
-    if (!take_slot(c)) return false;
+    if (!take_slot(c)) {
+        *fault = "no memory for its message";
+        return false;
+    }
     c->reading = READ_BODY;
     c->got = 0;
-    receive(c, c->arriving->bytes, c->arriving->len, c->ipc->options.stall_ms);
     return true;
 }
 
-/* Something was given back: whoever waited longest goes first. One that cannot yet is put last. */
-static void unpark(wb_ipc *ipc)
+/* Take from the buffer what is there of the body; hand the message over when it is whole. */
+static bool take_body(connection *c, const char **fault)
 {
-    connection *waiting = ipc->first_parked;
-    ipc->first_parked = NULL;
-    ipc->last_parked = &ipc->first_parked;
-    while (waiting) {
-        connection *c = waiting;
-        waiting = c->next_parked;
-        if (!c->closed && read_body(c)) continue;
-        close_connection(c);
-        unref(c);
+    wb_ipc_call *call = c->arriving;
+    size_t n = c->in_len - c->in_at, missing = call->len - c->got;
+    if (n > missing) n = missing;
+    memcpy(call->bytes + c->got, c->in + c->in_at, n);
+    c->in_at += n;
+    c->got += n;
+    if (c->got < call->len) return false;
+    *fault = wb_framing_check_message(call->bytes);
+    if (*fault) return false;
+    c->arriving = NULL;
+    c->reading = READ_HEAD;
+    c->refs++;
+    c->ipc->in_hand++;
+    c->ipc->options.on_call(c->ipc->options.self, call);
+    return true;
+}
+
+/* One step; false when more must come first, when it is parked, or *fault. */
+static bool take_part(connection *c, const char **fault)
+{
+    const uint8_t *at = c->in + c->in_at;
+    size_t there = c->in_len - c->in_at;
+    switch (c->reading) {
+    case READ_HANDSHAKE:
+        if (there < HANDSHAKE) return false;
+        *fault = wb_framing_check_handshake(at);
+        c->in_at += HANDSHAKE;
+        c->reading = READ_HEAD;
+        return !*fault;
+    case READ_HEAD:
+        if (there < HEAD) return false;
+        *fault = wb_framing_read_head(at, c->ipc->options.max_message_bytes, &c->body_len);
+        c->in_at += HEAD;
+        return !*fault && begin_body(c, fault);
+    case READ_BODY: return take_body(c, fault);
+    case READ_PARKED: break;
     }
+    return false;
+}
+
+/* All that is in the buffer, then wait for more, unless it is parked. Returns why it must be closed, or
+ * NULL. */
+static const char *go_on_reading(connection *c)
+{
+    const char *fault = NULL;
+    while (take_part(c, &fault)) continue;
+    if (!fault && c->reading != READ_PARKED) receive_more(c);
+    return fault;
+}
+
+static void drop_arriving(connection *c)
+{
+    if (c->arriving) release_call(c->arriving);
+    c->arriving = NULL;
 }
 
 static void drop_replies(connection *c)
@@ -224,21 +286,48 @@ static void drop_replies(connection *c)
     c->last_reply = &c->first_reply;
 }
 
+/* Reading is over, for that reason. */
+static void end_reading(connection *c, const char *fault)
+{
+    if (!c->fault) c->fault = fault;
+    close_connection(c);
+    drop_arriving(c);
+    if (!c->writing) drop_replies(c);
+    unref(c);
+}
+
+/* Something was given back: whoever waited longest goes first. One that cannot yet is put last. */
+static void unpark(wb_ipc *ipc)
+{
+    connection *waiting = ipc->first_parked;
+    ipc->first_parked = NULL;
+    ipc->last_parked = &ipc->first_parked;
+    while (waiting) {
+        connection *c = waiting;
+        const char *fault = NULL;
+        waiting = c->next_parked;
+        if (!c->closed && begin_body(c, &fault)) fault = go_on_reading(c);
+        if (c->closed || fault) end_reading(c, fault);
+    }
+}
+
 static void write_next(connection *c)
 {
-    nng_iov iov;
-    if (!c->greeted) {
-        iov = (nng_iov){.iov_buf = (void *)(wb_framing_greeting + c->sent),
-                        .iov_len = HANDSHAKE - c->sent};
-    } else if (c->first_reply) {
-        wb_ipc_call *call = c->first_reply;
-        iov = (nng_iov){.iov_buf = call->bytes + c->sent, .iov_len = call->len - c->sent};
-    } else {
+    nng_iov iov[REPLIES_AT_ONCE];
+    unsigned n = 0;
+    if (!c->greeted)
+        iov[n++] = (nng_iov){.iov_buf = (void *)wb_framing_greeting, .iov_len = HANDSHAKE};
+    for (wb_ipc_call *call = c->greeted ? c->first_reply : NULL; call && n < REPLIES_AT_ONCE;
+         call = call->next)
+        iov[n++] = (nng_iov){.iov_buf = call->bytes, .iov_len = call->len};
+    if (n == 0) {
         c->writing = false;
         unref(c);
         return;
     }
-    (void)nng_aio_set_iov(c->tx, 1, &iov);
+    iov[0].iov_buf = (uint8_t *)iov[0].iov_buf + c->sent;
+    iov[0].iov_len -= c->sent;
+    (void)nng_aio_set_iov(c->tx, n, iov);
     nng_aio_set_timeout(c->tx, (nng_duration)c->ipc->options.stall_ms);
     nng_stream_send(c->stream, c->tx);
 }
@@ -251,91 +340,34 @@ static void start_writing(connection *c)
     write_next(c);
 }
 
-/* ---- reading ---- */
-
-/* All bytes of the present part are there. Returns a call to hand over, NULL if there is none yet. */
-static wb_ipc_call *part_read(connection *c, const char **fault)
-{
-    wb_ipc_call *call = NULL;
-    switch (c->reading) {
-    case READ_HANDSHAKE:
-        *fault = wb_framing_check_handshake(c->head);
-        if (!*fault) read_head(c);
-        break;
-    case READ_HEAD:
-        *fault = wb_framing_read_head(c->head, c->ipc->options.max_message_bytes, &c->body_len);
-        if (!*fault && !read_body(c)) *fault = "no memory for its message";
-        break;
-    case READ_BODY:
-        *fault = wb_framing_check_message(c->arriving->bytes);
-        if (*fault) break;
-        call = c->arriving;
-        c->arriving = NULL;
-        c->refs++;
-        c->ipc->in_hand++;
-        read_head(c);
-        break;
-    case READ_PARKED: break;
-    }
-    return call;
-}
-
-static size_t part_len(const connection *c)
-{
-    if (c->reading == READ_HANDSHAKE) return HANDSHAKE;
-    return c->reading == READ_HEAD ? HEAD : c->arriving->len;
-}
-
-static void part_more(connection *c)
-{
-    uint8_t *into = c->reading == READ_BODY ? c->arriving->bytes : c->head;
-    receive(c, into + c->got, part_len(c) - c->got, c->ipc->options.stall_ms);
-}
-
-static void drop_arriving(connection *c)
-{
-    if (c->arriving) release_call(c->arriving);
-    c->arriving = NULL;
-}
-
-static void end_reading(connection *c)
-{
-    close_connection(c);
-    drop_arriving(c);
-    if (!c->writing) drop_replies(c);
-    unpark(c->ipc);
-    unref(c);
-}
+/* ---- nng's callbacks ---- */
 
 static void on_received(void *arg)
 {
     connection *c = arg;
     wb_ipc *ipc = c->ipc;
     const char *fault = NULL;
-    wb_ipc_call *call = NULL;
     pthread_mutex_lock(&ipc->lock);
-    uint64_t uid = c->uid;
     int rv = nng_aio_result(c->rx);
-    if (rv == 0) c->got += nng_aio_count(c->rx);
+    size_t n = rv == 0 ? nng_aio_count(c->rx) : 0;
+    if (c->direct)
+        c->got += n;
+    else
+        c->in_len += n;
+    c->direct = false;
     if (rv == NNG_ETIMEDOUT) fault = "stopped amid a message";
-    if (rv == 0 && !c->closed) {
-        if (ipc->stopping) { /* what is in hand is still answered; this one is sent again later */
-            drop_arriving(c);
-            park(c);
-        } else if (c->got < part_len(c)) {
-            part_more(c);
-        } else {
-            call = part_read(c, &fault);
-        }
+    if (rv == 0 && !c->closed && ipc->stopping) {
+        drop_arriving(c); /* what is in hand is still answered; this one is sent again later */
+        park(c);
+    } else if (rv == 0 && !c->closed) {
+        fault = go_on_reading(c);
     }
-    if (rv != 0 || c->closed || fault) end_reading(c);
+    if (rv != 0 || c->closed || fault) {
+        end_reading(c, fault);
+        unpark(ipc);
+    }
     pthread_mutex_unlock(&ipc->lock);
-    if (fault && ipc->options.on_closed_out)
-        ipc->options.on_closed_out(ipc->options.self, fault, uid);
-    if (call) ipc->options.on_call(ipc->options.self, call);
 }
-
-/* ---- writing ---- */
 
 static void part_sent(connection *c)
 {
@@ -343,32 +375,34 @@ static void part_sent(connection *c)
     if (!c->greeted) {
         if (c->sent < HANDSHAKE) return;
         c->greeted = true;
-    } else {
+        c->sent = 0;
+        return;
+    }
+    bool gave_back = false;
+    while (c->first_reply && c->sent >= c->first_reply->len) {
         wb_ipc_call *call = c->first_reply;
-        if (c->sent < call->len) return;
+        c->sent -= call->len;
         c->first_reply = call->next;
-        if (!c->first_reply) c->last_reply = &c->first_reply;
         release_call(call);
         c->ipc->in_hand--;
         unref(c);
-        unpark(c->ipc);
+        gave_back = true;
     }
-    c->sent = 0;
+    if (!c->first_reply) c->last_reply = &c->first_reply;
+    if (gave_back) unpark(c->ipc);
 }
 
 static void on_sent(void *arg)
 {
     connection *c = arg;
     wb_ipc *ipc = c->ipc;
-    const char *fault = NULL;
     pthread_mutex_lock(&ipc->lock);
-    uint64_t uid = c->uid;
     int rv = nng_aio_result(c->tx);
     if (rv == 0 && !c->closed) {
         part_sent(c);
         write_next(c);
     } else {
-        if (rv == NNG_ETIMEDOUT) fault = "reads no replies";
+        if (rv == NNG_ETIMEDOUT && !c->fault) c->fault = "reads no replies";
         close_connection(c);
         drop_replies(c);
         unpark(ipc);
@@ -376,8 +410,6 @@ static void on_sent(void *arg)
         unref(c);
     }
     pthread_mutex_unlock(&ipc->lock);
-    if (fault && ipc->options.on_closed_out)
-        ipc->options.on_closed_out(ipc->options.self, fault, uid);
 }
 
 /* ---- accepting ---- */
@@ -420,7 +452,7 @@ static void start_connection(wb_ipc *ipc, connection *c)
     } else {
         start_writing(c);
         c->reading = READ_HANDSHAKE;
-        receive(c, c->head, HANDSHAKE, ipc->options.stall_ms);
+        receive_more(c);
     }
     pthread_mutex_unlock(&ipc->lock);
 }
@@ -554,6 +586,8 @@ void wb_ipc_run(wb_ipc *ipc)
         }
         ipc->ended = c->next;
         pthread_mutex_unlock(&ipc->lock);
+        if (c->fault && ipc->options.on_closed_out)
+            ipc->options.on_closed_out(ipc->options.self, c->fault, c->uid);
         free_connection(c); /* waits for its callbacks to have returned */
         pthread_mutex_lock(&ipc->lock);
     }

@@ -26,7 +26,8 @@ typedef struct wb_ipc_options {
     /* A peer of user `uid` (UINT64_MAX: unknown) connected and nothing of it was read yet: NULL to let
      * it in, else why not, static. On nng's threads. */
     const char *(*refuse_peer)(void *self, uint64_t uid);
-    /* Called on nng's threads: queue and return. */
+    /* Under the receiver's lock: queue and return; of this file only wb_ipc_connection, _slot, _request may be
+     * called. */
     void (*on_call)(void *self, wb_ipc_call *call);
     /* A client was closed: `why` is static, `uid` its user. May be NULL. */
     void (*on_closed_out)(void *self, const char *why, uint64_t uid);
