@@ -19,10 +19,13 @@
 #include "core/utf8.h"
 #include "proto/wire.h"
 
+#include <time.h>
+
 enum {
     NAME_MAX = 255,
     ERROR_TEXT_MAX = 256,
     KEY_MAX = 255,
+    TRACESTATE_MAX = 512,            /* W3C Trace Context, section 3.3.1.5 */
     TAIL_FIELDS = 9 + 2 + 6 + 6 + 8, /* end, kind, flags, dropped, status but for its message */
     TAIL = TAIL_FIELDS + ERROR_TEXT_MAX,
     REMOTE_KNOWN = 0x100,
@@ -30,6 +33,14 @@ enum {
     STATUS_IS_OK = 1,
     STATUS_IS_ERROR = 2,
 };
+
+/* Not through wb_clock: twice in each span, and no test needs it to stand still. */
+static inline uint64_t mono(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this id */
+    return (uint64_t)now.tv_sec * WB_NS_PER_S + (uint64_t)now.tv_nsec;
+}
 
 #define TAG_LEN(number) WB_WIRE_TAG(number, WB_WIRE_LEN)
 
@@ -118,12 +129,26 @@ static void put_text_field(waybill_span *span, uint8_t tag, const char *text, si
         span->at_ = put_bytes(span->at_, tag, text, len);
 }
 
+/* What the sidecar must know of where a span stands. Out of line: most spans of most agents have neither. */
+__attribute__((noinline)) static void put_origin(waybill_span *span)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[2 * WB_ID_LEN];
+    if (!wb_id_is_zero(span->context.acceptance_id, WB_ID_LEN)) {
+        for (size_t i = 0; i < WB_ID_LEN; i++) {
+            text[2 * i] = hex[span->context.acceptance_id[i] >> 4];
+            text[2 * i + 1] = hex[span->context.acceptance_id[i] & 15];
+        }
+        waybill_span_put_text(span, "waybill.acceptance.id", 21, text, sizeof text);
+    }
+    if (span->context.claimed) waybill_span_put_bool(span, "waybill.claimed", 15, true);
+}
+
 void waybill_span_start(waybill_client *client, waybill_span *span, const char *name,
                         const waybill_context *parent, waybill_span_type type)
 {
-    static const char hex[] = "0123456789abcdef";
     span->client_ = client;
-    span->started_mono_ = wb_mono(&wb_system_clock);
+    span->started_mono_ = mono();
     span->started_ns_ = wb_client_wall(client, span->started_mono_);
     span->begin_ = span->at_ = span->bytes_;
     span->end_ = span->bytes_ + sizeof span->bytes_ - TAIL;
@@ -136,18 +161,12 @@ void waybill_span_start(waybill_client *client, waybill_span *span, const char *
     place(client, span, parent);
     put_where(span, parent);
     put_text_field(span, TAG_LEN(5), name, NAME_MAX);
-    put_text_field(span, TAG_LEN(3), span->context.tracestate, 512);
-    if ((size_t)type < WB_COUNT(type_names) && type_names[type])
+    if (span->context.tracestate)
+        put_text_field(span, TAG_LEN(3), span->context.tracestate, TRACESTATE_MAX);
+    if (type != WAYBILL_PLAIN && (size_t)type < WB_COUNT(type_names))
         waybill_span_set_text(span, "waybill.span.type", type_names[type]);
-    if (!wb_id_is_zero(span->context.acceptance_id, WB_ID_LEN)) {
-        char text[2 * WB_ID_LEN];
-        for (size_t i = 0; i < WB_ID_LEN; i++) {
-            text[2 * i] = hex[span->context.acceptance_id[i] >> 4];
-            text[2 * i + 1] = hex[span->context.acceptance_id[i] & 15];
-        }
-        waybill_span_put_text(span, "waybill.acceptance.id", 21, text, sizeof text);
-    }
-    if (span->context.claimed) waybill_span_put_bool(span, "waybill.claimed", 15, true);
+    if (span->context.claimed || !wb_id_is_zero(span->context.acceptance_id, WB_ID_LEN))
+        put_origin(span);
 }
 
 void waybill_span_use_buffer(waybill_span *span, void *buffer, size_t len)
@@ -172,22 +191,35 @@ enum {
 
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
+/* One move of each kind: the last of several overlaps the one before, so that no byte is moved alone. */
+#define MOVE(type, to, from, any)                                                                  \
+    do {                                                                                           \
+        type moved_;                                                                               \
+        memcpy(&moved_, (from), sizeof moved_);                                                    \
+        memcpy((to), &moved_, sizeof moved_);                                                      \
+        (any) |= moved_;                                                                           \
+    } while (0)
+
+typedef uint64_t two_words __attribute__((vector_size(16)));
+
 /* Copy; the union of all bytes read, in whatever place. */
 static inline uint64_t copy_union(uint8_t *to, const char *from, size_t len)
 {
-    uint64_t any = 0, word;
-    if (len < sizeof word) {
-        for (size_t i = 0; i < len; i++) any |= to[i] = (uint8_t)from[i];
+    uint64_t any = 0;
+    if (len >= sizeof(two_words)) {
+        two_words both = {0, 0};
+        for (size_t i = 0; i + sizeof both < len; i += sizeof both)
+            MOVE(two_words, to + i, from + i, both);
+        MOVE(two_words, to + len - sizeof both, from + len - sizeof both, both);
+        return both[0] | both[1];
+    }
+    if (len >= sizeof(uint64_t)) {
+        MOVE(uint64_t, to, from, any);
+        MOVE(uint64_t, to + len - sizeof any, from + len - sizeof any, any);
         return any;
     }
-    for (size_t i = 0; i + sizeof word < len; i += sizeof word) {
-        memcpy(&word, from + i, sizeof word);
-        memcpy(to + i, &word, sizeof word);
-        any |= word;
-    }
-    memcpy(&word, from + len - sizeof word, sizeof word); /* overlaps the one before */
-    memcpy(to + len - sizeof word, &word, sizeof word);
-    return any | word;
+    for (size_t i = 0; i < len; i++) any |= to[i] = (uint8_t)from[i];
+    return any;
 }
 
 /* The long way: any size, any bytes. */
@@ -292,7 +324,7 @@ void waybill_span_put_bool(waybill_span *span, const char *key, size_t key_len, 
 /* The wall clock dates a span, the monotonic one measures it. */
 static uint64_t now_of(const waybill_span *span)
 {
-    return span->started_ns_ + (wb_mono(&wb_system_clock) - span->started_mono_);
+    return span->started_ns_ + (mono() - span->started_mono_);
 }
 
 void waybill_span_add_event(waybill_span *span, const char *name)
@@ -314,7 +346,8 @@ void waybill_span_add_link(waybill_span *span, const waybill_context *to)
 {
     enum { BODY = 18 + 10 + 5 };
     size_t state = to->tracestate ? strlen(to->tracestate) : 0;
-    if (state > 512 || (state > 0 && !wb_utf8_valid(wb_slice_of(to->tracestate, state)))) state = 0;
+    if (state > TRACESTATE_MAX || (state > 0 && !wb_utf8_valid(wb_slice_of(to->tracestate, state))))
+        state = 0;
     size_t body = BODY + (state > 0 ? 1 + wb_wire_varint_size(state) + state : 0);
     if (!span->at_ || 1 + wb_wire_varint_size(body) + body > room_of(span)) {
         span->dropped_++;
