@@ -9,7 +9,7 @@ packages=(
     build-essential cmake ninja-build pkg-config python3 python3-venv ca-certificates git
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
-    libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcmocka-dev
+    libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libcmocka-dev
     libseccomp-dev binutils util-linux locales sqlite3
 )
 venv=build/venv
@@ -29,7 +29,7 @@ missing_things() {
         command -v $thing >/dev/null || printf '%s\n' "program $thing"
     done
     command -v pkg-config >/dev/null || return 0
-    for thing in libsodium libprotobuf-c libcjson sqlite3 yaml-0.1 libmicrohttpd cmocka; do
+    for thing in libsodium libprotobuf-c libcjson sqlite3 yaml-0.1 libmicrohttpd libcurl cmocka; do
         pkg-config --exists $thing || printf '%s\n' "library $thing"
     done
     printf '#include <nng/nng.h>\n' | cc -E - >/dev/null 2>&1 || printf '%s\n' "library nng"

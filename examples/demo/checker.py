@@ -34,6 +34,8 @@ NOLIM = 2**53 - 1
 # caller -> callee: method, depth, verdict at the callee, its code, end of the delegation
 HOPS = {
     (D + "planner", D + "researcher"): ("SendStreamingMessage", 0, "continue", None, "completed"),
+    (D + "planner", D + "proofreader"): ("SendMessage", 0, "continue", None, "answered"),
+    (D + "proofreader", D + "researcher"): ("SendMessage", 1, "continue", None, "completed"),
     (D + "planner", D + "writer"): ("SendMessage", 0, "continue", None, "completed"),
     (D + "writer", D + "researcher"): ("SendStreamingMessage", 1, "continue", None, "completed"),
     (OUTSIDER, D + "researcher"): ("SendStreamingMessage", 0, "link", "WB_E_ISS_UNKNOWN", "completed"),
@@ -294,9 +296,10 @@ def check_trees(f: Findings, store: Store, report: dict[str, Any]) -> None:
     check_hop_spans(f, store)
     main = by_trace.get(bytes.fromhex(report["trace_id"]), [])
     agents = {span["sidecar_id"] for span in main}
-    f.check(len(agents) == 3, f"the main trace has spans of {len(agents)} sidecars")
+    f.check(len(agents) == 4, f"the main trace has spans of {len(agents)} sidecars")
     names = {span["name"] for span in main}
-    f.check({"make a report", "search", "read file", "outline", "write"} <= names, f"spans are {names}")
+    f.check({"make a report", "search", "read file", "outline", "write", "proofread", "count words"} <= names,
+            f"spans are {names}")
 
 
 def check_tree(f: Findings, name: str, spans: list[dict[str, Any]]) -> None:

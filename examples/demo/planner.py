@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""planner: has a report made. It asks researcher, listening to the stream, and writer, polling its task.
+"""planner: has a report made. It asks researcher, listening to the stream, proofreader, whether that holds,
+and writer, polling its task.
 
-Usage: planner.py report RESEARCHER_URL WRITER_URL     the main job
-       planner.py errand CONTRACTOR_URL                hands a small, limited errand to a contractor
+Usage: planner.py report RESEARCHER_URL PROOFREADER_URL WRITER_URL    the main job
+       planner.py errand CONTRACTOR_URL                               hands a small, limited errand to a
+                                                                      contractor
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ ERRAND_LIMITS = waybill.Limits(currency="USD", cost_micros=50_000, tokens=1000, 
 wb = waybill.default()
 
 
-async def research(url: str) -> None:
+async def research(url: str) -> str:
     """A stream: every finding is heard as it is made."""
     async with connect(url) as client:
         client = waybill.a2a.traced(client)
@@ -35,6 +37,15 @@ async def research(url: str) -> None:
         async for event in client.send_message(request_of(f"How often is it said: {SUBJECT}")):
             texts.append(get_stream_response_text(event))
         say("researched", events=len(texts), answer=texts[-1])
+    return texts[-1]
+
+
+async def proofread(url: str, claim: str) -> None:
+    """A message that is answered by a message."""
+    async with connect(url) as client:
+        client = waybill.a2a.traced(client)
+        async for event in client.send_message(request_of(claim)):
+            say("proofread", answer=get_stream_response_text(event))
 
 
 async def finished(client: Client, task: Task) -> Task:
@@ -59,10 +70,11 @@ async def write(url: str) -> None:
             say("written", state=state, artifacts=[a.name for a in task.artifacts])
 
 
-async def report(researcher_url: str, writer_url: str) -> None:
+async def report(researcher_url: str, proofreader_url: str, writer_url: str) -> None:
     with wb.span("make a report", type="session") as span:
         say("began", trace_id=span.context.trace_id.hex())
-        await research(researcher_url)
+        claim = await research(researcher_url)
+        await proofread(proofreader_url, claim)
         await write(writer_url)
 
 
@@ -100,7 +112,7 @@ async def deliver(url: str, request: SendMessageRequest, delegation: waybill.Del
 
 async def main() -> None:
     if argument(1) == "report":
-        await report(argument(2), argument(3))
+        await report(argument(2), argument(3), argument(4))
     else:
         await errand(argument(2))
     wb.close()

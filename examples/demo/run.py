@@ -3,7 +3,8 @@
 
 Acts, one line of narration each:
     0  without Waybill: an agent with plain OpenTelemetry joins a trace that a stranger made up
-    1  planner asks researcher (a stream) and writer (a task, polled); writer asks researcher: depth 2
+    1  planner asks researcher (a stream), proofreader (in C; a message) and writer (a task, polled);
+       the last two ask researcher: depth 2
     2  the open delegation is seen; writer's sidecar is killed with -9 and started again
     3  an outsider with an unknown key: linked, in a trace of its own
     4  an attacker forges, replays, re-aims and widens: refused, and told next to nothing
@@ -29,7 +30,7 @@ from typing import Any
 from stage import HERE, IDS, DemoFailed, Stage
 
 CHECK_S = 10.0
-PLANTS = ("missing-key", "no-restart")
+PLANTS = {"missing-key": "writer", "missing-key-c": "proofreader", "no-restart": ""}
 
 
 class Demo:
@@ -50,14 +51,17 @@ class Demo:
     def open(self) -> None:
         """Start everybody; the servers start side by side."""
         stage = self.stage
-        if self.options.plant == "missing-key":
-            stage.take_key_away("writer", "planner")
+        if PLANTS.get(self.options.plant):
+            stage.take_key_away(PLANTS[self.options.plant], "planner")
         port = {name: str(number) for name, number in stage.ports.items()}
         stage.start_sidecars()
+        proofreader = [str(stage.build_c_agent()), "--port", port["proofreader"], "--agent-id",
+                       IDS["proofreader"], "--next", stage.url("researcher")]
         self.plain = stage.start("plain_agent.py", port["plain"])
         servers = [
             self.plain,
             stage.start("researcher.py", port["researcher"], sidecar="researcher"),
+            stage.start_program("proofreader", proofreader, "proofreader"),
             stage.start("writer.py", port["writer"], stage.url("researcher"), sidecar="writer"),
             stage.start("attacker.py", "serve", port["attacker"]),
         ]
@@ -79,12 +83,14 @@ class Demo:
     def act1(self) -> None:
         stage = self.stage
         self.planner = stage.start("planner.py", "report", stage.url("researcher"),
-                                   stage.url("writer"), sidecar="planner")
+                                   stage.url("proofreader"), stage.url("writer"), sidecar="planner")
         self.trace_id = self.planner.expect("began")["trace_id"]
         found = self.planner.expect("researched")
+        read = self.planner.expect("proofread")
         self.report["trace_id"] = self.trace_id
         self.tell(1, f"planner asks researcher over A2A: {found['events']} events streamed, "
-                  f"\"{found['answer']}\"; then writer, whose task it polls")
+                  f"\"{found['answer']}\"; proofreader, an agent in C, which asks researcher again: "
+                  f"\"{read['answer']}\"; then writer, whose task it polls")
 
     def act2(self) -> None:
         self.planner.expect("writing")
@@ -104,12 +110,12 @@ class Demo:
                   f"{then}; the task ends: {done['state']}")
 
     def open_delegations(self) -> list[Any]:
-        """As the command line shows them, once the store has them."""
+        """As the command line shows them, once the store has what each sidecar knows by now."""
         deadline = time.monotonic() + 2
         while True:
             rows = json.loads(self.cli("--json", "delegations", "--open"))
             rows = [row for row in rows if row.get("trace_id") == self.trace_id]
-            if rows or time.monotonic() >= deadline:
+            if [row["target_name"] for row in rows] == ["writer"] or time.monotonic() >= deadline:
                 return rows
             time.sleep(0.05)
 
@@ -144,7 +150,7 @@ class Demo:
 
     def act5(self) -> None:
         tree = self.cli("trace", "show", self.trace_id)
-        self.tell(5, f"one tree of everything, stitched from three sidecars: trace {self.trace_id}")
+        self.tell(5, f"one tree of everything, stitched from four sidecars: trace {self.trace_id}")
         if self.options.json:
             print(self.cli("--json", "trace", "show", self.trace_id), end="")
         else:

@@ -6,6 +6,7 @@ the demo's folder:
 
     NAME/        run, state and configuration of NAME's sidecar, and its log
     data/        the shared store
+    c_agent/     libwaybill, installed, and the agent in C, built against that
     wire/        what was overheard between the agents
     *.log        what the agents said
 """
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "support"))
 
+from c_agent import build_by_pkg_config, install_client  # noqa: E402
 from waybill_testkit import Sidecar, agent_env, find_program, free_port  # noqa: E402
 
 LINE_S = 20.0
@@ -34,20 +36,23 @@ DOMAIN = "spiffe://demo.example"
 IDS = {
     "planner": f"{DOMAIN}/planner",
     "researcher": f"{DOMAIN}/researcher",
+    "proofreader": f"{DOMAIN}/proofreader",
     "writer": f"{DOMAIN}/writer",
     "attacker": f"{DOMAIN}/attacker",
     "outsider": "spiffe://elsewhere.example/outsider",
 }
 # who makes tokens for whom, and who believes whose key
 PEERS = {
-    "planner": ["researcher", "writer", "attacker"],
+    "planner": ["researcher", "proofreader", "writer", "attacker"],
+    "proofreader": ["researcher"],
     "writer": ["researcher"],
     "researcher": [],
     "outsider": ["researcher"],
 }
 TRUST = {
     "planner": [],
-    "researcher": ["planner", "writer", "attacker"],
+    "researcher": ["planner", "proofreader", "writer", "attacker"],
+    "proofreader": ["planner"],
     "writer": ["planner"],
     "outsider": [],
 }
@@ -158,16 +163,24 @@ class Stage:
 
     # -- agents ----------------------------------------------------------------------------------
 
+    def build_c_agent(self) -> pathlib.Path:
+        prefix = self.folder / "c_agent"
+        install_client(prefix)
+        return build_by_pkg_config(prefix, prefix / "proofreader")
+
     def start(self, script: str, *args: str, sidecar: str | None = None) -> Agent:
-        """Start an agent. sidecar: whose it stands beside."""
+        """Start an agent in Python. sidecar: whose it stands beside."""
+        command = [sys.executable, str(HERE / script), *args]
+        return self.start_program(pathlib.Path(script).stem, command, sidecar)
+
+    def start_program(self, name: str, command: list[str], sidecar: str | None) -> Agent:
         env = agent_env(self.sidecars[sidecar]) if sidecar else dict(os.environ)
         env.update(WIRE_DIR=str(self.wire), PYTHONUNBUFFERED="1", PYTHONDONTWRITEBYTECODE="1")
-        name = pathlib.Path(script).stem
         number = len(self.agents) + 1
         said, log = self.folder / f"{number}-{name}.out", self.folder / f"{number}-{name}.log"
         with open(said, "wb") as out, open(log, "wb") as err:
-            process = subprocess.Popen([sys.executable, str(HERE / script), *args], env=env,
-                                       cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            process = subprocess.Popen(command, env=env, cwd=self.folder, stdin=subprocess.DEVNULL,
+                                       stdout=out, stderr=err)
         agent = Agent(name, process, said)
         self.agents.append(agent)
         return agent
