@@ -344,7 +344,7 @@ typedef struct waybill_seen {
 waybill_status waybill_observe(waybill_client *client, const waybill_delegation *delegation,
                                const waybill_seen *seen, waybill_error *err);
 /** The delegation is over, for the caller.
- *  outcome  answered completed failed canceled rejected detached */
+ *  outcome  answered completed failed canceled rejected; a task that goes on is for waybill_observe */
 waybill_status waybill_settle(waybill_client *client, const waybill_delegation *delegation,
                               const char *outcome, const waybill_seen *seen, waybill_error *err);
 
