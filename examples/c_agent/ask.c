@@ -5,7 +5,7 @@
  *     digest the parts          with a fresh salt
  *     waybill_delegate          the sidecar signs; answers the carrier and the W3C headers
  *     send                      the carrier in the message's metadata, the headers beside it
- *     waybill_settle            by what came back, on every way out
+ *     waybill_settle            by what came back, on every way out; of a task that goes on: waybill_observe
  *
  * A delegation that the sidecar denies is not sent. One that it does not sign, since the sidecar is away or
  * the peer takes no tokens, goes out with the headers alone; waybill_delegate's answer says which. */
@@ -28,7 +28,7 @@ static const struct { /* how a task's end settles a delegation */
 
 /* What an answer comes to: for the sidecar, and for us. */
 typedef struct verdict {
-    const char *settle;
+    const char *settle; /* NULL: it goes on */
     waybill_seen seen;
     outcome found;
 } verdict;
@@ -162,17 +162,16 @@ static char *task_text(const cJSON *task)
 static verdict judge_task(const cJSON *task)
 {
     const cJSON *status = cJSON_GetObjectItemCaseSensitive(task, "status");
-    verdict v = {.settle = "detached",
-                 .seen = {.size = sizeof v.seen,
+    verdict v = {.seen = {.size = sizeof v.seen,
                           .task_state = a2a_member(status, "state"),
                           .task_id = a2a_member(task, "id"),
                           .context_id = a2a_member(task, "contextId")}};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         if (strcmp(ends[i].state, v.seen.task_state) == 0) v.settle = ends[i].outcome;
-    if (strcmp(v.settle, "completed") == 0)
+    if (v.settle && strcmp(v.settle, "completed") == 0)
         v.found.text = task_text(task);
     else
-        v.found = failure(a2a_format("the next agent's task ended as %s", v.seen.task_state));
+        v.found = failure(a2a_format("the next agent's task is %s", v.seen.task_state));
     return v;
 }
 
@@ -220,8 +219,11 @@ static outcome hand_over(agent *self, const char *url, cJSON *taken_message,
     reply got = post(url, taken_message, delegation);
     cJSON *root = got.body ? cJSON_Parse(got.body) : NULL;
     verdict v = judge(&got, root);
-    if (waybill_settle(self->waybill, delegation, v.settle, &v.seen, &why) != WAYBILL_OK)
-        fprintf(stderr, "settle: %s\n", why.detail);
+    waybill_status told = v.settle
+                              ? waybill_settle(self->waybill, delegation, v.settle, &v.seen, &why)
+                              : waybill_observe(self->waybill, delegation, &v.seen, &why);
+    if (told != WAYBILL_OK)
+        fprintf(stderr, "delegation: %s: %s\n", waybill_status_name(told), why.detail);
     cJSON_Delete(root);
     free(got.body);
     return v.found;

@@ -28,7 +28,7 @@ def run(command: str | list[str], env: dict[str, str], cwd: pathlib.Path) -> Non
 
 def install_client(prefix: pathlib.Path) -> None:
     """libwaybill, its header and what finds them, as packages would have them."""
-    build = find_program("waybill").parents[1]
+    build = find_program("waybill").resolve().parents[1]
     if not (build / "cmake_install.cmake").is_file():
         raise NotBuilt(f"{build} is no build folder, so there is no libwaybill to install from it")
     for part in ("library", "dev"):
