@@ -206,36 +206,42 @@ static void drain(struct MHD_Daemon *daemon)
     if (listening != MHD_INVALID_SOCKET) close(listening);
 }
 
-static uint16_t port_of(const char *text)
+static bool read_port(const char *text, uint16_t *port)
 {
     char *end;
-    unsigned long port = strtoul(text, &end, 10);
-    if (*text && !*end && port <= UINT16_MAX) return (uint16_t)port;
+    unsigned long number = strtoul(text, &end, 10);
+    *port = (uint16_t)number;
+    if (*text && !*end && number <= UINT16_MAX) return true;
     fprintf(stderr, "proofreader: --port wants a number up to 65535, not %s\n", text);
-    exit(2);
+    return false;
 }
 
-static uint16_t parse_options(int argc, char **argv, agent *self)
+enum { GO_ON = -1 }; /* instead of an exit code */
+
+static int parse_options(int argc, char **argv, agent *self, uint16_t *port)
 {
     static const struct option known[] = {{"port", required_argument, NULL, 'p'},
                                           {"agent-id", required_argument, NULL, 'i'},
                                           {"next", required_argument, NULL, 'n'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
-    uint16_t port = 0;
-    int option;
+    int option; /* there is one thread as yet: NOLINTNEXTLINE(concurrency-mt-unsafe) */
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        switch (option) {
-        case 'p': port = port_of(optarg); break;
-        case 'i': self->agent_id = optarg; break;
-        case 'n': self->next_url = optarg; break;
-        case 'h': fputs(usage, stdout); exit(0);
-        default: fputs(usage, stderr); exit(2);
+        if (option == 'i') {
+            self->agent_id = optarg;
+        } else if (option == 'n') {
+            self->next_url = optarg;
+        } else if (option == 'h') {
+            return fputs(usage, stdout) < 0;
+        } else if (option != 'p') {
+            return 2; /* getopt_long has said why */
+        } else if (!read_port(optarg, port)) {
+            return 2;
         }
     }
-    if (optind == argc) return port;
+    if (optind == argc) return GO_ON;
     fputs(usage, stderr);
-    exit(2);
+    return 2;
 }
 
 /* Until told to end. */
@@ -259,7 +265,9 @@ int main(int argc, char **argv)
     agent self = {0};
     waybill_error why;
     sigset_t ends;
-    uint16_t port = parse_options(argc, argv, &self);
+    uint16_t port = 0;
+    int code = parse_options(argc, argv, &self, &port);
+    if (code != GO_ON) return code;
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = must_have, .free_fn = free});
     curl_global_init(CURL_GLOBAL_DEFAULT);
     sigemptyset(&ends); /* blocked before there are threads, which all inherit that */
@@ -270,7 +278,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "proofreader: %s\n", why.detail);
         return 1;
     }
-    int code = serve(&self, port, &ends);
+    code = serve(&self, port, &ends);
     waybill_close(self.waybill, CLOSE_MS);
     curl_global_cleanup();
     return code;

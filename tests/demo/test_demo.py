@@ -74,10 +74,45 @@ def test_json_is_the_tree_of_the_main_trace(played):
     assert report["trace_id"] in json.dumps(json.loads(done.stdout))
 
 
+HOPS_THROUGH_C = """
+SELECT d.issuer, d.target_agent_id, hex(d.trace_id), hex(a.trace_id), hex(d.span_id), hex(a.parent_span_id),
+       a.verdict, a.verified, client.kind, server.kind
+FROM delegations d
+JOIN acceptances a ON a.message_id = d.message_id
+JOIN spans client ON client.trace_id = d.trace_id AND client.span_id = d.span_id
+JOIN spans server ON server.trace_id = a.trace_id AND server.span_id = a.span_id
+WHERE d.issuer LIKE '%/proofreader' OR d.target_agent_id LIKE '%/proofreader'
+ORDER BY d.depth
+"""
+
+
+def test_an_agent_in_c_stands_between_two_in_python_in_one_verified_trace(played):
+    """planner, by a2a-sdk, asks proofreader, in C, which asks researcher, by a2a-sdk."""
+    for folder, _, _ in played:
+        trace = json.loads((folder / "report.json").read_text("utf-8"))["trace_id"]
+        rows = store_of(folder).execute(HOPS_THROUGH_C).fetchall()
+        domain = "spiffe://demo.example/"
+        assert [row[:2] for row in rows] == [
+            (f"{domain}planner", f"{domain}proofreader"),
+            (f"{domain}proofreader", f"{domain}researcher"),
+        ]
+        for _, _, asked_in, worked_in, client_span, parent, *judged in rows:
+            assert asked_in.lower() == worked_in.lower() == trace
+            assert client_span == parent
+            assert judged == ["continue", 1, "client", "server"]
+
+
+def test_the_agent_in_c_is_a_program_on_the_installed_library(played):
+    program = played[0][0] / "c_agent" / "proofreader"
+    shown = subprocess.run(["readelf", "-d", str(program)], capture_output=True, text=True, check=True).stdout
+    assert "[libwaybill.so.0]" in shown
+
+
 @pytest.mark.parametrize(
     "plant,says",
     [
         ("missing-key", "checker: spiffe://demo.example/planner -> spiffe://demo.example/writer"),
+        ("missing-key-c", "checker: spiffe://demo.example/planner -> spiffe://demo.example/proofreader"),
         ("no-restart", "checker: "),
     ],
 )
@@ -126,6 +161,11 @@ def test_the_checker_accepts_an_unaltered_copy(played):
         "UPDATE spans SET parent_span_id = NULL WHERE name = 'outline'",
         "UPDATE spans SET trace_id = x'00112233445566778899aabbccddeeff' WHERE name = 'write'",
         "UPDATE spans SET acceptance_id = NULL WHERE name = 'outline'",
+        "UPDATE spans SET acceptance_id = NULL WHERE name = 'count words'",
+        "DELETE FROM spans WHERE name = 'proofread'",
+        "UPDATE delegations SET state = 'failed' WHERE issuer LIKE '%proofreader'",
+        "UPDATE acceptances SET parent_span_id = span_id WHERE issuer LIKE '%proofreader'",
+        "UPDATE acceptances SET verdict = 'link' WHERE agent_id LIKE '%proofreader'",
         "UPDATE spans SET acceptance_id = (SELECT acceptance_id FROM spans WHERE name = 'write')"
         " WHERE name = 'read file' AND rowid = (SELECT min(rowid) FROM spans WHERE name = 'read file')",
         "UPDATE acceptances SET verified = 1 WHERE verified = 0",

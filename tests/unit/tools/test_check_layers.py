@@ -68,6 +68,16 @@ def test_delivery_reads_the_journal_by_its_public_header_only(tmp_path):
     assert plant(tmp_path, files)
 
 
+def test_an_example_knows_the_installed_header_and_what_lies_beside_it(tmp_path):
+    beside = {"examples/one/x.h": "#include <waybill/waybill.h>\n", "core/slice.h": ""}
+    assert not plant(tmp_path, {**beside, "examples/one/x.c": include("x.h")})
+    for target in ("core/slice.h", "examples/one/x.h", "../../core/slice.h", "other.h"):
+        (finding,) = plant(tmp_path, {**beside, "examples/one/x.c": include(target)})
+        assert "an example may not know the source tree" in finding
+    (finding,) = plant(tmp_path, {"examples/one/x.c": "", "examples/one/x.h": "#include <curl/curl.h>\n"})
+    assert "a third-party header is for .c files only" in finding
+
+
 def test_a_part_does_not_include_the_root_of_its_folder(tmp_path):
     files = {"sidecar/journal/x.c": include("sidecar/writer.h"), "sidecar/writer.h": ""}
     assert plant(tmp_path, files)
