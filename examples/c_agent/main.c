@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -182,19 +183,36 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 
 /* ---- the process --------------------------------------------------------------------------- */
 
+/* A listening socket, and its port if that was 0; -1: none. */
+static int open_port(uint16_t *port)
+{
+    const int yes = 1;
+    struct sockaddr_in here = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof here;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, (struct sockaddr *)&here, sizeof here) == 0 && listen(fd, CONNECTIONS) == 0 &&
+        getsockname(fd, (struct sockaddr *)&here, &len) == 0) {
+        *port = ntohs(here.sin_port);
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* Our URL must stand before there is a thread that shows it. */
 static struct MHD_Daemon *listen_on(agent *self, uint16_t port)
 {
-    struct sockaddr_in here = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct MHD_Daemon *daemon = MHD_start_daemon(
+    int fd = open_port(&port);
+    if (fd < 0) return NULL;
+    snprintf(self->url, sizeof self->url, "http://127.0.0.1:%u/", (unsigned)port);
+    return MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC, port, NULL,
-        NULL, on_request, self, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&here,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
-    if (!daemon) return NULL;
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
-    snprintf(self->url, sizeof self->url, "http://127.0.0.1:%u/", (unsigned)info->port);
-    return daemon;
+        NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 }
 
 static void drain(struct MHD_Daemon *daemon)
