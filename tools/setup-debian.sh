@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(
-    build-essential cmake ninja-build pkg-config python3 python3-venv ca-certificates git
+    build-essential cmake ninja-build pkg-config python3 python3-venv ca-certificates curl git
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libcmocka-dev

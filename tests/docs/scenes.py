@@ -60,6 +60,9 @@ PARTNER = (
 )
 
 SCENES = {
+    "examples/c_agent/README.md": Scene(
+        before='mkdir build\nln -s "$(dirname "$(dirname "$(command -v waybilld)")")" build/release\n'
+    ),
     "docs/security.md": Scene(before="useradd --no-create-home planner\n", machine=True),
     "docs/troubleshooting.md": Scene(before=started("planner") + STORE),
     "docs/upgrade.md": Scene(before=started("planner") + STORE),

@@ -69,7 +69,7 @@ def build_by_pkg_config(prefix: pathlib.Path, program: pathlib.Path) -> pathlib.
 def build_by_cmake(prefix: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """By the README's two lines, in `folder`."""
     env = build_env(prefix)
-    for line in commands("cmake "):
+    for line in commands("cmake -S ") + commands("cmake --build "):
         run(line.replace("-B build", f"-B '{folder}'").replace("--build build", f"--build '{folder}'"),
             env, EXAMPLE)
     return folder / "proofreader"
