@@ -29,7 +29,8 @@
  *
  *     waybill_delegate_request request = {.size = sizeof request, .method = "SendMessage", ...};
  *
- * Members are added at the end, and a library takes what is not there for 0. */
+ * in C++: `waybill_delegate_request request = {};` and then `request.size = sizeof request;`. Members are added
+ * at the end, and a library takes what is not there for 0. */
 #ifndef WAYBILL_WAYBILL_H
 #define WAYBILL_WAYBILL_H
 
@@ -115,8 +116,8 @@ typedef struct waybill_options {
 WAYBILL_MUST_USE waybill_status waybill_open(const waybill_options *options, waybill_client **out,
                                              waybill_error *err);
 
-/** Deliver what waits, at most for `timeout_ms`, and free the client, which nobody may use any more. NULL
- *  is allowed. In a forked child: frees nothing and returns at once. */
+/** Deliver what waits, at most for `timeout_ms` (all of it when something waits and no sidecar is there), and
+ *  free the client, which nobody may use any more. NULL is allowed. In a forked child: frees nothing and returns at once. */
 void waybill_close(waybill_client *client, uint32_t timeout_ms);
 
 /** Wait until the sidecar has acknowledged every span ended so far, which it does once they are on its
@@ -262,7 +263,9 @@ void waybill_make_salt(uint8_t salt[WAYBILL_SALT_BYTES]);
 
 /** The digest that binds a token to a message.
  *  salt        fresh for each message that is sent; on the receiving side the carrier's
- *  parts_json  the message's `parts` array as JSON text, as it stands in the message
+ *  parts_json  the message's `parts` array as JSON text. Printed again by a JSON library is fine: it is the
+ *              meaning that is hashed. A library whose strings end at a NUL cuts at U+0000: take the text as
+ *              it came, or refuse such a message
  *  Errors      MALFORMED parts that have no digest (docs/tokens.md, 6): send them without token, and hand
  *              no digest to waybill_accept | NO_MEMORY */
 WAYBILL_MUST_USE waybill_status waybill_body_digest(waybill_dialect dialect,
@@ -324,8 +327,10 @@ typedef struct waybill_delegation {
 WAYBILL_MUST_USE waybill_status waybill_delegate(waybill_client *client,
                                                  const waybill_delegate_request *request,
                                                  waybill_delegation **out, waybill_error *err);
+/** As waybill_acceptance_free. */
 void waybill_delegation_free(waybill_delegation *delegation);
 
+/* What is known of a task; each member may be absent. A plain Message has no task_state. */
 typedef struct waybill_seen {
     size_t size;
     const char *task_state; /* TASK_STATE_*, the last one seen */
@@ -386,11 +391,13 @@ typedef struct waybill_acceptance {
 } waybill_acceptance;
 
 /** Have a message judged before the agent sees it. Waits as waybill_delegate does.
- *  Errors  DENIED it must not be worked on: tell the peer `wire_class` and `ref`, and no more |
+ *  Errors  DENIED it must not be worked on: tell the peer `wire_class` ("refused" if that is empty) and `ref`,
+ *          in the form of docs/tokens.md section 15, and no more |
  *          UNAVAILABLE if that is to fail, and always if the sidecar enforces | MALFORMED | NO_MEMORY */
 WAYBILL_MUST_USE waybill_status waybill_accept(waybill_client *client,
                                                const waybill_accept_request *request,
                                                waybill_acceptance **out, waybill_error *err);
+/** When the spans below it have ended: their tracestate is its own. */
 void waybill_acceptance_free(waybill_acceptance *acceptance);
 
 /** The work is done; before the answer leaves.
