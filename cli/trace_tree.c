@@ -117,7 +117,7 @@ static wb_status load_rows(wb_store *store, const wb_trace_id *trace, loader *l,
     WB_TRY(wb_store_traces(store, &filter, take_trace, &taker, err));
     if (!taker.found) return wb_fail(err, WB_ERR_NOT_FOUND, "no trace with this id in the store");
     WB_TRY(wb_store_sidecars(store, take_sidecar, l, err));
-    WB_TRY(wb_store_spans(store, trace, take_span, l, err));
+    WB_TRY(wb_store_spans(store, trace, WB_SPANS_BY_START, take_span, l, err));
     WB_TRY(wb_store_delegations(store, &delegations, take_delegation, l, err));
     return wb_store_acceptances(store, trace, take_acceptance, l, err);
 }

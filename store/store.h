@@ -43,6 +43,7 @@ typedef struct wb_stored_trace {
 /** Absent fields do not filter. */
 typedef struct wb_trace_filter {
     wb_time_ns since_ns;  /* started at or after */
+    wb_time_ns until_ns;  /* started before */
     wb_slice status;      /* equals */
     wb_slice agent;       /* some sidecar's agent id or name in it equals */
     wb_trace_id trace_id; /* this one only */
@@ -73,17 +74,24 @@ WB_MUST_USE wb_status wb_store_sidecars(wb_store *store,
                                         void *ctx, wb_error *err);
 
 typedef struct wb_stored_span {
+    uint64_t span_row; /* grows with the order of arrival */
     wb_trace_id trace_id;
     wb_span_id span_id, parent_id;
     wb_slice name, kind, status, status_message, service, span_type, error_type, session_id;
     wb_id acceptance_id, delegation_id;
     wb_time_ns started_ns, ended_ns;
     uint64_t sidecar_id, seq;
+    uint64_t resource_id, scope_id; /* equal ids, equal messages; 0: none */
     wb_slice span, resource, scope; /* OTLP messages: proto/otlp_read.h */
 } wb_stored_span;
 
-/** By start. */
-WB_MUST_USE wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace,
+typedef enum wb_span_order {
+    WB_SPANS_BY_START,
+    WB_SPANS_GROUPED, /* by resource, then scope, then start */
+} wb_span_order;
+
+/** The spans of a trace. */
+WB_MUST_USE wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_order order,
                                      wb_status (*each)(void *ctx, const wb_stored_span *row),
                                      void *ctx, wb_error *err);
 
@@ -155,5 +163,59 @@ typedef struct wb_stored_lenience {
 WB_MUST_USE wb_status wb_store_leniences(
     wb_store *store, wb_slice agent_id, wb_time_ns since_ns, uint32_t limit,
     wb_status (*each)(void *ctx, const wb_stored_lenience *row), void *ctx, wb_error *err);
+
+/* ---- agents --------------------------------------------------------------------------------- */
+
+/* What an agent's sidecars brought: counted by their rows, whoever wrote them. */
+typedef struct wb_stored_agent {
+    wb_slice agent_id, name, version, isolation; /* the last three of the sidecar seen last */
+    uint64_t sidecar_count;                      /* journals it ever had */
+    wb_time_ns first_seen_ns, last_seen_ns;
+    uint64_t trace_count, span_count, error_count;    /* of traces that began within the time */
+    uint64_t delegation_count, open_delegation_count; /* it opened within the time */
+    uint64_t failed_count;                            /* of these: failed or lost */
+    uint64_t rejected_count;                     /* of these: the other agent refused the work */
+    uint64_t acceptance_count, unverified_count; /* work it was handed within the time */
+} wb_stored_agent;
+
+/** Agents seen at or after `since_ns`, the last seen first, at most `limit` (0: all). */
+WB_MUST_USE wb_status wb_store_agents(wb_store *store, wb_time_ns since_ns, uint32_t limit,
+                                      wb_status (*each)(void *ctx, const wb_stored_agent *row),
+                                      void *ctx, wb_error *err);
+
+/* ---- what arrives --------------------------------------------------------------------------- */
+
+/** Has any process changed the store since this was asked last? True at first. Reads no table.
+ *  Errors  UNAVAILABLE its file was removed or replaced: close it, open it again */
+WB_MUST_USE wb_status wb_store_changed(wb_store *store, bool *changed, wb_error *err);
+
+/** What has been handed out of a store; outlives the wb_store. The rule: store/sqlite/follow.c. */
+typedef struct wb_follow wb_follow;
+
+/** NULL when memory is out. */
+WB_MUST_USE wb_follow *wb_follow_new(void);
+void wb_follow_free(wb_follow *follow);
+WB_DEFINE_AUTO(wb_follow)
+
+/** Count all that is there as handed out, but for the `last_spans` that arrived last. */
+WB_MUST_USE wb_status wb_follow_from_now(wb_follow *follow, wb_store *store, uint32_t last_spans,
+                                         wb_error *err);
+
+/** NULL: not wanted. A row counts as handed out whatever the callback returns; another status than
+ *  WB_OK ends the reading, and the next one goes on behind that row. */
+typedef struct wb_arrivals {
+    wb_status (*span)(void *ctx, const wb_stored_span *row);
+    wb_status (*delegation)(void *ctx, const wb_stored_delegation *row);
+    wb_status (*acceptance)(void *ctx, const wb_stored_acceptance *row);
+} wb_arrivals;
+
+/** Hand out what arrived since: each span once, of delegations and acceptances each version that is
+ *  there when it is looked at.
+ *  Errors  NO_MEMORY | those of callbacks | as all reads */
+WB_MUST_USE wb_status wb_follow_read(wb_follow *follow, wb_store *store, const wb_arrivals *take,
+                                     void *ctx, wb_error *err);
+
+/** The store was opened anew, and may be another file now. */
+void wb_follow_reopened(wb_follow *follow);
 
 #endif

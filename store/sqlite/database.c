@@ -105,11 +105,17 @@ wb_status wb_sqlite_number(wb_sqlite *db, const char *sql, int64_t *out, wb_erro
     return status;
 }
 
-wb_status wb_sqlite_begin(wb_sqlite *db, wb_error *err)
+wb_status wb_sqlite_check_place(wb_sqlite *db, wb_error *err)
 {
     int moved = 0;
     (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (moved) return wb_fail(err, WB_ERR_UNAVAILABLE, "store: its file was removed or replaced");
+    return WB_OK;
+}
+
+wb_status wb_sqlite_begin(wb_sqlite *db, wb_error *err)
+{
+    WB_TRY(wb_sqlite_check_place(db, err));
     return wb_sqlite_exec(db, "BEGIN IMMEDIATE", err);
 }
 

@@ -31,6 +31,8 @@ WB_DEFINE_AUTO(wb_sqlite)
 /** From now on wait for locks until `timeout_ms` from this call, with jitter, then give up. */
 void wb_sqlite_set_wait(wb_sqlite *db, uint32_t timeout_ms);
 
+/** The file is still the one at its path; else UNAVAILABLE: close, open. */
+WB_MUST_USE wb_status wb_sqlite_check_place(wb_sqlite *db, wb_error *err);
 /** BEGIN IMMEDIATE; also notices that the file was removed or replaced (UNAVAILABLE: close, open). */
 WB_MUST_USE wb_status wb_sqlite_begin(wb_sqlite *db, wb_error *err);
 WB_MUST_USE wb_status wb_sqlite_commit(wb_sqlite *db, wb_error *err);

@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The read queries. Each lists its columns by name, in the order in which its `read_` function takes
- * them, so that a later migration may add columns without touching readers of the old ones.
- *
- * The list of traces first picks the newest ids by the index on trace_parts and only then opens the
- * view, whose columns cost several look-ups a trace; a filter that only the view can answer picks all
- * ids in its time range. */
-#include "store/store.h"
-
-#include "store/sqlite/database.h"
+/* The read queries. The list of traces first picks the newest ids by the index on trace_parts and only
+ * then opens the view, whose columns cost several look-ups a trace; a filter that only the view can
+ * answer picks all ids in its time range. */
+#include "store/sqlite/query.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>
-
-enum { READ_WAIT_MS = 5000 };
-
-struct wb_store {
-    wb_sqlite *db;
-};
 
 wb_status wb_store_open(const char *path, wb_store **out, wb_error *err)
 {
     WB_AUTO(wb_store) store = calloc(1, sizeof *store);
     if (!store) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory");
-    WB_TRY(wb_sqlite_open(path, WB_SQLITE_READ, READ_WAIT_MS, &store->db, err));
+    WB_TRY(wb_sqlite_open(path, WB_SQLITE_READ, WB_QUERY_WAIT_MS, &store->db, err));
     *out = WB_STEAL(store);
     return WB_OK;
 }
@@ -36,93 +25,34 @@ void wb_store_close(wb_store *store)
 
 wb_status wb_store_begin(wb_store *store, wb_error *err)
 {
-    wb_sqlite_set_wait(store->db, READ_WAIT_MS);
+    wb_sqlite_set_wait(store->db, WB_QUERY_WAIT_MS);
     return wb_sqlite_exec(store->db, "BEGIN", err);
 }
 
 void wb_store_end(wb_store *store) { wb_sqlite_rollback(store->db); }
 
-/* ---- columns -------------------------------------------------------------------------------- */
-
-/* Takes the columns of a row from left to right. */
-typedef struct columns {
-    sqlite3_stmt *stmt;
-    int next;
-} columns;
-
-static wb_slice take_bytes(columns *c)
-{
-    const void *bytes = sqlite3_column_blob(c->stmt, c->next); /* text too: as UTF-8 */
-    wb_slice s = {bytes, bytes ? (size_t)sqlite3_column_bytes(c->stmt, c->next) : 0};
-    c->next++;
-    return s;
-}
-
-static uint64_t take_number(columns *c)
-{
-    return (uint64_t)sqlite3_column_int64(c->stmt, c->next++);
-}
-
-/* An id of another length than its type's is absent; the schema's CHECKs keep such out of keys. */
-static void take_id(columns *c, void *out, size_t len)
-{
-    wb_slice s = take_bytes(c);
-    if (s.len == len)
-        memcpy(out, s.ptr, len);
-    else
-        memset(out, 0, len);
-}
-#define TAKE_ID(c, id) take_id(c, (id).b, sizeof(id).b)
-
-static void bind_slice(sqlite3_stmt *stmt, int at, wb_slice text)
-{
-    if (text.len > 0)
-        (void)sqlite3_bind_text(stmt, at, (const char *)text.ptr, (int)text.len, SQLITE_STATIC);
-}
-
-static void bind_id(sqlite3_stmt *stmt, int at, const void *id, size_t len)
-{
-    if (!wb_id_is_zero(id, len)) (void)sqlite3_bind_blob(stmt, at, id, (int)len, SQLITE_STATIC);
-}
-
-static wb_status prepare(wb_store *store, const char *sql, sqlite3_stmt **stmt, wb_error *err)
-{
-    wb_sqlite_set_wait(store->db, READ_WAIT_MS);
-    return wb_sqlite_prepare(store->db, sql, stmt, err);
-}
-
-/* True with a row at hand; else the query is over and *status says how. */
-static bool step(wb_store *store, sqlite3_stmt *stmt, wb_status *status, wb_error *err)
-{
-    if (*status != WB_OK) return false;
-    int code = sqlite3_step(stmt);
-    if (code == SQLITE_ROW) return true;
-    if (code != SQLITE_DONE) *status = wb_sqlite_fail(store->db, code, "store", err);
-    return false;
-}
-
 /* ---- traces --------------------------------------------------------------------------------- */
 
 static wb_stored_trace read_trace(sqlite3_stmt *stmt)
 {
-    columns c = {stmt, 0};
+    wb_columns c = {stmt, 0};
     wb_stored_trace row = {0};
-    TAKE_ID(&c, row.trace_id);
-    row.status = take_bytes(&c);
-    row.started_ns = take_number(&c);
-    row.ended_ns = take_number(&c);
-    row.span_count = take_number(&c);
-    row.error_count = take_number(&c);
-    row.sidecar_count = take_number(&c);
-    row.agent_count = take_number(&c);
-    row.delegation_count = take_number(&c);
-    row.open_delegation_count = take_number(&c);
-    row.acceptance_count = take_number(&c);
-    row.depth = take_number(&c);
-    TAKE_ID(&c, row.root_span_id);
-    row.root_name = take_bytes(&c);
-    row.root_service = take_bytes(&c);
-    row.session_id = take_bytes(&c);
+    WB_TAKE_ID(&c, row.trace_id);
+    row.status = wb_take_bytes(&c);
+    row.started_ns = wb_take_number(&c);
+    row.ended_ns = wb_take_number(&c);
+    row.span_count = wb_take_number(&c);
+    row.error_count = wb_take_number(&c);
+    row.sidecar_count = wb_take_number(&c);
+    row.agent_count = wb_take_number(&c);
+    row.delegation_count = wb_take_number(&c);
+    row.open_delegation_count = wb_take_number(&c);
+    row.acceptance_count = wb_take_number(&c);
+    row.depth = wb_take_number(&c);
+    WB_TAKE_ID(&c, row.root_span_id);
+    row.root_name = wb_take_bytes(&c);
+    row.root_service = wb_take_bytes(&c);
+    row.session_id = wb_take_bytes(&c);
     return row;
 }
 
@@ -134,7 +64,8 @@ static const char TRACES[] =
     "  SELECT trace_id FROM trace_parts p WHERE (?1 IS NULL OR trace_id = ?1)"
     "   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM trace_parts q JOIN sidecars c USING (sidecar_id)"
     "        WHERE q.trace_id = p.trace_id AND (c.agent_id = ?2 OR c.name = ?2)))"
-    "  GROUP BY trace_id HAVING min(started_ns) >= ?3 ORDER BY min(started_ns) DESC LIMIT ?4)"
+    "  GROUP BY trace_id HAVING min(started_ns) >= ?3 AND min(started_ns) < ?7 ORDER BY "
+    "min(started_ns) DESC LIMIT ?4)"
     " AND (?5 IS NULL OR status = ?5)"
     " ORDER BY started_ns DESC, trace_id LIMIT ?6";
 
@@ -144,15 +75,16 @@ wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
 {
     sqlite3_stmt *stmt = NULL;
     int64_t limit = filter->limit ? (int64_t)filter->limit : -1;
-    WB_TRY(prepare(store, TRACES, &stmt, err));
-    bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
-    bind_slice(stmt, 2, filter->agent);
+    WB_TRY(wb_query_prepare(store, TRACES, &stmt, err));
+    wb_query_bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
+    wb_query_bind_text(stmt, 2, filter->agent);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)filter->since_ns);
     (void)sqlite3_bind_int64(stmt, 4, filter->status.len ? -1 : limit);
-    bind_slice(stmt, 5, filter->status);
+    wb_query_bind_text(stmt, 5, filter->status);
     (void)sqlite3_bind_int64(stmt, 6, limit);
+    (void)sqlite3_bind_int64(stmt, 7, filter->until_ns ? (int64_t)filter->until_ns : INT64_MAX);
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
+    while (wb_query_step(store, stmt, &status, err)) {
         wb_stored_trace row = read_trace(stmt);
         status = each(ctx, &row);
     }
@@ -188,7 +120,7 @@ wb_status wb_store_find_trace(wb_store *store, wb_slice prefix, wb_trace_id *out
     sqlite3_stmt *stmt = NULL;
     if (!prefix_range(prefix, low, high))
         return wb_fail(err, WB_ERR_MALFORMED, "a trace id has 1 to 32 hex digits");
-    WB_TRY(prepare(
+    WB_TRY(wb_query_prepare(
         store, "SELECT DISTINCT trace_id FROM trace_parts WHERE trace_id BETWEEN ? AND ? LIMIT 2",
         &stmt, err));
     (void)sqlite3_bind_blob(stmt, 1, low, sizeof low, SQLITE_STATIC);
@@ -196,9 +128,9 @@ wb_status wb_store_find_trace(wb_store *store, wb_slice prefix, wb_trace_id *out
     wb_trace_id found = {{0}};
     size_t n = 0;
     wb_status status = WB_OK;
-    for (; step(store, stmt, &status, err); n++) {
-        columns c = {stmt, 0};
-        TAKE_ID(&c, found);
+    for (; wb_query_step(store, stmt, &status, err); n++) {
+        wb_columns c = {stmt, 0};
+        WB_TAKE_ID(&c, found);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     if (status != WB_OK) return status;
@@ -215,73 +147,44 @@ wb_status wb_store_sidecars(wb_store *store,
                             wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(
-        prepare(store,
-                "SELECT sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns,"
-                " last_seen_ns FROM sidecars ORDER BY sidecar_id",
-                &stmt, err));
+    WB_TRY(wb_query_prepare(
+        store,
+        "SELECT sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns,"
+        " last_seen_ns FROM sidecars ORDER BY sidecar_id",
+        &stmt, err));
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
-        columns c = {stmt, 0};
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_columns c = {stmt, 0};
         wb_stored_sidecar row = {0};
-        row.sidecar_id = take_number(&c);
-        TAKE_ID(&c, row.journal_id);
-        row.agent_id = take_bytes(&c);
-        row.name = take_bytes(&c);
-        row.version = take_bytes(&c);
-        row.isolation = take_bytes(&c);
-        row.first_seen_ns = take_number(&c);
-        row.last_seen_ns = take_number(&c);
+        row.sidecar_id = wb_take_number(&c);
+        WB_TAKE_ID(&c, row.journal_id);
+        row.agent_id = wb_take_bytes(&c);
+        row.name = wb_take_bytes(&c);
+        row.version = wb_take_bytes(&c);
+        row.isolation = wb_take_bytes(&c);
+        row.first_seen_ns = wb_take_number(&c);
+        row.last_seen_ns = wb_take_number(&c);
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
 
-static wb_stored_span read_span(sqlite3_stmt *stmt)
-{
-    columns c = {stmt, 0};
-    wb_stored_span row = {0};
-    TAKE_ID(&c, row.trace_id);
-    TAKE_ID(&c, row.span_id);
-    TAKE_ID(&c, row.parent_id);
-    row.name = take_bytes(&c);
-    row.kind = take_bytes(&c);
-    row.status = take_bytes(&c);
-    row.status_message = take_bytes(&c);
-    row.service = take_bytes(&c);
-    row.span_type = take_bytes(&c);
-    row.error_type = take_bytes(&c);
-    row.session_id = take_bytes(&c);
-    TAKE_ID(&c, row.acceptance_id);
-    TAKE_ID(&c, row.delegation_id);
-    row.started_ns = take_number(&c);
-    row.ended_ns = take_number(&c);
-    row.sidecar_id = take_number(&c);
-    row.seq = take_number(&c);
-    row.span = take_bytes(&c);
-    row.resource = take_bytes(&c);
-    row.scope = take_bytes(&c);
-    return row;
-}
+static const char SPANS[] =
+    "SELECT " WB_SPAN_COLUMNS " WHERE trace_id = ? ORDER BY started_ns, span_row";
+static const char SPANS_GROUPED[] = "SELECT " WB_SPAN_COLUMNS " WHERE trace_id = ?"
+                                    " ORDER BY resource_id, scope_id, started_ns, span_row";
 
-wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace,
+wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_order order,
                          wb_status (*each)(void *ctx, const wb_stored_span *row), void *ctx,
                          wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(prepare(store,
-                   "SELECT trace_id, span_id, parent_span_id, name, kind, status, status_message,"
-                   " service, span_type, error_type, session_id, acceptance_id, delegation_id,"
-                   " started_ns, ended_ns, sidecar_id, seq, span, r.bytes, c.bytes"
-                   " FROM spans s LEFT JOIN resources r USING (resource_id)"
-                   " LEFT JOIN scopes c USING (scope_id)"
-                   " WHERE trace_id = ? ORDER BY started_ns, span_row",
-                   &stmt, err));
-    bind_id(stmt, 1, trace->b, sizeof trace->b);
+    WB_TRY(wb_query_prepare(store, order == WB_SPANS_GROUPED ? SPANS_GROUPED : SPANS, &stmt, err));
+    wb_query_bind_id(stmt, 1, trace->b, sizeof trace->b);
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
-        wb_stored_span row = read_span(stmt);
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_stored_span row = wb_read_span(stmt);
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
@@ -290,76 +193,8 @@ wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace,
 
 /* ---- delegations and acceptances ------------------------------------------------------------ */
 
-static void read_delegation_parties(columns *c, wb_stored_delegation *row)
-{
-    row->target_url = take_bytes(c);
-    row->target_agent_id = take_bytes(c);
-    row->target_name = take_bytes(c);
-    row->method = take_bytes(c);
-    row->message_id = take_bytes(c);
-    row->context_id = take_bytes(c);
-    row->task_id = take_bytes(c);
-    row->body_digest = take_bytes(c);
-    row->task_state = take_bytes(c);
-    row->error_type = take_bytes(c);
-    row->event = take_bytes(c);
-}
-
-static uint64_t take_limit(columns *c)
-{
-    if (sqlite3_column_type(c->stmt, c->next) != SQLITE_NULL) return take_number(c);
-    c->next++;
-    return WB_NOLIM;
-}
-
-static void read_granted(columns *c, wb_stored_delegation *row)
-{
-    row->currency = take_bytes(c);
-    row->granted_cost_micros = take_limit(c);
-    row->granted_tokens = take_limit(c);
-    row->granted_ms = take_limit(c);
-    row->turns = (uint32_t)take_number(c);
-}
-
-static wb_stored_delegation read_delegation(sqlite3_stmt *stmt)
-{
-    columns c = {stmt, 0};
-    wb_stored_delegation row = {0};
-    TAKE_ID(&c, row.delegation_id);
-    row.version = take_number(&c);
-    row.state = take_bytes(&c);
-    TAKE_ID(&c, row.trace_id);
-    TAKE_ID(&c, row.span_id);
-    TAKE_ID(&c, row.parent_id);
-    row.trace_flags = (uint32_t)take_number(&c);
-    TAKE_ID(&c, row.parent_acceptance);
-    read_delegation_parties(&c, &row);
-    row.opened_ns = take_number(&c);
-    row.updated_ns = take_number(&c);
-    row.closed_ns = take_number(&c);
-    row.deadline_ns = take_number(&c);
-    row.late_answer = take_number(&c) != 0;
-    row.chain = take_bytes(&c);
-    row.unsigned_reason = take_bytes(&c);
-    row.token_hash = take_bytes(&c);
-    row.token_exp_s = take_number(&c);
-    row.issuer = take_bytes(&c);
-    row.key_id = take_bytes(&c);
-    row.depth = (uint32_t)take_number(&c);
-    read_granted(&c, &row);
-    row.sidecar_id = take_number(&c);
-    row.seq = take_number(&c);
-    row.sidecar_name = take_bytes(&c);
-    return row;
-}
-
 static const char DELEGATIONS[] =
-    "SELECT delegation_id, version, state, trace_id, span_id, parent_span_id, trace_flags,"
-    " parent_acceptance, target_url, target_agent_id, target_name, method, message_id, context_id,"
-    " task_id, body_digest, task_state, error_type, event, opened_ns, updated_ns, closed_ns,"
-    " deadline_ns, late_answer, chain, unsigned_reason, token_hash, token_exp_s, issuer, key_id,"
-    " depth, currency, granted_cost_micros, granted_tokens, granted_ms, turns, sidecar_id, seq,"
-    " (SELECT s.name FROM sidecars s WHERE s.sidecar_id = d.sidecar_id)"
+    "SELECT " WB_DELEGATION_COLUMNS
     " FROM (SELECT * FROM delegations WHERE (?1 IS NULL OR trace_id = ?1)"
     "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"
     "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"
@@ -370,65 +205,18 @@ wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filt
                                void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(prepare(store, DELEGATIONS, &stmt, err));
-    bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
+    WB_TRY(wb_query_prepare(store, DELEGATIONS, &stmt, err));
+    wb_query_bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
     (void)sqlite3_bind_int(stmt, 2, filter->open_only);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)filter->since_ns);
     (void)sqlite3_bind_int64(stmt, 4, filter->limit ? (int64_t)filter->limit : -1);
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
-        wb_stored_delegation row = read_delegation(stmt);
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_stored_delegation row = wb_read_delegation(stmt);
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
-}
-
-static void read_acceptance_token(columns *c, wb_stored_acceptance *row)
-{
-    row->verdict = take_bytes(c);
-    row->verified = take_number(c) != 0;
-    row->code = take_bytes(c);
-    row->warnings = take_bytes(c);
-    row->pass = take_number(c) != 0;
-    row->agent_id = take_bytes(c);
-    row->issuer = take_bytes(c);
-    row->subject = take_bytes(c);
-    row->jti = take_bytes(c);
-    row->token_hash = take_bytes(c);
-    row->token_exp_s = take_number(c);
-    row->chain = take_bytes(c);
-    row->depth = (uint32_t)take_number(c);
-}
-
-static wb_stored_acceptance read_acceptance(sqlite3_stmt *stmt)
-{
-    columns c = {stmt, 0};
-    wb_stored_acceptance row = {0};
-    TAKE_ID(&c, row.acceptance_id);
-    row.version = take_number(&c);
-    read_acceptance_token(&c, &row);
-    TAKE_ID(&c, row.trace_id);
-    TAKE_ID(&c, row.span_id);
-    TAKE_ID(&c, row.parent_id);
-    row.trace_flags = (uint32_t)take_number(&c);
-    TAKE_ID(&c, row.link_trace_id);
-    TAKE_ID(&c, row.link_span_id);
-    row.method = take_bytes(&c);
-    row.message_id = take_bytes(&c);
-    row.context_id = take_bytes(&c);
-    row.task_id = take_bytes(&c);
-    row.body_digest = take_bytes(&c);
-    row.peer = take_bytes(&c);
-    row.opened_ns = take_number(&c);
-    row.finished_ns = take_number(&c);
-    row.deadline_ns = take_number(&c);
-    row.outcome = take_bytes(&c);
-    row.error_type = take_bytes(&c);
-    row.task_state = take_bytes(&c);
-    row.sidecar_id = take_number(&c);
-    row.seq = take_number(&c);
-    return row;
 }
 
 wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
@@ -436,19 +224,15 @@ wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
                                void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(
-        prepare(store,
-                "SELECT acceptance_id, version, verdict, verified, code, warnings, pass, agent_id,"
-                " issuer, subject, jti, token_hash, token_exp_s, chain, depth, trace_id, span_id,"
-                " parent_span_id, trace_flags, link_trace_id, link_span_id, method, message_id,"
-                " context_id, task_id, body_digest, peer, opened_ns, finished_ns, deadline_ns,"
-                " outcome, error_type, task_state, sidecar_id, seq FROM acceptances"
-                " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
-                &stmt, err));
-    bind_id(stmt, 1, trace->b, sizeof trace->b);
+    WB_TRY(wb_query_prepare(
+        store,
+        "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances"
+        " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
+        &stmt, err));
+    wb_query_bind_id(stmt, 1, trace->b, sizeof trace->b);
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
-        wb_stored_acceptance row = read_acceptance(stmt);
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_stored_acceptance row = wb_read_acceptance(stmt);
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
@@ -461,21 +245,22 @@ wb_status wb_store_leniences(wb_store *store, wb_slice agent_id, wb_time_ns sinc
                              wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(prepare(store,
-                   "SELECT peer, code, verdict <> 'link', count(*), max(opened_ns) FROM acceptances"
-                   " WHERE agent_id = ?1 AND opened_ns >= ?2 AND verified = 0"
-                   " GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT ?3",
-                   &stmt, err));
+    WB_TRY(wb_query_prepare(
+        store,
+        "SELECT peer, code, verdict <> 'link', count(*), max(opened_ns) FROM acceptances"
+        " WHERE agent_id = ?1 AND opened_ns >= ?2 AND verified = 0"
+        " GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2 LIMIT ?3",
+        &stmt, err));
     (void)sqlite3_bind_text(stmt, 1, (const char *)agent_id.ptr, (int)agent_id.len, SQLITE_STATIC);
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)since_ns);
     (void)sqlite3_bind_int64(stmt, 3, limit);
     wb_status status = WB_OK;
-    while (step(store, stmt, &status, err)) {
-        columns c = {stmt, 0};
-        wb_stored_lenience row = {.peer = take_bytes(&c), .code = take_bytes(&c)};
-        row.is_refusal = take_number(&c) != 0;
-        row.count = take_number(&c);
-        row.last_ns = take_number(&c);
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_columns c = {stmt, 0};
+        wb_stored_lenience row = {.peer = wb_take_bytes(&c), .code = wb_take_bytes(&c)};
+        row.is_refusal = wb_take_number(&c) != 0;
+        row.count = wb_take_number(&c);
+        row.last_ns = wb_take_number(&c);
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */

@@ -552,7 +552,8 @@ static void a_spans_columns_and_its_otlp_bytes_come_back(void **state)
                                  .end_ms = 1});
     open_store(f);
     assert_int_equal(wb_store_begin(f->store, &err), WB_OK);
-    assert_int_equal(wb_store_spans(f->store, &trace, look_at_span, &n, &err), WB_OK);
+    assert_int_equal(wb_store_spans(f->store, &trace, WB_SPANS_BY_START, look_at_span, &n, &err),
+                     WB_OK);
     wb_store_end(f->store);
     assert_int_equal(n, 2);
     int64_t resources = 0;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Agents out of what their sidecars brought. Each part is summed by sidecar over an index on time
+ * before the parts meet, so that the cost follows the time asked for and not the store's size; name and
+ * version come from the row that max() picks (SQLite documents this of bare columns). */
+#include "store/sqlite/query.h"
+
+#include <sqlite3.h>
+
+static const char AGENTS[] =
+    "WITH parts AS (SELECT sidecar_id, count(*) AS traces, sum(span_count) AS spans,"
+    "  sum(error_count) AS errors FROM trace_parts WHERE started_ns >= ?1 GROUP BY sidecar_id),"
+    " sent AS (SELECT sidecar_id, count(*) AS n, sum(closed_ns IS NULL) AS open,"
+    "  sum(state IN ('failed', 'lost')) AS failed, sum(state = 'rejected') AS rejected"
+    "  FROM delegations WHERE opened_ns >= ?1 GROUP BY sidecar_id),"
+    " got AS (SELECT sidecar_id, count(*) AS n, sum(verified = 0) AS unverified"
+    "  FROM acceptances WHERE opened_ns >= ?1 GROUP BY sidecar_id)"
+    " SELECT agent_id, name, version, isolation, count(*), min(first_seen_ns), max(last_seen_ns),"
+    "  sum(coalesce(parts.traces, 0)), sum(coalesce(parts.spans, 0)),"
+    "  sum(coalesce(parts.errors, 0)), sum(coalesce(sent.n, 0)), sum(coalesce(sent.open, 0)),"
+    "  sum(coalesce(sent.failed, 0)), sum(coalesce(sent.rejected, 0)), sum(coalesce(got.n, 0)),"
+    "  sum(coalesce(got.unverified, 0))"
+    " FROM sidecars LEFT JOIN parts USING (sidecar_id) LEFT JOIN sent USING (sidecar_id)"
+    "  LEFT JOIN got USING (sidecar_id)"
+    " GROUP BY agent_id HAVING max(last_seen_ns) >= ?1"
+    " ORDER BY max(last_seen_ns) DESC, agent_id LIMIT ?2";
+
+static wb_stored_agent read_agent(sqlite3_stmt *stmt)
+{
+    wb_columns c = {stmt, 0};
+    wb_stored_agent row = {0};
+    row.agent_id = wb_take_bytes(&c);
+    row.name = wb_take_bytes(&c);
+    row.version = wb_take_bytes(&c);
+    row.isolation = wb_take_bytes(&c);
+    row.sidecar_count = wb_take_number(&c);
+    row.first_seen_ns = wb_take_number(&c);
+    row.last_seen_ns = wb_take_number(&c);
+    row.trace_count = wb_take_number(&c);
+    row.span_count = wb_take_number(&c);
+    row.error_count = wb_take_number(&c);
+    row.delegation_count = wb_take_number(&c);
+    row.open_delegation_count = wb_take_number(&c);
+    row.failed_count = wb_take_number(&c);
+    row.rejected_count = wb_take_number(&c);
+    row.acceptance_count = wb_take_number(&c);
+    row.unverified_count = wb_take_number(&c);
+    return row;
+}
+
+wb_status wb_store_agents(wb_store *store, wb_time_ns since_ns, uint32_t limit,
+                          wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
+                          wb_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    WB_TRY(wb_query_prepare(store, AGENTS, &stmt, err));
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)since_ns);
+    (void)sqlite3_bind_int64(stmt, 2, limit ? (int64_t)limit : -1);
+    wb_status status = WB_OK;
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_stored_agent row = read_agent(stmt);
+        status = each(ctx, &row);
+    }
+    (void)sqlite3_finalize(stmt); /* repeats the step's code */
+    return status;
+}
