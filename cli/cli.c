@@ -45,3 +45,9 @@ wb_exit wb_cli_exit_of(wb_status status)
     default: return WB_EXIT_FAILURE;
     }
 }
+
+wb_time_ns wb_cli_ago(const wb_cli *cli, uint64_t ms)
+{
+    wb_time_ns now = wb_now(cli->clock);
+    return ms < now / WB_NS_PER_MS ? now - ms * WB_NS_PER_MS : 0;
+}

@@ -58,6 +58,8 @@ extern const wb_verb wb_trust_verbs[];       /* cli/trust.c */
 extern const wb_verb wb_token_verbs[];       /* cli/token.c */
 extern const wb_verb wb_trace_verbs[];       /* cli/trace.c */
 extern const wb_verb wb_delegations_verbs[]; /* cli/delegations.c */
+extern const wb_verb wb_tail_verbs[];        /* cli/tail.c */
+extern const wb_verb wb_agents_verbs[];      /* cli/agents.c */
 extern const wb_verb wb_status_verbs[];      /* cli/status.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
 extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
@@ -99,5 +101,8 @@ wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char 
 wb_exit wb_cli_usage(const wb_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** The exit code of a status: NOT_FOUND, DENIED and REJECTED are negative answers. */
 wb_exit wb_cli_exit_of(wb_status status);
+/** The time that a duration option names: `ms` before now. 0, which limits nothing, if it was not given
+ *  or reaches back behind 1970. */
+wb_time_ns wb_cli_ago(const wb_cli *cli, uint64_t ms);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `delegations`: what agents asked of each other, the open ones above all. --watch asks the store
- * again each half second: SQLite has no way to tell other processes of a change, and a read of the
- * open rows by their index costs well below a millisecond. */
+/* `delegations`: what agents asked of each other, the open ones above all. --watch looks again each half
+ * second. As lines it prints what is new, and reads only when somebody wrote; on a terminal it draws
+ * each time, for ages grow by themselves, and a read of the open rows by their index costs well below a
+ * millisecond. */
+#include "cli/store_watch.h"
+#include "cli/terminal.h"
 #include "cli/trace.h"
 
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
-enum { LIMIT = 50, WATCH_MS = 500, SHORT_ID = 8, SEEN_MAX = 65536 };
+enum { LIMIT = 50, WATCH_MS = 500, SHORT_ID = 8, SEEN_MAX = 65536, SCREEN_LINES = 3 };
 
 typedef struct watch_line {
     bool open_only, follow;
@@ -25,7 +28,7 @@ typedef struct view {
         wb_id id;
         uint64_t version;
     } * seen;
-    wb_exit code;
+    wb_exit code; /* of printing */
 } view;
 
 /* ---- one row -------------------------------------------------------------------------------- */
@@ -98,70 +101,118 @@ static void add_heads(view *v)
         wb_table_add(&v->table, WB_COLOR_DIM, wb_slice_str(heads[i]));
 }
 
-static wb_exit look(view *v, wb_store *store, const wb_delegation_filter *filter)
+static wb_status look(view *v, wb_store *store, const wb_delegation_filter *filter, FILE *file,
+                      wb_error *err)
 {
-    wb_error err = {0};
     bool is_array = v->cli->json && !v->lines;
     v->shown = 0;
     v->code = WB_EXIT_OK;
     add_heads(v);
     if (is_array) wb_json_open(&v->json, NULL, '[');
-    wb_status status = wb_store_delegations(store, filter, each_delegation, v, &err);
+    wb_status status = wb_store_delegations(store, filter, each_delegation, v, err);
     if (is_array) wb_json_close(&v->json, ']');
-    if (status != WB_OK)
-        v->code = wb_cli_fail(wb_cli_exit_of(status), "delegations", err.detail, NULL);
-    else if (is_array)
-        v->code = wb_json_out_finish(&v->json, stdout);
-    else if (!v->lines)
-        wb_table_print(&v->table, v->cli, stdout);
+    if (status == WB_OK && is_array)
+        v->code = wb_json_out_finish(&v->json, file);
+    else if (status == WB_OK && !v->lines)
+        wb_table_print(&v->table, v->cli, file);
     wb_table_done(&v->table);
-    return v->code;
+    return status;
 }
 
-/* Draw over what was there: home, the table, clear what is left of the screen below. */
-static wb_exit redraw(view *v, wb_store *store, const wb_delegation_filter *filter)
+static wb_exit list(view *v, wb_store *store, const wb_delegation_filter *filter)
 {
-    char now[WB_TIME_TEXT];
-    (void)fputs("\033[H\033[2J", stdout);
-    wb_exit code = look(v, store, filter);
-    (void)printf("\n%u %s  %s  (Ctrl-C ends)\n", v->shown,
-                 filter->open_only ? "open delegations" : "delegations",
-                 wb_time_text(wb_now(v->cli->clock), now));
-    (void)fflush(stdout);
-    return code;
+    wb_error err = {0};
+    wb_status status = look(v, store, filter, stdout, &err);
+    if (status == WB_OK) return v->code;
+    return wb_cli_fail(wb_cli_exit_of(status), "delegations", err.detail, NULL);
 }
 
-static wb_exit watch(view *v, wb_store *store, const wb_delegation_filter *filter)
+/* ---- --watch -------------------------------------------------------------------------------- */
+
+static wb_exit watch_lines(view *v, wb_store_watch *watch, const wb_delegation_filter *filter)
 {
-    static const struct timespec pause = {.tv_nsec = WATCH_MS * 1000000L};
-    v->lines = v->cli->json || !v->cli->terminal;
+    wb_exit code = WB_EXIT_OK;
+    wb_store_news news = WB_STORE_OPENED;
     v->seen = calloc(SEEN_MAX, sizeof *v->seen);
     if (!v->seen) return wb_cli_fail(WB_EXIT_FAILURE, "delegations", "no memory", NULL);
-    wb_exit code = WB_EXIT_OK;
-    while (code == WB_EXIT_OK && !ferror(stdout)) {
-        code = v->lines ? look(v, store, filter) : redraw(v, store, filter);
-        (void)nanosleep(&pause, NULL); /* woken early: look early */
-    }
+    wb_interrupt_catch();
+    do {
+        wb_error err = {0};
+        wb_status status = WB_OK;
+        if (watch->store && news != WB_STORE_SAME)
+            status = look(v, watch->store, filter, stdout, &err);
+        if (status != WB_OK)
+            code = wb_store_watch_failed(watch, status, &err);
+        else
+            code = v->code;
+        if (code != WB_EXIT_OK || !wb_interrupt_wait(WATCH_MS)) break;
+        code = wb_store_watch_look(watch, &news);
+    } while (code == WB_EXIT_OK);
     free(v->seen);
     return code;
+}
+
+/* The rows that fit, newest opened last; while the store is away, why. */
+static wb_exit compose(view *v, wb_store_watch *watch, const wb_delegation_filter *filter,
+                       FILE *file)
+{
+    char now[WB_TIME_TEXT];
+    wb_error err = {0};
+    wb_store_news news;
+    wb_delegation_filter fitting = *filter;
+    size_t rows = wb_terminal_rows(STDOUT_FILENO);
+    size_t room = rows > SCREEN_LINES + 1 ? rows - SCREEN_LINES : 1;
+    if (fitting.limit == 0 || fitting.limit > room) fitting.limit = (uint32_t)room;
+    v->shown = 0;
+    wb_exit code = wb_store_watch_look(watch, &news);
+    wb_status status = watch->store ? look(v, watch->store, &fitting, file, &err) : WB_OK;
+    if (status != WB_OK) code = wb_store_watch_failed(watch, status, &err);
+    if (!watch->store) {
+        wb_print_safe(file, wb_slice_str(watch->why.detail));
+        (void)fputs("; waiting for it\n", file);
+    }
+    (void)fprintf(file, "\n%s%u %s  %s  q ends%s\n", wb_color_code(v->cli, WB_COLOR_DIM), v->shown,
+                  filter->open_only ? "open delegations" : "delegations",
+                  wb_time_text(wb_now(v->cli->clock), now), wb_color_code(v->cli, WB_COLOR_NONE));
+    return code;
+}
+
+static wb_exit watch_screen(view *v, wb_store_watch *watch, const wb_delegation_filter *filter)
+{
+    wb_exit code = WB_EXIT_OK;
+    watch->quiet = true;
+    wb_screen_open();
+    do {
+        char *text = NULL;
+        size_t len = 0;
+        FILE *file = open_memstream(&text, &len);
+        code = file ? compose(v, watch, filter, file) : WB_EXIT_FAILURE;
+        if (file && fclose(file) == 0) wb_screen_draw(wb_slice_of(text, len));
+        free(text);
+    } while (code == WB_EXIT_OK && wb_screen_wait(WATCH_MS) != WB_SCREEN_END);
+    wb_screen_close();
+    if (code == WB_EXIT_OK) return code;
+    const char *why = watch->why.status != WB_OK ? watch->why.detail : "no memory";
+    return wb_cli_fail(code, "delegations", why, NULL);
 }
 
 static wb_exit run(const wb_cli *cli, const void *given)
 {
     const watch_line *line = given;
     wb_exit code;
-    wb_time_ns now = wb_now(cli->clock);
-    wb_delegation_filter filter = {.open_only = line->open_only, .limit = LIMIT};
-    if (line->since_ms < now / WB_NS_PER_MS) {
-        filter.since_ns = now - line->since_ms * WB_NS_PER_MS;
-        filter.limit = 0;
-    }
-    WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
-    if (!store) return code;
-    view v = {.cli = cli};
+    wb_delegation_filter filter = {.open_only = line->open_only,
+                                   .limit = line->since_ms == WB_OPTION_UNSET ? LIMIT : 0,
+                                   .since_ns = wb_cli_ago(cli, line->since_ms)};
+    wb_store_watch watch = {.cli = cli, .store = wb_cli_open_store(cli, &code)};
+    if (!watch.store) return code;
+    view v = {.cli = cli, .lines = line->follow && (cli->json || !cli->terminal)};
     wb_json_out_init(&v.json);
-    code = line->follow ? watch(&v, store, &filter) : look(&v, store, &filter);
+    if (!line->follow)
+        code = list(&v, watch.store, &filter);
+    else
+        code = v.lines ? watch_lines(&v, &watch, &filter) : watch_screen(&v, &watch, &filter);
     wb_json_out_done(&v.json);
+    wb_store_watch_done(&watch);
     return code;
 }
 
@@ -173,8 +224,9 @@ static const wb_option options[] = {
      .help = "opened within it, or still open; otherwise the newest 50"},
     {.name = "--watch",
      WB_INTO_FLAG(watch_line, follow),
-     .help = "look again twice a second: redraws a terminal; otherwise one JSON object a line for "
-             "each new or changed delegation"},
+     .help = "look again twice a second: draws the terminal's whole screen; otherwise one JSON "
+             "object a line for each new or changed delegation. q or Ctrl-C ends it with exit code "
+             "0"},
     {0},
 };
 

@@ -69,7 +69,8 @@ const char *wb_color_code(const wb_cli *cli, wb_color color)
 {
     static const char *const codes[] = {
         [WB_COLOR_NONE] = "\033[0m",  [WB_COLOR_DIM] = "\033[2m",   [WB_COLOR_BOLD] = "\033[1m",
-        [WB_COLOR_GOOD] = "\033[32m", [WB_COLOR_WARN] = "\033[33m", [WB_COLOR_BAD] = "\033[31m"};
+        [WB_COLOR_GOOD] = "\033[32m", [WB_COLOR_WARN] = "\033[33m", [WB_COLOR_BAD] = "\033[31m",
+        [WB_COLOR_BAR] = "\033[36m"};
     return cli->color ? codes[color] : "";
 }
 
@@ -122,6 +123,16 @@ const char *wb_time_text(wb_time_ns ns, char out[WB_TIME_TEXT])
     if (ns == 0 || !gmtime_r(&seconds, &utc) ||
         strftime(out, WB_TIME_TEXT, "%Y-%m-%d %H:%M:%SZ", &utc) == 0)
         (void)snprintf(out, WB_TIME_TEXT, "-");
+    return out;
+}
+
+const char *wb_size_text(uint64_t bytes, char out[WB_SIZE_TEXT])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < WB_COUNT(units); unit++) value /= 1024;
+    (void)snprintf(out, WB_SIZE_TEXT, "%.*f %s", unit ? 1 : 0, value, units[unit]);
     return out;
 }
 
@@ -328,12 +339,42 @@ void wb_json_raw(wb_json_out *out, const char *key, wb_slice json)
         put_str(out, "null");
 }
 
+/* Outside of strings JSON is ASCII, so what is dangerous is within one. Its line feeds are the caller's
+ * own: within strings they are escaped already. */
+bool wb_print_json(FILE *file, wb_slice json)
+{
+    size_t done = 0;
+    for (size_t i = 0; i < json.len;) {
+        size_t len = json.ptr[i] < 0x7F ? 1 : wb_utf8_char(wb_slice_of(json.ptr + i, json.len - i));
+        uint32_t c = len ? code_point(json.ptr + i, len) : 0xFFFD;
+        size_t step = len ? len : 1;
+        if (c >= 0x7F && (len == 0 || is_dangerous(c))) {
+            (void)fwrite(json.ptr + done, 1, i - done, file);
+            (void)fprintf(file, "\\u%04x", c);
+            done = i + step;
+        }
+        i += step;
+    }
+    if (done < json.len) (void)fwrite(json.ptr + done, 1, json.len - done, file);
+    return !ferror(file);
+}
+
+wb_status wb_json_out_line(wb_json_out *out, wb_buffer *lines)
+{
+    WB_TRY(out->status);
+    WB_TRY(wb_buffer_add_slice(lines, wb_buffer_slice(&out->text)));
+    WB_TRY(wb_buffer_add(lines, "\n", 1));
+    wb_buffer_clear(&out->text);
+    out->needs_comma = false;
+    return WB_OK;
+}
+
 wb_exit wb_json_out_finish(wb_json_out *out, FILE *file)
 {
     if (out->status != WB_OK)
         return wb_cli_fail(WB_EXIT_FAILURE, "json", "out of memory", "ask for less, with --limit");
-    bool written = fwrite(out->text.ptr, 1, out->text.len, file) == out->text.len &&
-                   fputc('\n', file) != EOF && fflush(file) == 0;
+    bool written = wb_print_json(file, wb_buffer_slice(&out->text)) && fputc('\n', file) != EOF &&
+                   fflush(file) == 0;
     wb_buffer_clear(&out->text);
     out->needs_comma = false;
     return written ? WB_EXIT_OK : WB_EXIT_FAILURE;

@@ -29,6 +29,7 @@ typedef enum wb_color {
     WB_COLOR_GOOD,
     WB_COLOR_WARN,
     WB_COLOR_BAD,
+    WB_COLOR_BAR, /* neither good nor bad */
 } wb_color;
 
 /** The escape sequence that begins the colour, or ends all (NONE); "" without colours. */
@@ -41,10 +42,13 @@ enum { WB_TIME_TEXT = 40 };
 const char *wb_duration_text(uint64_t ns, char out[WB_TIME_TEXT]);
 /** "2026-01-02 03:04:05Z"; "-" for 0. Returns `out`. */
 const char *wb_time_text(wb_time_ns ns, char out[WB_TIME_TEXT]);
+enum { WB_SIZE_TEXT = 24 };
+/** "512 B", "1.5 KiB". Returns `out`. */
+const char *wb_size_text(uint64_t bytes, char out[WB_SIZE_TEXT]);
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-enum { WB_TABLE_COLUMNS = 10 };
+enum { WB_TABLE_COLUMNS = 12 };
 
 /** Left-aligned columns, as wide as their widest cell. Embedded: init, done. */
 typedef struct wb_table {
@@ -86,6 +90,11 @@ void wb_json_hex(wb_json_out *out, const char *key, const void *id, size_t len);
 void wb_json_raw(wb_json_out *out, const char *key, wb_slice json);
 /** The key alone; the caller appends one value to out->text and sets out->status on failure. */
 void wb_json_key(wb_json_out *out, const char *key);
+/** Print JSON that is already made, with every character that a terminal could obey as \u....; false
+ *  if writing failed. */
+bool wb_print_json(FILE *file, wb_slice json);
+/** Append the text and a line feed to `lines`, and forget it. NO_MEMORY, also of before. */
+WB_MUST_USE wb_status wb_json_out_line(wb_json_out *out, wb_buffer *lines);
 /** Print the text and a line feed, and forget it; WB_EXIT_FAILURE if memory was short. */
 wb_exit wb_json_out_finish(wb_json_out *out, FILE *file);
 

@@ -18,15 +18,6 @@ static void text_line(const wb_cli *cli, const char *key, wb_slice value)
     (void)fputc('\n', stdout);
 }
 
-static void print_size(uint64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit + 1 < WB_COUNT(units); unit++) value /= 1024;
-    (void)printf(unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
 static void print_locks(const wb_cli *cli, const wb_json *r)
 {
     const wb_json *sandbox = wb_report_object(r, "sandbox");
@@ -67,12 +58,12 @@ static void print_identity(const wb_cli *cli, const wb_probe *probe)
 
 static void print_journal(const wb_cli *cli, const wb_json *journal)
 {
+    char used[WB_SIZE_TEXT], limit[WB_SIZE_TEXT];
     line(cli, "journal");
-    (void)printf("frame %llu, ", (unsigned long long)wb_report_number(journal, "durable_seq"));
-    print_size(wb_report_number(journal, "used_bytes"));
-    (void)fputs(" of ", stdout);
-    print_size(wb_report_number(journal, "limit_bytes"));
-    (void)printf(", %llu segments, %llu frames lost\n",
+    (void)printf("frame %llu, %s of %s, %llu segments, %llu frames lost\n",
+                 (unsigned long long)wb_report_number(journal, "durable_seq"),
+                 wb_size_text(wb_report_number(journal, "used_bytes"), used),
+                 wb_size_text(wb_report_number(journal, "limit_bytes"), limit),
                  (unsigned long long)wb_report_number(journal, "segments"),
                  (unsigned long long)wb_report_number(journal, "lost_frames"));
 }

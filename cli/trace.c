@@ -1,42 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `trace list` and `trace show`: reads of the store, which any number of sidecars write meanwhile. */
+/* `trace list` and `trace show`, and the table of their family: reads of the store, which any number of sidecars write meanwhile. */
 #include "cli/trace.h"
 
 #include "core/arena.h"
 
-#include <stdlib.h>
-
 enum { LIST_LIMIT_MAX = 100000, SHORT_ID = 16 };
 
 typedef struct list_line {
-    uint64_t since_ms, limit;
-    const char *status, *agent;
+    wb_trace_choice traces;
+    uint64_t limit;
 } list_line;
 
 typedef struct show_line {
     const char *id;
-    bool attributes;
+    bool attributes, no_bars;
 } show_line;
-
-wb_store *wb_cli_open_store(const wb_cli *cli, wb_exit *code)
-{
-    wb_store *store = NULL;
-    wb_error err = {0};
-    wb_status status = wb_store_open(cli->paths.store, &store, &err);
-    *code = WB_EXIT_OK;
-    if (status == WB_OK) return store;
-    *code = wb_cli_fail(WB_EXIT_FAILURE, "store", err.detail,
-                        status == WB_ERR_NOT_FOUND
-                            ? "a sidecar makes it when it delivers; or name it with --store"
-                            : "waybill doctor looks closer");
-    return NULL;
-}
 
 wb_slice wb_delegation_target(const wb_stored_delegation *d)
 {
     if (d->target_name.len > 0) return d->target_name;
     if (d->target_agent_id.len > 0) return d->target_agent_id;
     return d->target_url.len > 0 ? d->target_url : WB_S("?");
+}
+
+wb_color wb_verdict_color(const wb_stored_acceptance *a)
+{
+    if (wb_slice_eq(a->verdict, WB_S("continue"))) return WB_COLOR_GOOD;
+    return wb_slice_eq(a->verdict, WB_S("reject")) ? WB_COLOR_BAD : WB_COLOR_WARN;
 }
 
 /* ---- trace list ----------------------------------------------------------------------------- */
@@ -111,22 +101,31 @@ static wb_exit list_traces(const wb_cli *cli, wb_store *store, const wb_trace_fi
     return code;
 }
 
+wb_trace_filter wb_trace_choice_filter(const wb_cli *cli, const wb_trace_choice *choice)
+{
+    wb_trace_filter filter = {.since_ns = wb_cli_ago(cli, choice->since_ms),
+                              .until_ns = wb_cli_ago(cli, choice->until_ms),
+                              .status = wb_slice_str(choice->status),
+                              .agent = wb_slice_str(choice->agent)};
+    if (choice->until_ms != WB_OPTION_UNSET && filter.until_ns == 0)
+        filter.until_ns = 1; /* before all there is */
+    return filter;
+}
+
 static wb_exit run_list(const wb_cli *cli, const void *given)
 {
     const list_line *line = given;
-    wb_trace_filter filter = {.status = wb_slice_str(line->status),
-                              .agent = wb_slice_str(line->agent),
-                              .limit = (uint32_t)line->limit};
     wb_exit code;
-    wb_time_ns now = wb_now(cli->clock);
-    if (line->since_ms < now / WB_NS_PER_MS) filter.since_ns = now - line->since_ms * WB_NS_PER_MS;
+    wb_trace_filter filter = wb_trace_choice_filter(cli, &line->traces);
+    filter.limit = (uint32_t)line->limit;
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
     return store ? list_traces(cli, store, &filter) : code;
 }
 
 /* ---- trace show ----------------------------------------------------------------------------- */
 
-static wb_exit show(const wb_cli *cli, wb_store *store, const char *prefix, bool attributes)
+static wb_exit show(const wb_cli *cli, wb_store *store, const char *prefix, bool attributes,
+                    bool bars)
 {
     wb_trace_id id;
     wb_tree tree;
@@ -139,8 +138,8 @@ static wb_exit show(const wb_cli *cli, wb_store *store, const char *prefix, bool
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "trace show", "no memory", NULL);
     status = wb_tree_load(store, &id, wb_now(cli->clock), arena, &tree, &err);
     if (status != WB_OK) return wb_cli_fail(wb_cli_exit_of(status), prefix, err.detail, NULL);
-    if (cli->json) return wb_trace_print_json(&tree);
-    wb_trace_print_text(cli, &tree, attributes);
+    if (cli->json) return wb_trace_print_json(&tree, stdout);
+    wb_trace_print_text(cli, &tree, attributes, bars);
     return WB_EXIT_OK;
 }
 
@@ -149,23 +148,11 @@ static wb_exit run_show(const wb_cli *cli, const void *given)
     const show_line *line = given;
     wb_exit code;
     WB_AUTO(wb_store) store = wb_cli_open_store(cli, &code);
-    return store ? show(cli, store, line->id, line->attributes) : code;
+    return store ? show(cli, store, line->id, line->attributes, !line->no_bars) : code;
 }
 
 static const wb_option list_options[] = {
-    {.name = "--since",
-     .value = "DURATION",
-     WB_INTO_MS(list_line, since_ms),
-     .help = "started within it: 90s, 30m, 2h, 7d"},
-    {.name = "--status",
-     .value = "STATUS",
-     WB_INTO_TEXT(list_line, status),
-     .choices = "running|success|error|cancelled",
-     .help = "in this state"},
-    {.name = "--agent",
-     .value = "AGENT",
-     WB_INTO_TEXT(list_line, agent),
-     .help = "an agent with this id or name took part"},
+    WB_TRACE_CHOICE(list_line, traces),
     {.name = "--limit",
      .value = "N",
      WB_INTO_NUMBER(list_line, limit),
@@ -180,6 +167,9 @@ static const wb_option show_options[] = {
     {.name = "--attributes",
      WB_INTO_FLAG(show_line, attributes),
      .help = "print the spans' attributes too"},
+    {.name = "--no-bars",
+     WB_INTO_FLAG(show_line, no_bars),
+     .help = "leave out the time bars before the spans"},
     {.value = "ID",
      WB_INTO_TEXT(show_line, id),
      .hint = WB_HINT_TRACE,
@@ -196,8 +186,27 @@ const wb_verb wb_trace_verbs[] = {
     {.name = "trace show",
      .summary = "Show one trace as a tree over all agents",
      .options = show_options,
+     .help = "Before each span stands its bar on the trace's time axis, a quarter of the terminal "
+             "wide\n"
+             "(of 80 columns in a pipe), which ends in an arrow while the span is open; then the\n"
+             "verdict on it: C continued, L linked, U unverified, R refused, D shown twice.\n",
      .no = "no such trace",
      .json = "one object; children are nested, and delegations and acceptances carry their tokens",
      .run = run_show},
+    {.name = "trace export",
+     .summary = "Write traces for other programs, one line a trace",
+     .options = wb_trace_export_options,
+     .help =
+         "In otlp-json each line is a whole request for OTLP/HTTP, and the file is what the\n"
+         "Collector's file receiver reads. In json each line is what `trace show --json` says,\n"
+         "with the tokens. Open delegations have no span yet: only json has them. FILE appears\n"
+         "whole or not at all; Ctrl-C leaves none behind.\n"
+         "\n"
+         "  waybill trace export 4bf92f35 |\n"
+         "    curl --data-binary @- -H 'Content-Type: application/json' \\\n"
+         "      http://localhost:4318/v1/traces\n",
+     .no = "no such trace",
+     .json = "with --output one object, file traces spans bytes open_delegations",
+     .run = wb_trace_export_run},
     {0},
 };

@@ -100,7 +100,7 @@ void wb_json_delegation(wb_json_out *out, const wb_stored_delegation *d)
     wb_json_raw(out, "chain", d->chain);
 }
 
-static void add_acceptance(wb_json_out *out, const wb_stored_acceptance *a)
+void wb_json_acceptance(wb_json_out *out, const wb_stored_acceptance *a)
 {
     wb_json_hex(out, "acceptance_id", a->acceptance_id.b, sizeof a->acceptance_id.b);
     wb_json_number(out, "version", a->version);
@@ -150,7 +150,7 @@ static wb_status write_resource_attrs(wb_slice message, wb_buffer *text)
     return wb_otlp_attrs_json(message, WB_OTLP_RESOURCE, text);
 }
 
-static void add_span(wb_json_out *out, const wb_stored_span *s)
+void wb_json_span(wb_json_out *out, const wb_stored_span *s)
 {
     wb_json_text(out, "name", s->name);
     wb_json_text(out, "kind", s->kind);
@@ -202,7 +202,7 @@ static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *
         wb_json_null(out, "duration_ns");
     else
         wb_json_number(out, "duration_ns", duration);
-    if (node->span) add_span(out, node->span);
+    if (node->span) wb_json_span(out, node->span);
     if (node->delegation) {
         wb_json_open(out, "delegation", '{');
         wb_json_delegation(out, node->delegation);
@@ -210,7 +210,7 @@ static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *
     }
     if (node->acceptance) {
         wb_json_open(out, "acceptance", '{');
-        add_acceptance(out, node->acceptance);
+        wb_json_acceptance(out, node->acceptance);
         wb_json_close(out, '}');
     }
     add_children(out, tree, node, depth + 1);
@@ -223,13 +223,13 @@ static void add_links(wb_json_out *out, const wb_tree *tree)
     for (size_t i = 0; i < tree->n_acceptances; i++) {
         if (WB_ID_EQ(tree->acceptances[i].trace_id, tree->trace.trace_id)) continue;
         wb_json_open(out, NULL, '{');
-        add_acceptance(out, &tree->acceptances[i]);
+        wb_json_acceptance(out, &tree->acceptances[i]);
         wb_json_close(out, '}');
     }
     wb_json_close(out, ']');
 }
 
-wb_exit wb_trace_print_json(const wb_tree *tree)
+wb_exit wb_trace_print_json(const wb_tree *tree, FILE *file)
 {
     wb_json_out out;
     wb_json_out_init(&out);
@@ -238,7 +238,7 @@ wb_exit wb_trace_print_json(const wb_tree *tree)
     add_children(&out, tree, &tree->top, 0);
     add_links(&out, tree);
     wb_json_close(&out, '}');
-    wb_exit code = wb_json_out_finish(&out, stdout);
+    wb_exit code = wb_json_out_finish(&out, file);
     wb_json_out_done(&out);
     return code;
 }

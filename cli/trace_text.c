@@ -1,35 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tree as people read it, one span a line:
+/* The tree as people read it, one span a line, its bar and verdict before it (trace_bar.c):
  *
- *   plan                           planner  1.20s
- *   +- delegate writer  client     planner  0.90s  completed
- *   |  `- SendMessage  server      writer   0.88s  continue: verified, depth 1
+ *   ##########   plan  [planner]  1.20s
+ *    ########    +- delegate writer client  [planner]  900.0ms  completed
+ *     #######  C |  `- SendMessage server  [writer]  880.0ms  continue: verified, depth 1
  *
  * Lines are drawn with box characters where the locale is UTF-8. */
+#include "cli/terminal.h"
 #include "cli/trace.h"
+#include "cli/trace_bar.h"
 
 #include "proto/otlp_json.h"
 
-#include <stdlib.h>
+#include <unistd.h>
 
 typedef struct printer {
     const wb_cli *cli;
     const wb_tree *tree;
     const char *branch, *last_branch, *line, *gap;
     bool attributes;
+    wb_trace_bar bar;
     wb_buffer prefix; /* what stands before the children of the node in hand */
     size_t hidden;
 } printer;
-
-static bool is_utf8_locale(void)
-{
-    static const char *const variables[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (size_t i = 0; i < WB_COUNT(variables); i++) {
-        const char *value = getenv(variables[i]); /* NOLINT(concurrency-mt-unsafe): one thread */
-        if (value && *value) return strstr(value, "UTF-8") || strstr(value, "utf8");
-    }
-    return false;
-}
 
 static void color(const printer *p, wb_color c) { (void)fputs(wb_color_code(p->cli, c), stdout); }
 
@@ -56,12 +49,6 @@ static void print_delegation(const printer *p, const wb_stored_delegation *d)
     }
 }
 
-static wb_color verdict_color(const wb_stored_acceptance *a)
-{
-    if (wb_slice_eq(a->verdict, WB_S("continue"))) return WB_COLOR_GOOD;
-    return wb_slice_eq(a->verdict, WB_S("reject")) ? WB_COLOR_BAD : WB_COLOR_WARN;
-}
-
 /* A JSON array of plain words as "a b". */
 static void print_words(wb_slice json)
 {
@@ -76,7 +63,7 @@ static void print_acceptance(const printer *p, const wb_stored_acceptance *a)
 {
     char hex[WB_TRACE_HEX + 1];
     (void)fputs("  ", stdout);
-    color(p, verdict_color(a));
+    color(p, wb_verdict_color(a));
     wb_print_safe(stdout, a->verdict);
     color(p, WB_COLOR_NONE);
     (void)fputs(a->verified ? ": verified" : ": unverified", stdout);
@@ -159,7 +146,7 @@ static void print_prefix(const printer *p)
     color(p, WB_COLOR_NONE);
 }
 
-static void print_attributes(const printer *p, const wb_tree_node *node)
+static void print_attributes(printer *p, const wb_tree_node *node)
 {
     wb_otlp_iter it = {node->span->span};
     wb_otlp_attr attr;
@@ -167,6 +154,7 @@ static void print_attributes(const printer *p, const wb_tree_node *node)
         WB_AUTO_BUFFER value;
         wb_buffer_init(&value, 16 * 1024 * 1024);
         if (wb_otlp_value_json(attr.value, &value) != WB_OK) wb_buffer_clear(&value);
+        wb_trace_bar_print(&p->bar, NULL);
         print_prefix(p);
         color(p, WB_COLOR_DIM);
         (void)fputs(node->first_child ? p->line : p->gap, stdout);
@@ -204,6 +192,7 @@ static void print_node(printer *p, const wb_tree_node *node, unsigned depth)
 {
     char duration[WB_TIME_TEXT];
     size_t outer = p->prefix.len;
+    wb_trace_bar_print(&p->bar, node);
     print_prefix(p);
     color(p, WB_COLOR_DIM);
     if (depth > 0) (void)fputs(node->next ? p->branch : p->last_branch, stdout);
@@ -256,20 +245,27 @@ static void print_head(const printer *p)
                  (unsigned long long)t->open_delegation_count, (unsigned long long)t->depth);
 }
 
-void wb_trace_print_text(const wb_cli *cli, const wb_tree *tree, bool attributes)
+void wb_trace_print_text(const wb_cli *cli, const wb_tree *tree, bool attributes, bool bars)
 {
-    bool utf8 = is_utf8_locale();
+    bool utf8 = wb_terminal_is_utf8();
+    size_t columns = cli->terminal ? wb_terminal_columns(STDOUT_FILENO) : WB_TERMINAL_COLUMNS;
     printer p = {.cli = cli,
                  .tree = tree,
                  .branch = utf8 ? "├─ " : "+- ",
                  .last_branch = utf8 ? "└─ " : "`- ",
                  .line = utf8 ? "│  " : "|  ",
                  .gap = "   ",
-                 .attributes = attributes};
+                 .attributes = attributes,
+                 .bar = {.cli = cli,
+                         .tree = tree,
+                         .width = bars ? wb_trace_bar_width(columns) : 0,
+                         .utf8 = utf8}};
     wb_buffer_init(&p.prefix, 64 * 1024);
     print_head(&p);
+    wb_trace_bar_axis(&p.bar);
     print_children(&p, &tree->top, 0);
     if (p.hidden > 0) (void)printf("(%zu spans below are too deep to show)\n", p.hidden);
     print_links(&p);
+    wb_trace_bar_legend(&p.bar);
     wb_buffer_done(&p.prefix);
 }

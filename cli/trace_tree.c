@@ -43,9 +43,10 @@ static wb_status take_span(void *ctx, const wb_stored_span *row)
     wb_stored_span *s = next_row(l, &l->spans);
     if (!s) return WB_ERR_NO_MEMORY;
     *s = *row;
-    wb_slice *texts[] = {&s->name,       &s->kind,     &s->status,    &s->status_message,
-                         &s->span,       &s->service,  &s->span_type, &s->error_type,
-                         &s->session_id, &s->resource, &s->scope};
+    wb_slice *texts[] = {&s->name,        &s->kind,     &s->status,    &s->status_message,
+                         &s->span,        &s->service,  &s->span_type, &s->error_type,
+                         &s->session_id,  &s->resource, &s->scope,     &s->agent_id,
+                         &s->sidecar_name};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }
@@ -56,11 +57,11 @@ static wb_status take_delegation(void *ctx, const wb_stored_delegation *row)
     wb_stored_delegation *d = next_row(l, &l->delegations);
     if (!d) return WB_ERR_NO_MEMORY;
     *d = *row;
-    wb_slice *texts[] = {&d->state,       &d->target_url,   &d->target_agent_id, &d->target_name,
-                         &d->method,      &d->message_id,   &d->context_id,      &d->task_id,
-                         &d->body_digest, &d->task_state,   &d->error_type,      &d->event,
-                         &d->issuer,      &d->key_id,       &d->unsigned_reason, &d->token_hash,
-                         &d->chain,       &d->sidecar_name, &d->currency};
+    wb_slice *texts[] = {&d->state,       &d->target_url, &d->target_agent_id, &d->target_name,
+                         &d->method,      &d->message_id, &d->context_id,      &d->task_id,
+                         &d->body_digest, &d->task_state, &d->error_type,      &d->event,
+                         &d->issuer,      &d->key_id,     &d->unsigned_reason, &d->token_hash,
+                         &d->chain,       &d->agent_id,   &d->sidecar_name,    &d->currency};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }
@@ -71,10 +72,11 @@ static wb_status take_acceptance(void *ctx, const wb_stored_acceptance *row)
     wb_stored_acceptance *a = next_row(l, &l->acceptances);
     if (!a) return WB_ERR_NO_MEMORY;
     *a = *row;
-    wb_slice *texts[] = {&a->verdict,    &a->code,       &a->agent_id,  &a->issuer, &a->subject,
-                         &a->jti,        &a->token_hash, &a->warnings,  &a->chain,  &a->method,
-                         &a->message_id, &a->context_id, &a->task_id,   &a->peer,   &a->body_digest,
-                         &a->outcome,    &a->error_type, &a->task_state};
+    wb_slice *texts[] = {&a->verdict,    &a->code,       &a->agent_id,    &a->issuer,
+                         &a->subject,    &a->jti,        &a->token_hash,  &a->warnings,
+                         &a->chain,      &a->method,     &a->message_id,  &a->context_id,
+                         &a->task_id,    &a->peer,       &a->body_digest, &a->outcome,
+                         &a->error_type, &a->task_state, &a->sidecar_name};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }
@@ -261,6 +263,17 @@ static void hang_in(wb_tree *tree, const joiner *by_id, wb_tree_node **in_order)
     }
 }
 
+static void measure(wb_tree *tree, const joiner *j)
+{
+    for (size_t i = 0; i < j->n; i++) {
+        const wb_tree_node *node = &j->nodes[i];
+        wb_time_ns end = wb_tree_end(tree, node);
+        if (i == 0 || node->started_ns < tree->from_ns) tree->from_ns = node->started_ns;
+        if (node->started_ns > tree->to_ns) tree->to_ns = node->started_ns;
+        if (end > tree->to_ns) tree->to_ns = end;
+    }
+}
+
 static wb_status join(const loader *l, wb_tree *tree, wb_error *err)
 {
     size_t most = l->spans.n + l->delegations.n + l->acceptances.n;
@@ -276,6 +289,7 @@ static wb_status join(const loader *l, wb_tree *tree, wb_error *err)
     memcpy(in_order, j.index, j.n * sizeof *in_order);
     if (j.n > 0) qsort(in_order, j.n, sizeof *in_order, by_start);
     hang_in(tree, &j, in_order);
+    measure(tree, &j);
     tree->n_nodes = j.n;
     tree->acceptances = l->acceptances.items;
     tree->n_acceptances = l->acceptances.n;
@@ -299,12 +313,16 @@ wb_status wb_tree_load(wb_store *store, const wb_trace_id *trace, wb_time_ns now
     return join(&l, tree, err);
 }
 
+wb_time_ns wb_tree_end(const wb_tree *tree, const wb_tree_node *node)
+{
+    if (node->span) return node->span->ended_ns;
+    if (node->acceptance && node->acceptance->finished_ns) return node->acceptance->finished_ns;
+    if (node->delegation && node->delegation->closed_ns) return node->delegation->closed_ns;
+    return tree->now_ns;
+}
+
 uint64_t wb_tree_duration(const wb_tree *tree, const wb_tree_node *node)
 {
-    wb_time_ns end = node->span ? node->span->ended_ns : tree->now_ns;
-    if (!node->span && node->delegation && node->delegation->closed_ns)
-        end = node->delegation->closed_ns;
-    if (!node->span && node->acceptance && node->acceptance->finished_ns)
-        end = node->acceptance->finished_ns;
+    wb_time_ns end = wb_tree_end(tree, node);
     return end >= node->started_ns ? end - node->started_ns : UINT64_MAX;
 }

@@ -34,6 +34,8 @@ typedef struct wb_tree {
     size_t n_acceptances;
     size_t n_nodes;
     wb_time_ns now_ns; /* for what is open */
+    wb_time_ns from_ns,
+        to_ns; /* from the earliest start to the latest end, or now if one is open */
 } wb_tree;
 
 /** Read and join. Everything lives in `arena`.
@@ -41,6 +43,8 @@ typedef struct wb_tree {
 WB_MUST_USE wb_status wb_tree_load(wb_store *store, const wb_trace_id *trace, wb_time_ns now_ns,
                                    wb_arena *arena, wb_tree *tree, wb_error *err);
 
+/** Where it ends, or now while it is open. */
+wb_time_ns wb_tree_end(const wb_tree *tree, const wb_tree_node *node);
 /** Ns from start to end, or to now while open; UINT64_MAX if it ends before it starts. */
 uint64_t wb_tree_duration(const wb_tree *tree, const wb_tree_node *node);
 

@@ -5,7 +5,9 @@
 
 const wb_family wb_cli_families[] = {
     {wb_trace_verbs, "Look at traces over all agents"},
+    {wb_tail_verbs, NULL},
     {wb_delegations_verbs, NULL},
+    {wb_agents_verbs, NULL},
     {wb_status_verbs, NULL},
     {wb_reload_verbs, NULL},
     {wb_exporter_verbs, "Manage the ways out of the journal"},

@@ -8,12 +8,7 @@
  * may be an earlier one: a thousand different keys cost a thousand look-ups, not half a million. */
 #include "proto/otlp_json.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "core/json.h"
-#include "core/utf8.h"
+#include "proto/json_scalar.h"
 
 enum { DEPTH_MAX = 64, SEEN_BITS = 4096 };
 
@@ -24,66 +19,6 @@ static wb_status add_separator(wb_buffer *out, bool *first)
     if (!*first) return add(out, WB_S(","));
     *first = false;
     return WB_OK;
-}
-
-/* ---- scalars --------------------------------------------------------------------------------- */
-
-/* Text that a store can keep as it is: UTF-8 without U+0000. */
-static bool is_whole(wb_slice text)
-{
-    return text.len == 0 || (memchr(text.ptr, 0, text.len) == NULL && wb_utf8_valid(text));
-}
-
-/* The next character as it is written: what cannot be kept is U+FFFD, byte by byte. */
-static wb_slice take_char(wb_slice *text)
-{
-    size_t n = text->ptr[0] == 0 ? 0 : wb_utf8_char(*text);
-    wb_slice written = n > 0 ? (wb_slice){text->ptr, n} : WB_S("\xEF\xBF\xBD");
-    size_t step = n > 0 ? n : 1;
-    *text = (wb_slice){text->ptr + step, text->len - step};
-    return written;
-}
-
-static wb_status add_repaired(wb_buffer *out, wb_slice text)
-{
-    WB_AUTO_BUFFER repaired;
-    wb_buffer_init(&repaired, out->limit);
-    while (text.len > 0) WB_TRY(add(&repaired, take_char(&text)));
-    return wb_json_add_string(out, wb_buffer_slice(&repaired));
-}
-
-static wb_status add_text(wb_buffer *out, wb_slice text)
-{
-    return is_whole(text) ? wb_json_add_string(out, text) : add_repaired(out, text);
-}
-
-static wb_status add_double(wb_buffer *out, double x)
-{
-    char text[40];
-    if (isnan(x)) return add(out, WB_S("\"NaN\""));
-    if (isinf(x)) return add(out, x > 0 ? WB_S("\"Infinity\"") : WB_S("\"-Infinity\""));
-    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same */
-        (void)snprintf(text, sizeof text, "%.*g", digits, x);
-        if (strtod(text, NULL) == x) break;
-    }
-    return add(out, wb_slice_str(text));
-}
-
-/* RFC 4648 section 4, with padding */
-static wb_status add_base64(wb_buffer *out, wb_slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    WB_TRY(add(out, WB_S("\"")));
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        uint32_t n = (uint32_t)bytes.ptr[i] << 16;
-        if (i + 1 < bytes.len) n |= (uint32_t)bytes.ptr[i + 1] << 8;
-        if (i + 2 < bytes.len) n |= bytes.ptr[i + 2];
-        char quad[4] = {digits[n >> 18], digits[n >> 12 & 63], digits[n >> 6 & 63], digits[n & 63]};
-        if (i + 1 >= bytes.len) quad[2] = '=';
-        if (i + 2 >= bytes.len) quad[3] = '=';
-        WB_TRY(wb_buffer_add(out, quad, sizeof quad));
-    }
-    return add(out, WB_S("\""));
 }
 
 /* ---- values and objects ---------------------------------------------------------------------- */
@@ -109,13 +44,13 @@ static wb_status add_value(wb_buffer *out, wb_value value, unsigned depth)
     if (depth > DEPTH_MAX) return add(out, WB_S("null"));
     switch (value.type) {
     case WB_VALUE_EMPTY: return add(out, WB_S("null"));
-    case WB_VALUE_TEXT: return add_text(out, value.text);
+    case WB_VALUE_TEXT: return wb_json_put_text(out, value.text);
     case WB_VALUE_BOOL: return add(out, value.boolean ? WB_S("true") : WB_S("false"));
     case WB_VALUE_INT: return wb_buffer_printf(out, "%lld", (long long)value.integer);
-    case WB_VALUE_DOUBLE: return add_double(out, value.real);
+    case WB_VALUE_DOUBLE: return wb_json_put_double(out, value.real);
     case WB_VALUE_ARRAY: return add_array(out, value.bytes, depth);
     case WB_VALUE_KVLIST: return add_object(out, value.bytes, WB_OTLP_KVLIST, depth + 1);
-    case WB_VALUE_BYTES: return add_base64(out, value.bytes);
+    case WB_VALUE_BYTES: return wb_json_put_base64(out, value.bytes);
     }
     return WB_ERR_MALFORMED;
 }
@@ -130,10 +65,10 @@ static uint64_t hash_more(uint64_t hash, wb_slice bytes)
 static bool maybe_seen(uint64_t *seen, wb_slice key)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    if (is_whole(key))
+    if (wb_json_is_whole(key))
         hash = hash_more(hash, key);
     else
-        while (key.len > 0) hash = hash_more(hash, take_char(&key));
+        while (key.len > 0) hash = hash_more(hash, wb_json_take_char(&key));
     size_t bit = (hash ^ hash >> 32) % SEEN_BITS;
     uint64_t mask = UINT64_C(1) << bit % 64;
     bool was = seen[bit / 64] & mask;
@@ -145,7 +80,7 @@ static bool maybe_seen(uint64_t *seen, wb_slice key)
 static bool same_written(wb_slice a, wb_slice b)
 {
     while (a.len > 0 && b.len > 0)
-        if (!wb_slice_eq(take_char(&a), take_char(&b))) return false;
+        if (!wb_slice_eq(wb_json_take_char(&a), wb_json_take_char(&b))) return false;
     return a.len == b.len;
 }
 
@@ -169,7 +104,7 @@ static wb_status add_object(wb_buffer *out, wb_slice message, wb_otlp_owner owne
     while (wb_otlp_next_attr(&it, owner, &attr)) {
         if (maybe_seen(seen, attr.key) && repeats(message, owner, attr.key, it.rest)) continue;
         WB_TRY(add_separator(out, &first));
-        WB_TRY(add_text(out, attr.key));
+        WB_TRY(wb_json_put_text(out, attr.key));
         WB_TRY(add(out, WB_S(":")));
         WB_TRY(add_value(out, attr.value, depth));
     }
@@ -192,7 +127,7 @@ wb_status wb_otlp_events_json(wb_slice span_message, wb_buffer *out)
     while (wb_otlp_next_event(&it, &event)) {
         WB_TRY(add_separator(out, &first));
         WB_TRY(add(out, WB_S("{\"name\":")));
-        WB_TRY(add_text(out, event.name));
+        WB_TRY(wb_json_put_text(out, event.name));
         WB_TRY(wb_buffer_printf(
             out, ",\"time_ns\":\"%llu\",\"attributes\":", (unsigned long long)event.time_ns));
         WB_TRY(wb_otlp_attrs_json(event.message, WB_OTLP_EVENT, out));
@@ -214,7 +149,7 @@ wb_status wb_otlp_links_json(wb_slice span_message, wb_buffer *out)
         WB_TRY(add_separator(out, &first));
         WB_TRY(wb_buffer_printf(
             out, "{\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_state\":", trace, span));
-        WB_TRY(add_text(out, link.trace_state));
+        WB_TRY(wb_json_put_text(out, link.trace_state));
         WB_TRY(wb_buffer_printf(out, ",\"flags\":%u,\"attributes\":", link.flags));
         WB_TRY(wb_otlp_attrs_json(link.message, WB_OTLP_LINK, out));
         WB_TRY(add(out, WB_S("}")));

@@ -81,8 +81,9 @@ typedef struct wb_stored_span {
     wb_id acceptance_id, delegation_id;
     wb_time_ns started_ns, ended_ns;
     uint64_t sidecar_id, seq;
-    uint64_t resource_id, scope_id; /* equal ids, equal messages; 0: none */
-    wb_slice span, resource, scope; /* OTLP messages: proto/otlp_read.h */
+    uint64_t resource_id, scope_id;  /* equal ids, equal messages; 0: none */
+    wb_slice span, resource, scope;  /* OTLP messages: proto/otlp_read.h */
+    wb_slice agent_id, sidecar_name; /* of who delivered it */
 } wb_stored_span;
 
 typedef enum wb_span_order {
@@ -106,7 +107,7 @@ typedef struct wb_stored_delegation {
     wb_slice body_digest, task_state, error_type, event, unsigned_reason, issuer, key_id,
         token_hash;
     wb_slice chain;                                           /* JSON array of tokens, root first */
-    wb_slice sidecar_name;                                    /* of the delegating agent */
+    wb_slice agent_id, sidecar_name;                          /* of the delegating agent */
     wb_time_ns opened_ns, updated_ns, closed_ns, deadline_ns; /* closed 0: open */
     uint64_t token_exp_s;
     wb_slice currency; /* of what was granted; empty: no token was made */
@@ -143,6 +144,7 @@ typedef struct wb_stored_acceptance {
     wb_time_ns opened_ns, finished_ns, deadline_ns; /* finished 0: open */
     uint64_t token_exp_s;
     uint64_t sidecar_id, seq;
+    wb_slice sidecar_name;
 } wb_stored_acceptance;
 
 /** Those of a trace, and those that link to it, by opening. */

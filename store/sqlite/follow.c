@@ -224,11 +224,11 @@ static wb_status read_changes(wb_follow *follow, wb_store *store, const wb_arriv
 {
     WB_TRY(read_channels(follow, store,
                          "SELECT " WB_DELEGATION_COLUMNS " FROM delegations d"
-                         " WHERE sidecar_id = ? AND seq >= ? ORDER BY seq",
+                         " WHERE d.sidecar_id = ? AND seq >= ? ORDER BY seq",
                          read_delegations, take, ctx, err));
     return read_channels(follow, store,
-                         "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances"
-                         " WHERE sidecar_id = ? AND seq >= ? ORDER BY seq",
+                         "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances a"
+                         " WHERE a.sidecar_id = ? AND seq >= ? ORDER BY seq",
                          read_acceptances, take, ctx, err);
 }
 

@@ -84,6 +84,8 @@ wb_stored_span wb_read_span(sqlite3_stmt *stmt)
     row.span = wb_take_bytes(&c);
     row.resource = wb_take_bytes(&c);
     row.scope = wb_take_bytes(&c);
+    row.agent_id = wb_take_bytes(&c);
+    row.sidecar_name = wb_take_bytes(&c);
     return row;
 }
 
@@ -146,6 +148,7 @@ wb_stored_delegation wb_read_delegation(sqlite3_stmt *stmt)
     read_granted(&c, &row);
     row.sidecar_id = wb_take_number(&c);
     row.seq = wb_take_number(&c);
+    row.agent_id = wb_take_bytes(&c);
     row.sidecar_name = wb_take_bytes(&c);
     return row;
 }
@@ -194,5 +197,6 @@ wb_stored_acceptance wb_read_acceptance(sqlite3_stmt *stmt)
     row.task_state = wb_take_bytes(&c);
     row.sidecar_id = wb_take_number(&c);
     row.seq = wb_take_number(&c);
+    row.sidecar_name = wb_take_bytes(&c);
     return row;
 }

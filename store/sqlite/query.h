@@ -41,10 +41,11 @@ void wb_take_id(wb_columns *c, void *out, size_t len);
 /* ---- rows: each list of columns with its reader --------------------------------------------- */
 
 #define WB_SPAN_COLUMNS                                                                            \
-    "span_row, trace_id, span_id, parent_span_id, name, kind, status, status_message, service,"    \
+    "span_row, trace_id, span_id, parent_span_id, s.name, kind, status, status_message, service,"  \
     " span_type, error_type, session_id, acceptance_id, delegation_id, started_ns, ended_ns,"      \
-    " sidecar_id, seq, resource_id, scope_id, span, r.bytes, c.bytes"                              \
-    " FROM spans s LEFT JOIN resources r USING (resource_id) LEFT JOIN scopes c USING (scope_id)"
+    " s.sidecar_id, seq, resource_id, scope_id, span, r.bytes, c.bytes, w.agent_id, w.name"        \
+    " FROM spans s LEFT JOIN resources r USING (resource_id) LEFT JOIN scopes c USING (scope_id)"  \
+    " LEFT JOIN sidecars w ON w.sidecar_id = s.sidecar_id"
 wb_stored_span wb_read_span(struct sqlite3_stmt *stmt);
 
 #define WB_DELEGATION_COLUMNS                                                                      \
@@ -54,14 +55,16 @@ wb_stored_span wb_read_span(struct sqlite3_stmt *stmt);
     " task_id, body_digest, task_state, error_type, event, opened_ns, updated_ns, closed_ns,"      \
     " deadline_ns, late_answer, chain, unsigned_reason, token_hash, token_exp_s, issuer, key_id,"  \
     " depth, currency, granted_cost_micros, granted_tokens, granted_ms, turns, sidecar_id, seq,"   \
-    " (SELECT s.name FROM sidecars s WHERE s.sidecar_id = d.sidecar_id)"
+    " (SELECT w.agent_id FROM sidecars w WHERE w.sidecar_id = d.sidecar_id),"                      \
+    " (SELECT w.name FROM sidecars w WHERE w.sidecar_id = d.sidecar_id)"
 wb_stored_delegation wb_read_delegation(struct sqlite3_stmt *stmt);
 
 #define WB_ACCEPTANCE_COLUMNS                                                                      \
     "acceptance_id, version, verdict, verified, code, warnings, pass, agent_id, issuer, subject,"  \
     " jti, token_hash, token_exp_s, chain, depth, trace_id, span_id, parent_span_id, trace_flags," \
     " link_trace_id, link_span_id, method, message_id, context_id, task_id, body_digest, peer,"    \
-    " opened_ns, finished_ns, deadline_ns, outcome, error_type, task_state, sidecar_id, seq"
+    " opened_ns, finished_ns, deadline_ns, outcome, error_type, task_state, sidecar_id, seq,"      \
+    " (SELECT w.name FROM sidecars w WHERE w.sidecar_id = a.sidecar_id)"
 wb_stored_acceptance wb_read_acceptance(struct sqlite3_stmt *stmt);
 
 #endif

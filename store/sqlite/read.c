@@ -226,7 +226,7 @@ wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
     sqlite3_stmt *stmt = NULL;
     WB_TRY(wb_query_prepare(
         store,
-        "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances"
+        "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances a"
         " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
         &stmt, err));
     wb_query_bind_id(stmt, 1, trace->b, sizeof trace->b);

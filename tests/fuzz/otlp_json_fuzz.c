@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whatever bytes stand for a span, a resource or a scope, what is written of them for the stores is
- * JSON by our own strict reader: UTF-8 without U+0000, no name twice, never too deep. */
+/* Whatever bytes stand for a span, a resource or a scope, what is written of them for the stores and
+ * for other backends is JSON by our own strict reader: UTF-8 without U+0000, no name twice, never too
+ * deep. */
 #include "proto/otlp_json.h"
 
 #include "core/json.h"
+#include "proto/otlp_export.h"
 
 enum { TEXT_BYTES = 1 << 20, ARENA_BYTES = 64 << 20, INPUT_BYTES = 16 * 1024 };
 
-static const wb_json_limits limits = {.depth = 80,
+static const wb_json_limits limits = {.depth = 400,
                                       .members = TEXT_BYTES,
                                       .elements = TEXT_BYTES,
                                       .string_bytes = TEXT_BYTES,
@@ -43,6 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(wb_otlp_attrs_json(message, owners[i], &json), &json);
     check(wb_otlp_events_json(message, &json), &json);
     check(wb_otlp_links_json(message, &json), &json);
+    check(wb_otlp_export_span(message, &json), &json);
+    check(wb_otlp_export_resource(message, &json), &json);
+    check(wb_otlp_export_scope(message, &json), &json);
     check(wb_otlp_value_json(wb_otlp_value(message), &json), &json);
     return 0;
 }

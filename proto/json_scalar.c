@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an agent sent as text need not be text, and a double need not be a number that JSON has. */
+#include "proto/json_scalar.h"
+
+#include "core/json.h"
+#include "core/utf8.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static wb_status add(wb_buffer *out, wb_slice s) { return wb_buffer_add_slice(out, s); }
+
+bool wb_json_is_whole(wb_slice text)
+{
+    return text.len == 0 || (memchr(text.ptr, 0, text.len) == NULL && wb_utf8_valid(text));
+}
+
+wb_slice wb_json_take_char(wb_slice *text)
+{
+    size_t n = text->ptr[0] == 0 ? 0 : wb_utf8_char(*text);
+    wb_slice written = n > 0 ? (wb_slice){text->ptr, n} : WB_S("\xEF\xBF\xBD");
+    size_t step = n > 0 ? n : 1;
+    *text = (wb_slice){text->ptr + step, text->len - step};
+    return written;
+}
+
+static wb_status add_repaired(wb_buffer *out, wb_slice text)
+{
+    WB_AUTO_BUFFER repaired;
+    wb_buffer_init(&repaired, out->limit);
+    while (text.len > 0) WB_TRY(add(&repaired, wb_json_take_char(&text)));
+    return wb_json_add_string(out, wb_buffer_slice(&repaired));
+}
+
+wb_status wb_json_put_text(wb_buffer *out, wb_slice text)
+{
+    return wb_json_is_whole(text) ? wb_json_add_string(out, text) : add_repaired(out, text);
+}
+
+wb_status wb_json_put_double(wb_buffer *out, double x)
+{
+    char text[40];
+    if (isnan(x)) return add(out, WB_S("\"NaN\""));
+    if (isinf(x)) return add(out, x > 0 ? WB_S("\"Infinity\"") : WB_S("\"-Infinity\""));
+    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same */
+        (void)snprintf(text, sizeof text, "%.*g", digits, x);
+        if (strtod(text, NULL) == x) break;
+    }
+    return add(out, wb_slice_str(text));
+}
+
+/* RFC 4648 section 4, with padding */
+wb_status wb_json_put_base64(wb_buffer *out, wb_slice bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    WB_TRY(add(out, WB_S("\"")));
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        uint32_t n = (uint32_t)bytes.ptr[i] << 16;
+        if (i + 1 < bytes.len) n |= (uint32_t)bytes.ptr[i + 1] << 8;
+        if (i + 2 < bytes.len) n |= bytes.ptr[i + 2];
+        char quad[4] = {digits[n >> 18], digits[n >> 12 & 63], digits[n >> 6 & 63], digits[n & 63]};
+        if (i + 1 >= bytes.len) quad[2] = '=';
+        if (i + 2 >= bytes.len) quad[3] = '=';
+        WB_TRY(wb_buffer_add(out, quad, sizeof quad));
+    }
+    return add(out, WB_S("\""));
+}
