@@ -29,6 +29,7 @@ typedef struct wb_verb wb_verb;
 typedef struct wb_cli {
     const wb_verb *verb; /* the one that runs; NULL before it is known */
     wb_paths paths;      /* by --name, --state-dir, --store and the environment */
+    bool named;          /* --name was given */
     bool json;           /* --json: one JSON value, or one a line where --help says so */
     bool color;          /* --color, already decided for standard output */
     bool terminal;       /* standard output is one */
@@ -61,6 +62,7 @@ extern const wb_verb wb_delegations_verbs[]; /* cli/delegations.c */
 extern const wb_verb wb_tail_verbs[];        /* cli/tail.c */
 extern const wb_verb wb_agents_verbs[];      /* cli/agents.c */
 extern const wb_verb wb_status_verbs[];      /* cli/status.c */
+extern const wb_verb wb_top_verbs[];         /* cli/top.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
 extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
 extern const wb_verb wb_doctor_verbs[];      /* cli/doctor.c */

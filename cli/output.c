@@ -312,6 +312,14 @@ void wb_json_number_or_null(wb_json_out *out, const char *key, uint64_t number)
         wb_json_null(out, key);
 }
 
+void wb_json_real(wb_json_out *out, const char *key, double number)
+{
+    char digits[340]; /* 1e308 and its decimals */
+    (void)snprintf(digits, sizeof digits, "%.3f", number);
+    wb_json_key(out, key);
+    put_str(out, digits);
+}
+
 void wb_json_bool(wb_json_out *out, const char *key, bool truth)
 {
     wb_json_key(out, key);

@@ -83,6 +83,7 @@ void wb_json_text(wb_json_out *out, const char *key, wb_slice text);
 void wb_json_text_or_null(wb_json_out *out, const char *key, wb_slice text); /* empty: null */
 void wb_json_number(wb_json_out *out, const char *key, uint64_t number);
 void wb_json_number_or_null(wb_json_out *out, const char *key, uint64_t number); /* 0: null */
+void wb_json_real(wb_json_out *out, const char *key, double number); /* finite; 3 decimals */
 void wb_json_bool(wb_json_out *out, const char *key, bool truth);
 void wb_json_null(wb_json_out *out, const char *key);
 void wb_json_hex(wb_json_out *out, const char *key, const void *id, size_t len); /* all 0: null */

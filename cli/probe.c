@@ -111,11 +111,16 @@ static bool process_lives(uint64_t pid)
 
 void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
 {
+    wb_probe_within(cli, TIMEOUT_MS, arena, probe);
+}
+
+void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb_probe *probe)
+{
     int code = 0;
     wb_error err = {0};
     *probe = (wb_probe){.result = WB_PROBE_ABSENT};
     if (!read_status_file(cli, arena, probe)) return;
-    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", TIMEOUT_MS,
+    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", timeout_ms,
                                    arena, &code, &probe->report_text, &err);
     if (status == WB_OK && code == 200) probe->report = wb_report_parse(probe->report_text, arena);
     wb_slice name = wb_report_text(probe->report, "name");

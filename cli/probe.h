@@ -24,8 +24,10 @@ typedef struct wb_probe {
     const wb_json *report; /* the same, read */
 } wb_probe;
 
-/** Fill `probe`; what it points at lives in `arena`. */
+/** Fill `probe`; what it points at lives in `arena`. Waits two seconds for an answer. */
 void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe);
+/** The same with another patience. */
+void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb_probe *probe);
 
 /** Where the running sidecar of this name really keeps its state and its store, for it may have been
  *  configured: takes both over into `paths`, unless `choice` or a variable says otherwise. Without a

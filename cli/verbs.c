@@ -9,6 +9,7 @@ const wb_family wb_cli_families[] = {
     {wb_delegations_verbs, NULL},
     {wb_agents_verbs, NULL},
     {wb_status_verbs, NULL},
+    {wb_top_verbs, NULL},
     {wb_reload_verbs, NULL},
     {wb_exporter_verbs, "Manage the ways out of the journal"},
     {wb_doctor_verbs, NULL},
