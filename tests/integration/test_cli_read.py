@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import pathlib
 import re
 import shutil
 import sqlite3
@@ -16,46 +14,16 @@ import time
 
 import pytest
 from agents import Asker, a_delegate
+from cli_store import FAILURE, NO, USAGE, YES, clean_env, filled_store, read, trace_id, waybill
 from waybill_testkit import Sidecar, find_program, wait_until
 
-YES, NO, USAGE, FAILURE = range(4)
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def trace_id(n: int) -> str:
-    return f"{n:032x}"
 
 
 @pytest.fixture(scope="module")
 def store():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="wb-cli-", dir="/tmp"))
-    path = folder / "store.db"
-    subprocess.run([str(find_program("store_fill")), str(path)], check=True)
-    yield path
-    shutil.rmtree(folder)
-
-
-def clean_env(**more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WAYBILL_", "OTEL_", "XDG_", "LC_"))}
-    kept.update({"XDG_RUNTIME_DIR": "/nonexistent", "LANG": "C.UTF-8", "HOME": "/nonexistent", **more})
-    return kept
-
-
-def waybill(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(find_program("waybill")), *args],
-        env=env or clean_env(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-
-
-def read(store: pathlib.Path, *args: str):
-    done = waybill("--store", str(store), "--json", *args)
-    assert done.returncode == YES, done.stderr
-    return json.loads(done.stdout)
+    with filled_store() as path:
+        yield path
 
 
 def walk(node):
@@ -96,7 +64,8 @@ def test_a_wrong_command_line_is_2_and_says_where_to_look(store, args):
 
 
 def test_no_store_is_3_with_a_way_out(tmp_path):
-    for verb in (["trace", "list"], ["trace", "show", "ab"], ["delegations"]):
+    export = ["trace", "export", "--all", "-o", str(tmp_path / "out")]
+    for verb in (["trace", "list"], ["trace", "show", "ab"], ["delegations"], export, ["tail"], ["agents"]):
         done = waybill("--store", str(tmp_path / "none.db"), *verb)
         assert done.returncode == FAILURE
         assert "no store at" in done.stderr and "--store" in done.stderr
@@ -229,7 +198,7 @@ def test_the_text_tree_names_agents_verdicts_and_durations(store):
     text = waybill("--store", str(store), "trace", "show", trace_id(1), "--attributes").stdout
     lines = text.splitlines()
     assert lines[0].startswith(f"trace {trace_id(1)}  success")
-    assert any(line.startswith("└─ delegate writer client  [planner]  890.0ms  completed") for line in lines)
+    assert any("└─ delegate writer client  [planner]  890.0ms  completed" in line for line in lines)
     assert "continue: verified, depth 0" in text and "warnings: WB_W_SUB" in text
     assert 'test.note = "a \\"quoted\\" value"' in text
     assert f"linked from trace {trace_id(3)}" in text
