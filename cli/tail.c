@@ -30,10 +30,10 @@ typedef struct tail {
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-static void open_json(tail *t, const char *event)
+static void open_json(tail *t, const char *type)
 {
     wb_json_open(&t->json, NULL, '{');
-    wb_json_text(&t->json, "event", wb_slice_str(event));
+    wb_json_text(&t->json, "type", wb_slice_str(type));
 }
 
 /* FULL: enough for now. */
@@ -204,7 +204,7 @@ const wb_verb wb_tail_verbs[] = {
      .help = "One line for each span and for each change of a delegation or an acceptance, in the\n"
              "order of arrival. Waits for a store that is locked or replaced. Ctrl-C ends it with\n"
              "exit code 0.\n",
-     .json = "one object a line; its `event` is span, delegation or acceptance",
+     .json = "one object a line; its `type` is span, delegation or acceptance",
      .run = run},
     {0},
 };

@@ -10,7 +10,7 @@
 #include "proto/otlp_read.h"
 #include "proto/wire.h"
 
-enum { DEPTH_MAX = 64 };
+enum { DEPTH_MAX = 64, HEX_BYTES = 16 };
 
 typedef enum field_kind {
     FIELD_TEXT,
@@ -167,7 +167,12 @@ static wb_wire_type wire_type_of(field_kind kind)
 static wb_status put_hex(wb_buffer *out, wb_slice bytes)
 {
     WB_TRY(put(out, "\""));
-    for (size_t i = 0; i < bytes.len; i++) WB_TRY(wb_buffer_printf(out, "%02x", bytes.ptr[i]));
+    for (size_t i = 0; i < bytes.len; i += HEX_BYTES) {
+        char hex[2 * HEX_BYTES + 1];
+        size_t n = bytes.len - i < HEX_BYTES ? bytes.len - i : HEX_BYTES;
+        wb_hex(bytes.ptr + i, n, hex);
+        WB_TRY(wb_buffer_add(out, hex, 2 * n));
+    }
     return put(out, "\"");
 }
 
