@@ -54,9 +54,8 @@ static void add_rate(wb_table *table, const wb_top_sidecar *s, wb_top_counter wh
 
 static void add_state(wb_table *table, const wb_top_sidecar *s)
 {
-    static const char *const silent[] = {[WB_PROBE_ABSENT] = "stopped",
-                                         [WB_PROBE_DEAD] = "dead",
-                                         [WB_PROBE_SILENT] = "silent"};
+    static const char *const silent[] = {
+        [WB_PROBE_ABSENT] = "stopped", [WB_PROBE_DEAD] = "dead", [WB_PROBE_SILENT] = "silent"};
     if (s->result != WB_PROBE_ANSWERS)
         wb_table_addf(table, WB_COLOR_BAD, "%s", silent[s->result]);
     else if (!s->healthy)
@@ -125,9 +124,9 @@ static void add_exporter(wb_table *table, const wb_top_sidecar *s, const wb_top_
 
 static void print_sidecars(const top *t, FILE *file)
 {
-    static const char *const heads[] = {"SIDECAR",  "STATE",   "UP",       "SPANS/S",
-                                        "DELEG/S",  "CONT/S",  "LINK/S",   "UNVER/S",
-                                        "TWICE/S",  "REFUSE/S", "IN FLIGHT", "JOURNAL"};
+    static const char *const heads[] = {"SIDECAR", "STATE",    "UP",        "SPANS/S",
+                                        "DELEG/S", "CONT/S",   "LINK/S",    "UNVER/S",
+                                        "TWICE/S", "REFUSE/S", "IN FLIGHT", "JOURNAL"};
     wb_table table;
     add_heads(&table, heads, WB_COUNT(heads));
     for (size_t i = 0; i < present(t)->n; i++) add_sidecar(&table, &present(t)->sidecars[i]);
@@ -172,12 +171,13 @@ static size_t count_answers(const wb_top *look)
 static void compose(const top *t, bool is_screen, FILE *file)
 {
     char now[WB_TIME_TEXT], every[WB_TIME_TEXT];
-    (void)fprintf(file, "%s  %zu running, every %s%s\n\n",
-                  wb_time_text(wb_now(t->cli->clock), now), count_answers(present(t)),
+    (void)fprintf(file, "%s  %zu running, every %s%s\n\n", wb_time_text(wb_now(t->cli->clock), now),
+                  count_answers(present(t)),
                   wb_duration_text(t->line->interval_ms * WB_NS_PER_MS, every),
                   is_screen ? "  q ends" : "");
     if (present(t)->n == 0) {
-        (void)fprintf(file, "no sidecar runs here: no %s/../*/status.json\n", t->cli->paths.run_dir);
+        (void)fprintf(file, "no sidecar runs here: no %s/../*/status.json\n",
+                      t->cli->paths.run_dir);
         return;
     }
     print_sidecars(t, file);

@@ -49,7 +49,8 @@ typedef struct wb_top {
 /** Ask all sidecars whose run directories stand beside this one's, or that one alone. Each has half a
  *  second to answer.
  *  before  what was collected last, for rates; NULL at first */
-void wb_top_collect(const wb_cli *cli, bool one, const wb_top *before, wb_arena *arena, wb_top *out);
+void wb_top_collect(const wb_cli *cli, bool one, const wb_top *before, wb_arena *arena,
+                    wb_top *out);
 
 /** Fill the rates of `now` from an earlier look at the same process; without one it has none. */
 void wb_top_rate(wb_top_sidecar *now, const wb_top_sidecar *before);

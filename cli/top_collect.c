@@ -12,8 +12,8 @@
 enum { ANSWER_MS = 500 };
 
 const char *const wb_top_counter_names[WB_TOP_COUNTERS] = {
-    [WB_TOP_SPANS] = "spans",         [WB_TOP_DELEGATIONS] = "delegations",
-    [WB_TOP_CONTINUED] = "continued", [WB_TOP_LINKED] = "linked",
+    [WB_TOP_SPANS] = "spans",           [WB_TOP_DELEGATIONS] = "delegations",
+    [WB_TOP_CONTINUED] = "continued",   [WB_TOP_LINKED] = "linked",
     [WB_TOP_UNVERIFIED] = "unverified", [WB_TOP_DUPLICATES] = "duplicates",
     [WB_TOP_REFUSED] = "refused",
 };
@@ -36,9 +36,8 @@ void wb_top_rate(wb_top_sidecar *now, const wb_top_sidecar *before)
     if (!is_same) return;
     double seconds = (double)(now->taken_ns - before->taken_ns) / (double)WB_NS_PER_S;
     for (size_t i = 0; i < WB_TOP_COUNTERS; i++) {
-        uint64_t more = now->counters[i] > before->counters[i]
-                            ? now->counters[i] - before->counters[i]
-                            : 0;
+        uint64_t more =
+            now->counters[i] > before->counters[i] ? now->counters[i] - before->counters[i] : 0;
         now->rates[i] = (double)more / seconds;
     }
     for (size_t i = 0; i < now->n_exporters; i++) {
@@ -61,8 +60,8 @@ static void copy_text(char *out, size_t size, wb_slice text)
 static void read_counters(const wb_json *c, uint64_t out[WB_TOP_COUNTERS])
 {
     out[WB_TOP_SPANS] = wb_report_number(c, "spans_accepted");
-    out[WB_TOP_DELEGATIONS] = wb_report_number(c, "delegations_signed") +
-                              wb_report_number(c, "delegations_unsigned");
+    out[WB_TOP_DELEGATIONS] =
+        wb_report_number(c, "delegations_signed") + wb_report_number(c, "delegations_unsigned");
     out[WB_TOP_CONTINUED] = wb_report_number(c, "accepted_continue");
     out[WB_TOP_LINKED] = wb_report_number(c, "accepted_link");
     out[WB_TOP_UNVERIFIED] = wb_report_number(c, "accepted_unverified");

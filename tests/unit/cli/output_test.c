@@ -73,6 +73,33 @@ static void dangerous_text_is_escaped_in_json(void **state)
         assert_string_equal(json(cases[i].text, cases[i].len), cases[i].json);
 }
 
+static void json_that_is_made_already_is_printed_harmlessly(void **state)
+{
+    (void)state;
+    static const char made[] = "{\"a\":\"x\xC2\x9B"
+                               "31m \xE2\x80\xAE \x7F gr\xC3\xBC\xC3\x9F \xFF\"}\n";
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+    assert_non_null(file);
+    assert_true(wb_print_json(file, wb_slice_of(made, sizeof made - 1)));
+    assert_int_equal(fclose(file), 0);
+    assert_string_equal(text,
+                        "{\"a\":\"x\\u009b31m \\u202e \\u007f gr\xC3\xBC\xC3\x9F \\ufffd\"}\n");
+    free(text);
+}
+
+static void sizes_read_well(void **state)
+{
+    (void)state;
+    char text[WB_SIZE_TEXT];
+    assert_string_equal(wb_size_text(0, text), "0 B");
+    assert_string_equal(wb_size_text(1023, text), "1023 B");
+    assert_string_equal(wb_size_text(1536, text), "1.5 KiB");
+    assert_string_equal(wb_size_text(UINT64_C(5) << 40, text), "5.0 TiB");
+    assert_string_equal(wb_size_text(UINT64_MAX, text), "16777216.0 TiB");
+}
+
 static void json_has_commas_where_they_belong(void **state)
 {
     (void)state;
@@ -189,6 +216,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dangerous_text_is_shown_and_not_obeyed),
         cmocka_unit_test(dangerous_text_is_escaped_in_json),
+        cmocka_unit_test(json_that_is_made_already_is_printed_harmlessly),
+        cmocka_unit_test(sizes_read_well),
         cmocka_unit_test(json_has_commas_where_they_belong),
         cmocka_unit_test(durations_and_times_read_well),
         cmocka_unit_test(a_table_aligns_by_characters),

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The read queries over a store that the real exporter wrote. */
-#include "store/store.h"
-
-#include "exporters/sqlite/sqlite.h"
 #include "proto/span_batch.h"
 #include "store/sqlite/database.h"
-#include "tests/support/records.h"
+#include "tests/support/store_kit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,101 +11,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-typedef struct fixture {
-    char dir[64], path[96];
-    wb_sqlite_config config;
-    wb_config_section section;
-    wb_exporter_origin origin;
-    void *exporter;
-    wb_store *store;
-    uint64_t seq;
-} fixture;
-
-static void send_payload(fixture *f, wb_entry_kind kind, const wb_buffer *bytes)
-{
-    wb_record_view record = {.kind = kind, .seq = ++f->seq, .payload = wb_buffer_slice(bytes)};
-    wb_export_result result;
-    wb_error err = {0};
-    if (wb_exporter_sqlite.send(f->exporter, &record, 1, 2000, &result, &err) != WB_OK)
-        fail_msg("%s", err.detail);
-}
-
-static void spans(fixture *f, const test_span_spec *specs, size_t n)
-{
-    WB_AUTO_BUFFER bytes;
-    wb_buffer_init(&bytes, 1 << 20);
-    test_spans_payload(&bytes, specs, n);
-    send_payload(f, WB_ENTRY_SPANS, &bytes);
-}
-
-static void span(fixture *f, test_span_spec spec)
-{
-    if (!spec.name) spec.name = "work";
-    spans(f, &spec, 1);
-}
-
-static void delegation(fixture *f, test_delegation_spec spec)
-{
-    WB_AUTO_BUFFER bytes;
-    wb_buffer_init(&bytes, 1 << 20);
-    test_delegation_payload(&bytes, &spec);
-    send_payload(f, WB_ENTRY_DELEGATION, &bytes);
-}
-
-static void acceptance(fixture *f, test_acceptance_spec spec)
-{
-    WB_AUTO_BUFFER bytes;
-    wb_buffer_init(&bytes, 1 << 20);
-    test_acceptance_payload(&bytes, &spec);
-    send_payload(f, WB_ENTRY_ACCEPTANCE, &bytes);
-}
-
-static void become(fixture *f, uint32_t journal, const char *name)
-{
-    wb_error err = {0};
-    if (f->exporter) wb_exporter_sqlite.close(f->exporter);
-    f->origin.journal_id = test_id(journal);
-    f->origin.name = name;
-    f->origin.agent_id = name;
-    assert_int_equal(wb_exporter_sqlite.open(&f->section, &f->origin, &f->exporter, &err), WB_OK);
-}
-
-static int set_up(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-    (void)snprintf(f->dir, sizeof f->dir, "/tmp/wb-read-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof f->path, "%s/store.db", f->dir);
-    f->config.path = f->path;
-    f->section = (wb_config_section){.name = "sqlite", .values = &f->config};
-    f->origin = (wb_exporter_origin){.version = "0", .isolation = "none"};
-    become(f, 1, "alpha");
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture *f = *state;
-    char path[128];
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    wb_store_close(f->store);
-    wb_exporter_sqlite.close(f->exporter);
-    for (size_t i = 0; i < WB_COUNT(ends); i++) {
-        (void)snprintf(path, sizeof path, "%s%s", f->path, ends[i]);
-        (void)unlink(path);
-    }
-    (void)rmdir(f->dir);
-    free(f);
-    return 0;
-}
-
-static void open_store(fixture *f)
-{
-    wb_error err = {0};
-    if (wb_store_open(f->path, &f->store, &err) != WB_OK) fail_msg("%s", err.detail);
-}
 
 typedef struct taken {
     size_t n;
@@ -129,16 +31,16 @@ static wb_status take(void *ctx, const wb_stored_trace *row)
     return WB_OK;
 }
 
-static taken traces(fixture *f, wb_trace_filter filter)
+static taken traces(store_kit *f, wb_trace_filter filter)
 {
     taken t = {0};
     wb_error err = {0};
-    if (!f->store) open_store(f);
+    if (!f->store) store_kit_open(f);
     if (wb_store_traces(f->store, &filter, take, &t, &err) != WB_OK) fail_msg("%s", err.detail);
     return t;
 }
 
-static const char *status_of(fixture *f, uint32_t trace)
+static const char *status_of(store_kit *f, uint32_t trace)
 {
     static char status[16];
     taken t = traces(f, (wb_trace_filter){.trace_id = test_trace(trace)});
@@ -151,7 +53,7 @@ static const char *status_of(fixture *f, uint32_t trace)
 
 static void a_store_that_is_not_there_is_not_found_and_not_made(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
     assert_int_equal(wb_store_open(f->path, &f->store, &err), WB_ERR_NOT_FOUND);
     assert_int_not_equal(access(f->path, F_OK), 0);
@@ -160,7 +62,7 @@ static void a_store_that_is_not_there_is_not_found_and_not_made(void **state)
 
 static void a_file_that_is_no_database_is_refused(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
     FILE *file = fopen(f->path, "w");
     for (int i = 0; i < 2000; i++) (void)fputs("not a database ", file);
@@ -171,22 +73,22 @@ static void a_file_that_is_no_database_is_refused(void **state)
 
 static void a_reader_cannot_write(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
     WB_AUTO(wb_sqlite) db = NULL;
-    span(f, (test_span_spec){.trace = 1, .span = 1});
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1});
     assert_int_equal(wb_sqlite_open(f->path, WB_SQLITE_READ, 100, &db, &err), WB_OK);
     assert_int_not_equal(wb_sqlite_exec(db, "DELETE FROM spans", &err), WB_OK);
 }
 
 static void a_prefix_must_be_hex_and_name_one_trace(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_trace_id id = {{0}};
     wb_error err = {0};
-    span(f, (test_span_spec){.trace = 0x11, .span = 1});
-    span(f, (test_span_spec){.trace = 0x12, .span = 2});
-    open_store(f);
+    store_kit_span(f, (test_span_spec){.trace = 0x11, .span = 1});
+    store_kit_span(f, (test_span_spec){.trace = 0x12, .span = 2});
+    store_kit_open(f);
     static const char *const bad[] = {"", "g", "0x1", " 1", "000000000000000000000000000000110"};
     for (size_t i = 0; i < WB_COUNT(bad); i++)
         assert_int_equal(wb_store_find_trace(f->store, wb_slice_str(bad[i]), &id, &err),
@@ -204,11 +106,11 @@ static void a_prefix_must_be_hex_and_name_one_trace(void **state)
 
 static void a_prefix_matches_every_length_and_both_cases(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
     static const char hex[] = "000000000000000000000000ABCDEF12";
-    span(f, (test_span_spec){.trace = 0xABCDEF12, .span = 1});
-    open_store(f);
+    store_kit_span(f, (test_span_spec){.trace = 0xABCDEF12, .span = 1});
+    store_kit_open(f);
     for (size_t n = 1; n <= 32; n++) {
         wb_trace_id id = {{0}}, want = test_trace(0xABCDEF12);
         assert_int_equal(wb_store_find_trace(f->store, wb_slice_of(hex, n), &id, &err), WB_OK);
@@ -224,10 +126,10 @@ static wb_status refuse(void *ctx, const wb_stored_trace *row)
 
 static void a_callback_that_fails_ends_the_query(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
-    span(f, (test_span_spec){.trace = 1, .span = 1});
-    open_store(f);
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1});
+    store_kit_open(f);
     assert_int_equal(wb_store_traces(f->store, &(wb_trace_filter){0}, refuse, NULL, &err),
                      WB_ERR_FULL);
 }
@@ -236,12 +138,14 @@ static void a_callback_that_fails_ends_the_query(void **state)
 
 static void the_root_decides_success_and_error(void **state)
 {
-    fixture *f = *state;
-    span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
-    span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .status = WB_SPAN_ERROR});
-    span(f, (test_span_spec){.trace = 2, .span = 3, .status = WB_SPAN_ERROR});
-    span(f, (test_span_spec){
-                .trace = 3, .span = 4, .status = WB_SPAN_ERROR, .error_type = "CancelledError"});
+    store_kit *f = *state;
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
+    store_kit_span(f,
+                   (test_span_spec){.trace = 1, .span = 2, .parent = 1, .status = WB_SPAN_ERROR});
+    store_kit_span(f, (test_span_spec){.trace = 2, .span = 3, .status = WB_SPAN_ERROR});
+    store_kit_span(
+        f, (test_span_spec){
+               .trace = 3, .span = 4, .status = WB_SPAN_ERROR, .error_type = "CancelledError"});
     assert_string_equal(status_of(f, 1), "success");
     assert_string_equal(status_of(f, 2), "error");
     assert_string_equal(status_of(f, 3), "cancelled");
@@ -249,7 +153,7 @@ static void the_root_decides_success_and_error(void **state)
 
 static void an_open_delegation_means_running_until_it_closes(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     test_delegation_spec d = {.id = 1,
                               .trace = 1,
                               .span = 2,
@@ -257,79 +161,81 @@ static void an_open_delegation_means_running_until_it_closes(void **state)
                               .version = 1,
                               .state = WB_DELEGATION_SENT,
                               .opened_ms = 5};
-    span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
-    delegation(f, d);
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1, .status = WB_SPAN_OK});
+    store_kit_delegation(f, d);
     assert_string_equal(status_of(f, 1), "running");
     d.version = 2, d.state = WB_DELEGATION_COMPLETED, d.closed_ms = 50;
-    delegation(f, d);
+    store_kit_delegation(f, d);
     assert_string_equal(status_of(f, 1), "success");
 }
 
 static void without_a_root_a_trace_runs(void **state)
 {
-    fixture *f = *state;
-    span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .status = WB_SPAN_OK});
+    store_kit *f = *state;
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .status = WB_SPAN_OK});
     assert_string_equal(status_of(f, 1), "running");
 }
 
 /* The agent's root span has not ended, its first delegation has: not the delegation decides. */
 static void a_delegations_span_is_no_root_of_an_agent_that_still_works(void **state)
 {
-    fixture *f = *state;
-    delegation(f, (test_delegation_spec){.id = 1,
-                                         .trace = 1,
-                                         .span = 2,
-                                         .parent = 1,
-                                         .version = 2,
-                                         .state = WB_DELEGATION_COMPLETED,
-                                         .opened_ms = 1,
-                                         .closed_ms = 9});
-    span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .delegation = 1});
-    acceptance(f, (test_acceptance_spec){.id = 5,
-                                         .trace = 1,
-                                         .span = 3,
-                                         .parent = 2,
-                                         .version = 2,
-                                         .verdict = 1,
-                                         .verified = true,
-                                         .outcome = "ok",
-                                         .opened_ms = 2,
-                                         .finished_ms = 8});
-    span(f, (test_span_spec){.trace = 1, .span = 3, .parent = 2, .acceptance = 5});
+    store_kit *f = *state;
+    store_kit_delegation(f, (test_delegation_spec){.id = 1,
+                                                   .trace = 1,
+                                                   .span = 2,
+                                                   .parent = 1,
+                                                   .version = 2,
+                                                   .state = WB_DELEGATION_COMPLETED,
+                                                   .opened_ms = 1,
+                                                   .closed_ms = 9});
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .delegation = 1});
+    store_kit_acceptance(f, (test_acceptance_spec){.id = 5,
+                                                   .trace = 1,
+                                                   .span = 3,
+                                                   .parent = 2,
+                                                   .version = 2,
+                                                   .verdict = 1,
+                                                   .verified = true,
+                                                   .outcome = "ok",
+                                                   .opened_ms = 2,
+                                                   .finished_ms = 8});
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 3, .parent = 2, .acceptance = 5});
     assert_string_equal(status_of(f, 1), "running");
-    span(f, (test_span_spec){.trace = 1, .span = 1});
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1});
     assert_string_equal(status_of(f, 1), "success");
 }
 
 /* The caller keeps its spans in another store: the accepted span is all there is to decide by. */
 static void an_accepted_span_decides_when_the_caller_is_elsewhere(void **state)
 {
-    fixture *f = *state;
-    acceptance(f, (test_acceptance_spec){.id = 5,
-                                         .trace = 1,
-                                         .span = 3,
-                                         .parent = 2,
-                                         .version = 1,
-                                         .verdict = 1,
-                                         .verified = true,
-                                         .opened_ms = 2});
+    store_kit *f = *state;
+    store_kit_acceptance(f, (test_acceptance_spec){.id = 5,
+                                                   .trace = 1,
+                                                   .span = 3,
+                                                   .parent = 2,
+                                                   .version = 1,
+                                                   .verdict = 1,
+                                                   .verified = true,
+                                                   .opened_ms = 2});
     assert_string_equal(status_of(f, 1), "running");
-    span(f, (test_span_spec){
-                .trace = 1, .span = 3, .parent = 2, .acceptance = 5, .status = WB_SPAN_ERROR});
+    store_kit_span(
+        f, (test_span_spec){
+               .trace = 1, .span = 3, .parent = 2, .acceptance = 5, .status = WB_SPAN_ERROR});
     assert_string_equal(status_of(f, 1), "error");
 }
 
 static void a_canceled_delegation_at_the_root_means_cancelled(void **state)
 {
-    fixture *f = *state;
-    delegation(f, (test_delegation_spec){.id = 1,
-                                         .trace = 1,
-                                         .span = 2,
-                                         .version = 2,
-                                         .state = WB_DELEGATION_CANCELED,
-                                         .opened_ms = 1,
-                                         .closed_ms = 9});
-    span(f, (test_span_spec){.trace = 1, .span = 2, .status = WB_SPAN_ERROR, .delegation = 1});
+    store_kit *f = *state;
+    store_kit_delegation(f, (test_delegation_spec){.id = 1,
+                                                   .trace = 1,
+                                                   .span = 2,
+                                                   .version = 2,
+                                                   .state = WB_DELEGATION_CANCELED,
+                                                   .opened_ms = 1,
+                                                   .closed_ms = 9});
+    store_kit_span(
+        f, (test_span_spec){.trace = 1, .span = 2, .status = WB_SPAN_ERROR, .delegation = 1});
     assert_string_equal(status_of(f, 1), "cancelled");
 }
 
@@ -337,20 +243,22 @@ static void a_canceled_delegation_at_the_root_means_cancelled(void **state)
 
 static void totals_add_up_over_sidecars_and_count_no_span_twice(void **state)
 {
-    fixture *f = *state;
-    span(f, (test_span_spec){
-                .trace = 1, .span = 1, .start_ms = 10, .end_ms = 20, .status = WB_SPAN_ERROR});
-    become(f, 2, "beta");
-    span(f,
-         (test_span_spec){.trace = 1, .span = 1, .start_ms = 1, .end_ms = 900}); /* already there */
-    span(f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .start_ms = 5, .end_ms = 40});
-    delegation(f, (test_delegation_spec){.id = 1,
-                                         .trace = 1,
-                                         .span = 2,
-                                         .version = 1,
-                                         .depth = 2,
-                                         .state = WB_DELEGATION_SENT,
-                                         .opened_ms = 3});
+    store_kit *f = *state;
+    store_kit_span(
+        f, (test_span_spec){
+               .trace = 1, .span = 1, .start_ms = 10, .end_ms = 20, .status = WB_SPAN_ERROR});
+    store_kit_become(f, 2, "beta");
+    store_kit_span(f, (test_span_spec){
+                          .trace = 1, .span = 1, .start_ms = 1, .end_ms = 900}); /* already there */
+    store_kit_span(
+        f, (test_span_spec){.trace = 1, .span = 2, .parent = 1, .start_ms = 5, .end_ms = 40});
+    store_kit_delegation(f, (test_delegation_spec){.id = 1,
+                                                   .trace = 1,
+                                                   .span = 2,
+                                                   .version = 1,
+                                                   .depth = 2,
+                                                   .state = WB_DELEGATION_SENT,
+                                                   .opened_ms = 3});
     taken t = traces(f, (wb_trace_filter){0});
     assert_int_equal(t.n, 1);
     const wb_stored_trace *row = &t.traces[0].row;
@@ -367,17 +275,17 @@ static void totals_add_up_over_sidecars_and_count_no_span_twice(void **state)
 
 static void filters_select_and_the_newest_come_first(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     for (uint32_t i = 1; i <= 6; i++)
-        span(f, (test_span_spec){.trace = i,
-                                 .span = i,
-                                 .start_ms = i * 1000,
-                                 .end_ms = i * 1000 + 1,
-                                 .status = i % 2 ? WB_SPAN_OK : WB_SPAN_ERROR,
-                                 .name = "root"});
-    become(f, 2, "beta");
-    span(f,
-         (test_span_spec){.trace = 4, .span = 44, .parent = 4, .start_ms = 4000, .end_ms = 4001});
+        store_kit_span(f, (test_span_spec){.trace = i,
+                                           .span = i,
+                                           .start_ms = i * 1000,
+                                           .end_ms = i * 1000 + 1,
+                                           .status = i % 2 ? WB_SPAN_OK : WB_SPAN_ERROR,
+                                           .name = "root"});
+    store_kit_become(f, 2, "beta");
+    store_kit_span(
+        f, (test_span_spec){.trace = 4, .span = 44, .parent = 4, .start_ms = 4000, .end_ms = 4001});
     taken t = traces(f, (wb_trace_filter){0});
     assert_int_equal(t.n, 6);
     assert_int_equal(t.traces[0].id.b[15], 6);
@@ -404,27 +312,27 @@ static wb_status count_delegation(void *ctx, const wb_stored_delegation *row)
     return WB_OK;
 }
 
-static size_t count(fixture *f, wb_delegation_filter filter)
+static size_t count(store_kit *f, wb_delegation_filter filter)
 {
     size_t n = 0;
     wb_error err = {0};
-    if (!f->store) open_store(f);
+    if (!f->store) store_kit_open(f);
     assert_int_equal(wb_store_delegations(f->store, &filter, count_delegation, &n, &err), WB_OK);
     return n;
 }
 
 static void open_delegations_are_found_whenever_they_were_opened(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     for (uint32_t i = 1; i <= 8; i++)
-        delegation(f, (test_delegation_spec){.id = i,
-                                             .trace = 1 + i / 5,
-                                             .span = i,
-                                             .version = 1,
-                                             .state = i == 2 ? WB_DELEGATION_DETACHED
-                                                             : WB_DELEGATION_FAILED,
-                                             .opened_ms = i * 1000,
-                                             .closed_ms = i == 2 ? 0 : i * 1000 + 5});
+        store_kit_delegation(f, (test_delegation_spec){.id = i,
+                                                       .trace = 1 + i / 5,
+                                                       .span = i,
+                                                       .version = 1,
+                                                       .state = i == 2 ? WB_DELEGATION_DETACHED
+                                                                       : WB_DELEGATION_FAILED,
+                                                       .opened_ms = i * 1000,
+                                                       .closed_ms = i == 2 ? 0 : i * 1000 + 5});
     assert_int_equal(count(f, (wb_delegation_filter){0}), 8);
     assert_int_equal(count(f, (wb_delegation_filter){.open_only = true}), 1);
     assert_int_equal(count(f, (wb_delegation_filter){.since_ns = TEST_T0 + 7000 * WB_NS_PER_MS}),
@@ -452,22 +360,22 @@ static wb_status look_at_delegation(void *ctx, const wb_stored_delegation *row)
 
 static void a_delegations_columns_come_back(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     static const char *const chain[] = {"a.b.c", "d\"e", NULL};
     wb_error err = {0};
-    delegation(f, (test_delegation_spec){.id = 1,
-                                         .trace = 1,
-                                         .span = 2,
-                                         .parent_acceptance = 21,
-                                         .version = 1,
-                                         .state = WB_DELEGATION_WAITING_INPUT,
-                                         .target_name = "writer",
-                                         .issuer = "spiffe://me",
-                                         .opened_ms = 1,
-                                         .depth = 1,
-                                         .chain = chain,
-                                         .token_hash = 7});
-    open_store(f);
+    store_kit_delegation(f, (test_delegation_spec){.id = 1,
+                                                   .trace = 1,
+                                                   .span = 2,
+                                                   .parent_acceptance = 21,
+                                                   .version = 1,
+                                                   .state = WB_DELEGATION_WAITING_INPUT,
+                                                   .target_name = "writer",
+                                                   .issuer = "spiffe://me",
+                                                   .opened_ms = 1,
+                                                   .depth = 1,
+                                                   .chain = chain,
+                                                   .token_hash = 7});
+    store_kit_open(f);
     assert_int_equal(
         wb_store_delegations(f->store, &(wb_delegation_filter){0}, look_at_delegation, NULL, &err),
         WB_OK);
@@ -489,23 +397,24 @@ static wb_status look_at_acceptance(void *ctx, const wb_stored_acceptance *row)
 
 static void acceptances_of_a_trace_are_its_own_and_those_that_link_to_it(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     size_t n = 0;
     wb_error err = {0};
     wb_trace_id own = test_trace(2), linked = test_trace(9), other = test_trace(3);
-    acceptance(f, (test_acceptance_spec){.id = 1,
-                                         .trace = 2,
-                                         .span = 1,
-                                         .version = 1,
-                                         .verdict = 2,
-                                         .code = "WB_E_MISSING",
-                                         .warning = "WB_W_X",
-                                         .link_trace = 9,
-                                         .link_span = 4,
-                                         .opened_ms = 1});
-    acceptance(f, (test_acceptance_spec){
-                      .id = 2, .trace = 9, .span = 2, .version = 1, .verdict = 1, .opened_ms = 2});
-    open_store(f);
+    store_kit_acceptance(f, (test_acceptance_spec){.id = 1,
+                                                   .trace = 2,
+                                                   .span = 1,
+                                                   .version = 1,
+                                                   .verdict = 2,
+                                                   .code = "WB_E_MISSING",
+                                                   .warning = "WB_W_X",
+                                                   .link_trace = 9,
+                                                   .link_span = 4,
+                                                   .opened_ms = 1});
+    store_kit_acceptance(
+        f, (test_acceptance_spec){
+               .id = 2, .trace = 9, .span = 2, .version = 1, .verdict = 1, .opened_ms = 2});
+    store_kit_open(f);
     assert_int_equal(wb_store_acceptances(f->store, &own, look_at_acceptance, &n, &err), WB_OK);
     assert_int_equal(n, 1);
     assert_int_equal(wb_store_acceptances(f->store, &linked, look_at_acceptance, &n, &err), WB_OK);
@@ -535,22 +444,22 @@ static wb_status look_at_span(void *ctx, const wb_stored_span *row)
 
 static void a_spans_columns_and_its_otlp_bytes_come_back(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     size_t n = 0;
     wb_error err = {0};
     wb_trace_id trace = test_trace(1);
     for (uint32_t i = 1; i <= 2; i++)
-        span(f, (test_span_spec){.trace = 1,
-                                 .span = i,
-                                 .kind = WB_SPAN_CLIENT,
-                                 .status = WB_SPAN_ERROR,
-                                 .status_message = "why",
-                                 .service = "svc",
-                                 .error_type = "E",
-                                 .acceptance = 5,
-                                 .delegation = 6,
-                                 .end_ms = 1});
-    open_store(f);
+        store_kit_span(f, (test_span_spec){.trace = 1,
+                                           .span = i,
+                                           .kind = WB_SPAN_CLIENT,
+                                           .status = WB_SPAN_ERROR,
+                                           .status_message = "why",
+                                           .service = "svc",
+                                           .error_type = "E",
+                                           .acceptance = 5,
+                                           .delegation = 6,
+                                           .end_ms = 1});
+    store_kit_open(f);
     assert_int_equal(wb_store_begin(f->store, &err), WB_OK);
     assert_int_equal(wb_store_spans(f->store, &trace, WB_SPANS_BY_START, look_at_span, &n, &err),
                      WB_OK);
@@ -566,19 +475,19 @@ static void a_spans_columns_and_its_otlp_bytes_come_back(void **state)
 
 static void reads_between_begin_and_end_see_one_state(void **state)
 {
-    fixture *f = *state;
+    store_kit *f = *state;
     wb_error err = {0};
-    span(f, (test_span_spec){.trace = 1, .span = 1});
+    store_kit_span(f, (test_span_spec){.trace = 1, .span = 1});
     assert_int_equal(traces(f, (wb_trace_filter){0}).n, 1);
     assert_int_equal(wb_store_begin(f->store, &err), WB_OK);
     assert_int_equal(traces(f, (wb_trace_filter){0}).n, 1);
-    span(f, (test_span_spec){.trace = 2, .span = 2});
+    store_kit_span(f, (test_span_spec){.trace = 2, .span = 2});
     assert_int_equal(traces(f, (wb_trace_filter){0}).n, 1);
     wb_store_end(f->store);
     assert_int_equal(traces(f, (wb_trace_filter){0}).n, 2);
 }
 
-#define READ_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define READ_TEST(f) cmocka_unit_test_setup_teardown(f, store_kit_set_up, store_kit_tear_down)
 
 int main(void)
 {
