@@ -90,9 +90,9 @@ static bool sleep_on(int fd, uint32_t ms)
     const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     int ready = 0;
     caught_signals(&caught);
-    (void)sigprocmask(SIG_BLOCK, &caught, &before);
+    (void)pthread_sigmask(SIG_BLOCK, &caught, &before);
     if (!ended_by && !resized && !suspended) ready = ppoll(&input, 1, &time, &before);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return ready > 0;
 }
 
