@@ -136,8 +136,9 @@ static void print_sidecars(const top *t, FILE *file)
 
 static void print_exporters(const top *t, FILE *file)
 {
-    static const char *const heads[] = {"SIDECAR", "EXPORTER", "STATE",  "RECORDS/S", "LAG FRAMES",
-                                        "BYTES",   "AGE",      "PARKED", "DROPPED"};
+    static const char *const heads[] = {"SIDECAR",    "EXPORTER",   "STATE",
+                                        "RECORDS/S",  "LAG FRAMES", "BYTES",
+                                        "BEHIND FOR", "PARKED",     "DROPPED"};
     wb_table table;
     add_heads(&table, heads, WB_COUNT(heads));
     for (size_t i = 0; i < present(t)->n; i++) {

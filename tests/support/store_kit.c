@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/store_kit.h"
 
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
