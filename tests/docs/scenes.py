@@ -66,6 +66,7 @@ SCENES = {
     "docs/security.md": Scene(before="useradd --no-create-home planner\n", machine=True),
     "docs/troubleshooting.md": Scene(before=started("planner") + STORE),
     "docs/upgrade.md": Scene(before=started("planner") + STORE),
+    "docs/watching.md": Scene(before="export LC_ALL=C.UTF-8\n" + started("planner", "writer") + STORE),
     "README.md": Scene(
         before=started("writer") + STORE + "export WAYBILL_NAME=planner\n",
         placeholders={"ID": LAST_TRACE, "TOKEN": SOME_TOKEN},
