@@ -205,7 +205,8 @@ static wb_exit run(const wb_cli *cli, const void *given)
                                    .since_ns = wb_cli_ago(cli, line->since_ms)};
     wb_store_watch watch = {.cli = cli, .store = wb_cli_open_store(cli, &code)};
     if (!watch.store) return code;
-    view v = {.cli = cli, .lines = line->follow && (cli->json || !cli->terminal)};
+    view v = {.cli = cli,
+              .lines = line->follow && (cli->json || !wb_terminal_draws(STDOUT_FILENO))};
     wb_json_out_init(&v.json);
     if (!line->follow)
         code = list(&v, watch.store, &filter);

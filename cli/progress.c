@@ -4,8 +4,8 @@
 #include "cli/progress.h"
 
 #include "cli/output.h"
+#include "cli/terminal.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 enum { BAR = 20 };
@@ -13,13 +13,11 @@ static const uint64_t SILENT_NS = 500 * WB_NS_PER_MS, REDRAW_NS = 100 * WB_NS_PE
 
 void wb_progress_begin(wb_progress *p, const wb_cli *cli, const char *what, uint64_t total)
 {
-    const char *term = getenv("TERM"); /* NOLINT(concurrency-mt-unsafe): one thread */
-    bool is_dumb = term && strcmp(term, "dumb") == 0;
     *p = (wb_progress){.what = what,
                        .clock = cli->clock,
                        .total = total,
                        .began_ns = wb_mono(cli->clock),
-                       .is_terminal = isatty(STDERR_FILENO) == 1 && !is_dumb};
+                       .is_terminal = wb_terminal_draws(STDERR_FILENO)};
 }
 
 static void draw(wb_progress *p, uint64_t done, uint64_t now)

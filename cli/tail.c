@@ -12,6 +12,8 @@
 #include "cli/terminal.h"
 #include "cli/trace.h"
 
+#include <unistd.h>
+
 enum { LOOK_MS = 200, LINES_MAX = 1000000, GATHER_BYTES = 1 << 20 };
 enum { TEXT_MAX_BYTES = 512 * 1024 * 1024 };
 
@@ -24,6 +26,7 @@ typedef struct tail {
     const wb_cli *cli;
     wb_tail_filter filter;
     wb_follow *follow;
+    FILE *out;
     wb_buffer text;
     wb_json_out json;
 } tail;
@@ -91,13 +94,13 @@ static bool print(tail *t)
 {
     bool written = true;
     if (t->cli->json)
-        written = wb_print_json(stdout, wb_buffer_slice(&t->text));
+        written = wb_print_json(t->out, wb_buffer_slice(&t->text));
     else if (t->text.len > 0)
-        written = fwrite(t->text.ptr, 1, t->text.len, stdout) == t->text.len;
+        written = fwrite(t->text.ptr, 1, t->text.len, t->out) == t->text.len;
     if (t->text.len > 4 * (size_t)GATHER_BYTES)
         wb_buffer_done(&t->text); /* one huge span does not cost memory for ever */
     wb_buffer_clear(&t->text);
-    return fflush(stdout) == 0 && written;
+    return fflush(t->out) == 0 && written;
 }
 
 static wb_exit read_new(tail *t, wb_store_watch *watch)
@@ -107,7 +110,7 @@ static wb_exit read_new(tail *t, wb_store_watch *watch)
     do {
         wb_error err = {0};
         status = wb_follow_read(t->follow, watch->store, &take, t, &err);
-        if (!print(t)) return WB_EXIT_FAILURE;
+        if (!print(t)) return wb_interrupted() ? WB_EXIT_OK : WB_EXIT_FAILURE;
         if (status == WB_ERR_NO_MEMORY)
             return wb_cli_fail(WB_EXIT_FAILURE, "tail", "out of memory", NULL);
         if (status != WB_OK && status != WB_ERR_FULL)
@@ -153,17 +156,19 @@ static wb_exit run(const wb_cli *cli, const void *given)
     tail t = {.cli = cli,
               .filter = {wb_slice_str(line->agent), wb_slice_str(line->trace),
                          wb_slice_str(line->type), wb_slice_str(line->status)},
-              .follow = wb_follow_new()};
+              .follow = wb_follow_new(),
+              .out = wb_interrupt_stream(STDOUT_FILENO)};
     wb_store_watch watch = {.cli = cli, .store = wb_cli_open_store(cli, &code)};
     wb_buffer_init(&t.text, TEXT_MAX_BYTES);
     wb_json_out_init(&t.json);
     wb_interrupt_catch();
-    if (watch.store && t.follow) code = follow(&t, &watch, (uint32_t)line->lines);
-    if (!t.follow) code = wb_cli_fail(WB_EXIT_FAILURE, "tail", "no memory", NULL);
+    if (watch.store && t.follow && t.out) code = follow(&t, &watch, (uint32_t)line->lines);
+    if (!t.follow || !t.out) code = wb_cli_fail(WB_EXIT_FAILURE, "tail", "no memory", NULL);
     wb_json_out_done(&t.json);
     wb_buffer_done(&t.text);
     wb_store_watch_done(&watch);
     wb_follow_free(t.follow);
+    if (t.out) (void)fclose(t.out); /* was flushed, or cannot be */
     return code;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { POLL_MS = 60000, LAST_MS = 1000 };
 
 #define ENTER "\033[?1049h\033[?25l\033[?7l\033[H\033[2J"
 #define LEAVE "\033[?7h\033[?25h\033[?1049l"
@@ -32,6 +35,12 @@ static size_t size_of(int fd, bool columns)
 
 size_t wb_terminal_columns(int fd) { return size_of(fd, true); }
 size_t wb_terminal_rows(int fd) { return size_of(fd, false); }
+
+bool wb_terminal_draws(int fd)
+{
+    const char *term = getenv("TERM"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    return isatty(fd) == 1 && term && *term && strcmp(term, "dumb") != 0;
+}
 
 bool wb_terminal_is_utf8(void)
 {
@@ -82,11 +91,11 @@ static void caught_signals(sigset_t *set)
     for (size_t i = 0; i < WB_COUNT(all); i++) (void)sigaddset(set, all[i]);
 }
 
-/* Sleep until a caught signal, a byte on `fd` (unless -1), or the end of the time. True: the byte. */
-static bool sleep_on(int fd, uint32_t ms)
+/* Sleep until a caught signal, `events` on `fd` (unless -1), or the end of the time. True: the events. */
+static bool sleep_on(int fd, short events, uint32_t ms)
 {
     sigset_t caught, before;
-    struct pollfd input = {.fd = fd, .events = POLLIN};
+    struct pollfd input = {.fd = fd, .events = events};
     const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     int ready = 0;
     caught_signals(&caught);
@@ -98,8 +107,39 @@ static bool sleep_on(int fd, uint32_t ms)
 
 bool wb_interrupt_wait(uint32_t ms)
 {
-    (void)sleep_on(-1, ms);
+    (void)sleep_on(-1, 0, ms);
     return !ended_by;
+}
+
+/* Room to write; after an interrupt only if there is some within a second. */
+static bool wait_for_room(int fd)
+{
+    struct pollfd output = {.fd = fd, .events = POLLOUT};
+    while (!ended_by)
+        if (sleep_on(fd, POLLOUT, POLL_MS)) return true;
+    return poll(&output, 1, LAST_MS) > 0;
+}
+
+/* stdio goes on with what an interrupted write left over, and would sleep again. POLLOUT of a pipe
+ * promises room for PIPE_BUF bytes, so no single write sleeps. */
+static ssize_t write_some(void *cookie, const char *bytes, size_t size)
+{
+    const int *fd = cookie;
+    size_t done = 0;
+    while (done < size && wait_for_room(*fd)) {
+        size_t step = size - done < PIPE_BUF ? size - done : PIPE_BUF;
+        ssize_t n = write(*fd, bytes + done, step);
+        if (n < 0 && errno != EINTR && errno != EAGAIN) break;
+        if (n > 0) done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+FILE *wb_interrupt_stream(int fd)
+{
+    static int at; /* one is enough */
+    at = fd;
+    return fopencookie(&at, "w", (cookie_io_functions_t){.write = write_some});
 }
 
 void wb_interrupt_die(void)
@@ -218,7 +258,7 @@ wb_screen_event wb_screen_wait(uint32_t ms)
             return WB_SCREEN_REDRAW;
         }
         if (now >= until) return WB_SCREEN_TICK;
-        bool key = sleep_on(screen.has_keys ? STDIN_FILENO : -1, (uint32_t)(until - now));
+        bool key = sleep_on(screen.has_keys ? STDIN_FILENO : -1, POLLIN, (uint32_t)(until - now));
         if (key && is_quit_key()) return WB_SCREEN_END;
     }
 }

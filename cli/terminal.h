@@ -7,11 +7,15 @@
 #include "core/slice.h"
 #include "core/status.h"
 
+#include <stdio.h>
+
 enum { WB_TERMINAL_COLUMNS = 80, WB_TERMINAL_ROWS = 24 };
 
 /** Of the terminal that `fd` is; the constants above if it is none or does not say. */
 size_t wb_terminal_columns(int fd);
 size_t wb_terminal_rows(int fd);
+/** Is `fd` a terminal on which lines can be drawn over (TERM is not "dumb")? */
+bool wb_terminal_draws(int fd);
 /** Does the locale (LC_ALL, LC_CTYPE, LANG) say UTF-8? */
 bool wb_terminal_is_utf8(void);
 
@@ -23,6 +27,9 @@ void wb_interrupt_catch(void);
 int wb_interrupted(void);
 /** Wait; false at once when interrupted. */
 bool wb_interrupt_wait(uint32_t ms);
+/** A stream on `fd` that waits for its reader only until a second after an interrupt: then writing
+ *  fails. NULL when memory is out. Closing it leaves `fd` open. */
+FILE *wb_interrupt_stream(int fd);
 /** All is tidied up: end by the signal that was noted, as the caller's shell expects. */
 _Noreturn void wb_interrupt_die(void);
 

@@ -8,6 +8,7 @@
 #include "cli/terminal.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { ARENA_BYTES = 16 * 1024 * 1024, INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 3600000 };
 
@@ -331,7 +332,7 @@ static wb_exit run(const wb_cli *cli, const void *given)
     t->cli = cli;
     t->line = given;
     t->arena = arena;
-    bool is_screen = cli->terminal && !cli->json && !t->line->once;
+    bool is_screen = wb_terminal_draws(STDOUT_FILENO) && !cli->json && !t->line->once;
     wb_exit code = is_screen ? run_screen(t) : run_lines(t);
     free(t);
     return code;

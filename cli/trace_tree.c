@@ -43,10 +43,10 @@ static wb_status take_span(void *ctx, const wb_stored_span *row)
     wb_stored_span *s = next_row(l, &l->spans);
     if (!s) return WB_ERR_NO_MEMORY;
     *s = *row;
-    wb_slice *texts[] = {&s->name,        &s->kind,     &s->status,    &s->status_message,
-                         &s->span,        &s->service,  &s->span_type, &s->error_type,
-                         &s->session_id,  &s->resource, &s->scope,     &s->agent_id,
-                         &s->sidecar_name};
+    s->agent_id = s->sidecar_name = (wb_slice){NULL, 0}; /* its node has the sidecar */
+    wb_slice *texts[] = {&s->name,       &s->kind,     &s->status,    &s->status_message,
+                         &s->span,       &s->service,  &s->span_type, &s->error_type,
+                         &s->session_id, &s->resource, &s->scope};
     for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
     return l->status;
 }

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -11,6 +12,8 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
+import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -358,6 +361,32 @@ def test_a_tail_whose_reader_left_ends(store):
         return process.poll() is not None
 
     wait_until(ended, 10, "its end")
+
+
+def test_a_tail_that_nobody_reads_still_ends_by_ctrl_c_with_0(store):
+    args = [str(find_program("waybill")), "--store", str(store), "--json", "tail", "-n", "1000"]
+    process = subprocess.Popen(args, env=clean_env(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+
+    def is_stuck():
+        waiting = fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(waiting, sys.byteorder) >= 60_000
+
+    try:
+        wait_until(is_stuck, 10, "a full pipe")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == YES
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_a_terminal_that_cannot_draw_gets_lines(store):
+    args = [find_program("waybill"), "--store", store, "delegations", "--watch"]
+    with Terminal(args, clean_env(TERM="dumb")) as terminal:
+        terminal.wait_for('"state":"in_flight"')
+        terminal.type("\x03")
+        assert terminal.end() == YES
+        assert "\x1b" not in terminal.text
 
 
 # ---- with real sidecars ------------------------------------------------------------------------

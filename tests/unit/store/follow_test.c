@@ -52,6 +52,7 @@ static void a_follower_gets_each_row_once_and_each_new_version(void **state)
 {
     store_kit *f = *state;
     WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
     store_kit_span(f, (test_span_spec){.trace = 1, .span = 1, .start_ms = 5000});
     store_kit_delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 2, .version = 1});
     store_kit_acceptance(f, (test_acceptance_spec){.id = 3, .trace = 1, .span = 4, .version = 1});
@@ -73,6 +74,7 @@ static void a_follower_that_stops_goes_on_behind_the_row(void **state)
 {
     store_kit *f = *state;
     WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
     for (uint32_t i = 1; i <= 3; i++) {
         store_kit_span(f, (test_span_spec){.trace = 1, .span = i});
         store_kit_delegation(f,
@@ -95,6 +97,7 @@ static void a_follower_from_now_skips_what_is_there_but_for_the_last_spans(void 
     store_kit *f = *state;
     wb_error err = {0};
     WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
     for (uint32_t i = 1; i <= 5; i++) store_kit_span(f, (test_span_spec){.trace = 1, .span = i});
     store_kit_delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 9, .version = 1});
     store_kit_open(f);
@@ -111,6 +114,7 @@ static void a_follower_of_a_copy_gets_only_what_the_old_file_did_not_have(void *
 {
     store_kit *f = *state;
     WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
     store_kit_span(f, (test_span_spec){.trace = 1, .span = 1});
     store_kit_delegation(f, (test_delegation_spec){.id = 1, .trace = 1, .span = 9, .version = 1});
     assert_int_equal(read_arrivals(f, follow, WB_OK).spans, 1);
