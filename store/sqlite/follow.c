@@ -2,8 +2,8 @@
 /* What arrived since the last look: nothing missed, nothing twice, in the order of arrival and not of
  * the times that senders wrote.
  *
- * - Asking whether anything changed is PRAGMA data_version: a look at the WAL's index in shared memory,
- *   no table, no lock. It changes when another connection commits.
+ * - Asking whether anything changed is PRAGMA data_version: a look at the WAL's index in shared memory
+ *   under a momentary read lock, and no table. It changes when another connection commits.
  * - Spans: rows are only ever added, and SQLite has one writer at a time, so a later commit has higher
  *   span_rows: the highest one handed out is the place. A span that arrives an hour late is new.
  * - Delegations and acceptances: rows are replaced, so a place in the table says nothing. But a row

@@ -479,9 +479,11 @@ def test_agents_are_listed_with_what_they_did(store):
     change(store, "UPDATE delegations SET state = 'rejected' WHERE state = 'canceled'",
            "UPDATE delegations SET state = 'lost', closed_ns = 1 WHERE closed_ns IS NULL",
            "INSERT INTO sidecars SELECT 9, x'99999999999999999999999999999999', agent_id, 'planner-new', '9.9',"
-           " isolation, 1, last_seen_ns + 1 FROM sidecars WHERE name = 'planner'",
+           " isolation, first_seen_ns + 5, last_seen_ns + 1 FROM sidecars WHERE name = 'planner'",
            "INSERT INTO trace_parts VALUES (x'" + trace_id(1) + "', 9, 10, 10, 0, 0, 1, 1)")
+    first_seen_ns = planner["first_seen_ns"]
     planner = read(store, "agents", "--limit", "1")[0]
+    assert planner["first_seen_ns"] == first_seen_ns
     assert (planner["name"], planner["version"], planner["sidecar_count"]) == ("planner-new", "9.9", 2)
     assert (planner["rejected_count"], planner["failed_count"], planner["span_count"]) == (1, 1, 315)
     text = waybill("--store", str(store), "agents").stdout.splitlines()
