@@ -238,11 +238,7 @@ wb_status wb_sqlite_open(const char *path, wb_sqlite_mode mode, uint32_t timeout
 void wb_sqlite_close(wb_sqlite *db)
 {
     if (!db) return;
-    int moved = 0, keep = 1;
     wb_sqlite_set_wait(db, 0); /* the last one out checkpoints; if others hold locks, they will */
-    /* ... and removes -wal and -shm by their names, which may be those of the file in our file's place. */
-    if (db->handle) (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    if (moved) (void)sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     (void)sqlite3_close_v2(db->handle);
     free(db);
 }
