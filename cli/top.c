@@ -178,8 +178,10 @@ static void compose(const top *t, bool is_screen, FILE *file)
                   wb_duration_text(t->line->interval_ms * WB_NS_PER_MS, every),
                   is_screen ? "  q ends" : "");
     if (present(t)->n == 0) {
-        (void)fprintf(file, "no sidecar runs here: no %s/../*/status.json\n",
-                      t->cli->paths.run_dir);
+        const char *dir = t->cli->paths.run_dir;
+        (void)fputs("no sidecar runs here: no ", file);
+        wb_print_safe(file, wb_slice_of(dir, (size_t)(strrchr(dir, '/') - dir) + 1));
+        (void)fputs("*/status.json\n", file);
         return;
     }
     print_sidecars(t, file);
