@@ -30,9 +30,11 @@ typedef struct wb_cli {
     const wb_verb *verb; /* the one that runs; NULL before it is known */
     wb_paths paths;      /* by --name, --state-dir, --store and the environment */
     bool named;          /* --name was given */
+    wb_paths_choice given; /* what of it the command line said; NULL: nothing */
     bool json;           /* --json: one JSON value, or one a line where --help says so */
     bool color;          /* --color, already decided for standard output */
     bool terminal;       /* standard output is one */
+    bool ignores_pipe;   /* SIGPIPE was ignored when we were started */
     const wb_clock *clock;
 } wb_cli;
 
@@ -44,6 +46,7 @@ struct wb_verb {
     const char *help; /* prose (wb_prose_print) and examples; NULL: the summary says all */
     const char *no;   /* what exit code 1 says, a clause without full stop; NULL: the general */
     const char *json; /* what --json prints, likewise; NULL: as `help` says */
+    bool as_caller;   /* root stays root, and does not act as the sidecar's owner */
     /** `line` is filled as `options` says. */
     wb_exit (*run)(const wb_cli *cli, const void *line);
 };
@@ -54,6 +57,7 @@ enum { WB_LINE_BYTES = 256 };
 extern const wb_option wb_cli_no_options[];
 
 /* Families: the verbs of one file; a row without a name ends each. */
+extern const wb_verb wb_run_verbs[];         /* cli/run.c */
 extern const wb_verb wb_key_verbs[];         /* cli/key.c */
 extern const wb_verb wb_trust_verbs[];       /* cli/trust.c */
 extern const wb_verb wb_token_verbs[];       /* cli/token.c */

@@ -36,8 +36,9 @@ static wb_exit set_up(const wb_globals *g, wb_cli *cli)
     if (wb_paths_resolve(&choice, &cli->paths, &err) != WB_OK)
         return wb_cli_fail(WB_EXIT_USAGE, "paths", err.detail, NULL);
     wb_probe_places(&choice, &cli->paths);
-    wb_exit code = act_as_owner(cli);
+    wb_exit code = cli->verb->as_caller ? WB_EXIT_OK : act_as_owner(cli);
     if (code != WB_EXIT_OK) return code;
+    cli->given = choice;
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;
     cli->named = g->name != NULL;
@@ -128,11 +129,11 @@ static wb_exit no_such_verb(const head *h, bool help)
     return code;
 }
 
-static wb_exit run(int argc, char **argv)
+static wb_exit run(int argc, char **argv, bool ignores_pipe)
 {
     head h;
     wb_globals g;
-    wb_cli cli = {0};
+    wb_cli cli = {.ignores_pipe = ignores_pipe};
     wb_error err = {0};
     _Alignas(max_align_t) uint8_t line[WB_LINE_BYTES] = {0};
     wb_option_table tables[] = {{.line = line}, {wb_cli_globals, &g}};
@@ -157,8 +158,9 @@ static wb_exit run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN); /* `| head` is no crash; the failed flush below says it */
-    wb_exit code = run(argc, argv);
+    /* `| head` is no crash; the failed flush below says it */
+    bool ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
+    wb_exit code = run(argc, argv, ignored);
     if (fflush(stdout) != 0 && code == WB_EXIT_OK) code = WB_EXIT_FAILURE;
     return (int)code;
 }

@@ -55,7 +55,8 @@ static wb_status take_value(const wb_option *row, const char *text, void *line, 
     case WB_OPTION_NUMBER: return take_number(row, text, line, err);
     case WB_OPTION_TEXT: WB_TRY(take_choice(row, text, err)); break;
     case WB_OPTION_FLAG:
-    case WB_OPTION_WORDS: WB_ASSERT(false); /* have no value */
+    case WB_OPTION_WORDS:
+    case WB_OPTION_LIST: WB_ASSERT(false); /* have no value of this kind */
     }
     *(const char **)place_of(row, line) = text;
     return WB_OK;
@@ -70,6 +71,7 @@ void wb_options_reset(const wb_option_table *table)
         case WB_OPTION_TEXT: *(const char **)place_of(row, line) = NULL; break;
         case WB_OPTION_MS:
         case WB_OPTION_NUMBER: *(uint64_t *)place_of(row, line) = WB_OPTION_UNSET; break;
+        case WB_OPTION_LIST:
         case WB_OPTION_WORDS: *(wb_words *)place_of(row, line) = (wb_words){0}; break;
         }
         if (row->fallback) WB_ASSERT(take_value(row, row->fallback, line, NULL) == WB_OK);
@@ -92,6 +94,19 @@ static bool is_named(const char *name, bool takes_value, int argc, char **argv, 
     return behind == '=' || behind == '\0';
 }
 
+/* The values move together in argv, to where the first of them stands: those slots are read already. */
+static wb_status take_further(const wb_option *row, char **slot, const char *value, void *line,
+                              wb_error *err)
+{
+    wb_words *list = place_of(row, line);
+    if (list->n >= row->max)
+        return wb_fail(err, WB_ERR_MALFORMED, "%s may be said %u times at most", row->name,
+                       (unsigned)row->max);
+    if (list->n == 0) list->at = slot;
+    list->at[list->n++] = (char *)value;
+    return WB_OK;
+}
+
 wb_status wb_option_take(const wb_option_table *table, int argc, char **argv, int *i, bool *taken,
                          wb_error *err)
 {
@@ -104,6 +119,8 @@ wb_status wb_option_take(const wb_option_table *table, int argc, char **argv, in
             continue;
         if (takes_value && !value)
             return wb_fail(err, WB_ERR_MALFORMED, "%s wants a value", row->name);
+        if (row->kind == WB_OPTION_LIST)
+            return take_further(row, argv + *i, value, table->line, err);
         if (takes_value) return take_value(row, value, table->line, err);
         *(bool *)place_of(row, table->line) = true;
         return WB_OK;

@@ -16,6 +16,7 @@ typedef enum wb_option_kind {
     WB_OPTION_MS,     /* uint64_t: "90s", "30m", "2h", "7d", or milliseconds */
     WB_OPTION_NUMBER, /* uint64_t: digits only */
     WB_OPTION_WORDS,  /* wb_words: an argument that takes all that is left, options too */
+    WB_OPTION_LIST,   /* wb_words: an option's values; it may be said up to `max` times */
 } wb_option_kind;
 
 /* What a MS or a NUMBER without fallback is when it was not given. No number that can be given. */
@@ -32,7 +33,7 @@ typedef enum wb_option_hint {
 } wb_option_hint;
 
 typedef struct wb_words {
-    char **at; /* argv's own: ends with a NULL */
+    char **at; /* argv's own slots; of WORDS a NULL ends them */
     size_t n;
 } wb_words;
 
@@ -45,7 +46,7 @@ typedef struct wb_option {
     bool optional;       /* an argument that may be left out; options always may */
     const char *choices; /* "a|b|c": the only values of a TEXT */
     const char *fallback;
-    uint64_t min, max; /* of MS and NUMBER; 0, 0: any */
+    uint64_t min, max; /* of MS and NUMBER; 0, 0: any. Of a LIST: its most */
     wb_option_hint hint;
     const char *help; /* no full stop; choices and fallback are added to it */
 } wb_option;
@@ -61,6 +62,9 @@ typedef struct wb_option {
     .kind = WB_OPTION_NUMBER, .offset = WB_OPTION_AT(line, field, uint64_t)
 #define WB_INTO_WORDS(line, field)                                                                 \
     .kind = WB_OPTION_WORDS, .offset = WB_OPTION_AT(line, field, wb_words)
+
+#define WB_INTO_LIST(line, field)                                                                  \
+    .kind = WB_OPTION_LIST, .offset = WB_OPTION_AT(line, field, wb_words)
 
 static inline bool wb_option_ends(const wb_option *row) { return !row->name && !row->value; }
 

@@ -76,10 +76,19 @@ static wb_status put(char out[WB_PATH_MAX], wb_error *err, const char *fmt, ...)
     return WB_OK;
 }
 
-static wb_status resolve_run(wb_paths *out, wb_error *err)
+/* WAYBILL_SOCKET, unless it is known to be another instance's: below `waybill run` both variables name its
+ * sidecar, and --name may ask for another one. */
+static const char *chosen_socket(const char *chosen_name)
+{
+    const char *of = env("WAYBILL_NAME");
+    bool of_another = chosen_name && of && strcmp(chosen_name, of) != 0;
+    return of_another ? NULL : env("WAYBILL_SOCKET");
+}
+
+static wb_status resolve_run(const char *chosen_name, wb_paths *out, wb_error *err)
 {
     const char *runtime = env_dir("XDG_RUNTIME_DIR");
-    const char *socket = env("WAYBILL_SOCKET");
+    const char *socket = chosen_socket(chosen_name);
     WB_TRY(put(out->run_dir, err, "%s/waybill/%s", runtime ? runtime : "/run", out->name));
     WB_TRY(put(out->status_file, err, "%s/status.json", out->run_dir));
     if (socket)
@@ -121,7 +130,7 @@ wb_status wb_paths_resolve(const wb_paths_choice *choice, wb_paths *out, wb_erro
     if (!choice) choice = &nothing;
     wb_paths paths = {0};
     WB_TRY(resolve_name(choice->name, &paths, err));
-    WB_TRY(resolve_run(&paths, err));
+    WB_TRY(resolve_run(choice->name, &paths, err));
     WB_TRY(resolve_state(choice->state_dir ? choice->state_dir : env("WAYBILL_STATE_DIR"), &paths,
                          err));
     /* the second is the daemon's key store.sqlite.path, which the command line must follow */

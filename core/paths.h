@@ -27,7 +27,8 @@ typedef struct wb_paths_choice {
 typedef struct wb_paths {
     char name[WB_NAME_MAX + 1];
     char run_dir[WB_PATH_MAX];
-    char socket[WB_PATH_MAX];      /* run_dir/ipc.sock, or $WAYBILL_SOCKET */
+    char socket[WB_PATH_MAX];      /* run_dir/ipc.sock, or $WAYBILL_SOCKET unless a name was chosen
+                                      that is not $WAYBILL_NAME */
     char status_file[WB_PATH_MAX]; /* run_dir/status.json */
     char state_dir[WB_PATH_MAX];
     char journal_dir[WB_PATH_MAX]; /* state_dir/journal */

@@ -7,6 +7,7 @@
 #ifndef WAYBILL_PROTO_SPAN_BATCH_H
 #define WAYBILL_PROTO_SPAN_BATCH_H
 
+#include "core/arena.h"
 #include "core/batch.h"
 #include "core/buffer.h"
 #include "proto/otlp_read.h"
@@ -83,6 +84,9 @@ typedef struct wb_span_origin {
  *          limit; either way nothing was appended */
 WB_MUST_USE wb_status wb_span_batch_build(const wb_span_origin *origin, const wb_span_draft *spans,
                                           size_t n, wb_buffer *out, wb_error *err);
+
+/** The value that is an array of texts, in `arena`. NO_MEMORY */
+WB_MUST_USE wb_status wb_span_texts(const wb_slice *texts, size_t n, wb_arena *arena, wb_value *out);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

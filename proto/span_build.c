@@ -235,3 +235,23 @@ wb_status wb_span_batch_build(const wb_span_origin *origin, const wb_span_draft 
     put_payload(at, at + index, &s, origin, spans, n);
     return WB_OK;
 }
+
+wb_status wb_span_texts(const wb_slice *texts, size_t n, wb_arena *arena, wb_value *out)
+{
+    const uint32_t values = 1; /* ArrayValue.values */
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++) {
+        wb_value item = {.type = WB_VALUE_TEXT, .text = texts[i]};
+        size += wb_otlp_field_size(values, wb_otlp_value_size(item));
+    }
+    uint8_t *bytes = wb_arena_alloc(arena, size + 1), *at = bytes;
+    if (!bytes) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        wb_value item = {.type = WB_VALUE_TEXT, .text = texts[i]};
+        at = wb_otlp_put_head(at, values, wb_otlp_value_size(item));
+        at = wb_otlp_put_value(at, item);
+    }
+    WB_ASSERT((size_t)(at - bytes) == size);
+    *out = (wb_value){.type = WB_VALUE_ARRAY, .bytes = wb_slice_of(bytes, size)};
+    return WB_OK;
+}
