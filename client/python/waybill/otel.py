@@ -10,6 +10,9 @@ that span. `working` does that for code that stands outside of the hooks.
                          `waybill.claimed` below a remote parent
     SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
 
+A span that two exporters of one client see is handed over once: a program may have added one itself,
+and stand below `waybill run`, which adds another.
+
 The exporter answers SUCCESS once a span is in that buffer: from there on it is sent until the
 sidecar has synced it, and an OpenTelemetry processor that waited for that would hold its own queue
 meanwhile. `force_flush` waits for the sidecar's acknowledgement.
@@ -25,15 +28,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from waybill import _context, _otel_bridge, _otlp
+from waybill import _context, _otel_bridge, _otel_start, _otlp
 from waybill.client import Waybill, default
 from waybill.model import Acceptance
 from waybill.spans import CLAIMED
 
-__all__ = ["AcceptanceProcessor", "SidecarExporter", "encode", "working"]
+__all__ = ["AcceptanceProcessor", "ConfiguredExporter", "SidecarExporter", "encode", "working"]
 
 
 def working(acceptance: Acceptance) -> contextlib.AbstractContextManager[None]:
@@ -62,9 +66,11 @@ class SidecarExporter(SpanExporter):
 
     def __init__(self, client: Waybill | None = None) -> None:
         self._client = client or default()
+        self._mark = f"_waybill_{id(self._client)}"
+        self._resource: tuple[Resource | None, bytes] = (None, b"")
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        kept = [self._record(span) for span in spans]
+        kept = [self._record(span) for span in spans if self._is_first(span)]
         return SpanExportResult.SUCCESS if all(kept) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -73,13 +79,35 @@ class SidecarExporter(SpanExporter):
     def shutdown(self) -> None:
         self._client.flush()
 
+    def _is_first(self, span: ReadableSpan) -> bool:
+        """All processors of a provider are given the same object; setdefault is one step."""
+        ours = object()
+        return span.__dict__.setdefault(self._mark, ours) is ours
+
+    def _resource_field(self, resource: Resource) -> bytes:
+        """A provider has one resource, so it is encoded once."""
+        known, field = self._resource
+        if known is not resource:
+            field = _otlp.resource(dict(resource.attributes))
+            self._resource = (resource, field)
+        return field
+
     def _record(self, span: ReadableSpan) -> bool:
         scope = span.instrumentation_scope
         return self._client.record_encoded(
             encode(span),
             _otlp.scope(scope.name, scope.version or "") if scope else None,
-            _otlp.resource(dict(span.resource.attributes)),
+            self._resource_field(span.resource),
         )
+
+
+class ConfiguredExporter(SidecarExporter):
+    """What OTEL_TRACES_EXPORTER=waybill stands for: the SDK's configuration adds the exporter, and
+    this the rest, to the provider that it has just set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        _otel_start.attach(trace.get_tracer_provider())
 
 
 def encode(span: ReadableSpan) -> bytes:
