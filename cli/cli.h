@@ -27,14 +27,13 @@ typedef enum wb_exit {
 typedef struct wb_verb wb_verb;
 
 typedef struct wb_cli {
-    const wb_verb *verb; /* the one that runs; NULL before it is known */
-    wb_paths paths;      /* by --name, --state-dir, --store and the environment */
-    bool named;          /* --name was given */
+    const wb_verb *verb;   /* the one that runs; NULL before it is known */
+    wb_paths paths;        /* by --name, --state-dir, --store and the environment */
     wb_paths_choice given; /* what of it the command line said; NULL: nothing */
-    bool json;           /* --json: one JSON value, or one a line where --help says so */
-    bool color;          /* --color, already decided for standard output */
-    bool terminal;       /* standard output is one */
-    bool ignores_pipe;   /* SIGPIPE was ignored when we were started */
+    bool json;             /* --json: one JSON value, or one a line where --help says so */
+    bool color;            /* --color, already decided for standard output */
+    bool terminal;         /* standard output is one */
+    bool ignores_pipe;     /* SIGPIPE was ignored when we were started */
     const wb_clock *clock;
 } wb_cli;
 
@@ -42,11 +41,12 @@ struct wb_verb {
     const char *name;    /* "trace show"; one or two words */
     const char *summary; /* one line, no full stop */
     const wb_option
-        *options;     /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
-    const char *help; /* prose (wb_prose_print) and examples; NULL: the summary says all */
-    const char *no;   /* what exit code 1 says, a clause without full stop; NULL: the general */
-    const char *json; /* what --json prints, likewise; NULL: as `help` says */
-    bool as_caller;   /* root stays root, and does not act as the sidecar's owner */
+        *options;      /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
+    const char *help;  /* prose (wb_prose_print) and examples; NULL: the summary says all */
+    const char *no;    /* what exit code 1 says, a clause without full stop; NULL: the general */
+    const char *json;  /* what --json prints, likewise; NULL: as `help` says */
+    const char *exits; /* what its exit codes say, likewise, if not what wb_exit_texts says */
+    bool as_caller;    /* root stays root, and does not act as the sidecar's owner */
     /** `line` is filled as `options` says. */
     wb_exit (*run)(const wb_cli *cli, const void *line);
 };

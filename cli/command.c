@@ -37,8 +37,7 @@ void wb_signals_hold(wb_signals *signals)
     (void)signal(SIGCHLD, SIG_DFL); /* ignored, ends of children would not be told */
     (void)sigemptyset(&signals->held);
     (void)sigaddset(&signals->held, SIGCHLD);
-    for (size_t i = 0; i < WB_COUNT(forwarded); i++)
-        (void)sigaddset(&signals->held, forwarded[i]);
+    for (size_t i = 0; i < WB_COUNT(forwarded); i++) (void)sigaddset(&signals->held, forwarded[i]);
     (void)sigprocmask(SIG_BLOCK, &signals->held, &signals->before);
 }
 
@@ -97,7 +96,8 @@ static wb_status start(const wb_command *command, const wb_signals *signals, wb_
     (void)close(told[1]);
     if (end->pid > 0) end->exec_errno = read_errno(told[0]);
     (void)close(told[0]);
-    if (end->pid < 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, why, "no process for the command");
+    if (end->pid < 0)
+        return wb_fail_errno(err, WB_ERR_NO_MEMORY, why, "no process for the command");
     if (end->exec_errno == 0) find_path(end);
     return WB_OK;
 }

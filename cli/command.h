@@ -33,8 +33,8 @@ typedef struct wb_command {
 } wb_command;
 
 typedef struct wb_command_end {
-    int code;       /* as a shell says it: its own, 128 + signal, 127 not found, 126 not executable */
-    int signal;     /* that ended it; 0: none */
+    int code;   /* as a shell says it: its own, 128 + signal, 127 not found, 126 not executable */
+    int signal; /* that ended it; 0: none */
     int exec_errno; /* why it could not be executed; 0: it was */
     pid_t pid;
     wb_time_ns started_ns, ended_ns;

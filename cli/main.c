@@ -41,7 +41,6 @@ static wb_exit set_up(const wb_globals *g, wb_cli *cli)
     cli->given = choice;
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;
-    cli->named = g->name != NULL;
     cli->terminal = isatty(STDOUT_FILENO) == 1;
     cli->clock = &wb_system_clock;
     cli->color = strcmp(g->color, "always") == 0 ||

@@ -143,8 +143,9 @@ static void pass_places(const wb_own_sidecar *own)
 
 static _Noreturn void become_sidecar(const wb_own_sidecar *own, const char *program)
 {
-    const char *argv[] = {"waybilld", "--name", own->cli->paths.name,
-                          own->config ? "--config" : NULL, own->config, NULL};
+    const char *argv[] = {"waybilld",           "--name",
+                          own->cli->paths.name, own->config ? "--config" : NULL,
+                          own->config,          NULL};
     int null = open("/dev/null", O_RDONLY);
     (void)setsid();
     (void)dup2(null, STDIN_FILENO);
@@ -269,8 +270,9 @@ static void stop(wb_own_sidecar *own, pid_t pid)
         if (wb_signals_pause(own->signals, POLL_MS) != 0)
             (void)kill(pid, urged++ == 0 ? SIGTERM : SIGKILL);
         if (said || ms_since(own, start) < SAY_AFTER_MS) continue;
-        (void)fprintf(stderr, "waybill: run: the sidecar is delivering what it has; what it does not "
-                              "get rid of stays in its journal. Interrupt to end it now.\n");
+        (void)fprintf(stderr,
+                      "waybill: run: the sidecar is delivering what it has; what it does not "
+                      "get rid of stays in its journal. Interrupt to end it now.\n");
         said = true;
     }
 }

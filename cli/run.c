@@ -18,7 +18,7 @@
 enum {
     EXIT_OWN_FAILURE = 125, /* ours, before the command ran; as env and timeout have it */
     SIGNAL_BASE = 128,
-    COMEBACK_MS = 2000,     /* for a sidecar that was there when the command began */
+    COMEBACK_MS = 2000,      /* for a sidecar that was there when the command began */
     OWN_COMEBACK_MS = 10000, /* for one of ours, which is started again */
     KEY_MAX = 256,
 };
@@ -160,9 +160,10 @@ static wb_exit exec_verb(const wb_cli *cli, const void *given)
          WB_INTO_LIST(run_line, attrs),                                                            \
          .max = WB_COMMAND_ATTRS_MAX,                                                              \
          .help = "an attribute of the span; may be said 32 times"},                                \
-        {.name = "--args",                                                                         \
-         WB_INTO_FLAG(run_line, with_args),                                                        \
-         .help = "record the command's arguments, which may hold secrets"}
+    {                                                                                              \
+        .name = "--args", WB_INTO_FLAG(run_line, with_args),                                       \
+        .help = "record the command's arguments, which may hold secrets"                           \
+    }
 #define COMMAND_ARGUMENT                                                                           \
     {                                                                                              \
         .value = "COMMAND", WB_INTO_WORDS(run_line, command), .hint = WB_HINT_COMMAND,             \
@@ -199,9 +200,9 @@ static const wb_option exec_options[] = {
     {0},
 };
 
-#define EXIT_CODES                                                                                 \
-    "Exit code: the command's; 128 + n if signal n ended it; 127 not found; 126 not\n"             \
-    "executable; 125 it was not run, for our own reasons; 2 the command line is wrong.\n"
+static const char exits[] = "the command's; 128 + n if signal n ended it; 127 not found; 126 not "
+                            "executable; 125 it was not "
+                            "run, for our own reasons; 2 the command line is wrong";
 
 const wb_verb wb_run_verbs[] = {
     {.name = "run",
@@ -210,20 +211,23 @@ const wb_verb wb_run_verbs[] = {
      .help = "Uses the running sidecar of this name, or starts one for as long as it is needed;\n"
              "that one has delivered what it took when this program ends. The command finds\n"
              "WAYBILL_NAME, WAYBILL_SOCKET, OTEL_SERVICE_NAME and TRACEPARENT in its environment.\n"
-             "INT, TERM, HUP, QUIT, USR1, USR2 and WINCH are passed on to it.\n\n" EXIT_CODES "\n"
+             "INT, TERM, HUP, QUIT, USR1, USR2 and WINCH are passed on to it.\n\n"
              "  waybill run -- python agent.py\n"
              "  waybill run --name planner --require -- ./agent --port 9000\n",
-     .json = "is refused: standard output is the command's",
+     .json = "refused, as standard output is the command's",
+     .exits = exits,
      .as_caller = true,
      .run = run_verb},
     {.name = "exec",
      .summary = "Run one step of a script in a span",
      .options = exec_options,
-     .help = "The span is below the one that TRACEPARENT names, and the command gets a TRACEPARENT\n"
-             "of its own. Needs a running sidecar, as below waybill run; without one the command\n"
-             "runs all the same, and nothing is said.\n\n" EXIT_CODES "\n"
-             "  waybill exec --span-name fetch --attr url=$URL -- curl -sS $URL\n",
-     .json = "is refused: standard output is the command's",
+     .help =
+         "The span is below the one that TRACEPARENT names, and the command gets a TRACEPARENT\n"
+         "of its own. Needs a running sidecar, as below waybill run; without one the command\n"
+         "runs all the same, and nothing is said.\n\n"
+         "  waybill exec --span-name fetch --attr url=$URL -- curl -sS $URL\n",
+     .json = "refused, as standard output is the command's",
+     .exits = exits,
      .as_caller = true,
      .run = exec_verb},
     {0},

@@ -32,7 +32,7 @@ static void collect(top *t)
 {
     const wb_top *before = t->has_before ? present(t) : NULL;
     t->present = !t->present;
-    wb_top_collect(t->cli, t->cli->named, before, t->arena, &t->looks[t->present]);
+    wb_top_collect(t->cli, t->cli->given.name != NULL, before, t->arena, &t->looks[t->present]);
     t->has_before = true;
 }
 

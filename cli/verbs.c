@@ -4,7 +4,7 @@
 #include "cli/cli.h"
 
 const wb_family wb_cli_families[] = {
-    {wb_run_verbs, NULL},
+    {wb_run_verbs, "Run commands in spans"},
     {wb_trace_verbs, "Look at traces over all agents"},
     {wb_tail_verbs, NULL},
     {wb_delegations_verbs, NULL},

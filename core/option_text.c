@@ -141,14 +141,16 @@ wb_status wb_options_print(const wb_option *options, wb_buffer *out)
 static wb_status add_option(const wb_option *row, wb_buffer *out)
 {
     const char *gap = out->len > 0 ? " " : "";
-    return row->value ? wb_buffer_printf(out, "%s[%s %s]", gap, row->name, row->value)
+    const char *often = row->kind == WB_OPTION_LIST ? "..." : "";
+    return row->value ? wb_buffer_printf(out, "%s[%s %s]%s", gap, row->name, row->value, often)
                       : wb_buffer_printf(out, "%s[%s]", gap, row->name);
 }
 
 static wb_status add_argument(const wb_option *row, wb_buffer *out)
 {
     const char *gap = out->len > 0 ? " " : "";
-    return wb_buffer_printf(out, row->optional ? "%s[%s]" : "%s%s", gap, row->value);
+    const char *more = row->kind == WB_OPTION_WORDS ? "..." : "";
+    return wb_buffer_printf(out, row->optional ? "%s[%s%s]" : "%s%s%s", gap, row->value, more);
 }
 
 wb_status wb_options_synopsis(const wb_option *options, bool brief, wb_buffer *out)

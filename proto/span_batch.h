@@ -86,7 +86,8 @@ WB_MUST_USE wb_status wb_span_batch_build(const wb_span_origin *origin, const wb
                                           size_t n, wb_buffer *out, wb_error *err);
 
 /** The value that is an array of texts, in `arena`. NO_MEMORY */
-WB_MUST_USE wb_status wb_span_texts(const wb_slice *texts, size_t n, wb_arena *arena, wb_value *out);
+WB_MUST_USE wb_status wb_span_texts(const wb_slice *texts, size_t n, wb_arena *arena,
+                                    wb_value *out);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 

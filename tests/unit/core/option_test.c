@@ -39,12 +39,17 @@ static const wb_option table[] = {
 typedef struct command_line {
     const char *title;
     bool flag;
-    wb_words words;
+    wb_words pairs, words;
 } command_line;
 
 static const wb_option command_table[] = {
     {.name = "--flag", WB_INTO_FLAG(command_line, flag), .help = "wave it"},
     {.name = "--title", .value = "TITLE", WB_INTO_TEXT(command_line, title), .help = "of it"},
+    {.name = "--pair",
+     .value = "PAIR",
+     WB_INTO_LIST(command_line, pairs),
+     .max = 3,
+     .help = "one of some"},
     {.value = "COMMAND", WB_INTO_WORDS(command_line, words), .help = "with its arguments"},
     {0},
 };
@@ -54,9 +59,11 @@ enum { WORDS_MAX = 8 };
 static wb_status parse(const wb_option *options, const char *const *words, void *line,
                        wb_error *err)
 {
-    const char *argv[WORDS_MAX + 2] = {"v"};
+    static const char *argv[WORDS_MAX + 2]; /* the line points into it */
     int argc = 1;
+    argv[0] = "v";
     for (; words[argc - 1]; argc++) argv[argc] = words[argc - 1];
+    argv[argc] = NULL;
     const wb_option_table tables[] = {{options, line}};
     wb_options_reset(tables);
     return wb_options_parse(tables, 1, argc, (char **)argv, err);
@@ -114,6 +121,32 @@ static void options_may_stand_anywhere_and_two_dashes_end_them(void **state)
     assert_string_equal(line.word, "--flag");
     assert_string_equal(line.second, "--");
     assert_int_equal(line.limit, 100);
+}
+
+static void what_may_be_said_often_comes_in_order(void **state)
+{
+    (void)state;
+    command_line line;
+    wb_error err = {0};
+    const char *words[] = {"--pair", "a=1", "--flag", "--pair=b=2", "--pair",
+                           "",       "x",   "--pair", NULL};
+    assert_int_equal(parse(command_table, words, &line, NULL), WB_OK);
+    assert_int_equal(line.pairs.n, 3);
+    assert_string_equal(line.pairs.at[0], "a=1");
+    assert_string_equal(line.pairs.at[1], "b=2");
+    assert_string_equal(line.pairs.at[2], "");
+    assert_true(line.flag);
+    assert_int_equal(line.words.n, 2);
+    assert_string_equal(line.words.at[0], "x");
+    assert_string_equal(line.words.at[1], "--pair");
+    const char *none[] = {"x", NULL};
+    assert_int_equal(parse(command_table, none, &line, NULL), WB_OK);
+    assert_int_equal(line.pairs.n, 0);
+    const char *many[] = {"--pair=1", "--pair=2", "--pair=3", "--pair=4", "x", NULL};
+    assert_int_equal(parse(command_table, many, &line, &err), WB_ERR_MALFORMED);
+    assert_string_equal(err.detail, "--pair may be said 3 times at most");
+    const char *bare[] = {"--pair", NULL};
+    assert_int_equal(parse(command_table, bare, &line, &err), WB_ERR_MALFORMED);
 }
 
 static void what_is_not_given_is_its_fallback(void **state)
@@ -184,7 +217,7 @@ static void help_shows_each_row_within_eighty_columns(void **state)
                 "  WORD              the first\n"
                 "  SECOND            the other\n");
     assert_int_equal(wb_options_synopsis(command_table, true, &out), WB_OK);
-    assert_text(&out, "[--flag] [--title TITLE] COMMAND");
+    assert_text(&out, "[--flag] [--title TITLE] [--pair PAIR]... COMMAND...");
     assert_int_equal(wb_options_synopsis(table, true, &out), WB_OK);
     assert_text(&out, "[options] WORD [SECOND]");
     assert_int_equal(wb_options_synopsis(table, false, &out), WB_OK);
@@ -218,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_table_does_not_know_is_refused_with_its_reason),
         cmocka_unit_test(options_may_stand_anywhere_and_two_dashes_end_them),
+        cmocka_unit_test(what_may_be_said_often_comes_in_order),
         cmocka_unit_test(what_is_not_given_is_its_fallback),
         cmocka_unit_test(a_key_that_begins_with_a_dash_is_an_argument),
         cmocka_unit_test(a_command_keeps_its_own_options),
