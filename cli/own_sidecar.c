@@ -6,8 +6,8 @@
  * an exclusive one: whoever gets that is the last. The file says the pid of the sidecar that some run
  * started; only if the running sidecar is that one does the last user stop it, so one that a person or
  * an init system started is left alone. It holds the lock until the sidecar is gone: who comes meanwhile
- * waits, and then starts one of its own. A run that is killed leaves its sidecar running, safely; the next
- * run of that name uses it and stops it.
+ * waits, and then starts one of its own. RUN_DIR/start.lock lets one at a time start it. A run that is
+ * killed leaves its sidecar running, safely; the next run of that name uses it and stops it.
  *
  * The sidecar gets a session of its own, so that Ctrl-C reaches the command and not the sidecar that is
  * to take the command's last spans. Its log goes to RUN_DIR/sidecar.log.
@@ -64,21 +64,21 @@ static uint64_t ms_since(const wb_own_sidecar *own, uint64_t start)
 
 /* ---- who uses it ---------------------------------------------------------------------------- */
 
-/* "In use" is said before looking whether it runs, or it could be stopped in between. Where the run
- * directory is not ours the sidecar is not, either, and nothing is to be said. */
-static int begin_use(wb_own_sidecar *own)
+/* Take the lock on a file of the run directory; -1 where there can be none: where that directory is not
+ * ours the sidecar is not, either. A lock that does not come in time is gone without. */
+static int take_lock(const wb_own_sidecar *own, const char *name, int how, int *interrupted)
 {
     char path[WB_PATH_MAX];
     uint64_t start = wb_mono(own->cli->clock);
-    int len = snprintf(path, sizeof path, "%s/run.lock", own->cli->paths.run_dir);
-    if (len < 0 || (size_t)len >= sizeof path) return 0;
-    if (wb_make_dirs(own->cli->paths.run_dir, NULL) != WB_OK) return 0;
-    own->use_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    while (own->use_fd >= 0 && flock(own->use_fd, LOCK_SH | LOCK_NB) != 0) {
-        int sig = wb_signals_pause(own->signals, POLL_MS);
-        if (sig != 0 || ms_since(own, start) > START_MS) return sig;
+    int len = snprintf(path, sizeof path, "%s/%s", own->cli->paths.run_dir, name);
+    if (len < 0 || (size_t)len >= sizeof path) return -1;
+    if (wb_make_dirs(own->cli->paths.run_dir, NULL) != WB_OK) return -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    while (fd >= 0 && flock(fd, how | LOCK_NB) != 0) {
+        *interrupted = wb_signals_pause(own->signals, POLL_MS);
+        if (*interrupted != 0 || ms_since(own, start) > START_MS) break;
     }
-    return 0;
+    return fd;
 }
 
 static void note_started(const wb_own_sidecar *own)
@@ -204,7 +204,7 @@ static bool is_gone(wb_own_sidecar *own)
     return true;
 }
 
-/* It ended, or takes too long. Somebody else may have started one at the same time: then that is ours too. */
+/* It ended, or takes too long. A person may have started one at the same time: then that one is used. */
 static wb_status wait_ready(wb_own_sidecar *own, int *interrupted, wb_error *err)
 {
     uint64_t start = wb_mono(own->cli->clock);
@@ -223,19 +223,30 @@ static wb_status wait_ready(wb_own_sidecar *own, int *interrupted, wb_error *err
     return WB_OK;
 }
 
-wb_status wb_own_sidecar_ensure(wb_own_sidecar *own, int *interrupted, wb_error *err)
+static wb_status start(wb_own_sidecar *own, int *interrupted, wb_error *err)
 {
-    *interrupted = begin_use(own);
     if (*interrupted != 0) return wb_fail(err, WB_ERR_UNAVAILABLE, "interrupted");
     if (wb_own_sidecar_answers(own->cli, err)) return WB_OK;
     WB_TRY(spawn(own, err));
     return wait_ready(own, interrupted, err);
 }
 
+/* "In use" is said before looking whether it runs, or it could be stopped in between. */
+wb_status wb_own_sidecar_ensure(wb_own_sidecar *own, int *interrupted, wb_error *err)
+{
+    *interrupted = 0;
+    own->use_fd = take_lock(own, "run.lock", LOCK_SH, interrupted);
+    if (*interrupted == 0 && wb_own_sidecar_answers(own->cli, err)) return WB_OK;
+    int fd = *interrupted == 0 ? take_lock(own, "start.lock", LOCK_EX, interrupted) : -1;
+    wb_status status = start(own, interrupted, err);
+    if (fd >= 0) (void)close(fd);
+    return status;
+}
+
 void wb_own_sidecar_tend(wb_own_sidecar *own)
 {
     wb_error err = {.status = WB_OK};
-    if (!is_gone(own)) return;
+    if (!is_gone(own) || wb_own_sidecar_answers(own->cli, &err)) return;
     if (own->restarts == RESTARTS) {
         read_reason(own, &err);
         (void)wb_cli_fail(WB_EXIT_FAILURE, "run: the sidecar ended again and stays away",

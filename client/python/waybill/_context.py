@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import functools
 import os
 import random
 import re
@@ -103,6 +104,20 @@ def current_span() -> SpanContext | None:
         if found is not None:
             return found
     return _span.get()
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(traceparent: str, tracestate: str) -> SpanContext | None:
+    found = SpanContext.parse(traceparent, tracestate)
+    # Not remote: the environment is set by whoever starts a process, and not by a peer.
+    return dataclasses.replace(found, remote=False) if found is not None else None
+
+
+def process_parent() -> SpanContext | None:
+    """The span that this process was started in, which TRACEPARENT names: the parent of what would
+    be a root."""
+    env = os.environ
+    return _parsed(env.get("TRACEPARENT", ""), env.get("TRACESTATE", ""))
 
 
 def innermost_own() -> SpanContext | None:

@@ -36,7 +36,7 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-from waybill._context import SpanContext
+from waybill import _context
 
 _NAME = "waybill"
 _lock = threading.RLock()  # our own provider is attached while it is made
@@ -147,18 +147,17 @@ def attach(provider: Any) -> None:
 
 
 def _adopt_roots(tracer: Any) -> None:
-    found = SpanContext.parse(os.environ.get("TRACEPARENT", ""), os.environ.get("TRACESTATE", ""))
+    found = _context.process_parent()
     original = tracer.start_span
     if found is None or hasattr(original, "waybill_parent"):
         return
     from opentelemetry import trace
 
-    # Not remote: the environment is set by whoever starts a process, and not by a peer.
     parent = trace.NonRecordingSpan(
         trace.SpanContext(
             int.from_bytes(found.trace_id, "big"),
             int.from_bytes(found.span_id, "big"),
-            is_remote=False,
+            is_remote=found.remote,
             trace_flags=trace.TraceFlags(found.flags),
             trace_state=trace.TraceState.from_header([found.tracestate])
             if found.tracestate

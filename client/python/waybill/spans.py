@@ -62,6 +62,8 @@ class Span:
             self.attributes.setdefault("waybill.acceptance.id", acceptance.id.hex())
         if parent is None and context is None:
             parent = _context.current_span() or (acceptance.context if acceptance else None)
+            if parent is None and kind not in ("server", "consumer"):
+                parent = _context.process_parent()
         self.parent = parent
         self.context = context or _below(parent)
         if self.context.claimed:
