@@ -38,13 +38,13 @@ void wb_signals_hold(wb_signals *signals)
     (void)sigemptyset(&signals->held);
     (void)sigaddset(&signals->held, SIGCHLD);
     for (size_t i = 0; i < WB_COUNT(forwarded); i++) (void)sigaddset(&signals->held, forwarded[i]);
-    (void)sigprocmask(SIG_BLOCK, &signals->held, &signals->before);
+    (void)pthread_sigmask(SIG_BLOCK, &signals->held, &signals->before);
 }
 
 void wb_signals_restore(const wb_signals *signals, bool ignores_pipe)
 {
     (void)signal(SIGPIPE, ignores_pipe ? SIG_IGN : SIG_DFL);
-    (void)sigprocmask(SIG_SETMASK, &signals->before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
 }
 
 int wb_signals_pause(const wb_signals *signals, uint32_t ms)

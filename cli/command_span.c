@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One span, sent once: built as OTLP, put into one Record request. The sidecar's answer comes after its
- * fdatasync, so a span that was acknowledged is in the journal. Where the answer is lost the request goes
- * again; the stores keep a span once.
+/* One span: built as OTLP, put into one Record request. The sidecar's answer comes after its
+ * fdatasync, so a span that was acknowledged is in the journal.
  *
  * The parent counts as local, not remote: the environment is set by whoever starts a process, not by a peer,
  * so the span is no claim that the sidecar would have to move into another trace.
@@ -19,11 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     ASK_MS = 5000,
-    RETRY_MS = 50,
     ARENA_BYTES = 8 * 1024 * 1024,
     SPAN_BYTES = 1024 * 1024,
     ARGS_MAX = 256,
@@ -170,7 +167,7 @@ static wb_status build(const wb_cli *cli, const wb_command_span *span, char *con
 
 /* ---- to the sidecar ------------------------------------------------------------------------- */
 
-static wb_status send_once(const wb_cli *cli, wb_slice traces, wb_arena *arena, wb_error *err)
+static wb_status send_record(const wb_cli *cli, wb_slice traces, wb_arena *arena, wb_error *err)
 {
     Waybill__V1__Record record = WAYBILL__V1__RECORD__INIT;
     Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
@@ -184,16 +181,9 @@ static wb_status send_once(const wb_cli *cli, wb_slice traces, wb_arena *arena, 
     return WB_OK;
 }
 
-static bool may_come_back(wb_status status)
-{
-    return status == WB_ERR_UNAVAILABLE || status == WB_ERR_TIMEOUT || status == WB_ERR_FULL;
-}
-
 wb_status wb_command_span_record(const wb_cli *cli, const wb_command_span *span, char *const *argv,
-                                 const wb_command_end *end, uint32_t patience_ms, wb_error *err)
+                                 const wb_command_end *end, wb_error *err)
 {
-    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-    uint64_t give_up = wb_mono(cli->clock) + patience_ms * WB_NS_PER_MS;
     wb_span_batch batch;
     WB_AUTO_BUFFER payload;
     wb_buffer_init(&payload, SPAN_BYTES);
@@ -201,10 +191,5 @@ wb_status wb_command_span_record(const wb_cli *cli, const wb_command_span *span,
     if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory");
     WB_TRY(build(cli, span, argv, end, arena, &payload, err));
     WB_TRY(wb_span_batch_open(wb_buffer_slice(&payload), &batch, err));
-    wb_status status = send_once(cli, batch.body, arena, err);
-    while (may_come_back(status) && wb_mono(cli->clock) < give_up) {
-        (void)nanosleep(&pause, NULL);
-        status = send_once(cli, batch.body, arena, err);
-    }
-    return status;
+    return send_record(cli, batch.body, arena, err);
 }

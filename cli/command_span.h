@@ -28,11 +28,10 @@ void wb_command_span_begin(wb_command_span *span);
 /** Put its address into the environment, for the command. */
 void wb_command_span_export(const wb_command_span *span);
 
-/** Hand it to the sidecar and wait until that has synced it.
- *  patience_ms  how long to try again while nobody is there
- *  Errors       as wb_ask */
+/** Hand it to the sidecar and wait until that has synced it. May be repeated: the stores keep it once.
+ *  Errors  as wb_ask | REJECTED it does not take it */
 WB_MUST_USE wb_status wb_command_span_record(const wb_cli *cli, const wb_command_span *span,
                                              char *const *argv, const wb_command_end *end,
-                                             uint32_t patience_ms, wb_error *err);
+                                             wb_error *err);
 
 #endif

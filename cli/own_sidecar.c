@@ -21,12 +21,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -204,11 +206,22 @@ static bool is_gone(wb_own_sidecar *own)
     return true;
 }
 
+/* It takes requests, and has said where it listens, which it does last of all. */
+static bool is_ready(const wb_own_sidecar *own, wb_error *err)
+{
+    wb_probe probe;
+    if (!wb_own_sidecar_answers(own->cli, err)) return false;
+    WB_AUTO(wb_arena) arena = wb_arena_new(PROBE_ARENA_BYTES);
+    if (!arena) return true;
+    wb_probe_sidecar(own->cli, arena, &probe);
+    return probe.pid == (uint64_t)own->pid;
+}
+
 /* It ended, or takes too long. A person may have started one at the same time: then that one is used. */
 static wb_status wait_ready(wb_own_sidecar *own, int *interrupted, wb_error *err)
 {
     uint64_t start = wb_mono(own->cli->clock);
-    while (!wb_own_sidecar_answers(own->cli, err)) {
+    while (!is_ready(own, err)) {
         if (is_gone(own)) {
             if (wb_own_sidecar_answers(own->cli, err)) return WB_OK;
             read_reason(own, err);
@@ -265,10 +278,11 @@ void wb_own_sidecar_tend(wb_own_sidecar *own)
 
 /* ---- its end -------------------------------------------------------------------------------- */
 
-static bool still_there(wb_own_sidecar *own, pid_t pid)
+/* Also of a process that is not our child, and that its parent has not waited for yet. */
+static bool has_ended(int pidfd)
 {
-    if (pid == own->pid) return !is_gone(own);
-    return kill(pid, 0) == 0 || errno == EPERM;
+    struct pollfd watched = {.fd = pidfd, .events = POLLIN};
+    return pidfd < 0 || poll(&watched, 1, 0) != 0;
 }
 
 static void stop(wb_own_sidecar *own, pid_t pid)
@@ -276,8 +290,9 @@ static void stop(wb_own_sidecar *own, pid_t pid)
     uint64_t start = wb_mono(own->cli->clock);
     unsigned urged = 0;
     bool said = false;
-    (void)kill(pid, SIGTERM);
-    while (still_there(own, pid)) {
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0); /* -1: it is gone already */
+    if (pidfd >= 0) (void)kill(pid, SIGTERM);
+    while (!has_ended(pidfd)) {
         if (wb_signals_pause(own->signals, POLL_MS) != 0)
             (void)kill(pid, urged++ == 0 ? SIGTERM : SIGKILL);
         if (said || ms_since(own, start) < SAY_AFTER_MS) continue;
@@ -286,6 +301,8 @@ static void stop(wb_own_sidecar *own, pid_t pid)
                       "get rid of stays in its journal. Interrupt to end it now.\n");
         said = true;
     }
+    (void)is_gone(own);
+    if (pidfd >= 0) (void)close(pidfd);
 }
 
 void wb_own_sidecar_release(wb_own_sidecar *own)

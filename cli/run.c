@@ -14,12 +14,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     EXIT_OWN_FAILURE = 125, /* ours, before the command ran; as env and timeout have it */
     SIGNAL_BASE = 128,
     COMEBACK_MS = 2000,      /* for a sidecar that was there when the command began */
     OWN_COMEBACK_MS = 10000, /* for one of ours, which is started again */
+    RETRY_MS = 50,
     KEY_MAX = 256,
 };
 
@@ -61,6 +63,27 @@ static void say_trace(const wb_command_span *span)
 
 static void tend_sidecar(void *self) { wb_own_sidecar_tend(self); }
 
+static bool may_come_back(wb_status status)
+{
+    return status == WB_ERR_UNAVAILABLE || status == WB_ERR_TIMEOUT || status == WB_ERR_FULL;
+}
+
+/* A sidecar that was there when the command began may be on its way back; one of ours is started again. */
+static wb_status record(const wb_cli *cli, const wb_command_span *span, char *const *argv,
+                        const wb_command_end *end, wb_own_sidecar *own, wb_error *err)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    uint64_t patience_ms = own && own->pid > 0 ? OWN_COMEBACK_MS : COMEBACK_MS;
+    uint64_t give_up = wb_mono(cli->clock) + patience_ms * WB_NS_PER_MS;
+    wb_status status = wb_command_span_record(cli, span, argv, end, err);
+    while (may_come_back(status) && wb_mono(cli->clock) < give_up) {
+        (void)nanosleep(&pause, NULL);
+        if (own) wb_own_sidecar_tend(own);
+        status = wb_command_span_record(cli, span, argv, end, err);
+    }
+    return status;
+}
+
 /* Run it, in a span if it is traced. Returns its exit code. */
 static int run_command(const wb_cli *cli, const run_line *line, const wb_signals *signals,
                        wb_own_sidecar *own, bool traced)
@@ -86,8 +109,7 @@ static int run_command(const wb_cli *cli, const run_line *line, const wb_signals
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     if (end.exec_errno != 0) warn(cli, argv[0], strerror(end.exec_errno));
     if (!traced) return end.code;
-    uint32_t patience_ms = own && own->pid > 0 ? OWN_COMEBACK_MS : COMEBACK_MS;
-    if (wb_command_span_record(cli, &span, argv, &end, patience_ms, &err) != WB_OK)
+    if (record(cli, &span, argv, &end, own, &err) != WB_OK)
         warn(cli, "the command's span is lost", err.detail);
     else if (line->verbose)
         say_trace(&span);

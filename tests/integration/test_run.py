@@ -289,6 +289,17 @@ def test_a_sidecar_that_cannot_start_is_said_with_its_reason_and_the_command_run
     assert "cannot make directory /proc/nowhere" in nowhere.stderr
 
 
+def test_a_sidecar_that_is_not_ours_and_goes_for_good_costs_the_span_alone() -> None:
+    with Sidecar("agent") as sidecar:
+        done = subprocess.run(
+            [str(find_program("waybill")), "run", "--", "sh", "-c", f"kill -9 {sidecar.pid}; exit 3"],
+            env=sidecar.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 3
+        assert done.stderr.startswith("waybill: run: the command's span is lost: ")
+        assert not sidecar.running
+
+
 def test_places_on_the_command_line_hold_for_the_sidecar_too(place: Place) -> None:
     done = place.waybill("--state-dir", str(place.base / "elsewhere"), "--store",
                          str(place.base / "my.db"), "run", "--", "true")  # fmt: skip

@@ -87,6 +87,8 @@ class Place:
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         store = self.base / "data" / "waybill" / "store.db"
+        if not store.exists():
+            return []
         with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
             return [dict(row) for row in db.execute(query, values)]

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read by every Python that starts below `waybill run`, whose folder stands first in PYTHONPATH.
 
-It costs a program that does not use OpenTelemetry next to nothing: it only waits for two modules to be
-imported, and the rest is waybill/_otel_start.py's. Whatever goes wrong here is said in one line on
-standard error and changes nothing for the program.
+It costs a program that does not use OpenTelemetry next to nothing: it only waits for two modules to
+be imported, and the rest is waybill/_otel_start.py's. Whatever goes wrong here is said in one line
+on standard error and changes nothing for the program.
 
 The client's package is in the folder `lib` beside this one. It comes last in sys.path, so a version
 that the program has installed for itself is the one that is used.
 
 A sitecustomize that this one hides is run as if it were not hidden.
 
-Older Pythons read this file too, so it is written in what they understand, and then does nothing.
+Older Pythons (from 3.6 on) read this file too: they only run what it hides.
 """
 
 import os
@@ -37,8 +37,8 @@ def _imported(name, module):
         getattr(_otel_start, _WATCHED[name])(module, _LIB)
     except Exception as error:
         sys.stderr.write(
-            "waybill: OpenTelemetry is not traced in process %d: %s: %s\n"
-            % (os.getpid(), type(error).__name__, error)
+            f"waybill: OpenTelemetry is not traced in process {os.getpid()}: "
+            f"{type(error).__name__}: {error}\n"
         )
 
 
@@ -84,8 +84,6 @@ def _run_hidden():
     spec.loader.exec_module(module)
 
 
-if sys.version_info >= (3, 10):
+if sys.version_info >= (3, 10):  # noqa: UP036
     sys.meta_path.insert(0, _Watch)
-    _run_hidden()
-elif sys.version_info >= (3, 4):
-    _run_hidden()
+_run_hidden()

@@ -4,26 +4,27 @@
 There are three ways in which a program comes to its TracerProvider, and one function for each:
 
     on_api         it uses the API. If it sets a provider of its own, ours are added to that one's
-                   processors as it becomes the global one (`attach`), and its own exporters go on as
+                   processors as it becomes the global one (`attach`); its own exporters go on as
                    before. If it sets none, its spans would go nowhere; then they come to a provider
-                   that is ours alone, and is never made the global one: it may still set its own later,
-                   and what asks for the global one sees what it always saw.
+                   that is ours alone and is never made the global one: the program may still set
+                   its own, and what asks for the global one sees what it always saw.
     on_instrument  `opentelemetry-instrument` is about to start it. That hides our sitecustomize, so
                    here the environment has to say it: OTEL_TRACES_EXPORTER=waybill, the entry point
-                   that leads to waybill.otel.ConfiguredExporter, unless somebody chose an exporter.
+                   that leads to waybill.otel.ConfiguredExporter, unless an exporter was chosen.
 
 `tracer_provider` is an entry point for who asks for it by name.
 
 A span goes to the sidecar once, whichever of them see it (waybill.otel.SidecarExporter).
 
-`attach` also makes the environment's TRACEPARENT the parent of what would become a root. The SDK has
-no place for that: a processor comes too late, and a context that is attached at the start is only the main
-thread's. So it is done where the SDK looks for a parent, in its Tracer. What answers somebody from outside
-(kind SERVER or CONSUMER), and what is given a context of its own, is left as it is.
+`attach` also makes the environment's TRACEPARENT the parent of what would become a root. The SDK
+has no place for that: a processor comes too late, and a context that is attached at the start is
+only the main thread's. So it is done where the SDK looks for a parent, in its Tracer. What answers
+somebody from outside (kind SERVER or CONSUMER), and what is given a context of its own, is left as
+it is.
 
-Spans are handed over as they end, and not by a BatchSpanProcessor: the client batches already, drops
-nothing below 20 000 spans, and a process that is killed has then lost a fifth of a second and not
-five seconds.
+Spans are handed over as they end, and not by a BatchSpanProcessor: the client batches already,
+drops nothing below 20 000 spans, and a process that is killed has then lost a fifth of a second
+and not five seconds.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _attached: weakref.WeakSet[Any] = weakref.WeakSet()
 _without_provider: Any = None
 
 
-# -- what the program's imports call -----------------------------------------------------------------
+# -- what the program's imports call --------------------------------------------------------------
 
 
 def on_api(trace: ModuleType, _lib: str) -> None:
@@ -113,11 +114,11 @@ def _own_provider() -> Any:
     return _without_provider or None
 
 
-# -- entry points ------------------------------------------------------------------------------------
+# -- entry points ---------------------------------------------------------------------------------
 
 
 def tracer_provider() -> Any:
-    """OTEL_PYTHON_TRACER_PROVIDER=waybill: the SDK's, with a resource from OTEL_*, to the sidecar."""
+    """OTEL_PYTHON_TRACER_PROVIDER=waybill: the SDK's, resource from OTEL_*, to the sidecar."""
     from opentelemetry.sdk.trace import TracerProvider
 
     made = TracerProvider()
@@ -125,12 +126,12 @@ def tracer_provider() -> Any:
     return made
 
 
-# -- any provider of the SDK -------------------------------------------------------------------------
+# -- any provider of the SDK ----------------------------------------------------------------------
 
 
 def attach(provider: Any) -> None:
-    """Send the spans of `provider` to the sidecar as well. What is no provider of the SDK's kind has
-    no place for that, and is left alone."""
+    """Send the spans of `provider` to the sidecar as well. What is no provider of the SDK's kind
+    has no place for that, and is left alone."""
     add = getattr(provider, "add_span_processor", None)
     with _lock:
         if add is None or provider in _attached:

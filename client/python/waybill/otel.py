@@ -10,8 +10,8 @@ that span. `working` does that for code that stands outside of the hooks.
                          `waybill.claimed` below a remote parent
     SidecarExporter      hands finished spans to the sidecar, through the client's bounded buffer
 
-A span that two exporters of one client see is handed over once: a program may have added one itself,
-and stand below `waybill run`, which adds another.
+A span that two exporters of one client see is handed over once: a program may have added one
+itself, and stand below `waybill run`, which adds another.
 
 The exporter answers SUCCESS once a span is in that buffer: from there on it is sent until the
 sidecar has synced it, and an OpenTelemetry processor that waited for that would hold its own queue

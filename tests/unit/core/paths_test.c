@@ -132,6 +132,14 @@ static void what_is_chosen_beats_the_environment(void **state)
     assert_string_equal(paths.name, "cli");
     assert_string_equal(paths.state_dir, "/cli/state");
     assert_string_equal(paths.store, "/cli/store.db");
+    assert_string_equal(paths.socket, "/run/waybill/cli/ipc.sock"); /* the other was env's */
+    choice.name = "env";
+    assert_int_equal(resolve(&choice, &paths), WB_OK);
+    assert_string_equal(paths.socket, "/env/sock");
+    set("WAYBILL_NAME", "");
+    choice.name = "cli";
+    assert_int_equal(resolve(&choice, &paths), WB_OK);
+    assert_string_equal(paths.socket, "/env/sock"); /* nobody says whose it is */
 }
 
 static void a_service_name_is_made_a_name(void **state)
