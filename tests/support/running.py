@@ -87,10 +87,12 @@ class Place:
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         store = self.base / "data" / "waybill" / "store.db"
-        if not store.exists():
+        if not store.exists() or store.stat().st_size == 0:
             return []
         with contextlib.closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'spans'").fetchone():
+                return []  # it is being made
             return [dict(row) for row in db.execute(query, values)]
 
     def spans(self) -> dict[str, dict[str, Any]]:
