@@ -573,6 +573,37 @@ static void a_built_span_reads_back(void **state)
     assert_attrs(link.message, WB_OTLP_LINK, want, 1);
 }
 
+static void texts_read_back_as_an_array(void **state)
+{
+    fixture *f = *state;
+    const wb_slice texts[] = {WB_S("sh"), WB_S(""),
+                              WB_S("a long one, whose length takes two bytes: "
+                                   "................................................"
+                                   "................................................")};
+    for (size_t n = 0; n <= WB_COUNT(texts); n++) {
+        wb_value array, item;
+        assert_int_equal(wb_span_texts(texts, n, f->arena, &array), WB_OK);
+        const wb_otlp_attr attr = {.key = WB_S("words"), .value = array};
+        wb_span_draft draft = full_draft();
+        draft.attrs = &attr;
+        draft.attr_count = 1;
+        wb_buffer_clear(&f->out);
+        assert_int_equal(wb_span_batch_build(&origin, &draft, 1, &f->out, NULL), WB_OK);
+        assert_int_equal(wb_span_batch_open(wb_buffer_slice(&f->out), &f->read, NULL), WB_OK);
+        assert_null(wb_oracle_differs(walked(f, f->read.body), true));
+        wb_value found;
+        wb_slice span = wb_span_batch_row(&f->read, 0).span;
+        assert_true(wb_otlp_find_attr(span, WB_OTLP_SPAN, WB_S("words"), &found));
+        assert_int_equal(found.type, WB_VALUE_ARRAY);
+        wb_otlp_iter it = {found.bytes};
+        for (size_t i = 0; i < n; i++) {
+            assert_true(wb_otlp_next_item(&it, &item));
+            assert_true(wb_slice_eq(item.text, texts[i]));
+        }
+        assert_false(wb_otlp_next_item(&it, &item));
+    }
+}
+
 static void building_nothing_gives_a_batch_without_spans(void **state)
 {
     fixture *f = *state;
@@ -604,6 +635,7 @@ int main(void)
         CASE(a_span_can_become_a_root_without_trace_state),
         CASE(build_refuses_what_no_backend_would_take),
         CASE(a_built_span_reads_back),
+        CASE(texts_read_back_as_an_array),
         CASE(building_nothing_gives_a_batch_without_spans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
