@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -287,6 +288,20 @@ def test_a_sidecar_that_cannot_start_is_said_with_its_reason_and_the_command_run
     nowhere = place.waybill("run", "--", "echo", "ran", XDG_RUNTIME_DIR="/proc/nowhere")
     assert (nowhere.returncode, nowhere.stdout) == (0, "ran\n")
     assert "cannot make directory /proc/nowhere" in nowhere.stderr
+
+
+def test_the_sidecars_program_is_looked_for_beside_ours_then_in_the_path(place: Place) -> None:
+    alone = place.base / "bin"
+    alone.mkdir()
+    shutil.copy(find_program("waybill"), alone / "waybill")
+    line = [str(alone / "waybill"), "run", "--verbose", "--", "echo", "ran"]
+    found = subprocess.run(line, env=place.env, capture_output=True, text=True, timeout=30)
+    assert found.returncode == 0 and "started sidecar default" in found.stderr
+    assert "share/waybill/python is not beside this program" in found.stderr
+    env = {**place.env, "PATH": "/usr/bin:/bin"}
+    missing = subprocess.run(line, env=env, capture_output=True, text=True, timeout=30)
+    assert (missing.returncode, missing.stdout) == (0, "ran\n")
+    assert "waybilld: cannot be executed: No such file or directory" in missing.stderr
 
 
 def test_a_sidecar_that_is_not_ours_and_goes_for_good_costs_the_span_alone() -> None:
