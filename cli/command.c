@@ -20,7 +20,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -74,12 +76,32 @@ static int read_errno(int fd)
     return n == (ssize_t)sizeof why ? why : 0;
 }
 
-static void find_path(wb_command_end *end)
+/* As exec found it in PATH, links resolved. */
+static void search_path(const char *name, char out[WB_PATH_MAX])
+{
+    char at[WB_PATH_MAX], found[PATH_MAX];
+    const char *path = getenv("PATH"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    bool whole = strchr(name, '/') != NULL;
+    for (const char *dir = path && !whole ? path : ""; dir; dir = strchr(dir, ':')) {
+        dir += *dir == ':';
+        size_t len = strcspn(dir, ":");
+        int n = snprintf(at, sizeof at, "%.*s%s%s", (int)len, dir, len > 0 ? "/" : "", name);
+        if (n < 0 || (size_t)n >= sizeof at || access(at, X_OK) != 0 || !realpath(at, found))
+            continue;
+        n = snprintf(out, WB_PATH_MAX, "%s", found);
+        if (n < WB_PATH_MAX) return;
+    }
+    out[0] = '\0';
+}
+
+/* What runs; a command that has ended by now has no such link any more. */
+static void find_path(const char *name, wb_command_end *end)
 {
     char link[40];
     (void)snprintf(link, sizeof link, "/proc/%d/exe", (int)end->pid);
     ssize_t n = readlink(link, end->path, sizeof end->path - 1);
     end->path[n > 0 ? n : 0] = '\0';
+    if (n <= 0) search_path(name, end->path);
 }
 
 static wb_status start(const wb_command *command, const wb_signals *signals, wb_command_end *end,
@@ -98,7 +120,7 @@ static wb_status start(const wb_command *command, const wb_signals *signals, wb_
     (void)close(told[0]);
     if (end->pid < 0)
         return wb_fail_errno(err, WB_ERR_NO_MEMORY, why, "no process for the command");
-    if (end->exec_errno == 0) find_path(end);
+    if (end->exec_errno == 0) find_path(command->argv[0], end);
     return WB_OK;
 }
 
