@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { SHRINK_EVERY_MS = 2000 }; /* snapshots of a journal that is full */
+
 /* ---- snapshots ---- */
 
 wb_snapshot_place wb_journal_snapshot_place(const wb_journal *j)
@@ -90,6 +92,16 @@ static bool nearly_full(wb_journal *j)
     return near;
 }
 
+/* Rows that were closed and purged are still in the snapshots, which may be what fills the journal. */
+static bool may_shrink(wb_journal *j, uint64_t base)
+{
+    pthread_mutex_lock(&j->lock);
+    bool full = j->full == WB_JOURNAL_FULL_LIMIT;
+    pthread_mutex_unlock(&j->lock);
+    return full && j->safe_seq > base &&
+           wb_mono(j->clock) - j->snapshot_mono >= SHRINK_EVERY_MS * WB_NS_PER_MS;
+}
+
 /* DESIGN section 4: when state bytes exceed 4 times its size, or when it alone blocks trimming. Since
  * the older of two must be past a segment before that goes, one is taken for each delivered segment;
  * where space is short a second one at once. */
@@ -99,7 +111,7 @@ static bool snapshot_is_due(wb_journal *j)
     uint64_t base = last ? last->base_seq : 0;
     uint64_t enough = 4 * (last ? last->bytes : 0);
     if (enough < j->segment_bytes / 4) enough = j->segment_bytes / 4;
-    if (j->state_bytes > enough || delivered_above(j, base)) return true;
+    if (j->state_bytes > enough || delivered_above(j, base) || may_shrink(j, base)) return true;
     return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) &&
            nearly_full(j);
 }
@@ -109,6 +121,7 @@ static wb_status begin_snapshot(wb_journal *j, wb_error *err)
     const wb_snapshot_info *last = newest(j);
     wb_snapshot_place place = wb_journal_snapshot_place(j);
     j->state_bytes = 0; /* if it fails, the next attempt is not at once */
+    j->snapshot_mono = wb_mono(j->clock);
     if (last && last->base_seq == j->safe_seq)
         WB_TRY(wb_journal_mark(j, err)); /* else it would replace the last one, not join it */
     wb_snapshot_info info = {.journal_id = j->id, .base_seq = j->safe_seq};

@@ -71,6 +71,7 @@ struct wb_journal {
     uint64_t gap;           /* frames and entries of the state that are lost, not yet said so */
     bool proven;            /* a later frame or header says that the last frame is durable */
     uint64_t state_bytes;   /* applied since the last snapshot began */
+    uint64_t snapshot_mono; /* when the last one began */
     wb_snapshot_draft draft;
     wb_snapshot_info kept[WB_SNAPSHOTS_KEPT]; /* the newest last */
     size_t n_kept;

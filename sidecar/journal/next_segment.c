@@ -31,10 +31,16 @@ wb_status wb_journal_push_segment(wb_journal *j, wb_segment **segment)
     return status;
 }
 
-static bool take_spare(wb_journal *j)
+/* New work may not have it while all files together, the spare among them, are beyond the limit: state may
+ * have grown since it was made. */
+static bool take_spare(wb_journal *j, wb_work work)
 {
     pthread_mutex_lock(&j->lock);
     bool ready = j->spare == WB_SPARE_READY;
+    if (ready && work == WB_WORK_NEW && wb_journal_used_bytes(j) > j->limit_bytes) {
+        pthread_mutex_unlock(&j->lock);
+        return false;
+    }
     if (ready || j->spare == WB_SPARE_REFUSED) j->spare = WB_SPARE_NONE;
     pthread_mutex_unlock(&j->lock);
     return ready;
@@ -109,7 +115,7 @@ wb_status wb_journal_secure(wb_journal *j, wb_work work, wb_error *err)
     bool from_reserve = false;
     if (j->secured.file >= 0) return WB_OK;
     wb_segment_name(name, j->next_number);
-    if (take_spare(j))
+    if (take_spare(j, work))
         file = rename_to(j, WB_SPARE_FILE, name);
     else if (wb_journal_limit_allows(j, 1, work))
         file = fresh_file(j, name);

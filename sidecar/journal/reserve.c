@@ -216,7 +216,7 @@ void wb_journal_settle_full(wb_journal *j)
     bool next = j->spare == WB_SPARE_READY || j->secured.file >= 0;
     if (!j->full || !wb_reserve_is_whole(j)) return;
     if (j->full == WB_JOURNAL_FULL_LIMIT)
-        next |= wb_journal_used_bytes(j) + j->segment_bytes <= j->limit_bytes;
+        next = wb_journal_used_bytes(j) + (next ? 0 : j->segment_bytes) <= j->limit_bytes;
     if (next) j->full = WB_JOURNAL_FULL_NOT;
 }
 

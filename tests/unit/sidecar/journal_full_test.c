@@ -127,6 +127,36 @@ static void the_limit_holds_with_the_reserve_in_use(void **state)
     assert_true(stats_of(kit).used_bytes <= kit->options.limit_bytes);
 }
 
+/* As when state has grown since the spare was made: it counts, and is no way around the limit. */
+static void a_spare_beyond_the_limit_is_not_for_new_work(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq, value = 0;
+    assert_int_equal(wb_journal_register_cursor(kit->journal, "store", &seq, NULL), WB_OK);
+    while (stats_of(kit).segments < 8) (void)wb_kit_commit(kit, 1, ++value, 3000);
+    while (wb_model_disk_size_of(kit->disk, "spare") != WB_KIT_SEGMENT) {
+        (void)wb_kit_commit(kit, 1, ++value, 3000);
+        assert_int_equal(wb_journal_prepare_spare(kit->journal, NULL), WB_OK);
+    }
+    wb_kit_close(kit);
+    kit->options.limit_bytes = 6 * (uint64_t)WB_KIT_SEGMENT;
+    assert_int_equal(wb_kit_open(kit), WB_OK);
+    assert_int_equal(wb_journal_register_cursor(kit->journal, "store", &seq, NULL), WB_OK);
+    assert_true(stats_of(kit).used_bytes > kit->options.limit_bytes);
+    uint64_t before = value;
+    assert_int_equal(append_until_refused(kit, WB_WORK_NEW, 3000, &value), WB_ERR_FULL);
+    assert_in_range(value - before, 0, WB_KIT_SEGMENT / 3000);
+    wb_journal_upkeep(kit->journal);
+    assert_int_equal(stats_of(kit).full,
+                     WB_JOURNAL_FULL_LIMIT); /* the spare alone does not end it */
+    wb_kit_move_cursor(kit, "store", stats_of(kit).durable_seq);
+    while (wb_kit_idle(kit->journal)) continue;
+    wb_journal_upkeep(kit->journal);
+    assert_true(stats_of(kit).used_bytes <= kit->options.limit_bytes);
+    assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_NOT);
+    (void)wb_kit_commit(kit, 1, ++value, 3000);
+}
+
 /* Whatever part of the last group is on the disk, and however often it comes to that. */
 static void a_start_on_a_full_disk_works_also_behind_a_torn_tail(void **state)
 {
@@ -286,6 +316,7 @@ int main(void)
         WITH_KIT(delivery_makes_room_at_a_disk_that_stays_full),
         WITH_KIT(what_was_used_of_the_reserve_is_made_again_when_there_is_room),
         WITH_KIT(the_limit_holds_with_the_reserve_in_use),
+        WITH_KIT(a_spare_beyond_the_limit_is_not_for_new_work),
         WITH_KIT(a_start_on_a_full_disk_works_also_behind_a_torn_tail),
         WITH_KIT(a_journal_without_a_reserve_gets_one),
         WITH_KIT(a_held_file_of_another_size_is_made_anew),
