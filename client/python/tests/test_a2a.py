@@ -537,7 +537,7 @@ def test_a_conversation_is_one_delegation_with_an_acceptance_for_each_message(
 def test_a_task_waits_on_if_the_next_message_never_gets_there(company: Company) -> None:
     async def scenario() -> bytes:
         async with calling_after_ask() as (client, row):
-            with pytest.raises(Exception):
+            with pytest.raises(Exception):  # noqa: B017  (each transport has its own)
                 await send(client, "task", message_id="into the void", task_id=row["task_id"])
             assert client.tracked == {row["task_id"]: bytes(row["delegation_id"]).hex()}
             return bytes(row["delegation_id"])
@@ -861,12 +861,17 @@ def holders(company: Company, text: str) -> list[str]:
     """Where a text stands: files of the sidecars (journal, store, log, refusals, status), and what
     their ports say."""
     folder, forms = company.a.sidecar.base, forms_of(text)
-    held = {str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}
+    held = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     for agent in (company.a, company.b, company.c):
         port = agent.sidecar.status()["ports"]["admin"]
         for page in ("status", "metrics"):
-            held[f"{agent.sidecar.name}: /{page}"] = httpx.get(f"http://127.0.0.1:{port}/{page}").content
+            held[f"{agent.sidecar.name}: /{page}"] = httpx.get(
+                f"http://127.0.0.1:{port}/{page}"
+            ).content
     return sorted(name for name, data in held.items() if any(form in data for form in forms))
 
 
@@ -883,7 +888,9 @@ def test_no_text_of_a_body_is_kept_anywhere(company: Company) -> None:
             assert secret in str(answer) and executor.seen[0].text == secret
             assert (await raw(company.b.port, "/rest/message:send", forged)).status_code == 400
             bare = {key: forged[key] for key in ("role", "parts")}
-            said = await raw(company.b.port, "/rest/message:send", {**bare, "messageId": "no-token"})
+            said = await raw(
+                company.b.port, "/rest/message:send", {**bare, "messageId": "no-token"}
+            )
             assert said.status_code == 200
             assert len(executor.seen) == 2
 
@@ -891,7 +898,9 @@ def test_no_text_of_a_body_is_kept_anywhere(company: Company) -> None:
     delegation(company, message_id)
     acceptance(company, message_id)
     kept = holders(company, message_id)  # so it is looked for where such things are
-    assert any("journal" in name for name in kept) and any("store.db" in name for name in kept), kept
+    assert any("journal" in name for name in kept) and any("store.db" in name for name in kept), (
+        kept
+    )
     assert holders(company, secret) == []
 
 

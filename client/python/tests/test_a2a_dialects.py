@@ -96,9 +96,7 @@ def message_of(parts: list[Part]) -> SendMessageRequest:
 
 
 @pytest.mark.parametrize(("binding", "version"), DIALECTS)
-def test_every_kind_of_part_keeps_its_digest(
-    binding: str, version: str, company: Company
-) -> None:
+def test_every_kind_of_part_keeps_its_digest(binding: str, version: str, company: Company) -> None:
     grpc_port = company.b.grpc_port
     sent: dict[str, str] = {}
 
@@ -147,9 +145,7 @@ def test_the_old_dialect_does_lose_what_the_new_one_carries() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0", "0.3"])
-def test_a_refusal_over_grpc_has_class_and_ref_only(
-    version: str, company: Company
-) -> None:
+def test_a_refusal_over_grpc_has_class_and_ref_only(version: str, company: Company) -> None:
     grpc_port = company.b.grpc_port
 
     async def scenario() -> Any:

@@ -432,7 +432,9 @@ def test_a_signed_delegation_is_accepted_by_its_peer(company: Company) -> None:
     with again.work():
         handed_on = lenient.delegate(TARGET, method="SendMessage", message_id="of a duplicate")
     assert handed_on.unsigned_reason == "no_peer" and handed_on.id != made.id
-    assert lenient.finish(again, "error") is False  # it has nothing to say about the first one's work
+    assert (
+        lenient.finish(again, "error") is False
+    )  # it has nothing to say about the first one's work
     lenient.close()
     company.b.wb.finish(taken, "ok")
     company.a.wb.settle(made, "answered")

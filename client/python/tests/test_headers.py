@@ -194,7 +194,7 @@ def test_headers_that_come_twice_are_seen_twice(company: Company, path: str) -> 
     run(scenario)
 
 
-# -- OpenTelemetry's baggage -------------------------------------------------------------------------
+# -- OpenTelemetry's baggage ---------------------------------------------------------------------
 
 
 def onward(wb: waybill.Waybill, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -74,12 +74,40 @@ def test_beyond_its_bound_of_bytes_it_drops_and_counts(recorder: Recorder) -> No
     assert recorder.stats.dropped == 26
 
 
-def test_a_held_lock_costs_five_milliseconds_and_the_span(recorder: Recorder) -> None:
+def test_a_held_lock_costs_five_milliseconds_and_no_span(recorder: Recorder, line: Line) -> None:
+    assert fill(recorder, 1) == 1
     with recorder._lock:
         began = time.monotonic()
-        assert not recorder.add(b"", b"", b"x")
-        assert time.monotonic() - began < 0.02
-    assert recorder.stats.dropped == 1
+        assert fill(recorder, 2) == 2
+        assert 0.008 <= time.monotonic() - began < 0.1
+        assert recorder.buffered == 3 and recorder.stats.dropped == 0
+    request, future = line.wait(1)
+    future.set_result(ok(request))
+    assert recorder.flush(5) and recorder.stats.acknowledged == 3
+
+
+def test_what_is_laid_aside_has_bounds_too(
+    recorder: Recorder, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_recorder, "MAX_WAIT_S", 0)
+    with recorder._lock:
+        assert fill(recorder, _recorder.MAX_ASIDE + 5) == _recorder.MAX_ASIDE
+        assert recorder.stats.dropped == 5
+    assert not recorder.flush(0)
+    assert recorder.buffered == 100  # the buffer's own bound
+    assert recorder.stats.recorded == _recorder.MAX_ASIDE + 5 == 100 + recorder.stats.dropped
+
+
+def test_a_span_that_is_laid_aside_is_sent_without_another_one(
+    recorder: Recorder, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fill(recorder, 1) == 1
+    request, future = line.wait(1)
+    future.set_result(ok(request))
+    kit.wait_until(lambda: recorder.buffered == 0)
+    time.sleep(0.05)  # the thread sleeps, with nothing to wake for
+    recorder._lay_aside((b"r", b"s", b"x"))
+    line.wait(2)
 
 
 def test_a_span_stays_until_the_sidecar_said_ok(recorder: Recorder, line: Line) -> None:

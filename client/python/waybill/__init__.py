@@ -12,8 +12,9 @@ For agents on a2a-sdk two lines do the rest (waybill.a2a); for OpenTelemetry see
 
 from __future__ import annotations
 
-from waybill._context import SpanContext, current_acceptance, current_span
-from waybill.client import VERSION as __version__
+from waybill._context import SpanContext, current_acceptance, current_span, in_context
+from waybill._endings import Finishing, Settling
+from waybill._version import VERSION as __version__
 from waybill.client import Waybill, default, default_socket
 from waybill.errors import Denied, NotFound, Refused, Unavailable, WaybillError
 from waybill.model import (
@@ -33,9 +34,11 @@ __all__ = [
     "Delegation",
     "Denied",
     "EXTENSION_URI",
+    "Finishing",
     "Limits",
     "NotFound",
     "Refused",
+    "Settling",
     "SidecarInfo",
     "Span",
     "SpanContext",
@@ -50,4 +53,5 @@ __all__ = [
     "current_span",
     "default",
     "default_socket",
+    "in_context",
 ]

@@ -66,7 +66,8 @@ from a2a.utils.errors import JSON_RPC_ERROR_CODE_MAP, A2AError
 
 from waybill import _context, digest, spans
 from waybill._a2a_errors import MESSAGE as REFUSED
-from waybill._a2a_message import INTERRUPTED, TERMINAL, put_carrier, state_name, target_of
+from waybill._a2a_message import put_carrier, state_name, target_of
+from waybill._states import INTERRUPTED, TERMINAL
 from waybill.client import Waybill
 from waybill.errors import Denied, Unavailable, WaybillError
 from waybill.model import EXTENSION_URI, Delegation

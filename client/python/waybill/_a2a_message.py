@@ -23,15 +23,6 @@ from waybill.model import EXTENSION_URI, Target
 
 MAX_CARRIER = 64 << 10  # more than any chain; what is above is malformed, and need not be sent on
 
-TERMINAL = {
-    "TASK_STATE_COMPLETED": "completed",
-    "TASK_STATE_FAILED": "failed",
-    "TASK_STATE_CANCELED": "canceled",
-    "TASK_STATE_REJECTED": "rejected",
-}
-INPUT_REQUIRED = "TASK_STATE_INPUT_REQUIRED"
-INTERRUPTED = frozenset((INPUT_REQUIRED, "TASK_STATE_AUTH_REQUIRED"))
-
 _B64URL_16 = re.compile(r"[A-Za-z0-9_-]{22}")
 
 

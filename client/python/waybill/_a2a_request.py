@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request's headers and sender as they came, on every transport that a2a-sdk serves.
 
-Two traceparent headers are none, and two tracestates are one list, so it matters that there were two.
-a2a-sdk 1.x keeps HTTP's headers in `ServerCallContext.state["headers"]` as a dict, in which the first
-of a name stands for all. So its builder of that context is wrapped, and puts the pairs beside it. A
-builder of the agent's own that does not call the SDK's leaves only the dict to us. gRPC's metadata are
-pairs.
+Two traceparent headers are none, and two tracestates are one list, so it matters that there were
+two. a2a-sdk 1.x keeps HTTP's headers in `ServerCallContext.state["headers"]` as a dict, in which
+the first of a name stands for all. So its builder of that context is wrapped, and puts the pairs
+beside it. A builder of the agent's own that does not call the SDK's leaves only the dict to us.
+gRPC's metadata are pairs.
 
 The sender is who the transport authenticated, else its address: limits that the sidecar keeps per
 peer (TOKENS.md section 8, step 11) need to tell strangers apart. The port is left out of it, as the

@@ -63,7 +63,8 @@ from a2a.types.a2a_pb2 import (
 from a2a.utils.errors import InternalError
 
 from waybill import _a2a_errors, _a2a_request, _context, spans
-from waybill._a2a_message import INPUT_REQUIRED, TERMINAL, body_digest, state_name, take_carrier
+from waybill._a2a_message import body_digest, state_name, take_carrier
+from waybill._states import FINISHED
 from waybill.client import Waybill
 from waybill.errors import Refused, WaybillError
 from waybill.model import Acceptance
@@ -72,7 +73,6 @@ MAX_OPEN = 4096
 STATE_KEY = "waybill.acceptance"
 
 _logger = logging.getLogger("waybill.a2a")
-_OUTCOMES = {"completed": "ok", "failed": "error", "canceled": "canceled", "rejected": "rejected"}
 
 
 class _Work:
@@ -117,10 +117,8 @@ class _Work:
             return
         self.task_id = (event.id if isinstance(event, Task) else event.task_id) or self.task_id
         self.state = state_name(event.status.state) or self.state
-        if self.state in TERMINAL:
-            await self.finish(_OUTCOMES[TERMINAL[self.state]], self.state)
-        elif self.state == INPUT_REQUIRED:
-            await self.finish("interrupted", self.state)
+        if self.state in FINISHED:
+            await self.finish(FINISHED[self.state], self.state)
 
     @property
     def finished(self) -> bool:
@@ -378,4 +376,3 @@ class GuardedHandler(RequestHandler):
 def _work_of(context: ServerCallContext) -> _Work | None:
     found = context.state.get(STATE_KEY)
     return found if isinstance(found, _Work) else None
-

@@ -25,7 +25,9 @@ timer: an idle agent costs no wake-up.
 
 Fork: the child has neither the thread nor the right to the parent's replies. It drops its copy of
 everything and opens its own connection at its first request; the parent's socket, and what is in
-flight there, is untouched. poll(2) and not epoll, whose set would be shared with the parent.
+flight there, is untouched. poll(2) and not epoll, whose set would be shared with the parent. A fork
+waits while a descriptor is being made or closed (`_no_fork`), or the child would keep a copy of it
+that nobody knows of.
 """
 
 from __future__ import annotations
@@ -140,6 +142,15 @@ class Connection:
             entry.future.set_exception(Unavailable(refusal))
         return entry.future
 
+    def start(self) -> None:
+        """Have the thread, which a process that is about to end could not start any more (Python
+        3.12). It connects when there is something to send."""
+        if self._pid != os.getpid():
+            self.after_fork_in_child()
+        with self._lock:
+            if self._thread is None and not self._closing:
+                self._start_thread()
+
     def _admit(self, nng_id: int, entry: _Pending) -> str:
         if self._closing:
             return "the client is closed"
@@ -158,7 +169,8 @@ class Connection:
 
     def _start_thread(self) -> bool:
         if self._wake_read < 0:
-            self._wake_read, self._wake_write = os.pipe()
+            with _no_fork:
+                self._wake_read, self._wake_write = os.pipe()
             os.set_blocking(self._wake_read, False)
             os.set_blocking(self._wake_write, False)
         thread = threading.Thread(target=self._run, name="waybill-io", daemon=True)
@@ -252,15 +264,16 @@ class Connection:
         return bool(got & ~select.POLLOUT), bool(got & select.POLLOUT)
 
     def _connect(self, now: float) -> None:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        made.setblocking(False)
-        try:
-            made.connect(self.path)
-        except OSError as error:
-            made.close()
-            self._retry_later(now, f"{self.path}: {error.strerror or error}")
-            return
-        self._socket = made
+        with _no_fork:  # connect to a Unix socket that does not block: no waiting here
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            made.setblocking(False)
+            try:
+                made.connect(self.path)
+            except OSError as error:
+                made.close()
+                self._retry_later(now, f"{self.path}: {error.strerror or error}")
+                return
+            self._socket = made
         self._decoder = _sp.Decoder(MAX_REPLY_BYTES)
         self._out = bytearray(_sp.header())
         # Closed again before its first reply: pause as after a failed connect.
@@ -276,9 +289,10 @@ class Connection:
 
     def _hang_up(self, trouble: str) -> None:
         """Drop the connection; what has no reply will be sent again on the next one."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket = self._decoder = None
+        with _no_fork:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = self._decoder = None
         self._open = False
         self._out = bytearray()
         self._trouble = trouble
@@ -419,9 +433,10 @@ class Connection:
             self._pending.clear()
             self._pending_bytes = 0
             self._due.clear()
-            os.close(self._wake_read)
-            os.close(self._wake_write)
-            self._wake_read = self._wake_write = -1
+            with _no_fork:
+                os.close(self._wake_read)
+                os.close(self._wake_write)
+                self._wake_read = self._wake_write = -1
         for entry in left:
             _fail(entry.future, Unavailable("the client is closed"))
 
@@ -432,11 +447,17 @@ def _fail(future: Future[Reply], error: Exception) -> None:
 
 
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+_no_fork = threading.Lock()
 
 
 def _after_fork_in_child() -> None:
+    _no_fork.release()
     for connection in list(_connections):
         connection.after_fork_in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(
+    before=_no_fork.acquire,
+    after_in_parent=_no_fork.release,
+    after_in_child=_after_fork_in_child,
+)

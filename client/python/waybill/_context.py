@@ -17,8 +17,11 @@ import os
 import random
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TRACE_FLAGS_NEW = 0x03  # sampled; random trace id (W3C Trace Context Level 2)
 _FLAGS_KNOWN = 0x03  # all others are sent as 0
@@ -46,6 +49,7 @@ class SpanContext:
 
     @property
     def traceparent(self) -> str:
+        """The W3C header that makes it another process's parent."""
         return f"00-{self.trace_id.hex()}-{self.span_id.hex()}-{self.flags & _FLAGS_KNOWN:02x}"
 
     @classmethod
@@ -81,6 +85,9 @@ class Bridge(Protocol):
 
 
 bridge: Bridge | None = None
+
+process = object()
+"""Another one in a forked child: what was begun before the fork is the parent's to end."""
 
 _span: contextvars.ContextVar[SpanContext | None] = contextvars.ContextVar(
     "waybill_span", default=None
@@ -159,6 +166,25 @@ def inside(context: SpanContext, acceptance: Any = None) -> Iterator[None]:
             _span.reset(span_token)
 
 
+def in_context(function: Callable[P, T]) -> Callable[P, T]:
+    """`function`, which will run where this line stands, whichever thread calls it: under the same
+    span, inside the same acceptance, with all context variables as they are now.
+
+        pool.submit(waybill.in_context(search), query)
+        threading.Thread(target=waybill.in_context(work)).start()
+
+    May be called by many threads at once. asyncio.to_thread and asyncio's tasks do this by
+    themselves; a pool's submit and map, loop.run_in_executor and threads do not."""
+    context = contextvars.copy_context()
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        # One context cannot be entered twice at a time, so each call has a copy.
+        return context.copy().run(function, *args, **kwargs)
+
+    return call
+
+
 def new_id(length: int) -> bytes:
     """Random bytes that are not all zero."""
     while True:
@@ -171,3 +197,11 @@ def new_span_id() -> bytes:
     """Eight random bytes; not a secret, so without a system call for each span. (Python seeds
     `random` anew in a forked child.)"""
     return (random.getrandbits(64) or 1).to_bytes(8, "big")
+
+
+def _after_fork_in_child() -> None:
+    global process
+    process = object()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -17,7 +17,6 @@ from waybill import _context
 from waybill._context import SpanContext
 from waybill.spans import CLAIMED
 
-
 _baggage = W3CBaggagePropagator()
 
 

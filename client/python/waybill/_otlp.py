@@ -32,15 +32,14 @@ STATUS_UNSET, STATUS_OK, STATUS_ERROR = 0, 1, 2
 _REMOTE_KNOWN, _REMOTE = 0x100, 0x200
 
 
+# Tags of fields 6, 7, 8 and 16 before their values; every kind is one byte.
+_KIND_AND_TIMES = struct.Struct("<BBBQBQ").pack
+_FLAGS = struct.Struct("<BBI").pack
 _LENGTHS = tuple(bytes((length,)) for length in range(0x80))
 
 
 def _fixed64(number: int, value: int) -> bytes:
     return varint(number << 3 | 1) + struct.pack("<Q", value)
-
-
-def _fixed32(number: int, value: int) -> bytes:
-    return varint(number << 3 | 5) + struct.pack("<I", value)
 
 
 def _integer(number: int, value: int) -> bytes:
@@ -62,8 +61,8 @@ def _sized(payload: bytes) -> bytes:
 
 @functools.lru_cache(maxsize=4096)
 def _key(key: str) -> bytes:
-    """The key field of a KeyValue; an agent has few of them and uses them all the time."""
-    return _text(1, key)
+    """A KeyValue up to its value; an agent has few keys and uses them all the time."""
+    return _text(1, key) + b"\x12"
 
 
 def any_value(value: Any, depth: int = 0) -> bytes:
@@ -85,7 +84,15 @@ def any_value(value: Any, depth: int = 0) -> bytes:
         return b"\x32" + _sized(attributes(1, value, depth + 1))
     if depth < MAX_DEPTH and isinstance(value, Sequence):
         return b"\x2a" + _sized(b"".join(b"\x0a" + _sized(any_value(v, depth + 1)) for v in value))
-    return b"\x0a" + _sized(_utf8(str(value)))
+    return b"\x0a" + _sized(_utf8(text(value)))
+
+
+def text(value: object) -> str:
+    """`str(value)`; of what cannot say it, its type: no agent fails for the sake of its trace."""
+    try:
+        return str(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def attributes(number: int, pairs: Mapping[str, Any], depth: int = 0) -> bytes:
@@ -95,7 +102,11 @@ def attributes(number: int, pairs: Mapping[str, Any], depth: int = 0) -> bytes:
     for key, value in pairs.items():
         if len(out) == MAX_ATTRIBUTES:
             break
-        out.append(tag + _sized(_key(str(key)) + b"\x12" + _sized(any_value(value, depth))))
+        encoded = any_value(value, depth)
+        size = len(encoded)
+        pair = _key(str(key)) + (_LENGTHS[size] if size < 0x80 else varint(size)) + encoded
+        size = len(pair)
+        out.append(tag + (_LENGTHS[size] if size < 0x80 else varint(size)) + pair)
     return b"".join(out)
 
 
@@ -121,14 +132,12 @@ def span(
     attributes)."""
     given = attrs or {}
     out = [
-        delimited(1, trace_id),
-        delimited(2, span_id),
+        b"\x0a" + _sized(trace_id),
+        b"\x12" + _sized(span_id),
         _text(3, tracestate),
-        delimited(4, parent_span_id) if parent_span_id else b"",
-        _text(5, name),
-        _integer(6, kind),
-        _fixed64(7, start_ns),
-        _fixed64(8, max(start_ns, end_ns)),
+        b"\x22" + _sized(parent_span_id) if parent_span_id else b"",
+        b"\x2a" + _sized(_utf8(name)) if name else b"",
+        _KIND_AND_TIMES(0x30, kind, 0x39, start_ns, 0x41, max(start_ns, end_ns)),
         attributes(9, given),
     ]
     if len(given) > MAX_ATTRIBUTES:
@@ -143,7 +152,7 @@ def span(
     if status != STATUS_UNSET:
         out.append(delimited(15, _text(2, status_message) + _integer(3, status)))
     remote = _REMOTE_KNOWN | (_REMOTE if parent_remote else 0)
-    out.append(_fixed32(16, flags & 0xFF | remote))
+    out.append(_FLAGS(0x85, 0x01, flags & 0xFF | remote))
     return b"".join(out)
 
 

@@ -2,9 +2,13 @@
 """The buffer between the agent's spans and the sidecar.
 
 The agent's side is `add`: take a lock that is only ever held for a few list operations, append,
-return. It never waits for the sidecar; if even the lock does not come within `MAX_WAIT_S`, or the
-buffer is at its bound, the span is dropped and counted, and the next acknowledged Record tells the
-sidecar how many were.
+return. It never waits for the sidecar; if the buffer is at its bound, the span is dropped and
+counted, and the next acknowledged Record tells the sidecar how many were.
+
+On a busy machine the lock's holder may not run for a while. Whoever does not get it within
+`MAX_WAIT_S` lays the span on a side list, whose append needs no lock, and who next holds the lock
+takes it over. Only if the thread was at that moment about to sleep does such a span wait for the
+next span, flush or exit.
 
 The other side is one daemon thread that sends a batch when there is enough for one or `FLUSH_S`
 after the first span arrived, one batch at a time. **A span leaves the buffer when the Reply said
@@ -19,6 +23,7 @@ Fork: the child's buffer is empty. What is in it belongs to the parent, who send
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
 import threading
@@ -37,9 +42,11 @@ BATCH_SPANS = 1000
 BATCH_BYTES = 512 << 10
 MAX_SPANS = 20_000
 MAX_BYTES = 8 << 20
+MAX_ASIDE = 1000
 
 _ANSWER_S = 3600.0
 _OVERHEAD = 64  # list slot, tuple and bytes header of one span
+_Entry = tuple[bytes, bytes, bytes]  # resource, scope, span
 
 
 @dataclasses.dataclass
@@ -74,7 +81,8 @@ class Recorder:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._spans: list[tuple[bytes, bytes, bytes]] = []
+        self._spans: list[_Entry] = []
+        self._aside: collections.deque[_Entry] = collections.deque()
         self._bytes = 0
         self._dropped_unsaid = 0
         self._first_at = 0.0
@@ -92,26 +100,47 @@ class Recorder:
         """Hand over one encoded span. False: it was dropped. Returns within MAX_WAIT_S."""
         if self._pid != os.getpid():
             self.after_fork_in_child()
-        size = len(span) + _OVERHEAD
+        entry = (resource, scope, span)
         if not self._lock.acquire(timeout=MAX_WAIT_S):
-            self._drop(1)
-            return False
+            return self._lay_aside(entry)
         try:
-            self.stats.recorded += 1
-            full = len(self._spans) >= self._max_spans or self._bytes + size > self._max_bytes
-            if self._closed or full or not self._ensure_thread():
-                self._drop(1)
-                return False
-            if not self._spans:
-                self._first_at = time.monotonic()
-                self._changed.notify()
-            self._spans.append((resource, scope, span))
-            self._bytes += size
-            if self._bytes >= self.batch_bytes or len(self._spans) >= BATCH_SPANS:
-                self._changed.notify()
-            return True
+            self._take_over()
+            return self._keep(entry)
         finally:
             self._lock.release()
+
+    def _keep(self, entry: _Entry) -> bool:
+        """With the lock held."""
+        size = len(entry[2]) + _OVERHEAD
+        self.stats.recorded += 1
+        full = len(self._spans) >= self._max_spans or self._bytes + size > self._max_bytes
+        if self._closed or full or not self._ensure_thread():
+            self._drop(1)
+            return False
+        if not self._spans:
+            self._first_at = time.monotonic()
+            self._changed.notify()
+        self._spans.append(entry)
+        self._bytes += size
+        if self._bytes >= self.batch_bytes or len(self._spans) >= BATCH_SPANS:
+            self._changed.notify()
+        return True
+
+    def _lay_aside(self, entry: _Entry) -> bool:
+        if len(self._aside) >= MAX_ASIDE:
+            self.stats.recorded += 1
+            self._drop(1)
+            return False
+        self._aside.append(entry)
+        if self._lock.acquire(blocking=False):  # free again: nobody else may come to take it over
+            self._take_over()
+            self._lock.release()
+        return True
+
+    def _take_over(self) -> None:
+        """Bring in what was laid aside. With the lock held."""
+        while self._aside:
+            self._keep(self._aside.popleft())
 
     def _drop(self, count: int) -> None:
         self._dropped_unsaid += count
@@ -131,7 +160,7 @@ class Recorder:
     @property
     def buffered(self) -> int:
         """Spans without acknowledgement."""
-        return len(self._spans)
+        return len(self._spans) + len(self._aside)
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is buffered now; true once all of it is acknowledged, false at the timeout."""
@@ -139,6 +168,7 @@ class Recorder:
             self.after_fork_in_child()
         deadline = time.monotonic() + timeout_s
         with self._lock:
+            self._take_over()
             goal = self._settled + len(self._spans)
             self._flushing += 1
             self._changed.notify_all()
@@ -154,7 +184,8 @@ class Recorder:
 
     def hurry(self) -> None:
         """Send what is buffered now, without waiting for it."""
-        if self._spans and self._lock.acquire(timeout=MAX_WAIT_S):
+        if self.buffered and self._lock.acquire(timeout=MAX_WAIT_S):
+            self._take_over()
             self._first_at = 0.0
             self._changed.notify_all()
             self._lock.release()
@@ -166,6 +197,7 @@ class Recorder:
     def close(self) -> None:
         """Take no more spans and let the thread end; what is not acknowledged is lost."""
         with self._lock:
+            self._take_over()
             self._closed = True
             self._changed.notify_all()
 
@@ -174,10 +206,12 @@ class Recorder:
     def _run(self) -> None:
         while True:
             with self._lock:
+                self._take_over()
                 while not self._due():
                     if self._closed and not self._spans:
                         return
                     self._changed.wait(self._patience())
+                    self._take_over()
                 waiting = self._spans[:BATCH_SPANS]
                 dropped = self._dropped_unsaid
             self._send(self._fitting(waiting), dropped)
@@ -198,9 +232,7 @@ class Recorder:
     def _patience(self) -> float | None:
         return max(0.0, self._first_at + FLUSH_S - time.monotonic()) if self._spans else None
 
-    def _fitting(
-        self, waiting: list[tuple[bytes, bytes, bytes]]
-    ) -> list[tuple[bytes, bytes, bytes]]:
+    def _fitting(self, waiting: list[_Entry]) -> list[_Entry]:
         """The first of them, as many as one message takes and at least one."""
         size = 0
         for count, (_, _, span) in enumerate(waiting):
@@ -209,7 +241,7 @@ class Recorder:
                 return waiting[:count]
         return waiting
 
-    def _send(self, batch: list[tuple[bytes, bytes, bytes]], dropped: int) -> None:
+    def _send(self, batch: list[_Entry], dropped: int) -> None:
         """Returns when the batch has its answer. What costs time is done without the lock: the
         agent's threads wait for it."""
         request = Request(

@@ -33,15 +33,17 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from waybill import _context, _otlp, _wire
+from waybill import _context, _otlp, _traced, _wire, spans
 from waybill._calls import Call, awaiting, blocking, check, posting
 from waybill._connection import Connection
 from waybill._context import Headers, SpanContext
+from waybill._endings import Finishing, Settling, Verb
 from waybill._recorder import Recorder
+from waybill._version import VERSION
 from waybill._wire import Reply, Request, Status, Verdict
 from waybill.digest import DIGEST_LEN, SALT_LEN
 from waybill.errors import Refused, Unavailable, WaybillError
@@ -49,8 +51,8 @@ from waybill.model import Acceptance, Delegation, Limits, SidecarInfo, Stats, Ta
 from waybill.spans import Span
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
-VERSION = "0.1.0"
 CALL_S = 1.0
 BREAKER_S = 5.0
 TELL_S = 600.0
@@ -113,7 +115,7 @@ class Waybill:
         self._scope = _otlp.scope("waybill", VERSION)
         self._resource: tuple[int, bytes] = (0, b"")
         self._connection = Connection(self.socket, self._hello, self._greeted, _close_at_exit)
-        self._recorder = Recorder(self._connection.submit, _close_at_exit)
+        self._recorder = Recorder(self._connection.submit, self._connection.start)
         _context.find_bridge()
         _clients.add(self)
 
@@ -216,6 +218,33 @@ class Waybill:
             self.record_encoded, name, type=type, kind=kind, attributes=attributes, links=links
         )
 
+    def traced(
+        self,
+        name: str | None = None,
+        *,
+        type: str | None = None,
+        kind: str = "internal",
+        attributes: Mapping[str, Any] | None = None,
+        arguments: Iterable[str] = (),
+    ) -> Callable[[F], F]:
+        """`@wb.traced(type="tool_call")`: each call of the function is a span. Of a coroutine it
+        lasts until it returns; of a generator, also an asynchronous one, from the first step to the
+        last, and what its consumer does in between is not inside.
+
+        name        default: the function's, with its class's before it
+        arguments   parameters whose values become attributes of the same names; none by default,
+                    since they may be anybody's secrets. What is no string, number, bool, bytes or
+                    None is written as its text at the time of the call"""
+        spans.check(type, kind)
+        fixed = dict(attributes or {})
+        return _traced.decorator(
+            lambda called, read: self.span(
+                called, type=type, kind=kind, attributes={**fixed, **read}
+            ),
+            name,
+            arguments,
+        )
+
     def record_encoded(
         self, span: bytes, scope: bytes | None = None, resource: bytes | None = None
     ) -> bool:
@@ -247,6 +276,7 @@ class Waybill:
         return self._recorder.flush(timeout_s)
 
     async def aflush(self, timeout_s: float = EXIT_S) -> bool:
+        """The form of `flush` for coroutines."""
         return await asyncio.to_thread(self._recorder.flush, timeout_s)
 
     # -- delegate, observe, settle: the calling side ---------------------------------------------
@@ -339,9 +369,7 @@ class Waybill:
         with self._lock:
             self._unsigned += 1
         trace_id = where.trace_id if where else _context.new_id(16)
-        context = SpanContext(
-            trace_id, _context.new_span_id(), asked.trace_flags, asked.tracestate
-        )
+        context = SpanContext(trace_id, _context.new_span_id(), asked.trace_flags, asked.tracestate)
         self._mark(
             asked.method,
             "client",
@@ -424,6 +452,15 @@ class Waybill:
     settle = blocking(_settle)
     asettle = awaiting(_settle)
     settle_soon = posting(_settle)
+
+    def settling(self, delegation: Delegation) -> Settling:
+        """`with wb.settling(delegation) as end:`, or `async with`: send the message inside. Every
+        way out of the block settles the delegation; what the block may say: waybill.Settling."""
+        return Settling(
+            delegation,
+            Verb(self.settle, self.asettle, self.settle_soon),
+            Verb(self.observe, self.aobserve, self.observe_soon),
+        )
 
     # -- accept, finish: the called side ---------------------------------------------------------
 
@@ -544,6 +581,12 @@ class Waybill:
     afinish = awaiting(_finish)
     finish_soon = posting(_finish)
 
+    def finishing(self, acceptance: Acceptance) -> Finishing:
+        """`with wb.finishing(acceptance) as end:`, or `async with`: do the work inside, and answer
+        after it. Spans and delegations of the block belong to the acceptance, and every way out of
+        the block finishes it; see waybill.Finishing for what the block may say."""
+        return Finishing(acceptance, Verb(self.finish, self.afinish, self.finish_soon))
+
     # -- the rest --------------------------------------------------------------------------------
 
     def _status(self) -> Call[dict[str, Any]]:
@@ -556,6 +599,7 @@ class Waybill:
 
     @property
     def stats(self) -> Stats:
+        """What became of spans, and what was done without the sidecar; see waybill.Stats."""
         spans = self._recorder.stats
         return Stats(
             spans_recorded=spans.recorded,

@@ -65,6 +65,7 @@ class Delegation:
 
     @property
     def signed(self) -> bool:
+        """Whether a token goes along."""
         return bool(self.carrier)
 
     @property
@@ -115,7 +116,16 @@ class Acceptance:
 
 @dataclasses.dataclass(frozen=True)
 class SidecarInfo:
-    """What the sidecar said when the connection was made."""
+    """What the sidecar said when the connection was made.
+
+    version            of its program
+    agent_id           whom it signs for; "" if it has none
+    name               its instance's
+    extension_uri      the A2A extension that carries tokens
+    trust_mode         observe verify enforce
+    on_unavailable     what agents shall do without it: unsigned fail
+    max_message_bytes  the longest request that it reads
+    """
 
     version: str
     agent_id: str
@@ -128,13 +138,23 @@ class SidecarInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    """Counts since the process began (in a forked child: since the fork)."""
+    """Counts since the process began (in a forked child: since the fork).
+
+    spans_recorded          ended here
+    spans_acknowledged      on the sidecar's disk
+    spans_rejected          looked at and refused by the sidecar
+    spans_dropped           not kept, because the buffer was full
+    spans_buffered          waiting for the sidecar's answer
+    unsigned_delegations    opened without the sidecar
+    unverified_acceptances  taken without the sidecar
+    unconfirmed             finish, settle, observe that no sidecar confirmed in time
+    """
 
     spans_recorded: int
     spans_acknowledged: int
     spans_rejected: int
     spans_dropped: int
     spans_buffered: int
-    unsigned_delegations: int  # opened without the sidecar
-    unverified_acceptances: int  # taken without the sidecar
-    unconfirmed: int  # Finish, Settle, Observe that no sidecar confirmed
+    unsigned_delegations: int
+    unverified_acceptances: int
+    unconfirmed: int

@@ -44,10 +44,7 @@ class Span:
         """record   takes the encoded span when it ends
         context  the span's own address, if it has one already; else it gets one below `parent`,
                  which by default is where the running code stands"""
-        if type is not None and type not in TYPES:
-            raise ValueError(f"no span type {type!r}; one of {', '.join(sorted(TYPES))}")
-        if kind not in _otlp.KINDS:
-            raise ValueError(f"no span kind {kind!r}; one of {', '.join(_otlp.KINDS)}")
+        check(type, kind)
         self.name = name
         self.attributes: dict[str, Any] = dict(attributes or {})
         if type is not None:
@@ -71,12 +68,15 @@ class Span:
         self._start_ns = time.time_ns()
         self._start_mono = time.monotonic_ns()
         self._ended = False
+        self._process = _context.process
         self._inside: contextlib.AbstractContextManager[None] | None = None
 
     def set_attribute(self, key: str, value: Any) -> None:
+        """Beyond 128 attributes of a span the rest is dropped, and counted in the span."""
         self.attributes[key] = value
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
+        """`set_attribute` for each of them."""
         self.attributes.update(attributes)
 
     def add_event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
@@ -85,9 +85,11 @@ class Span:
             self._events.append((self._now_ns(), name, dict(attributes or {})))
 
     def set_ok(self) -> None:
+        """Say that it went well, which a span without a status leaves open."""
         self._status = _otlp.STATUS_OK
 
     def set_error(self, error_type: str, message: str = "") -> None:
+        """Say that it failed: a short name of what went wrong, and a text for people."""
         self._status, self._status_message = _otlp.STATUS_ERROR, message
         self.attributes["error.type"] = error_type
 
@@ -96,8 +98,9 @@ class Span:
         return self._start_ns + time.monotonic_ns() - self._start_mono
 
     def end(self) -> None:
-        """Hand the span over; the second call does nothing. `with` does this."""
-        if self._ended:
+        """Hand the span over; the second call does nothing. `with` does this. In a process that was
+        forked while the span was open it does nothing either: the span is the parent's."""
+        if self._ended or self._process is not _context.process:
             return
         self._ended = True
         parent = self.parent
@@ -135,8 +138,16 @@ class Span:
         assert self._inside is not None
         self._inside.__exit__(None, None, None)
         if exc is not None and not isinstance(exc, GeneratorExit):
-            self.set_error(error_type(exc), str(exc)[:500])
+            self.set_error(error_type(exc), _otlp.text(exc)[:500])
         self.end()
+
+
+def check(type: str | None, kind: str) -> None:
+    """Raise ValueError unless both are such words."""
+    if type is not None and type not in TYPES:
+        raise ValueError(f"no span type {type!r}; one of {', '.join(sorted(TYPES))}")
+    if kind not in _otlp.KINDS:
+        raise ValueError(f"no span kind {kind!r}; one of {', '.join(_otlp.KINDS)}")
 
 
 def error_type(error: BaseException) -> str:
