@@ -40,7 +40,8 @@ def test_the_page_is_what_the_script_makes_of_the_stored_lines():
 def test_every_bench_has_its_figures_on_the_page():
     measured = {json.loads(line)["bench"] for line in RESULTS.read_text("utf-8").splitlines()}
     programs = [p for p in (ROOT / "tests/bench").glob("*_bench.c") if "int main(" in p.read_text("utf-8")]
-    assert measured == {path.name.removesuffix("_bench.c") for path in programs}
+    programs += (ROOT / "tests/bench").glob("*_bench.py")
+    assert measured == {path.stem.removesuffix("_bench") for path in programs}
 
 
 def test_every_figure_has_the_command_that_makes_it():
