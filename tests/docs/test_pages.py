@@ -23,7 +23,7 @@ from shell import Failed, commands, matches, transcript
 from waybill_testkit import NotBuilt, find_program
 
 RUN = {"sh", "console"}
-KINDS = RUN | {"python", "yaml", "sql", "json", "ini", "text", "mermaid", ""}
+KINDS = RUN | {"python", "c", "yaml", "sql", "json", "ini", "text", "mermaid", ""}
 READS = re.compile(r"waybill (trace|delegations|status|doctor|token|agents)\b[^|;&]*$")
 TYPED = re.compile(r"^ *(\$ |\./|waybilld? |cmake |ctest |pip |python3? |sqlite3 |systemctl |tests/|tools/)", re.M)
 NOT_RUN_MOST = 9  # blocks in all pages; whoever adds one takes another away, or says here why not
@@ -166,6 +166,14 @@ def test_python_blocks_name_what_the_package_has(block):
             if not hasattr(thing, part):
                 importlib.import_module(f"{thing.__name__}.{part}")
             thing = getattr(thing, part)
+
+
+@pytest.mark.parametrize("block", blocks_of("c"), ids=places(blocks_of("c")))
+def test_c_blocks_compile_with_the_public_header(block):
+    command = ["cc", "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{pages.ROOT / 'include'}",
+               "-x", "c", "-"]
+    done = subprocess.run(command, input=f"#include <waybill/waybill.h>\n{block.text}", text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
 
 
 @needs_programs

@@ -315,9 +315,7 @@ class Waybill:
         if len(body_digest) not in (0, DIGEST_LEN) or len(salt) not in (0, SALT_LEN):
             raise ValueError("a body digest has 32 bytes and a salt 16")
         parent = parent or _context.current_acceptance()
-        where = _context.current_span() or (
-            parent.context if parent else _context.process_parent()
-        )
+        where = _context.current_span() or (parent.context if parent else _context.process_parent())
         along = _context.current_baggage(parent) if baggage is None else baggage
         asked = _wire.Delegate(
             delegation_id=delegation_id or _context.new_id(16),
