@@ -47,6 +47,7 @@ struct wb_verb {
     const char *json;  /* what --json prints, likewise; NULL: as `help` says */
     const char *exits; /* what its exit codes say, likewise, if not what wb_exit_texts says */
     bool as_caller;    /* root stays root, and does not act as the sidecar's owner */
+    bool stands_alone; /* asks for no sidecar, store or key: there are no paths for it */
     /** `line` is filled as `options` says. */
     wb_exit (*run)(const wb_cli *cli, const void *line);
 };
@@ -70,6 +71,8 @@ extern const wb_verb wb_top_verbs[];         /* cli/top.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
 extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
 extern const wb_verb wb_doctor_verbs[];      /* cli/doctor.c */
+extern const wb_verb wb_manual_verbs[];      /* cli/manual.c */
+extern const wb_verb wb_completion_verbs[];  /* cli/completion.c */
 
 /** A family, for the overview, the manual and the shells. */
 typedef struct wb_family {
@@ -88,12 +91,11 @@ typedef struct wb_globals {
     const char *name, *state_dir, *store, *color;
 } wb_globals;
 
-/** What an exit code says. A row without text ends them (cli/verbs.c). */
-typedef struct wb_exit_text {
-    wb_exit code;
-    const char *text;
-} wb_exit_text;
-extern const wb_exit_text wb_exit_texts[];
+/** What the exit codes say; which variables are read, which files (cli/verbs.c). */
+extern const char wb_cli_about[]; /* what the program is, prose */
+extern const wb_term wb_cli_exits[];
+extern const wb_term wb_cli_variables[];
+extern const wb_term wb_cli_files[];
 
 /* Help (cli/help.c). Only memory can fail, which is said. */
 wb_exit wb_help_overview(FILE *file);

@@ -24,14 +24,7 @@ static wb_status add_global_options(wb_buffer *out)
 static wb_status add_exit_codes(wb_buffer *out)
 {
     WB_TRY(wb_buffer_printf(out, "\nExit codes:\n"));
-    for (const wb_exit_text *e = wb_exit_texts; e->text; e++) {
-        /* As a row, so that long ones are filled like all else. */
-        char code[8];
-        (void)snprintf(code, sizeof code, "%d", e->code);
-        const wb_option row[] = {{.value = code, .help = e->text}, {0}};
-        WB_TRY(wb_options_print(row, out));
-    }
-    return WB_OK;
+    return wb_terms_print(wb_cli_exits, out);
 }
 
 static wb_status write_overview(const wb_verb *verb, wb_buffer *out)

@@ -294,7 +294,7 @@ const wb_verb wb_key_verbs[] = {
      .help = "The first call makes a next key, which you publish (waybill trust bundle). A\n"
              "call at least ten minutes later lets it sign and retires the one before, whose\n"
              "tokens and receipts can still be checked. Earlier calls do nothing.\n",
-     .no = "it is too early",
+     .no = "it is too early, or there is no key",
      .json = "{step, current, next, retired, next_may_sign, retired_until}; step is one of "
              "made_next, too_early, promoted",
      .run = key_rotate},

@@ -29,23 +29,26 @@ static wb_exit act_as_owner(const wb_cli *cli)
                        "root could not become its owner, as whom it would act", NULL);
 }
 
-static wb_exit set_up(const wb_globals *g, wb_cli *cli)
+static wb_exit find_paths(const wb_globals *g, wb_cli *cli)
 {
     wb_error err = {0};
     wb_paths_choice choice = {.name = g->name, .state_dir = g->state_dir, .store = g->store};
     if (wb_paths_resolve(&choice, &cli->paths, &err) != WB_OK)
         return wb_cli_fail(WB_EXIT_USAGE, "paths", err.detail, NULL);
     wb_probe_places(&choice, &cli->paths);
-    wb_exit code = cli->verb->as_caller ? WB_EXIT_OK : act_as_owner(cli);
-    if (code != WB_EXIT_OK) return code;
     cli->given = choice;
+    return cli->verb->as_caller ? WB_EXIT_OK : act_as_owner(cli);
+}
+
+static wb_exit set_up(const wb_globals *g, wb_cli *cli)
+{
     const char *no_color = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe): one thread */
     cli->json = g->json;
     cli->terminal = isatty(STDOUT_FILENO) == 1;
     cli->clock = &wb_system_clock;
     cli->color = strcmp(g->color, "always") == 0 ||
                  (strcmp(g->color, "auto") == 0 && cli->terminal && !(no_color && *no_color));
-    return WB_EXIT_OK;
+    return cli->verb->stands_alone ? WB_EXIT_OK : find_paths(g, cli);
 }
 
 /* ---- verbs ---------------------------------------------------------------------------------- */

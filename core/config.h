@@ -95,6 +95,21 @@ WB_MUST_USE wb_status wb_config_renew(const wb_config_table *table, const void *
 WB_MUST_USE wb_status wb_config_print(const wb_config_table *table, const void *values,
                                       wb_buffer *out);
 
+/** A row of the reference, as text. */
+typedef struct wb_config_row {
+    const char *name; /* of rows within others: "peers[].id", "exporters.NAME.type" */
+    const char *type;
+    const char *fallback; /* NULL: none */
+    const char *range;    /* "1 to 64 items", "a, b, c"; "" without limits */
+    const char *env;      /* "" where no variable sets it */
+    const char *help;     /* with "(reload)" where a reload takes it */
+} wb_config_row;
+
+/** Call `each` for every key, and for those within it; its first failure ends it. */
+WB_MUST_USE wb_status wb_config_each(const wb_config_table *table,
+                                     wb_status (*each)(void *self, const wb_config_row *row),
+                                     void *self);
+
 /** Append the reference: a Markdown table, one line per key. NO_MEMORY at the buffer's limit. */
 WB_MUST_USE wb_status wb_config_reference(const wb_config_table *table, wb_buffer *out);
 

@@ -165,31 +165,70 @@ static wb_status range(const wb_config_key *key, wb_buffer *out)
     return WB_OK;
 }
 
-static wb_status reference_row(const wb_config_key *key, const char *inside, wb_buffer *out)
+typedef struct row_reader {
+    wb_status (*each)(void *self, const wb_config_row *row);
+    void *self;
+    wb_buffer text; /* the range, NUL, the help, NUL of one row */
+} row_reader;
+
+static wb_status tell_row(row_reader *r, const wb_config_key *key, const char *inside)
 {
-    char env[WB_CONFIG_ENV_MAX] = "";
+    char name[WB_CONFIG_ENV_MAX], env[WB_CONFIG_ENV_MAX] = "";
+    (void)snprintf(name, sizeof name, "%s%s", inside, key->name);
     if (!*inside) wb_config_env_name(key->name, env);
-    WB_TRY(wb_buffer_printf(out, "| `%s%s` | %s | ", inside, key->name, type_name(key->type)));
-    WB_TRY(wb_buffer_printf(out, key->fallback ? "`%s` | " : "%s | ",
-                            key->fallback ? key->fallback : ""));
-    WB_TRY(range(key, out));
-    WB_TRY(wb_buffer_printf(out, *env ? " | `%s` | " : "%s | | ", env));
-    return wb_buffer_printf(out, key->live ? "%s (reload) |\n" : "%s |\n", key->help);
+    wb_buffer_clear(&r->text);
+    WB_TRY(range(key, &r->text));
+    WB_TRY(wb_buffer_add(&r->text, "", 1));
+    size_t help = r->text.len;
+    WB_TRY(wb_buffer_printf(&r->text, key->live ? "%s (reload)" : "%s", key->help));
+    WB_TRY(wb_buffer_add(&r->text, "", 1));
+    const wb_config_row row = {.name = name,
+                               .type = type_name(key->type),
+                               .fallback = key->fallback,
+                               .range = (const char *)r->text.ptr,
+                               .env = env,
+                               .help = (const char *)r->text.ptr + help};
+    return r->each(r->self, &row);
+}
+
+static wb_status tell_rows(row_reader *r, const wb_config_table *table)
+{
+    for (size_t i = 0; i < table->n; i++) {
+        const wb_config_key *key = &table->keys[i];
+        WB_TRY(tell_row(r, key, ""));
+        if (!key->of) continue;
+        char inside[WB_CONFIG_ENV_MAX];
+        (void)snprintf(inside, sizeof inside, key->type == WB_MAP ? "%s.NAME." : "%s[].",
+                       key->name);
+        for (size_t k = key->type == WB_MAP ? 1 : 0; k < key->of->n; k++)
+            WB_TRY(tell_row(r, &key->of->keys[k], inside));
+    }
+    return WB_OK;
+}
+
+wb_status wb_config_each(const wb_config_table *table,
+                         wb_status (*each)(void *self, const wb_config_row *row), void *self)
+{
+    row_reader r = {.each = each, .self = self};
+    wb_buffer_init(&r.text, WB_CONFIG_MAX_TEXT);
+    wb_status status = tell_rows(&r, table);
+    wb_buffer_done(&r.text);
+    return status;
+}
+
+static wb_status reference_row(void *self, const wb_config_row *row)
+{
+    wb_buffer *out = self;
+    WB_TRY(wb_buffer_printf(out, "| `%s` | %s | ", row->name, row->type));
+    WB_TRY(wb_buffer_printf(out, row->fallback ? "`%s` | " : "%s | ",
+                            row->fallback ? row->fallback : ""));
+    WB_TRY(wb_buffer_printf(out, *row->env ? "%s | `%s` | " : "%s | %s| ", row->range, row->env));
+    return wb_buffer_printf(out, "%s |\n", row->help);
 }
 
 wb_status wb_config_reference(const wb_config_table *table, wb_buffer *out)
 {
     WB_TRY(wb_buffer_printf(out, "| key | type | default | range | variable | meaning |\n"
                                  "|---|---|---|---|---|---|\n"));
-    for (size_t i = 0; i < table->n; i++) {
-        const wb_config_key *key = &table->keys[i];
-        WB_TRY(reference_row(key, "", out));
-        if (!key->of) continue;
-        char inside[WB_CONFIG_ENV_MAX];
-        (void)snprintf(inside, sizeof inside, key->type == WB_MAP ? "%s.NAME." : "%s[].",
-                       key->name);
-        for (size_t k = key->type == WB_MAP ? 1 : 0; k < key->of->n; k++)
-            WB_TRY(reference_row(&key->of->keys[k], inside, out));
-    }
-    return WB_OK;
+    return wb_config_each(table, reference_row, out);
 }

@@ -27,9 +27,10 @@ typedef enum wb_option_hint {
     WB_HINT_NONE,
     WB_HINT_FILE,
     WB_HINT_DIR,
-    WB_HINT_COMMAND, /* the name of a program, then its arguments */
-    WB_HINT_TRACE,   /* the id of a trace in the store */
-    WB_HINT_VERB,    /* a verb of the program */
+    WB_HINT_COMMAND,  /* the name of a program, then its arguments */
+    WB_HINT_TRACE,    /* the id of a trace in the store */
+    WB_HINT_VERB,     /* a verb of the program */
+    WB_HINT_INSTANCE, /* the name of a sidecar */
 } wb_option_hint;
 
 typedef struct wb_words {
@@ -108,6 +109,14 @@ WB_MUST_USE wb_status wb_option_describe(const wb_option *row, wb_buffer *out);
 
 /** Append the rows as --help shows them: two columns, lines of at most WB_TEXT_COLUMNS. */
 WB_MUST_USE wb_status wb_options_print(const wb_option *options, wb_buffer *out);
+
+/** A word and what it means; a row without term ends a table. */
+typedef struct wb_term {
+    const char *term, *meaning;
+} wb_term;
+
+/** Append such a table likewise. */
+WB_MUST_USE wb_status wb_terms_print(const wb_term *terms, wb_buffer *out);
 
 /** Append prose: lines that follow each other are one paragraph and are filled anew, an empty line
  *  ends it, a line that begins with a space stays as it is. */

@@ -107,32 +107,48 @@ static size_t heading_width(const wb_option *row)
     return width + (row->name && row->value);
 }
 
-static wb_status print_row(const wb_option *row, size_t column, wb_buffer *out)
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+/* Behind a heading of `width` columns that was written: its meaning, in the second column. */
+static wb_status print_meaning(size_t width, wb_slice meaning, size_t column, wb_buffer *out)
 {
-    size_t width = 2 + heading_width(row);
-    wb_buffer text;
-    WB_TRY(wb_buffer_printf(out, "  "));
-    WB_TRY(wb_option_heading(row, out));
-    if (width + 2 > column)
+    if (2 + width + 2 > column)
         WB_TRY(wb_buffer_printf(out, "\n%*s", (int)column, ""));
     else
-        WB_TRY(wb_buffer_printf(out, "%*s", (int)(column - width), ""));
+        WB_TRY(wb_buffer_printf(out, "%*s", (int)(column - 2 - width), ""));
+    WB_TRY(wb_text_fill(meaning, column, column, out));
+    return wb_buffer_printf(out, "\n");
+}
+
+static wb_status print_row(const wb_option *row, size_t column, wb_buffer *out)
+{
+    WB_AUTO_BUFFER text;
     wb_buffer_init(&text, out->limit);
-    wb_status status = wb_option_describe(row, &text);
-    if (status == WB_OK) status = wb_text_fill(wb_buffer_slice(&text), column, column, out);
-    wb_buffer_done(&text);
-    return status == WB_OK ? wb_buffer_printf(out, "\n") : status;
+    WB_TRY(wb_option_describe(row, &text));
+    WB_TRY(wb_buffer_printf(out, "  "));
+    WB_TRY(wb_option_heading(row, out));
+    return print_meaning(heading_width(row), wb_buffer_slice(&text), column, out);
 }
 
 wb_status wb_options_print(const wb_option *options, wb_buffer *out)
 {
-    size_t column = 0;
-    for (const wb_option *row = options; !wb_option_ends(row); row++) {
-        size_t width = heading_width(row);
-        if (width > column && width <= HEADING_COLUMNS) column = width;
-    }
+    size_t widest = 0;
     for (const wb_option *row = options; !wb_option_ends(row); row++)
-        WB_TRY(print_row(row, column + 4, out));
+        if (heading_width(row) <= HEADING_COLUMNS) widest = larger(widest, heading_width(row));
+    for (const wb_option *row = options; !wb_option_ends(row); row++)
+        WB_TRY(print_row(row, widest + 4, out));
+    return WB_OK;
+}
+
+wb_status wb_terms_print(const wb_term *terms, wb_buffer *out)
+{
+    size_t widest = 0;
+    for (const wb_term *t = terms; t->term; t++)
+        if (strlen(t->term) <= HEADING_COLUMNS) widest = larger(widest, strlen(t->term));
+    for (const wb_term *t = terms; t->term; t++) {
+        WB_TRY(wb_buffer_printf(out, "  %s", t->term));
+        WB_TRY(print_meaning(strlen(t->term), wb_slice_str(t->meaning), widest + 4, out));
+    }
     return WB_OK;
 }
 

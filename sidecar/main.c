@@ -2,12 +2,9 @@
 /* waybilld: one sidecar. Starts its parts from the inside out (state, journal, writer, exporters,
  * workers, and the socket last, so that whoever can connect is served), ticks once a second, and takes
  * them down from the outside in. SIGTERM and SIGINT drain; a second one ends at once, which is safe:
- * all that was acknowledged is synced.
- *
- * Exit codes: 0 drained; 1 could not start or go on; 2 the command line is wrong; 78 (EX_CONFIG) a
- * person must change something: configuration, a file's mode, a journal of a newer version. Ended by a
- * second signal: that signal, 128 + its number in a shell. */
+ * all that was acknowledged is synced. Exit codes: sidecar/command_line.c. */
 #include "sidecar/admin.h"
+#include "sidecar/command_line.h"
 #include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
@@ -23,7 +20,6 @@
 #include "proto/waybill/v1/journal.pb-c.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,9 +28,6 @@
 #include <unistd.h>
 
 enum {
-    EXIT_START = 1,
-    EXIT_USAGE = 2,
-    EXIT_CONFIG = 78,
     IPC_CONTEXTS = 128, /* requests in hand at once */
     IPC_CONNECTIONS = 1024,
     IPC_STALL_MS = 5000,
@@ -44,11 +37,6 @@ enum {
     TICK_MS = 1000,
     RATE_BUCKETS = 8192, /* 128 KiB */
 };
-
-typedef struct options {
-    const char *name, *config_path;
-    bool check, reference;
-} options;
 
 typedef struct gap_txn {
     wb_txn txn;
@@ -71,28 +59,9 @@ typedef struct daemon_parts {
     bool journal_lost, state_made, spare_started, ipc_started;
 } daemon_parts;
 
-static const char help_text[] =
-    "Usage: waybilld [--name NAME] [--config FILE]\n"
-    "\n"
-    "The Waybill sidecar of one agent, in the foreground. Without options it runs on\n"
-    "defaults: makes a key at its first start, listens on a Unix socket in its run\n"
-    "directory, writes to an SQLite store.\n"
-    "\n"
-    "  --name NAME               the instance (WAYBILL_NAME, else OTEL_SERVICE_NAME,\n"
-    "                            else 'default')\n"
-    "  --config FILE             YAML; every key is also a WAYBILL_* variable\n"
-    "                            (WAYBILL_CONFIG)\n"
-    "  --check                   say what would be in force, as YAML, and exit\n"
-    "  --print-config-reference  every key with default, range and meaning\n"
-    "  --version, --help\n"
-    "\n"
-    "SIGHUP: read keys, trust and configuration again. SIGTERM, SIGINT: deliver what is\n"
-    "left, then exit 0; a second one ends it at once. Exit codes: 0 drained, 1 could not\n"
-    "start, 2 wrong command line, 78 something must be changed by hand.\n";
-
 static int exit_code(wb_status status)
 {
-    return status == WB_ERR_CONFIG ? EXIT_CONFIG : EXIT_START;
+    return status == WB_ERR_CONFIG ? WB_DAEMON_CONFIG : WB_DAEMON_FAILED;
 }
 
 static int say_error(wb_status status, const wb_error *err)
@@ -102,46 +71,14 @@ static int say_error(wb_status status, const wb_error *err)
     return exit_code(status);
 }
 
-/* Returns -1 to go on, else the exit code. */
-static int read_options(int argc, char **argv, options *out)
-{
-    enum { OPT_NAME = 256, OPT_CONFIG, OPT_CHECK, OPT_REFERENCE, OPT_VERSION, OPT_HELP };
-    static const struct option long_options[] = {
-        {"name", required_argument, NULL, OPT_NAME},
-        {"config", required_argument, NULL, OPT_CONFIG},
-        {"check", no_argument, NULL, OPT_CHECK},
-        {"print-config-reference", no_argument, NULL, OPT_REFERENCE},
-        {"version", no_argument, NULL, OPT_VERSION},
-        {"help", no_argument, NULL, OPT_HELP},
-        {NULL, 0, NULL, 0},
-    };
-    out->config_path = getenv("WAYBILL_CONFIG"); /* NOLINT(concurrency-mt-unsafe): one thread */
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
-        switch (c) {
-        case OPT_NAME: out->name = optarg; break;
-        case OPT_CONFIG: out->config_path = optarg; break;
-        case OPT_CHECK: out->check = true; break;
-        case OPT_REFERENCE: out->reference = true; break;
-        case OPT_VERSION: (void)printf("waybilld %s\n", WAYBILL_VERSION); return 0;
-        case OPT_HELP: (void)fputs(help_text, stdout); return 0;
-        default: (void)fputs("Try 'waybilld --help'.\n", stderr); return EXIT_USAGE;
-        }
-    }
-    if (optind == argc) return -1;
-    (void)fprintf(stderr, "waybilld: unexpected argument '%s'\nTry 'waybilld --help'.\n",
-                  argv[optind]);
-    return EXIT_USAGE;
-}
-
 static int print_buffer(wb_status status, wb_buffer *text)
 {
     if (status == WB_OK) (void)fwrite(text->ptr, 1, text->len, stdout);
     wb_buffer_done(text);
-    return status == WB_OK && fflush(stdout) == 0 ? 0 : EXIT_START;
+    return status == WB_OK && fflush(stdout) == 0 ? 0 : WB_DAEMON_FAILED;
 }
 
-static wb_status load_config(daemon_parts *d, const options *o, wb_error *err)
+static wb_status load_config(daemon_parts *d, const wb_command_line *o, wb_error *err)
 {
     wb_paths_choice choice = {.name = o->name};
     d->config_arena = wb_arena_new(CONFIG_ARENA_BYTES);
@@ -448,7 +385,8 @@ static void wait_for_requests(daemon_parts *d, const sigset_t *signals, uint64_t
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
     while (wb_ipc_in_hand(d->sidecar.ipc) > 0 && wb_mono(d->sidecar.clock) < end) {
         int sig = sigtimedwait(signals, NULL, &pause);
-        if (sig == SIGTERM || sig == SIGINT) _exit(EXIT_START); /* all acknowledged is synced */
+        if (sig == SIGTERM || sig == SIGINT)
+            _exit(WB_DAEMON_FAILED); /* all acknowledged is synced */
     }
 }
 
@@ -516,17 +454,32 @@ static int serve(daemon_parts *d)
     return code;
 }
 
+static bool tells_of_itself(const wb_command_line *o)
+{
+    return o->help || o->version || o->manual || o->reference;
+}
+
+static int tell(const wb_command_line *o, wb_buffer *text)
+{
+    if (o->help) return print_buffer(wb_command_line_help(text), text);
+    if (o->version)
+        return print_buffer(wb_buffer_printf(text, "waybilld " WAYBILL_VERSION "\n"), text);
+    if (o->manual) return print_buffer(wb_command_line_manual(text), text);
+    return print_buffer(wb_config_reference(&wb_sidecar_config_table, text), text);
+}
+
 int main(int argc, char **argv)
 {
     static daemon_parts d;
-    options o = {.name = NULL};
+    wb_command_line o;
     wb_error err = {.status = WB_OK};
     WB_AUTO_BUFFER text;
     wb_buffer_init(&text, 4 * 1024 * 1024);
-    int code = read_options(argc, argv, &o);
-    if (code >= 0) return code;
-    if (o.reference)
-        return print_buffer(wb_config_reference(&wb_sidecar_config_table, &text), &text);
+    if (wb_command_line_read(argc, argv, &o, &err) != WB_OK) {
+        (void)fprintf(stderr, "waybilld: %s; see: waybilld --help\n", err.detail);
+        return WB_DAEMON_USAGE;
+    }
+    if (tells_of_itself(&o)) return tell(&o, &text);
     wb_status status = load_config(&d, &o, &err);
     if (status != WB_OK) {
         (void)fprintf(stderr, "waybilld: %s\n", err.detail);
@@ -535,7 +488,7 @@ int main(int argc, char **argv)
     }
     wb_log_setup(d.config.log_level, d.config.log_format);
     if (!o.check) return serve(&d);
-    code = print_buffer(wb_config_print(&wb_sidecar_config_table, &d.config, &text), &text);
+    int code = print_buffer(wb_config_print(&wb_sidecar_config_table, &d.config, &text), &text);
     wb_arena_free(d.config_arena);
     return code;
 }
