@@ -147,7 +147,7 @@ const wb_verb wb_reload_verbs[] = {
      .options = wb_cli_no_options,
      .help = "It also does so by itself within about a second of a change in keys/ or\n"
              "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
-             "docs/configuration.md are taken; others that changed are named.\n",
+             "waybilld(8) are taken; others that changed are named.\n",
      .no = "a file was left out, so that what it said before holds",
      .json = "{name, generation, key_id, problems, needs_restart}",
      .run = run},

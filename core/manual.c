@@ -11,7 +11,7 @@ enum { TEXT_BYTES = 64 * 1024 };
 /* Is the '-' at text[i] typed as such, as in an option, rather than a hyphen? */
 static bool is_typed(wb_slice text, size_t i, bool literal)
 {
-    bool word_begins = i == 0 || memchr(" \n-[(,`\"", text.ptr[i - 1], 8) != NULL;
+    bool word_begins = i == 0 || strchr(" \n-[(,`\"", text.ptr[i - 1]) != NULL;
     return literal || word_begins;
 }
 

@@ -10,7 +10,7 @@ packages=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libcmocka-dev
-    libseccomp-dev binutils util-linux locales sqlite3
+    libseccomp-dev binutils util-linux locales sqlite3 man-db mandoc zsh
 )
 venv=build/venv
 
