@@ -41,13 +41,13 @@ struct wb_verb {
     const char *name;    /* "trace show"; one or two words */
     const char *summary; /* one line, no full stop */
     const wb_option
-        *options;      /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
-    const char *help;  /* prose (wb_prose_print) and examples; NULL: the summary says all */
-    const char *no;    /* what exit code 1 says, a clause without full stop; NULL: the general */
-    const char *json;  /* what --json prints, likewise; NULL: as `help` says */
-    const char *exits; /* what its exit codes say, likewise, if not what wb_exit_texts says */
-    bool as_caller;    /* root stays root, and does not act as the sidecar's owner */
-    bool stands_alone; /* asks for no sidecar, store or key: there are no paths for it */
+        *options;         /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
+    const char *help;     /* prose (wb_prose_print) and examples; NULL: the summary says all */
+    const char *no;       /* what exit code 1 says, a clause without full stop; NULL: the general */
+    const char *json;     /* what --json prints, likewise; NULL: as `help` says */
+    const wb_term *exits; /* NULL: wb_cli_exits; alike for verbs with the same first word */
+    bool as_caller;       /* root stays root, and does not act as the sidecar's owner */
+    bool stands_alone;    /* asks for no sidecar, store or key: there are no paths for it */
     /** `line` is filled as `options` says. */
     wb_exit (*run)(const wb_cli *cli, const void *line);
 };

@@ -15,16 +15,12 @@ static wb_exit print(FILE *file, const wb_verb *verb, writer write)
     return WB_EXIT_OK;
 }
 
-static wb_status add_global_options(wb_buffer *out)
+static wb_status add_globals(const wb_term *exits, wb_buffer *out)
 {
     WB_TRY(wb_buffer_printf(out, "\nGlobal options, anywhere on the line:\n"));
-    return wb_options_print(wb_cli_globals, out);
-}
-
-static wb_status add_exit_codes(wb_buffer *out)
-{
+    WB_TRY(wb_options_print(wb_cli_globals, out));
     WB_TRY(wb_buffer_printf(out, "\nExit codes:\n"));
-    return wb_terms_print(wb_cli_exits, out);
+    return wb_terms_print(exits ? exits : wb_cli_exits, out);
 }
 
 static wb_status write_overview(const wb_verb *verb, wb_buffer *out)
@@ -37,8 +33,7 @@ static wb_status write_overview(const wb_verb *verb, wb_buffer *out)
         for (const wb_verb *v = f->verbs; v->name; v++)
             WB_TRY(wb_buffer_printf(out, "  %-*s %s\n", VERB_COLUMNS, v->name, v->summary));
     WB_TRY(wb_buffer_printf(out, "\nwaybill VERB --help says more.\n"));
-    WB_TRY(add_global_options(out));
-    return add_exit_codes(out);
+    return add_globals(NULL, out);
 }
 
 /* "<before>waybill NAME [--option] ARGUMENT", filled under the first option. */
@@ -82,12 +77,10 @@ static wb_status write_verb(const wb_verb *v, wb_buffer *out)
         WB_TRY(wb_buffer_printf(out, "\n"));
         WB_TRY(wb_prose_print(v->help, out));
     }
-    if (v->no || v->json || v->exits) WB_TRY(wb_buffer_printf(out, "\n"));
+    if (v->no || v->json) WB_TRY(wb_buffer_printf(out, "\n"));
     WB_TRY(add_clause("Exit code 1", v->no, out));
     WB_TRY(add_clause("With --json", v->json, out));
-    WB_TRY(add_clause("Exit code", v->exits, out));
-    WB_TRY(add_global_options(out));
-    return v->exits ? WB_OK : add_exit_codes(out);
+    return add_globals(v->exits, out);
 }
 
 wb_exit wb_help_overview(FILE *file) { return print(file, NULL, write_overview); }

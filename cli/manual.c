@@ -112,7 +112,8 @@ static wb_status verb_page(const wb_page *page, wb_buffer *out)
     WB_TRY(wb_manual_heading("OPTIONS", out));
     WB_TRY(wb_manual_prose("Further options may stand anywhere on the line:\n", out));
     WB_TRY(wb_manual_options(wb_cli_globals, out));
-    WB_TRY(terms("EXIT STATUS", wb_cli_exits, out));
+    const wb_term *exits = page->verbs->exits;
+    WB_TRY(terms("EXIT STATUS", exits ? exits : wb_cli_exits, out));
     return see_also(page, out);
 }
 

@@ -22,11 +22,17 @@ static wb_status rows(const char *head, const wb_option *options, wb_buffer *out
     return WB_OK;
 }
 
-static wb_status terms(const char *title, const wb_term *t, wb_buffer *out)
+static wb_status table(const char *head, const wb_term *t, wb_buffer *out)
 {
-    WB_TRY(wb_buffer_printf(out, "\n## %s\n\n| | |\n|---|---|\n", title));
+    WB_TRY(wb_buffer_printf(out, "\n| %s| |\n|---|---|\n", head));
     for (; t->term; t++) WB_TRY(wb_buffer_printf(out, "| `%s` | %s |\n", t->term, t->meaning));
     return WB_OK;
+}
+
+static wb_status section(const char *title, const wb_term *t, wb_buffer *out)
+{
+    WB_TRY(wb_buffer_printf(out, "\n## %s\n", title));
+    return table("", t, out);
 }
 
 /* Examples are indented lines in the tables, fenced blocks here. */
@@ -57,6 +63,7 @@ static wb_status verb(const wb_verb *v, wb_buffer *out)
                             v->summary));
     if (v->help) WB_TRY(prose(v->help, out));
     WB_TRY(rows("option", v->options, out));
+    if (v->exits) WB_TRY(table("exit code ", v->exits, out));
     if (v->no || v->json) WB_TRY(wb_buffer_printf(out, "\n"));
     if (v->no) WB_TRY(wb_buffer_printf(out, "- Exit code 1: %s.\n", v->no));
     return v->json ? wb_buffer_printf(out, "- With `--json`: %s.\n", v->json) : WB_OK;
@@ -66,9 +73,9 @@ wb_status wb_reference_print(wb_buffer *out)
 {
     WB_TRY(wb_buffer_printf(out, "## Global options\n"));
     WB_TRY(rows("anywhere on the line", wb_cli_globals, out));
-    WB_TRY(terms("Exit codes", wb_cli_exits, out));
-    WB_TRY(terms("Variables", wb_cli_variables, out));
-    WB_TRY(terms("Files", wb_cli_files, out));
+    WB_TRY(section("Exit codes", wb_cli_exits, out));
+    WB_TRY(section("Variables", wb_cli_variables, out));
+    WB_TRY(section("Files", wb_cli_files, out));
     WB_TRY(wb_buffer_printf(out, "\n## Verbs\n"));
     for (const wb_family *f = wb_cli_families; f->verbs; f++)
         for (const wb_verb *v = f->verbs; v->name; v++) WB_TRY(verb(v, out));

@@ -222,9 +222,15 @@ static const wb_option exec_options[] = {
     {0},
 };
 
-static const char exits[] = "the command's; 128 + n if signal n ended it; 127 not found; 126 not "
-                            "executable; 125 it was not "
-                            "run, for our own reasons; 2 the command line is wrong";
+static const wb_term exits[] = {
+    {"the command's", "it ran and ended by itself"},
+    {"128 + n", "it ran and signal n ended it"},
+    {"127", "it was not found"},
+    {"126", "it is not executable"},
+    {"125", "it was not run, for our own reasons"},
+    {"2", "the command line is wrong"},
+    {0},
+};
 
 const wb_verb wb_run_verbs[] = {
     {.name = "run",

@@ -207,6 +207,8 @@ def test_tab_offers_what_fits_and_nothing_else(tab):
         "waybill --name=pl": ["--name=planner"],
         "waybill trust revoke ": ["iss", "kid", "tth"],
         "waybill trust revoke kid ": [],
+        "waybill trust add --id spiffe://a.example/x a.": ["a.jws"],
+        "waybill trust add --id spiffe://": [],
         "waybill token inspect a": ["a token.jws", "a-dir", "a.jws"],
         "waybill token inspect a.jws ": [],
         "waybill --state-dir a": ["a-dir"],
