@@ -144,6 +144,7 @@ static wb_exit run(int argc, char **argv, bool ignores_pipe)
     if (code != WB_EXIT_OK) return code;
     cli.verb = h.verb;
     tables[0].options = h.verb ? h.verb->options : wb_cli_no_options;
+    WB_ASSERT(wb_options_extent(tables[0].options) <= sizeof line);
     wb_options_reset(&tables[0]);
     wb_status status = WB_OK;
     if (h.verb) status = wb_options_parse(tables, 2, argc - h.last, argv + h.last, &err);

@@ -62,6 +62,19 @@ static wb_status take_value(const wb_option *row, const char *text, void *line, 
     return WB_OK;
 }
 
+size_t wb_options_extent(const wb_option *options)
+{
+    static const size_t sizes[] = {
+        [WB_OPTION_FLAG] = sizeof(bool),      [WB_OPTION_TEXT] = sizeof(const char *),
+        [WB_OPTION_MS] = sizeof(uint64_t),    [WB_OPTION_NUMBER] = sizeof(uint64_t),
+        [WB_OPTION_WORDS] = sizeof(wb_words),
+    };
+    size_t extent = 0;
+    for (const wb_option *row = options; !wb_option_ends(row); row++)
+        if (row->offset + sizes[row->kind] > extent) extent = row->offset + sizes[row->kind];
+    return extent;
+}
+
 void wb_options_reset(const wb_option_table *table)
 {
     void *line = table->line;

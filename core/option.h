@@ -77,6 +77,9 @@ typedef struct wb_option_table {
     void *line;
 } wb_option_table;
 
+/** How many bytes of its line a table reaches. */
+size_t wb_options_extent(const wb_option *options);
+
 /** Give every row its fallback. A table's fallbacks must be right: that is asserted. */
 void wb_options_reset(const wb_option_table *table);
 

@@ -163,6 +163,15 @@ static void what_is_not_given_is_its_fallback(void **state)
     assert_int_equal(line.limit, 20);
 }
 
+static void a_tables_extent_is_that_of_its_line(void **state)
+{
+    (void)state;
+    static const wb_option nothing[] = {{0}};
+    assert_int_equal(wb_options_extent(table), sizeof(test_line));
+    assert_int_equal(wb_options_extent(command_table), sizeof(command_line));
+    assert_int_equal(wb_options_extent(nothing), 0);
+}
+
 static void a_key_that_begins_with_a_dash_is_an_argument(void **state)
 {
     (void)state;
@@ -253,6 +262,7 @@ int main(void)
         cmocka_unit_test(options_may_stand_anywhere_and_two_dashes_end_them),
         cmocka_unit_test(what_may_be_said_often_comes_in_order),
         cmocka_unit_test(what_is_not_given_is_its_fallback),
+        cmocka_unit_test(a_tables_extent_is_that_of_its_line),
         cmocka_unit_test(a_key_that_begins_with_a_dash_is_an_argument),
         cmocka_unit_test(a_command_keeps_its_own_options),
         cmocka_unit_test(help_shows_each_row_within_eighty_columns),
