@@ -25,7 +25,7 @@ missing_packages() {
 # Where packages have other names: look for the things themselves.
 missing_things() {
     local thing
-    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c llvm-cov sqlite3; do
+    for thing in gcc cmake ninja pkg-config python3 clang clang-format clang-tidy protoc protoc-c llvm-cov sqlite3 man mandoc zsh; do
         command -v $thing >/dev/null || printf '%s\n' "program $thing"
     done
     command -v pkg-config >/dev/null || return 0
