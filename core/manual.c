@@ -72,7 +72,8 @@ static wb_status kept_lines(const char **text, wb_prose *piece, wb_buffer *out)
 /* Begin a paragraph, unless a heading has just done so. */
 static wb_status begin_paragraph(wb_buffer *out)
 {
-    size_t start = out->len > 0 ? out->len - 1 : 0;
+    if (out->len == 0) return wb_buffer_printf(out, ".PP\n");
+    size_t start = out->len - 1;
     while (start > 0 && out->ptr[start - 1] != '\n') start--;
     wb_slice last = wb_slice_of(out->ptr + start, out->len - start);
     return wb_slice_starts(last, WB_S(".S")) ? WB_OK : wb_buffer_printf(out, ".PP\n");
