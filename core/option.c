@@ -27,13 +27,14 @@ static const char *title_of(const wb_option *row) { return row->name ? row->name
 
 static wb_status take_choice(const wb_option *row, const char *text, wb_error *err)
 {
-    char words[100];
+    char words[128] = ""; /* of many choices the first ones */
+    size_t len = 0;
     if (!row->choices || is_choice(row->choices, text)) return WB_OK;
-    (void)snprintf(words, sizeof words, "%s", row->choices);
-    for (char *c = words; *c; c++)
-        if (*c == '|') *c = ' ';
-    return wb_fail(err, WB_ERR_MALFORMED, "%s is one of: %s; not %.40s", title_of(row), words,
-                   text);
+    for (const char *c = row->choices; *c && len + 3 < sizeof words; c++) {
+        words[len++] = *c == '|' ? ',' : *c;
+        if (*c == '|') words[len++] = ' ';
+    }
+    return wb_fail(err, WB_ERR_MALFORMED, "%s %.30s: not one of %s", title_of(row), text, words);
 }
 
 static wb_status take_number(const wb_option *row, const char *text, void *line, wb_error *err)
