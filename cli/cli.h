@@ -42,7 +42,8 @@ struct wb_verb {
     const char *summary; /* one line, no full stop */
     const wb_option
         *options;         /* and arguments; the struct is the verb's own, at most WB_LINE_BYTES */
-    const char *help;     /* prose (wb_prose_print) and examples; NULL: the summary says all */
+    const char *help;     /* prose (wb_prose_print); NULL: the summary says all */
+    const char *examples; /* commands, one a line; those of docs/cli.md are run by a test */
     const char *no;       /* what exit code 1 says, a clause without full stop; NULL: the general */
     const char *json;     /* what --json prints, likewise; NULL: as `help` says */
     const wb_term *exits; /* NULL: wb_cli_exits; alike for verbs with the same first word */

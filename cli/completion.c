@@ -324,10 +324,8 @@ const wb_verb wb_completion_verbs[] = {
      .summary = "Print what makes a shell complete this command line",
      .options = options,
      .help =
-         "Installed packages bring it along. For this session alone, in bash and in zsh (behind\n"
-         "compinit):\n"
-         "  source <(waybill completion bash)\n"
-         "  source <(waybill completion zsh)\n",
+         "Installed packages bring it along; otherwise it is sourced, in zsh behind compinit.\n",
+     .examples = "source <(waybill completion bash)\n",
      .stands_alone = true,
      .run = run},
     {0},

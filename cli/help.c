@@ -65,6 +65,17 @@ static wb_status add_clause(const char *before, const char *clause, wb_buffer *o
     return wb_prose_print(text, out);
 }
 
+static wb_status add_examples(const char *lines, wb_buffer *out)
+{
+    WB_TRY(wb_buffer_printf(out, "\n"));
+    while (*lines) {
+        size_t len = strcspn(lines, "\n");
+        WB_TRY(wb_buffer_printf(out, "  %.*s\n", (int)len, lines));
+        lines += len + (lines[len] == '\n');
+    }
+    return WB_OK;
+}
+
 static wb_status write_verb(const wb_verb *v, wb_buffer *out)
 {
     WB_TRY(add_usage("Usage: ", v, out));
@@ -77,6 +88,7 @@ static wb_status write_verb(const wb_verb *v, wb_buffer *out)
         WB_TRY(wb_buffer_printf(out, "\n"));
         WB_TRY(wb_prose_print(v->help, out));
     }
+    if (v->examples) WB_TRY(add_examples(v->examples, out));
     if (v->no || v->json) WB_TRY(wb_buffer_printf(out, "\n"));
     WB_TRY(add_clause("Exit code 1", v->no, out));
     WB_TRY(add_clause("With --json", v->json, out));

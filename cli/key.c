@@ -281,9 +281,9 @@ const wb_verb wb_key_verbs[] = {
     {.name = "key show",
      .summary = "Show this instance's public keys",
      .options = id_options,
-     .help = "current signs, next will, retired ones signed once. What --json prints another\n"
-             "agent believes by\n"
-             "  waybill key show --json --name a | waybill trust add - --name b\n",
+     .help = "current signs, next will, retired ones signed once. `trust add` takes what --json\n"
+             "prints.\n",
+     .examples = "waybill key show --json --name a | waybill trust add - --name b\n",
      .no = "there is no key",
      .json = "a trust file; each key has role (current, next, retired) and made; beside it name "
              "and file",

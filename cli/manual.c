@@ -99,6 +99,18 @@ static wb_status terms(const char *title, const wb_term *rows, wb_buffer *out)
     return wb_manual_terms(rows, out);
 }
 
+static wb_status examples(const wb_page *page, wb_buffer *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < page->n; i++) {
+        if (!page->verbs[i].examples) continue;
+        if (!any) WB_TRY(wb_manual_heading("EXAMPLES", out));
+        any = true;
+        WB_TRY(wb_manual_lines(page->verbs[i].examples, out));
+    }
+    return WB_OK;
+}
+
 static wb_status verb_page(const wb_page *page, wb_buffer *out)
 {
     WB_TRY(wb_manual_begin(page->name, 1, page->summary, out));
@@ -114,6 +126,7 @@ static wb_status verb_page(const wb_page *page, wb_buffer *out)
     WB_TRY(wb_manual_options(wb_cli_globals, out));
     const wb_term *exits = page->verbs->exits;
     WB_TRY(terms("EXIT STATUS", exits ? exits : wb_cli_exits, out));
+    WB_TRY(examples(page, out));
     return see_also(page, out);
 }
 
@@ -234,8 +247,9 @@ const wb_verb wb_manual_verbs[] = {
     {.name = "manual",
      .summary = "Print a page of this manual for man",
      .options = options,
-     .help = "The pages are installed with the program. Where they are not:\n"
-             "  waybill manual trace | man -l -\n",
+     .help = "The pages are installed with the program. Where they are not, man reads what this\n"
+             "prints.\n",
+     .examples = "waybill manual trace | man -l -\n",
      .no = "there is no such page",
      .stands_alone = true,
      .run = run},

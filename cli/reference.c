@@ -35,20 +35,20 @@ static wb_status section(const char *title, const wb_term *t, wb_buffer *out)
     return table("", t, out);
 }
 
-/* Examples are indented lines in the tables, fenced blocks here. */
+/* Lines that are kept are indented in the tables, fenced here. */
 static wb_status prose(const char *text, wb_buffer *out)
 {
     wb_prose piece;
     bool fenced = false;
     while (wb_prose_next(&text, &piece)) {
-        bool example = piece.literal && piece.text.len > 0;
-        if (example != fenced) WB_TRY(wb_buffer_printf(out, example ? "\n```\n" : "```\n"));
-        if (example)
+        bool kept = piece.literal && piece.text.len > 0;
+        if (kept != fenced) WB_TRY(wb_buffer_printf(out, kept ? "\n```\n" : "```\n"));
+        if (kept)
             WB_TRY(wb_buffer_printf(out, "%.*s\n", (int)piece.text.len - 2,
                                     (const char *)piece.text.ptr + 2));
         else if (!piece.literal)
             WB_TRY(wb_buffer_printf(out, "\n%.*s\n", WB_SLICE_ARG(piece.text)));
-        fenced = example;
+        fenced = kept;
     }
     return fenced ? wb_buffer_printf(out, "```\n") : WB_OK;
 }
@@ -62,6 +62,7 @@ static wb_status verb(const wb_verb *v, wb_buffer *out)
                             synopsis.len ? " " : "", WB_SLICE_ARG(wb_buffer_slice(&synopsis)),
                             v->summary));
     if (v->help) WB_TRY(prose(v->help, out));
+    if (v->examples) WB_TRY(wb_buffer_printf(out, "\n```sh\n%s```\n", v->examples));
     WB_TRY(rows("option", v->options, out));
     if (v->exits) WB_TRY(table("exit code ", v->exits, out));
     if (v->no || v->json) WB_TRY(wb_buffer_printf(out, "\n"));

@@ -194,8 +194,8 @@ const wb_verb wb_trust_verbs[] = {
              "it is. It says all keys of its issuer: what it leaves out is believed no more.\n"
              "A file older than the one believed is refused.\n"
              "\n"
-             "A running sidecar is asked to reload.\n"
-             "  waybill key show --json --name a | waybill trust add - --name b\n",
+             "A running sidecar is asked to reload.\n",
+     .examples = "waybill trust add theirs.json --name a\n",
      .no = "refused, or all of it is known already",
      .json = "an array of {issuer, kid, added, change}; change is one of \"added\", \"known "
              "already\", \"changed its window\", \"dropped\"",
@@ -252,8 +252,8 @@ const wb_verb wb_trust_verbs[] = {
      .help = "Prints this agent's current, next and retired public keys as a trust file, for\n"
              "each of its ids: what a peer gives to `waybill trust add` or lays down in its\n"
              "trust.d. With several issuers it is a bundle, which belongs into a file named\n"
-             "*.bundle.json.\n"
-             "  waybill trust bundle --name a | waybill trust add - --name b\n",
+             "*.bundle.json.\n",
+     .examples = "waybill trust bundle --name a >a.json\n",
      .no = "there is no key",
      .json = "the same, for it is JSON anyway",
      .run = wb_cli_trust_bundle},

@@ -90,6 +90,14 @@ wb_status wb_manual_prose(const char *text, wb_buffer *out)
     return WB_OK;
 }
 
+wb_status wb_manual_lines(const char *text, wb_buffer *out)
+{
+    WB_TRY(begin_paragraph(out));
+    WB_TRY(wb_buffer_printf(out, ".EX\n"));
+    WB_TRY(literal(text, out));
+    return wb_buffer_printf(out, ".EE\n");
+}
+
 /* ---- the frame ------------------------------------------------------------------------------ */
 
 wb_status wb_manual_heading(const char *title, wb_buffer *out)

@@ -18,6 +18,8 @@ WB_MUST_USE wb_status wb_manual_heading(const char *title, wb_buffer *out);
 WB_MUST_USE wb_status wb_manual_subheading(const char *title, wb_buffer *out);
 /** Prose as wb_prose_next cuts it. */
 WB_MUST_USE wb_status wb_manual_prose(const char *text, wb_buffer *out);
+/** Lines that are kept as they are. */
+WB_MUST_USE wb_status wb_manual_lines(const char *text, wb_buffer *out);
 /** How it is called. */
 WB_MUST_USE wb_status wb_manual_synopsis(const char *command, const wb_option *options,
                                          wb_buffer *out);
