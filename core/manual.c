@@ -140,9 +140,10 @@ static wb_status synopsis_row(const wb_option *row, wb_buffer *out)
         WB_TRY(literal(row->name, out));
         return wb_buffer_printf(out, row->value ? " %s\n" : "\n", row->value);
     }
-    WB_TRY(wb_buffer_printf(out, row->optional ? ".RI [ \"" : ".I \""));
+    bool many = row->kind == WB_OPTION_WORDS;
+    WB_TRY(wb_buffer_printf(out, row->optional ? ".RI [ \"" : ".IR \""));
     WB_TRY(literal(row->value, out));
-    return wb_buffer_printf(out, row->optional ? "\" ]\n" : "\"\n");
+    return wb_buffer_printf(out, "\"%s%s\n", many ? " ..." : "", row->optional ? " ]" : "");
 }
 
 wb_status wb_manual_synopsis(const char *command, const wb_option *options, wb_buffer *out)

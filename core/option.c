@@ -63,16 +63,22 @@ static wb_status take_value(const wb_option *row, const char *text, void *line, 
     return WB_OK;
 }
 
+static size_t size_of(wb_option_kind kind)
+{
+    switch (kind) {
+    case WB_OPTION_FLAG: return sizeof(bool);
+    case WB_OPTION_TEXT: return sizeof(const char *);
+    case WB_OPTION_MS:
+    case WB_OPTION_NUMBER: return sizeof(uint64_t);
+    default: return sizeof(wb_words);
+    }
+}
+
 size_t wb_options_extent(const wb_option *options)
 {
-    static const size_t sizes[] = {
-        [WB_OPTION_FLAG] = sizeof(bool),      [WB_OPTION_TEXT] = sizeof(const char *),
-        [WB_OPTION_MS] = sizeof(uint64_t),    [WB_OPTION_NUMBER] = sizeof(uint64_t),
-        [WB_OPTION_WORDS] = sizeof(wb_words),
-    };
     size_t extent = 0;
     for (const wb_option *row = options; !wb_option_ends(row); row++)
-        if (row->offset + sizes[row->kind] > extent) extent = row->offset + sizes[row->kind];
+        if (row->offset + size_of(row->kind) > extent) extent = row->offset + size_of(row->kind);
     return extent;
 }
 

@@ -56,6 +56,23 @@ static void a_paragraph_behind_a_heading_begins_by_itself(void **state)
         &out, ".SH FILES\none\n.PP\ntwo\n.PP\n.EX\n  three\n  four\n.EE\n.PP\n.EX\n  five\n.EE\n");
 }
 
+static void a_synopsis_says_what_may_be_left_out_and_what_repeated(void **state)
+{
+    (void)state;
+    static const wb_option rows[] = {
+        {.value = "FILE | -", .kind = WB_OPTION_TEXT, .optional = true},
+        {.name = "--id", .value = "ID", .kind = WB_OPTION_TEXT},
+        {.name = "--all", .kind = WB_OPTION_FLAG},
+        {.value = "COMMAND", .kind = WB_OPTION_WORDS},
+        {0},
+    };
+    WB_AUTO_BUFFER out;
+    wb_buffer_init(&out, 4096);
+    assert_int_equal(wb_manual_synopsis("waybill x", rows, &out), WB_OK);
+    assert_text(&out, ".SY \"waybill x\"\n.OP \\-\\-id ID\n.OP \\-\\-all\n.RI [ \"FILE | \\-\" ]\n"
+                      ".IR \"COMMAND\" ...\n.YS\n");
+}
+
 static void a_page_that_outgrows_its_limit_fails(void **state)
 {
     (void)state;
@@ -71,6 +88,7 @@ int main(void)
         cmocka_unit_test(no_text_becomes_a_request_or_an_escape),
         cmocka_unit_test(a_dash_that_is_typed_is_no_hyphen),
         cmocka_unit_test(a_paragraph_behind_a_heading_begins_by_itself),
+        cmocka_unit_test(a_synopsis_says_what_may_be_left_out_and_what_repeated),
         cmocka_unit_test(a_page_that_outgrows_its_limit_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
