@@ -253,11 +253,12 @@ static wb_status takes(const char *verb, const wb_option *options, wb_buffer *ou
     unsigned argument = 0;
     for (const wb_option *row = options; !wb_option_ends(row); row++) {
         if (row->kind == WB_OPTION_FLAG) continue;
-        if (row->also) WB_TRY(wb_buffer_printf(out, "    %s' %s' |\n", verb, row->also));
+        WB_TRY(wb_buffer_printf(out, "    "));
+        if (row->also) WB_TRY(wb_buffer_printf(out, "%s' %s' | ", verb, row->also));
         if (row->name)
-            WB_TRY(wb_buffer_printf(out, "    %s' %s') REPLY='", verb, row->name));
+            WB_TRY(wb_buffer_printf(out, "%s' %s') REPLY='", verb, row->name));
         else
-            WB_TRY(wb_buffer_printf(out, "    %s' %u') REPLY='", verb, ++argument));
+            WB_TRY(wb_buffer_printf(out, "%s' %u') REPLY='", verb, ++argument));
         if (!row->choices) {
             WB_TRY(wb_buffer_printf(out, "%s' ;;\n", hint_word(row)));
             continue;
