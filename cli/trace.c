@@ -200,13 +200,10 @@ const wb_verb wb_trace_verbs[] = {
          "In otlp-json each line is a whole request for OTLP/HTTP, and the file is what the\n"
          "Collector's file receiver reads. In json each line is what `trace show --json` says,\n"
          "with the tokens. Open delegations have no span yet: only json has them. FILE appears\n"
-         "whole or not at all; Ctrl-C leaves none behind.\n"
-         "\n"
-         "  waybill trace export 4bf92f35 |\n"
-         "    curl --data-binary @- -H 'Content-Type: application/json' \\\n"
-         "      http://localhost:4318/v1/traces\n",
+         "whole or not at all; Ctrl-C leaves none behind.\n",
+     .examples = "waybill trace export --all --output traces.jsonl\n",
      .no = "no such trace",
-     .json = "with --output one object, file traces spans bytes open_delegations",
+     .json = "with --output one object, {file, traces, spans, bytes, open_delegations}",
      .run = wb_trace_export_run},
     {0},
 };
