@@ -239,9 +239,9 @@ const wb_verb wb_run_verbs[] = {
      .help = "Uses the running sidecar of this name, or starts one for as long as it is needed;\n"
              "that one has delivered what it took when this program ends. The command finds\n"
              "WAYBILL_NAME, WAYBILL_SOCKET, OTEL_SERVICE_NAME and TRACEPARENT in its environment.\n"
-             "INT, TERM, HUP, QUIT, USR1, USR2 and WINCH are passed on to it.\n\n"
-             "  waybill run -- python agent.py\n"
-             "  waybill run --name planner --require -- ./agent --port 9000\n",
+             "INT, TERM, HUP, QUIT, USR1, USR2 and WINCH are passed on to it.\n",
+     .examples = "waybill run -- python agent.py\n"
+                 "waybill run --name a --require -- python agent.py --port 9000\n",
      .json = "refused, as standard output is the command's",
      .exits = exits,
      .as_caller = true,
@@ -252,8 +252,8 @@ const wb_verb wb_run_verbs[] = {
      .help =
          "The span is below the one that TRACEPARENT names, and the command gets a TRACEPARENT\n"
          "of its own. Needs a running sidecar, as below waybill run; without one the command\n"
-         "runs all the same, and nothing is said.\n\n"
-         "  waybill exec --span-name fetch --attr url=$URL -- curl -sS $URL\n",
+         "runs all the same, and nothing is said.\n",
+     .examples = "waybill exec --span-name fetch --attr page=1 -- python agent.py\n",
      .json = "refused, as standard output is the command's",
      .exits = exits,
      .as_caller = true,

@@ -213,6 +213,11 @@ def test_tab_offers_what_fits_and_nothing_else(tab):
         "waybill token inspect a.jws ": [],
         "waybill --state-dir a": ["a-dir"],
         "waybill completion ": ["bash", "zsh"],
+        "waybill run --no": ["--no-python"],
+        "waybill run -- mkfif": ["mkfifo"],
+        "waybill exec --attr x=y mkfif": ["mkfifo"],
+        "waybill run --verbose -- cat a": ["a token.jws", "a-dir", "a.jws"],
+        "waybill run cat --no": [],
     }.items():
         assert tab.offers(line) == offered, line
 
