@@ -126,11 +126,12 @@ static void find_program(char out[WB_PATH_MAX])
     char self[WB_PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash) slash[1] = '\0';
-    int len = snprintf(out, WB_PATH_MAX, "%s%s", self, name);
-    if (!slash || len < 0 || len >= WB_PATH_MAX || access(out, X_OK) != 0)
-        memcpy(out, name, sizeof name);
+    const char *slash = strrchr(self, '/');
+    size_t folder = slash ? (size_t)(slash + 1 - self) : 0;
+    memcpy(out, name, sizeof name);
+    if (!slash || folder + sizeof name > WB_PATH_MAX) return;
+    memcpy(self + folder, name, sizeof name);
+    if (access(self, X_OK) == 0) memcpy(out, self, folder + sizeof name);
 }
 
 /* What the command line said about places, the daemon takes from its environment. */
