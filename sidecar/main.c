@@ -9,6 +9,7 @@
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
+#include "sidecar/notify.h"
 #include "sidecar/reload.h"
 #include "sidecar/start_watch.h"
 #include "sidecar/status_report.h"
@@ -34,6 +35,7 @@ enum {
     START_LIMIT_S = 15,               /* behind the journal, which takes what its size takes */
     IN_HAND_BYTES = 12 * 1024 * 1024, /* DESIGN section 4 */
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
+    STOP_SLACK_MS = 15000, /* of a stop, beyond the time for draining */
     TICK_MS = 1000,
     RATE_BUCKETS = 8192, /* 128 KiB */
 };
@@ -54,6 +56,7 @@ typedef struct daemon_parts {
     wb_workers *workers;
     wb_sweep *sweep;
     wb_admin *admin;
+    wb_notify notify;
     gap_txn gap;
     pthread_t spare_thread, ipc_thread;
     bool journal_lost, state_made, spare_started, ipc_started;
@@ -344,6 +347,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
     if (status != WB_OK) return status;
     WB_TRY(wb_status_file_write(sidecar, &d->paths, admin_port, err));
     say_ready(d, admin_port);
+    wb_notify_ready(&d->notify);
     return WB_OK;
 }
 
@@ -360,6 +364,14 @@ static void watch_socket(daemon_parts *d)
                WB_KV("socket", (const char *)d->paths.socket));
 }
 
+/* What was wrong is in the log; either way the sidecar goes on. */
+static void reload(daemon_parts *d)
+{
+    wb_notify_reloading(&d->notify, d->sidecar.clock);
+    (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
+    wb_notify_ready(&d->notify);
+}
+
 /* Signals are blocked in every thread and taken here. Returns the one that ends the process. */
 static int run(daemon_parts *d, const sigset_t *signals)
 {
@@ -368,7 +380,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         const struct timespec tick = {.tv_sec = TICK_MS / 1000};
         int sig = sigtimedwait(signals, NULL, &tick);
         if (sig == SIGTERM || sig == SIGINT) return sig;
-        if (sig == SIGHUP) (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
+        if (sig == SIGHUP) reload(d);
         wb_reload_tick(&d->sidecar, &d->watch);
         wb_refusals_tick(d->sidecar.refusals);
         wb_sweep_tick(d->sweep);
@@ -406,6 +418,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     uint64_t now = wb_mono(&wb_system_clock);
     uint64_t end = now + d->config.drain_timeout_ms * WB_NS_PER_MS;
     atomic_store(&sidecar->draining, true);
+    wb_notify_stopping(&d->notify, d->config.drain_timeout_ms + STOP_SLACK_MS);
     if (sidecar->ipc) {
         WB_LOG(INFO, "drain", "answering what is in hand, delivering what is left",
                WB_KV("timeout_ms", d->config.drain_timeout_ms));
@@ -433,6 +446,18 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_confine_free(sidecar);
     wb_rehome_free(sidecar->rehome);
     wb_arena_free(d->config_arena);
+    wb_notify_close(&d->notify);
+}
+
+/* Whoever set NOTIFY_SOCKET may be the manager of another process above us: no reason not to start. */
+static void open_notify(daemon_parts *d)
+{
+    wb_error err;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
+    if (wb_notify_open(getenv("NOTIFY_SOCKET"), &d->notify, &err) != WB_OK)
+        WB_LOG(WARN, "notify.unavailable",
+               "NOTIFY_SOCKET is set, but nobody can be told of the start",
+               WB_KV("error", (const char *)err.detail));
 }
 
 static int serve(daemon_parts *d)
@@ -445,6 +470,7 @@ static int serve(daemon_parts *d)
     (void)sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    open_notify(d);
     wb_sandbox_process(d->config.sandbox, &d->sidecar.sandbox);
     wb_status status = start(d, &err);
     int code = status == WB_OK ? 0 : say_error(status, &err);
