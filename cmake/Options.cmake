@@ -17,6 +17,11 @@ elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 endif()
 
+if(WAYBILL_DEB) # the folder of the build must not get into what is built
+    # The build may lie in the sources; of two that fit, GCC takes the last.
+    add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)
+endif()
+
 option(WAYBILL_COVERAGE "Count covered lines (Clang only); tools/coverage reads the counts" OFF)
 if(WAYBILL_COVERAGE)
     add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
