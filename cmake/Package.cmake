@@ -1,5 +1,5 @@
 # The Debian packages, by CPack: cpack -G DEB in a build with WAYBILL_DEB on (tools/make-packages does
-# all of it). One package for each component of cmake/Install.cmake that something was installed with.
+# all of it). One package for each component of cmake/Install.cmake.
 set(WAYBILL_DEB_REVISION 1 CACHE STRING "Number of the package behind the program's version")
 set(WAYBILL_MAINTAINER "Waybill maintainers <maintainers@waybill.example>" CACHE STRING "In the package's control file")
 set(WAYBILL_DEB_VERSION ${PROJECT_VERSION}-${WAYBILL_DEB_REVISION})
@@ -16,28 +16,28 @@ configure_file(packaging/debian/changelog.in ${deb}/changelog @ONLY)
 waybill_compress(${deb}/changelog ${deb}/changelog.Debian.gz)
 waybill_compress(${CMAKE_SOURCE_DIR}/CHANGELOG.md ${deb}/changelog.gz)
 
-# The list of what is linked, made of what was linked. Each time: libraries are updated, too.
+# waybill_spdx(NAME COMPONENT TARGETS...): the list of what they are linked to, made of what was linked.
+# Each time: libraries are updated, too.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
-add_custom_target(spdx ALL
-    COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/make-spdx --build ${CMAKE_BINARY_DIR}
-        --version ${WAYBILL_DEB_VERSION} --output ${deb}/waybill.spdx.json waybill waybilld
-    DEPENDS waybill waybilld VERBATIM)
-install(FILES ${deb}/waybill.spdx.json DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
-
-install(FILES packaging/debian/lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
-    RENAME waybill COMPONENT runtime)
-
-get_cmake_property(installed COMPONENTS)
-set(CPACK_COMPONENTS_ALL)
-foreach(component runtime library dev)
-    if(component IN_LIST installed)
-        list(APPEND CPACK_COMPONENTS_ALL ${component})
-    endif()
-endforeach()
+function(waybill_spdx name component)
+    list(TRANSFORM ARGN REPLACE "(.+)" "$<TARGET_FILE:\\1>" OUTPUT_VARIABLE files)
+    add_custom_target(${name}.spdx ALL
+        COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/make-spdx --build ${CMAKE_BINARY_DIR} --name ${name}
+            --version ${WAYBILL_DEB_VERSION} --output ${deb}/${name}.spdx.json ${files}
+        DEPENDS ${ARGN} VERBATIM)
+    install(FILES ${deb}/${name}.spdx.json DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package_${component}}
+        COMPONENT ${component})
+endfunction()
 set(package_runtime waybill)
 set(package_library libwaybill${PROJECT_VERSION_MAJOR})
 set(package_dev libwaybill-dev)
+waybill_spdx(waybill runtime waybill waybilld)
+waybill_spdx(libwaybill library wb_client)
+
+set(CPACK_COMPONENTS_ALL runtime library dev)
 foreach(component ${CPACK_COMPONENTS_ALL})
+    install(FILES packaging/debian/${component}.lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
+        RENAME ${package_${component}} COMPONENT ${component})
     install(FILES ${deb}/changelog.Debian.gz ${deb}/changelog.gz packaging/debian/copyright
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package_${component}} COMPONENT ${component})
 endforeach()
@@ -55,6 +55,8 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE ${WAYBILL_DEB_REVISION})
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
@@ -78,7 +80,7 @@ file(WRITE ${deb}/conffiles "${CMAKE_INSTALL_FULL_SYSCONFDIR}/waybill/default.ya
 
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME ${package_library})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
-set(CPACK_DEBIAN_LIBRARY_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/packaging/debian/triggers)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
 "client of the Waybill sidecar for C and C++ (library)
 Spans and signed delegations of an AI agent that is written in C or C++, by

@@ -30,14 +30,14 @@ static wb_status connect_to(const char *address, wb_notify *out, wb_error *err)
     memcpy(to.sun_path, address, len);
     if (address[0] == '@') to.sun_path[0] = '\0';
     const struct timeval limit = {.tv_sec = SEND_LIMIT_S};
-    WB_AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
-        connect(fd, (const struct sockaddr *)&to,
-                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) != 0)
-        return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%s", address);
-    out->fd = fd;
-    fd = -1; /* kept */
-    return WB_OK;
+    out->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (out->fd >= 0 && setsockopt(out->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        connect(out->fd, (const struct sockaddr *)&to,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0)
+        return WB_OK;
+    wb_status status = wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%s", address);
+    wb_notify_close(out);
+    return status;
 }
 
 wb_status wb_notify_open(const char *address, wb_notify *out, wb_error *err)

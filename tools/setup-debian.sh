@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install what building, testing and the demo need. Says what it will install before it does, and is
 # silent when all is there. Debian 12 and systems like it; elsewhere it only says what is missing.
+# With --packages also what ./test.sh --packages needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +11,20 @@ packages=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libcmocka-dev
-    libseccomp-dev binutils util-linux locales sqlite3 man-db mandoc zsh
+    libseccomp-dev binutils util-linux locales sqlite3 man-db mandoc zsh systemd lintian
 )
+requirements=(tools/requirements.txt)
+case "${1:-}" in
+--packages)
+    packages+=(debootstrap)
+    requirements+=(tools/requirements-packages.txt)
+    ;;
+"") ;;
+*)
+    printf 'Usage: tools/setup-debian.sh [--packages]\n' >&2
+    exit 2
+    ;;
+esac
 venv=build/venv
 
 say() { printf '%s\n' "$*" >&2; }
@@ -57,18 +70,23 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-# The environment is complete when its marker holds the hash of the list and of the interpreter.
+# A list is installed when its line of the marker holds its hash and that of the interpreter. When the
+# first one changes, the environment is made anew; the others are added to it.
 make_venv() {
-    local wanted
-    wanted=$({ python3 --version; cat tools/requirements.txt; } | sha256sum | cut -d' ' -f1)
-    if [ "$(cat $venv/.complete 2>/dev/null)" = "$wanted" ]; then
-        return
-    fi
-    say "setup: installing the Python packages of tools/requirements.txt in $venv"
-    rm -rf $venv
-    python3 -m venv $venv
-    $venv/bin/pip install --quiet --disable-pip-version-check -r tools/requirements.txt
-    printf '%s\n' "$wanted" >$venv/.complete
+    local list wanted
+    for list in "${requirements[@]}"; do
+        wanted="$list $({ python3 --version; cat "$list"; } | sha256sum | cut -d' ' -f1)"
+        if grep -qxF "$wanted" $venv/.complete 2>/dev/null; then
+            continue
+        fi
+        say "setup: installing the Python packages of $list in $venv"
+        if [ "$list" = "${requirements[0]}" ]; then
+            rm -rf $venv
+            python3 -m venv $venv
+        fi
+        $venv/bin/pip install --quiet --disable-pip-version-check -r "$list"
+        printf '%s\n' "$wanted" >>$venv/.complete
+    done
 }
 
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then

@@ -16,6 +16,7 @@ import pytest
 from packages import ROOT, make_packages
 from throwaway_root import Missing, Root
 
+NAMES = ["waybill", "libwaybill0", "libwaybill-dev"]
 CLIENT = "/opt/client"
 STORE = "/var/lib/waybill/{}/data/waybill/store.db"
 LEFT = {"etc/.pwd.lock", "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subuid-", "etc/subgid-",
@@ -123,6 +124,12 @@ def test_apt_installs_it_with_all_that_it_needs(root, before):
     assert root.run(["getent", "passwd", "waybill"]).stdout.strip().endswith("/usr/sbin/nologin")
 
 
+def test_the_c_library_is_found_by_its_name(root):
+    load = "import ctypes; ctypes.CDLL('libwaybill.so.0').waybill_open"
+    assert root.run(["python3", "-c", load], check=False).returncode == 0
+    assert root.run(["python3", "-c", load.replace("waybill_open", "waybill_nothing")], check=False).returncode != 0
+
+
 def test_nothing_starts_by_itself(root):
     assert root.run(["systemctl", "list-units", "--plain", "--no-legend", "waybilld@*"]).stdout == ""
 
@@ -212,6 +219,8 @@ def test_reload_says_whether_the_change_was_taken_over(planner):
     assert unit(planner, "planner", "ActiveState") == "active"
     path.write_text(good)
     planner.run(["systemctl", "reload", "waybilld@planner"])
+    python(planner, "planner", "-c", SPAN, name="planner")  # systemd has given nothing to another group
+    assert report(planner, "planner")["isolation"] == "uid"
 
 
 def test_a_broken_configuration_is_not_started_again_and_again(planner):
@@ -294,7 +303,7 @@ def test_what_was_kept_goes_on_after_a_new_installation(planner):
 
 
 def test_a_purge_says_what_it_removes_and_leaves_nothing(planner, before):
-    said = planner.apt("purge", "waybill")
+    said = planner.apt("purge", *NAMES)
     assert "removing the keys, journals and stores in /var/lib/waybill" in said
     planner.run(["userdel", "planner"])
     planner.apt("autoremove", "--purge")
@@ -309,5 +318,5 @@ def test_it_comes_and_goes_where_systemd_is_not_at_work(planner, before):
     planner.chroot(["sh", "-c", "apt-get -y -q --no-install-recommends install /opt/*-2_*.deb"], 300)
     assert planner.chroot(["waybilld", "--version"]).returncode == 0
     assert (planner.path / "run/waybill").is_dir()
-    planner.chroot(["apt-get", "-y", "-q", "purge", "waybill"], 300)
+    planner.chroot(["apt-get", "-y", "-q", "purge", *NAMES], 300)
     assert not [name for name in planner.files() - before if "waybill" in name and not name.startswith("opt/")]

@@ -70,7 +70,9 @@ def test_lintian_has_neither_an_error_nor_a_warning(built):
 
 
 def test_every_override_says_why():
-    lines = (ROOT / "packaging/debian/lintian-overrides").read_text().splitlines()
+    files = sorted(ROOT.glob("packaging/debian/*.lintian-overrides"))
+    assert len(files) == 3
+    lines = [line for path in files for line in path.read_text().splitlines()]
     for before, line in zip(["", *lines], lines):
         assert line.startswith("#") or before.startswith("#"), line
 
@@ -128,6 +130,38 @@ def test_little_of_the_system_is_exposed_to_the_unit(unit):
     assert analyze("security", "--offline=true", f"--threshold={EXPOSURE}", unit).returncode != 0
 
 
+def systemd_sets():
+    """Set -> its members, which may be sets: from systemd itself."""
+    sets, current = {}, None
+    for line in analyze("syscall-filter").stdout.splitlines():
+        word = line.strip()
+        if line.startswith("@"):
+            current = sets.setdefault(word, set())
+        elif current is not None and word and not word.startswith("#"):
+            current.add(word)
+    return sets
+
+
+def calls_of(words, sets):
+    return set().union(*(calls_of(sets[word], sets) if word.startswith("@") else {word} for word in words))
+
+
+def test_the_unit_lets_through_every_call_that_the_sidecars_own_filter_does(unit):
+    """Of two filters the stricter one holds, and systemd's says nothing in our log or status. @default needs no
+    mention in a unit."""
+    sets = systemd_sets()
+    let = calls_of(["@default"], sets)
+    for line in re.findall(r"^SystemCallFilter=(.*)$", unit.read_text(), re.M):
+        named = calls_of(line.lstrip("~").split(), sets)
+        let = let - named if line.startswith("~") else let | named
+    source = (ROOT / "sidecar/sandbox/seccomp.c").read_text()
+    always = re.findall(r'^    "(\w+)",$', source, re.M)
+    sometimes = re.findall(r'allow_when\(filter, "(\w+)"', source)
+    assert len(always) > 100 and len(sometimes) > 8
+    assert set(always + sometimes) - let == set()
+    assert {"execve", "socket"} <= let and not {"mount", "ptrace", "bpf", "keyctl", "setuid"} & let
+
+
 # ---- the list of libraries
 
 
@@ -149,13 +183,14 @@ def test_the_list_of_libraries_names_all_that_is_loaded_and_how_it_is_licensed(i
 def test_a_library_whose_licence_nobody_looked_at_stops_the_list(tmp_path):
     tool = tmp_path / "make-spdx"
     text = (ROOT / "tools/make-spdx").read_text()
+    build = ROOT / "build/package"
+    words = ["--build", build, "--name", "x", "--version", "1", "--output", tmp_path / "list.json",
+             build / "bin/waybilld"]
     tool.write_text(text.replace('"nng": ("MIT"', '"nng-of-before": ("MIT"'))
-    done = subprocess.run(["python3", tool, "--build", ROOT / "build/package", "--version", "1", "--output",
-                           tmp_path / "list.json", "waybilld"], capture_output=True, text=True)
+    done = subprocess.run(["python3", tool, *words], capture_output=True, text=True)
     assert done.returncode == 1 and "add a row for the source package nng" in done.stderr
     tool.write_text(text.replace('"License: ISC"', '"License: GPL-9"'))
-    done = subprocess.run(["python3", tool, "--build", ROOT / "build/package", "--version", "1", "--output",
-                           tmp_path / "list.json", "waybilld"], capture_output=True, text=True)
+    done = subprocess.run(["python3", tool, *words], capture_output=True, text=True)
     assert done.returncode == 1 and "no longer says 'License: GPL-9'" in done.stderr
 
 
