@@ -6,6 +6,7 @@ from __future__ import annotations
 import filecmp
 import os
 import pathlib
+import re
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -61,7 +62,13 @@ def first_difference(one: pathlib.Path, other: pathlib.Path, work: pathlib.Path)
             return name
     listed = [subprocess.run(["dpkg-deb", "-c", path], capture_output=True, text=True, check=True).stdout.splitlines()
               for path in (one, other)]
-    for left, right in zip(*listed):
+    for left, right in zip(*listed, strict=False):
         if left != right:
             return f"times, owners, modes or order: {left} / {right}"
     return "how the archives themselves are packed"
+
+
+def page_commands(heading: str, nth: int = 0) -> str:
+    """What docs/packages.md says to type: the nth shell block below a heading."""
+    text = (ROOT / "docs/packages.md").read_text().split(f"## {heading}\n", 1)[1].split("\n## ")[0]
+    return re.findall(r"^```sh[^\n]*\n(.*?)^```", text, re.M | re.S)[nth]

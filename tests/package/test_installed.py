@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package on a machine: installed by apt, started by systemd, used, upgraded with a full journal,
-removed, purged. One throw-away root for all, and the steps build on each other in this order; the first
-one that fails ends the run (`-x`)."""
+removed, purged, with the commands of docs/packages.md. One throw-away root for all, and the steps build on
+each other in this order; the first one that fails ends the run (`-x`)."""
 
 from __future__ import annotations
 
 import json
 import os
-import pathlib
 import shutil
 import stat
 import time
 
 import pytest
-from packages import ROOT, make_packages
+from packages import ROOT, make_packages, page_commands
 from throwaway_root import Missing, Root
 
 NAMES = ["waybill", "libwaybill0", "libwaybill-dev"]
@@ -21,7 +20,8 @@ CLIENT = "/opt/client"
 STORE = "/var/lib/waybill/{}/data/waybill/store.db"
 LEFT = {"etc/.pwd.lock", "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subuid-", "etc/subgid-",
         "etc/systemd/system/multi-user.target.wants", "etc/ld.so.cache"}
-SMALL = "journal: {segment_bytes: 64KiB, limit_bytes: 4MiB}\n"
+DROP_IN = "etc/systemd/system/waybilld@planner.service.d/small.conf"
+SMALL = "[Service]\nEnvironment=WAYBILL_JOURNAL_SEGMENT_BYTES=64KiB WAYBILL_JOURNAL_LIMIT_BYTES=4MiB\n"
 LOCK = """
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], timeout=30)
@@ -60,8 +60,9 @@ def root():
         shutil.copytree(ROOT / "client/python/waybill", made.path / CLIENT.lstrip("/") / "waybill")
         shutil.copy(ROOT / "tests/package/flood.py", made.path / CLIENT.lstrip("/"))
         for revision in (1, 2):
+            (made.path / f"opt/{revision}").mkdir()
             for package in make_packages(ROOT, ROOT / "build/package", revision).values():
-                shutil.copy(package, made.path / "opt")
+                shutil.copy(package, made.path / f"opt/{revision}")
         made.apt("update")
         yield made
     finally:
@@ -103,10 +104,6 @@ def stored(root, name):
     return root.run(["python3", "-c", text, STORE.format(name)], user="waybill").stdout.split()
 
 
-def debs(root, revision):
-    return [f"/opt/{path.name}" for path in (root.path / "opt").glob(f"*-{revision}_*.deb")]
-
-
 @pytest.fixture(scope="module")
 def before(root):
     return root.files()
@@ -117,7 +114,7 @@ def before(root):
 
 def test_apt_installs_it_with_all_that_it_needs(root, before):
     assert before and not any("waybilld" in name for name in before)
-    said = root.apt("install", *debs(root, 1))
+    said = root.type(page_commands("Install") + "apt-get install ./lib*.deb", "/opt/1")
     assert "Setting up waybill (0.1.0-1)" in said
     assert root.run(["waybilld", "--version"]).stdout.startswith("waybilld 0.1.0")
     assert root.run(["id", "-nG", "waybill"]).stdout.split() == ["waybill", "waybill-ipc"]
@@ -180,19 +177,19 @@ def test_doctor_has_no_complaint(root):
 @pytest.fixture(scope="module")
 def planner(root):
     """The instance `planner` beside the first one, for an agent that is another user; its journal is small."""
-    root.run(["useradd", "--system", "--user-group", "--groups", "waybill-ipc", "--no-create-home", "planner"])
-    uid = root.run(["id", "-u", "planner"]).stdout.strip()
-    text = (root.path / "etc/waybill/default.yaml").read_text()
-    changed = text.replace("# allow_uids: [1000]", f"allow_uids: [{uid}]") + SMALL
-    assert changed.count(uid) == 1
-    (root.path / "etc/waybill/planner.yaml").write_text(changed)
-    root.run(["systemctl", "enable", "--now", "waybilld@planner"])
+    root.run(["useradd", "--system", "--user-group", "--no-create-home", "planner"])
+    (root.path / DROP_IN).parent.mkdir()
+    (root.path / DROP_IN).write_text(SMALL)
+    root.run(["systemctl", "daemon-reload"])
+    root.type(page_commands("One instance for each agent"))
     return root
 
 
 def test_an_agent_that_is_another_user_is_isolated_from_its_sidecar(planner):
     python(planner, "planner", "-c", SPAN, name="planner")
     assert report(planner, "planner")["isolation"] == "uid", report(planner, "planner")
+    looked = planner.type(page_commands("One instance for each agent", 1))
+    assert "isolation   uid" in looked and "0 failures" in looked
     peek = planner.run(["cat", "/var/lib/waybill/planner/keys/current.key"], user="planner", check=False)
     assert peek.returncode != 0 and "Permission denied" in peek.stderr
 
@@ -252,7 +249,7 @@ def test_an_upgrade_with_a_full_journal_loses_nothing(planner):
     assert report(planner, "planner")["journal"]["full"], said["last"]
     key, old = report(planner, "planner")["key_id"], unit(planner, "planner", "MainPID")
 
-    upgraded = planner.apt("install", *debs(planner, 2))
+    upgraded = planner.type(page_commands("Upgrade"), "/opt/2")
     assert "Setting up waybill (0.1.0-2)" in upgraded
     assert unit(planner, "planner", "ActiveState") == "active" and unit(planner, "planner", "MainPID") != old
     assert report(planner, "planner")["key_id"] == key
@@ -267,7 +264,7 @@ def test_an_upgrade_with_a_full_journal_loses_nothing(planner):
 def test_an_upgrade_keeps_a_changed_configuration(planner):
     path = planner.path / "etc/waybill/default.yaml"
     path.write_text(path.read_text() + "# ours\n")
-    planner.apt("install", "--reinstall", "-o", "Dpkg::Options::=--force-confold", *debs(planner, 2))
+    planner.type("apt-get install --reinstall -o Dpkg::Options::=--force-confold ./waybill_*.deb", "/opt/2")
     assert path.read_text().endswith("# ours\n")
 
 
@@ -284,7 +281,8 @@ def test_a_stop_drains_within_the_time_that_the_sidecar_asks_for(planner):
 
 def test_a_removal_stops_the_sidecars_keeps_their_state_and_says_so(planner):
     pids = [unit(planner, name, "MainPID") for name in ("default", "planner")]
-    said = planner.apt("remove", "waybill")
+    remove, _ = page_commands("Remove").splitlines()
+    said = planner.type(remove)
     assert "stay in /var/lib/waybill" in said
     for pid in pids:
         assert planner.run(["test", "-e", f"/proc/{pid}"], check=False).returncode != 0
@@ -296,16 +294,19 @@ def test_a_removal_stops_the_sidecars_keeps_their_state_and_says_so(planner):
 
 def test_what_was_kept_goes_on_after_a_new_installation(planner):
     key = (planner.path / "var/lib/waybill/planner/keys/current.key").read_bytes()
-    planner.apt("install", *debs(planner, 2))
+    planner.type(page_commands("Install"), "/opt/2")
     planner.run(["systemctl", "start", "waybilld@planner"])
     assert flood(planner, "planner", "planner", "--spans", "10")["last"].startswith("OK")
     assert (planner.path / "var/lib/waybill/planner/keys/current.key").read_bytes() == key
 
 
 def test_a_purge_says_what_it_removes_and_leaves_nothing(planner, before):
-    said = planner.apt("purge", *NAMES)
+    _, purge = page_commands("Remove").splitlines()
+    said = planner.type(purge)
     assert "removing the keys, journals and stores in /var/lib/waybill" in said
     planner.run(["userdel", "planner"])
+    shutil.rmtree((planner.path / DROP_IN).parent)  # it stays, since it is the administrator's
+    planner.apt("purge", *NAMES[1:])
     planner.apt("autoremove", "--purge")
     own = {name for name in planner.files() if name.startswith("opt/") or name in LEFT}
     assert planner.files() - own - before == set()
@@ -315,8 +316,8 @@ def test_a_purge_says_what_it_removes_and_leaves_nothing(planner, before):
 def test_it_comes_and_goes_where_systemd_is_not_at_work(planner, before):
     """In a container or a chroot: the last step, for it halts the root."""
     planner.halt()
-    planner.chroot(["sh", "-c", "apt-get -y -q --no-install-recommends install /opt/*-2_*.deb"], 300)
+    planner.chroot(["sh", "-c", "apt-get -q install /opt/2/*.deb"], 300)
     assert planner.chroot(["waybilld", "--version"]).returncode == 0
     assert (planner.path / "run/waybill").is_dir()
-    planner.chroot(["apt-get", "-y", "-q", "purge", *NAMES], 300)
+    planner.chroot(["apt-get", "-q", "purge", *NAMES], 300)
     assert not [name for name in planner.files() - before if "waybill" in name and not name.startswith("opt/")]

@@ -1,18 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packages as they are built: the same bytes again, nothing for lintian, a unit that verifies, a list
-of libraries that is true. What they do when installed: test_installed.py."""
+of libraries that is true. What they do when installed: test_installed.py. They are built as docs/packages.md
+says."""
 
 from __future__ import annotations
 
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
 
 import pytest
-from packages import EPOCH, ROOT, copy_sources, first_difference, make_packages, unpack
+from packages import (
+    EPOCH,
+    ROOT,
+    copy_sources,
+    first_difference,
+    make_packages,
+    page_commands,
+    unpack,
+)
 
 EXPOSURE = 15  # tenths, of systemd-analyze security: 0 is none, 100 all
 UNIT = "usr/lib/systemd/system/waybilld@.service"
@@ -38,6 +46,11 @@ def test_another_folder_at_another_time_gives_the_same_bytes(built, tmp_path):
     assert set(again) == set(built)
     for name in built:
         assert first_difference(built[name], again[name], tmp_path / name) == ""
+
+
+def test_the_page_says_how_they_are_built():
+    said = [line.split("#")[0].split() for line in page_commands("Build").splitlines()]
+    assert said == [["tools/setup-debian.sh"], ["tools/make-packages"]]
 
 
 def test_the_first_file_that_differs_is_named(built, tmp_path):
@@ -73,7 +86,7 @@ def test_every_override_says_why():
     files = sorted(ROOT.glob("packaging/debian/*.lintian-overrides"))
     assert len(files) == 3
     lines = [line for path in files for line in path.read_text().splitlines()]
-    for before, line in zip(["", *lines], lines):
+    for before, line in zip(["", *lines], lines, strict=False):
         assert line.startswith("#") or before.startswith("#"), line
 
 

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Sequence
+from collections.abc import Sequence
 
 # What a machine of Debian has and the smallest root has not; python3 is for the agents of the tests.
 PACKAGES = "systemd,dbus,python3"
@@ -112,7 +112,8 @@ class Root:
         shutil.copy(source, folder / f"host.{kind}")
         said = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
         access = [line for line in said.splitlines() if line.startswith("Acquire::")]
-        (self.path / "etc/apt/apt.conf.d/90host").write_text("\n".join(access) + "\n")
+        quiet = ['APT::Get::Assume-Yes "true";', 'APT::Install-Recommends "false";', 'Dpkg::Use-Pty "false";']
+        (self.path / "etc/apt/apt.conf.d/90host").write_text("\n".join([*access, *quiet]) + "\n")
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
 
     def boot(self) -> None:
@@ -181,7 +182,12 @@ class Root:
         return self._host([*words, script, "sh", *command], timeout)
 
     def apt(self, *words: str, check: bool = True) -> str:
-        done = self.run(["apt-get", "-y", "-q", "--no-install-recommends", *words], timeout=APT_S, check=check)
+        done = self.run(["apt-get", "-q", *words], timeout=APT_S, check=check)
+        return done.stdout + done.stderr
+
+    def type(self, commands: str, folder: str = "/") -> str:
+        """Lines of a page, as an administrator types them in a folder; each must succeed."""
+        done = self.run(["sh", "-ec", f"cd {folder}\n{commands}"], timeout=APT_S)
         return done.stdout + done.stderr
 
     @staticmethod
