@@ -35,6 +35,11 @@ waybill_spdx(waybill runtime waybill waybilld)
 waybill_spdx(libwaybill library wb_client)
 
 set(CPACK_COMPONENTS_ALL runtime library dev)
+get_cmake_property(installed COMPONENTS)
+list(REMOVE_ITEM installed ${CPACK_COMPONENTS_ALL})
+if(installed)
+    message(FATAL_ERROR "install() of the component '${installed}' would be in no package: cmake/Install.cmake names those that are")
+endif()
 foreach(component ${CPACK_COMPONENTS_ALL})
     install(FILES packaging/debian/${component}.lintian-overrides DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides
         RENAME ${package_${component}} COMPONENT ${component})

@@ -115,6 +115,8 @@ class Root:
         quiet = ['APT::Get::Assume-Yes "true";', 'APT::Install-Recommends "false";', 'Dpkg::Use-Pty "false";']
         (self.path / "etc/apt/apt.conf.d/90host").write_text("\n".join([*access, *quiet]) + "\n")
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
+        # What runs by the clock, apt's own upgrades above all, would come between a test's steps.
+        (self.path / "etc/systemd/system/timers.target").symlink_to("/dev/null")
 
     def boot(self) -> None:
         self._group.mkdir()
@@ -209,7 +211,7 @@ class Root:
     def files(self) -> set[str]:
         """All names in it, but for what apt, dpkg, Python and the journal keep of their own accord."""
         own = ("proc", "sys", "dev", "run", "tmp", "var/cache", "var/log", "var/lib/apt", "var/lib/dpkg",
-               "var/lib/systemd", "var/tmp")
+               "var/lib/systemd", "var/backups", "var/tmp")
         found = set()
         for folder, folders, names in os.walk(self.path):
             here = os.path.relpath(folder, self.path)
