@@ -48,6 +48,14 @@ def names(top: pathlib.Path) -> list[str]:
     return sorted(path.relative_to(top).as_posix() for path in top.rglob("*") if not path.is_dir())
 
 
+def text_difference(one: pathlib.Path, other: pathlib.Path) -> str:
+    try:
+        lines = zip(one.read_text().splitlines(), other.read_text().splitlines(), strict=False)
+    except UnicodeDecodeError:
+        return ""
+    return next((f": {left} / {right}" for left, right in lines if left != right), "")
+
+
 def first_difference(one: pathlib.Path, other: pathlib.Path, work: pathlib.Path) -> str:
     """The first file in which two packages differ; "" if they are the same bytes. md5sums comes last: it
     differs whenever a file does."""
@@ -59,7 +67,7 @@ def first_difference(one: pathlib.Path, other: pathlib.Path, work: pathlib.Path)
         return "only in one of them: " + min(set(lists[0]) ^ set(lists[1]))
     for name in sorted(lists[0], key=lambda name: (name == "DEBIAN/md5sums", name)):
         if not filecmp.cmp(tops[0] / name, tops[1] / name, shallow=False):
-            return name
+            return name + text_difference(tops[0] / name, tops[1] / name)
     listed = [subprocess.run(["dpkg-deb", "-c", path], capture_output=True, text=True, check=True).stdout.splitlines()
               for path in (one, other)]
     for left, right in zip(*listed, strict=False):
