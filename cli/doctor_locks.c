@@ -44,6 +44,7 @@ static void check_sandbox(wb_doctor *d)
     wb_slice landlock = wb_report_text(sandbox, "landlock");
     wb_slice seccomp = wb_report_text(sandbox, "seccomp");
     wb_slice replaced = wb_report_text(sandbox, "replaced");
+    wb_slice removed = wb_report_text(sandbox, "removed");
     unsigned long long refused = wb_report_number(sandbox, "refused_calls");
     bool whole = wb_slice_eq(landlock, WB_S("on")) && wb_slice_eq(seccomp, WB_S("on"));
     if (refused > 0)
@@ -55,6 +56,13 @@ static void check_sandbox(wb_doctor *d)
         wb_doctor_say(d, WB_FINDING_FAIL, "sandbox",
                       "restart the sidecar, and list the directory above it in sandbox_writable",
                       "%.*s was replaced since the start and is closed", WB_SLICE_ARG(replaced));
+    else if (removed.len > 0)
+        wb_doctor_say(d, WB_FINDING_FAIL, "sandbox",
+                      "put the same one back, or make one and restart the sidecar; list the "
+                      "directory above it in sandbox_writable",
+                      "%.*s was removed since the start, and the sandbox lets the sidecar neither "
+                      "make it again nor use a new one",
+                      WB_SLICE_ARG(removed));
     else
         wb_doctor_say(d, whole ? WB_FINDING_OK : WB_FINDING_WARN, "sandbox",
                       "set `sandbox` to auto, and use a kernel and a build that have both",

@@ -18,6 +18,15 @@ static void text_line(const wb_cli *cli, const char *key, wb_slice value)
     (void)fputc('\n', stdout);
 }
 
+static void print_closed(const wb_cli *cli, wb_slice path, const char *why)
+{
+    if (path.len == 0) return;
+    line(cli, "");
+    wb_print_safe(stdout, path);
+    (void)printf(" %s%s and is closed to the sidecar%s\n", wb_color_code(cli, WB_COLOR_BAD), why,
+                 wb_color_code(cli, WB_COLOR_NONE));
+}
+
 static void print_locks(const wb_cli *cli, const wb_json *r)
 {
     const wb_json *sandbox = wb_report_object(r, "sandbox");
@@ -37,6 +46,8 @@ static void print_locks(const wb_cli *cli, const wb_json *r)
         (void)printf(", %s%llu system calls refused%s", wb_color_code(cli, WB_COLOR_BAD), refused,
                      wb_color_code(cli, WB_COLOR_NONE));
     (void)fputc('\n', stdout);
+    print_closed(cli, wb_report_text(sandbox, "replaced"), "was replaced since the start");
+    print_closed(cli, wb_report_text(sandbox, "removed"), "was removed since the start");
 }
 
 static void print_identity(const wb_cli *cli, const wb_probe *probe)

@@ -14,13 +14,14 @@
 
 #include "core/log.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { MAX_PATHS = 64 };
+enum { MAX_PATHS = 64, HOWS = WB_CLOSED_REMOVED + 1 };
 
 typedef struct path_list {
     wb_sandbox_path paths[MAX_PATHS];
@@ -40,8 +41,8 @@ typedef struct place {
 typedef struct wb_confinement {
     place places[MAX_PATHS];
     size_t n;
-    uint64_t said;                  /* refused calls that the log has; the ticking thread's */
-    _Atomic(const char *) replaced; /* of places; NULL: none */
+    uint64_t said;           /* refused calls that the log has; the ticking thread's */
+    atomic_uintptr_t closed; /* which place is, and how: index * HOWS + wb_closed_how */
 } wb_confinement;
 
 static void add_bytes(path_list *list, const char *path, size_t len, unsigned may)
@@ -219,16 +220,41 @@ static void say_refused(wb_confinement *c)
     c->said = refused;
 }
 
-/* Gone is not replaced: what is not there is closed to nobody, and its user says so. */
-static const char *find_replaced(const wb_confinement *c)
+/* What was there and is gone is closed too: to make it again is a write to the directory above. Put back as
+ * it was, it is open again. What was never there may be meant for later. */
+static wb_closed_how look_at(const place *p)
+{
+    struct stat st;
+    if (stat(p->path, &st) != 0)
+        return p->was_there && (errno == ENOENT || errno == ENOTDIR) ? WB_CLOSED_REMOVED
+                                                                     : WB_CLOSED_NOT;
+    bool same = p->was_there && st.st_dev == p->dev && st.st_ino == p->ino;
+    return same ? WB_CLOSED_NOT : WB_CLOSED_REPLACED;
+}
+
+static uintptr_t find_closed(const wb_confinement *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        const place *p = &c->places[i];
-        struct stat st;
-        if (stat(p->path, &st) != 0) continue;
-        if (!p->was_there || st.st_dev != p->dev || st.st_ino != p->ino) return p->path;
+        wb_closed_how how = look_at(&c->places[i]);
+        if (how != WB_CLOSED_NOT) return i * HOWS + how;
     }
-    return NULL;
+    return 0;
+}
+
+static void say_closed(wb_closed closed)
+{
+    if (closed.how == WB_CLOSED_REPLACED)
+        WB_LOG(ERROR, "sandbox.replaced",
+               "a directory was made or replaced since the start, and is closed to this process: "
+               "restart it; where that happens again, list the directory above in sandbox_writable",
+               WB_KV("path", closed.path));
+    if (closed.how == WB_CLOSED_REMOVED)
+        WB_LOG(
+            ERROR, "sandbox.removed",
+            "a directory was removed, and the sandbox lets this process neither make it again nor "
+            "use a new one: put the same one back, or make one and restart; where that happens "
+            "again, list the directory above in sandbox_writable",
+            WB_KV("path", closed.path));
 }
 
 void wb_confine_tick(wb_sidecar *sidecar)
@@ -236,17 +262,16 @@ void wb_confine_tick(wb_sidecar *sidecar)
     wb_confinement *c = sidecar->confinement;
     if (!c) return;
     say_refused(c);
-    const char *replaced = find_replaced(c);
-    if (atomic_exchange(&c->replaced, replaced) != replaced && replaced)
-        WB_LOG(ERROR, "sandbox.replaced",
-               "a directory was made or replaced since the start, and is closed to this process: "
-               "restart it; where that happens again, list the directory above in sandbox_writable",
-               WB_KV("path", replaced));
+    uintptr_t closed = find_closed(c);
+    if (atomic_exchange(&c->closed, closed) != closed) say_closed(wb_confine_closed(sidecar));
 }
 
-const char *wb_confine_replaced(const wb_sidecar *sidecar)
+wb_closed wb_confine_closed(const wb_sidecar *sidecar)
 {
-    return sidecar->confinement ? atomic_load(&sidecar->confinement->replaced) : NULL;
+    const wb_confinement *c = sidecar->confinement;
+    uintptr_t closed = c ? atomic_load(&c->closed) : 0;
+    wb_closed_how how = (wb_closed_how)(closed % HOWS);
+    return (wb_closed){how, how == WB_CLOSED_NOT ? NULL : c->places[closed / HOWS].path};
 }
 
 void wb_confine_free(wb_sidecar *sidecar)

@@ -148,6 +148,7 @@ static void add_sandbox(const wb_sidecar *sidecar, cJSON *root)
     char name[32];
     int last;
     uint64_t refused = wb_sandbox_refused(&last);
+    wb_closed closed = wb_confine_closed(sidecar);
     (void)cJSON_AddStringToObject(sandbox, "wanted", wishes[state->wish]);
     add_part(sandbox, "landlock", &state->files);
     add_u64(sandbox, "landlock_abi", (uint64_t)state->files.version);
@@ -158,7 +159,8 @@ static void add_sandbox(const wb_sidecar *sidecar, cJSON *root)
     add_u64(sandbox, "refused_calls", refused);
     wb_sandbox_call_name(last, name);
     add_text_or_null(sandbox, "last_refused", refused > 0 ? name : NULL);
-    add_text_or_null(sandbox, "replaced", wb_confine_replaced(sidecar));
+    add_text_or_null(sandbox, "replaced", closed.how == WB_CLOSED_REPLACED ? closed.path : NULL);
+    add_text_or_null(sandbox, "removed", closed.how == WB_CLOSED_REMOVED ? closed.path : NULL);
 }
 
 static void add_trust(const wb_world *world, cJSON *root)

@@ -256,6 +256,29 @@ def test_a_store_directory_that_is_replaced_is_said_and_comes_back_with_a_restar
 
 
 @locked_build
+def test_a_store_directory_that_is_gone_is_the_sandboxs_doing_and_comes_back_as_it_was():
+    with Sidecar("removed") as sidecar:
+        assert delegate(sidecar) == Status.OK
+        wait_until(lambda: stored(sidecar) == 1, 10, "the first row")
+        folder = sidecar.store.parent
+        aside = folder.with_name("aside")
+        folder.rename(aside)
+        wait_until(lambda: "sandbox.removed" in sidecar.log(), 5, "the log's line")
+        said = report(sidecar)
+        assert said["sandbox"]["removed"] == str(folder) and said["sandbox"]["replaced"] is None
+        assert said["degraded"] is True
+        found = checks(sidecar)["sandbox"]
+        assert found["result"] == "fail" and f"{folder} was removed" in found["detail"]
+        assert "restart" in found["todo"] and "sandbox_writable" in found["todo"]
+        assert str(folder) in sidecar.cli("status")
+        assert delegate(sidecar) == Status.OK  # safe in the journal
+        aside.rename(folder)
+        wait_until(lambda: stored(sidecar) == 2, 20, "both rows, without a restart")
+        wait_until(lambda: report(sidecar)["sandbox"]["removed"] is None, 5, "well again")
+        assert report(sidecar)["degraded"] is False
+
+
+@locked_build
 def test_sandbox_writable_lets_a_store_directory_come_and_go():
     with Sidecar("comes", env={"WAYBILL_SANDBOX_WRITABLE": "/tmp/wb-unused"}) as sidecar:
         sidecar.stop()
