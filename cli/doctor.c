@@ -17,6 +17,7 @@ enum {
     ARENA_BYTES = 8 * 1024 * 1024,
     LAG_WARN_MS = 60000,
     SOCKET_MS = 2000,
+    LOSS_IS_NEWS_S = 86400,
 };
 static const uint64_t DISK_FAIL_BYTES = 128ULL << 20, DISK_WARN_BYTES = 1ULL << 30;
 static const wb_time_ns YEAR_2025_NS = 1735689600 * WB_NS_PER_S;
@@ -226,12 +227,21 @@ static void check_unconfigured(wb_doctor *d)
     }
 }
 
+/* Of the last day: what was lost stays lost, but is no news for ever. */
+static bool is_recent(const wb_doctor *d, uint64_t at_s)
+{
+    uint64_t now_s = wb_now(d->cli->clock) / WB_NS_PER_S;
+    return at_s > 0 && (at_s > now_s || now_s - at_s < LOSS_IS_NEWS_S);
+}
+
 static void check_journal(wb_doctor *d)
 {
     const wb_json *journal = wb_report_object(d->probe.report, "journal");
     unsigned long long lost = wb_report_number(journal, "lost_frames");
     unsigned long long used = wb_report_number(journal, "used_bytes");
     unsigned long long limit = wb_report_number(journal, "limit_bytes");
+    uint64_t lost_s = wb_report_number(d->probe.report, "recovered_s");
+    char when[WB_TIME_TEXT];
     if (wb_report_bool(journal, "failed"))
         wb_doctor_say(d, WB_FINDING_FAIL, "journal",
                       "look at the disk; nothing is accepted until it writes again",
@@ -243,6 +253,13 @@ static void check_journal(wb_doctor *d)
     else if (lost > 0)
         wb_doctor_say(d, WB_FINDING_WARN, "journal", "look at the disk and at the log of the start",
                       "%llu frames were lost before the last start", lost);
+    else if (is_recent(d, lost_s))
+        wb_doctor_say(
+            d, WB_FINDING_WARN, "journal",
+            "see journal.loss and journal.replaced in the log of that time",
+            "it lost state, found %s: tokens of before are refused, open work of before may "
+            "be unknown",
+            wb_time_text(lost_s * WB_NS_PER_S, when));
     else if (limit > 0 && used > limit / 10 * 9)
         wb_doctor_say(d, WB_FINDING_WARN, "journal",
                       "an exporter must catch up, or journal.limit_bytes must grow",

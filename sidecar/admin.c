@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Three fixed paths, GET and HEAD only, no request body, nothing parsed beyond what libmicrohttpd does:
  * an admin plane is where other daemons were broken into. /healthz is about the process (200 while it
- * can still write), /readyz about taking requests, /status is the whole report. Nobody but this
+ * can still write, or only time will help), /readyz about taking requests, /status is the whole report. Nobody but this
  * machine asks unless admin.listen says so; a page in a browser can then be made to ask, so a Host
  * header that is a name other than localhost is refused (DNS rebinding). */
 #include "sidecar/admin.h"
 
 #include "sidecar/status_report.h"
+#include "sidecar/trouble.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -65,10 +66,10 @@ static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connect
                              const char *url)
 {
     char trouble[WB_TROUBLE_TEXT];
-    bool troubled = wb_sidecar_trouble(sidecar, trouble);
+    wb_trouble found = wb_sidecar_trouble(sidecar, trouble);
+    bool troubled = found != WB_TROUBLE_NONE;
     if (strcmp(url, "/healthz") == 0) {
-        bool draining = atomic_load(&sidecar->draining);
-        bool well = !troubled || draining;
+        bool well = found != WB_TROUBLE_STAYS || atomic_load(&sidecar->draining);
         return answer_text(connection, well ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
                            well ? "ok\n" : trouble);
     }

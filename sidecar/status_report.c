@@ -8,78 +8,13 @@
 #include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
+#include "sidecar/trouble.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { DROPS_ARE_NEWS_S = 60 };
-
-static bool say(char text[WB_TROUBLE_TEXT], const char *what)
-{
-    (void)snprintf(text, WB_TROUBLE_TEXT, "%s", what);
-    return true;
-}
-
-/* The exporter that holds the journal back: of those that nothing is dropped for, the furthest behind. */
-static bool find_slowest(wb_sidecar *sidecar, wb_exporter_report *out)
-{
-    wb_exporter_report one;
-    bool found = false;
-    for (size_t i = 0; wb_exporters_report(sidecar->exporters, i, &one); i++) {
-        if (one.when_full != WB_WHEN_FULL_BACKPRESSURE || one.lag_bytes == 0) continue;
-        if (found && one.lag_bytes <= out->lag_bytes) continue;
-        *out = one;
-        found = true;
-    }
-    return found;
-}
-
-static bool say_full(wb_sidecar *sidecar, const wb_journal_stats *journal, char *text)
-{
-    wb_exporter_report slow;
-    bool by_limit = journal->full == WB_JOURNAL_FULL_LIMIT;
-    int len = snprintf(text, WB_TROUBLE_TEXT,
-                       by_limit ? "full: the journal has reached journal.limit_bytes"
-                                : "full: the journal's disk has no room");
-    if (find_slowest(sidecar, &slow))
-        (void)snprintf(text + len, WB_TROUBLE_TEXT - (size_t)len,
-                       "; exporter %s holds it back, %llu bytes behind (%s)", slow.name,
-                       (unsigned long long)slow.lag_bytes,
-                       slow.runner.last_error.status != WB_OK ? slow.runner.last_error.detail
-                                                              : "it is slow");
-    return true;
-}
-
-static bool find_lagging(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
-{
-    wb_exporter_report slow;
-    if (!find_slowest(sidecar, &slow) || slow.lag_bytes <= slow.max_lag_bytes) return false;
-    (void)snprintf(
-        text, WB_TROUBLE_TEXT, "full: exporter %s is %llu bytes behind and may be %llu (%s)",
-        slow.name, (unsigned long long)slow.lag_bytes, (unsigned long long)slow.max_lag_bytes,
-        slow.runner.last_error.status != WB_OK ? slow.runner.last_error.detail : "it is slow");
-    return true;
-}
-
-bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT])
-{
-    wb_journal_stats journal;
-    wb_journal_get_stats(sidecar->journal, &journal);
-    if (journal.failed)
-        return say(text, "the journal cannot write: nothing is accepted until the disk can");
-    if (wb_writer_lost_its_journal(sidecar->writer))
-        return say(text, "the journal was removed: nothing is accepted until a restart");
-    if (journal.full) return say_full(sidecar, &journal, text);
-    if (find_lagging(sidecar, text)) return true;
-    if (atomic_load(&sidecar->unreachable))
-        return say(text, "the run directory or its socket was removed: new clients cannot connect "
-                         "until a restart");
-    if (atomic_load(&sidecar->draining)) return say(text, "shutting down");
-    return false;
-}
 
 static void add_u64(cJSON *object, const char *key, uint64_t value)
 {
@@ -99,7 +34,7 @@ static void add_identity(wb_sidecar *sidecar, const wb_world *world, cJSON *root
 {
     const wb_sidecar_config *config = sidecar->config;
     char trouble[WB_TROUBLE_TEXT];
-    bool troubled = wb_sidecar_trouble(sidecar, trouble);
+    bool troubled = wb_sidecar_trouble(sidecar, trouble) != WB_TROUBLE_NONE;
     uint64_t now = wb_now(sidecar->clock);
     (void)cJSON_AddStringToObject(root, "name", config->name);
     add_slice(root, "agent_id", config->self_ids[0]);
@@ -286,20 +221,6 @@ static void add_unconfigured(wb_sidecar *sidecar, cJSON *root)
     }
 }
 
-/* With problems of its files, or a far side that takes nothing or is not given all, a sidecar works, but
- * not as it should: `degraded`. */
-static bool delivery_fails(wb_sidecar *sidecar)
-{
-    wb_exporter_report report;
-    wb_time_ns now = wb_now(sidecar->clock);
-    for (size_t i = 0; wb_exporters_report(sidecar->exporters, i, &report); i++) {
-        wb_time_ns dropped = report.runner.skipped_ns;
-        if (report.runner.last_error.status != WB_OK) return true;
-        if (dropped != 0 && now - dropped < DROPS_ARE_NEWS_S * WB_NS_PER_S) return true;
-    }
-    return false;
-}
-
 static void add_exporters(wb_sidecar *sidecar, cJSON *root)
 {
     wb_exporter_report report;
@@ -311,6 +232,15 @@ static void add_exporters(wb_sidecar *sidecar, cJSON *root)
         else
             cJSON_Delete(exporter);
     }
+}
+
+static void add_recovery(wb_sidecar *sidecar, const wb_world *world, cJSON *root)
+{
+    uint64_t until_s = wb_sidecar_recovering_until(sidecar, world);
+    if (until_s > 0)
+        add_u64(root, "recovering_until_s", until_s);
+    else
+        (void)cJSON_AddNullToObject(root, "recovering_until_s");
 }
 
 static void add_state(wb_sidecar *sidecar, cJSON *root)
@@ -374,9 +304,8 @@ char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
     const wb_world *world = wb_world_take(sidecar->worlds);
     add_identity(sidecar, world, root);
     (void)cJSON_AddBoolToObject(root, "clock_jumped", atomic_load(&sidecar->clock_jumped));
-    /* Works, but not as its files say, or delivers not everything. */
-    (void)cJSON_AddBoolToObject(root, "degraded",
-                                wb_world_problems(world) > 0 || delivery_fails(sidecar));
+    (void)cJSON_AddBoolToObject(root, "degraded", wb_sidecar_is_degraded(sidecar, world));
+    add_recovery(sidecar, world, root);
     add_isolation(sidecar, root);
     add_sandbox(sidecar, root);
     add_trust(world, root);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sidecar/status_report.h: how a sidecar says that it is well, or why not. */
+/* sidecar/status_report.h: the report of a sidecar, and the file by which others find it. */
 #ifndef WAYBILL_SIDECAR_STATUS_REPORT_H
 #define WAYBILL_SIDECAR_STATUS_REPORT_H
 
@@ -9,11 +9,6 @@
 /** All of it as one JSON object, unformatted; free() it. NULL when memory is out. Any thread.
  *  with_policies  also who is treated how: for those who are let in to the socket */
 WB_MUST_USE char *wb_status_report(wb_sidecar *sidecar, bool with_policies);
-
-enum { WB_TROUBLE_TEXT = 512 };
-/** False while the sidecar takes requests and keeps them; else true, and `text` says why not, who holds
- *  it up, and what to do. Any thread. */
-bool wb_sidecar_trouble(wb_sidecar *sidecar, char text[WB_TROUBLE_TEXT]);
 
 /** Write run_dir/status.json (0600, replaced by rename): how others find this process.
  *  Errors  UNAVAILABLE it cannot be written */

@@ -233,7 +233,16 @@ journal: {{segment_bytes: 512KiB, limit_bytes: 8MiB}}
         other = fill_disk(small_disk)
         taken, refused = fill(asker)
         assert refused.status == Status.FULL and "disk is full" in refused.detail
-        assert readyz(sidecar)[1].startswith("full: the journal's disk has no room")
+        wait_until(lambda: exporter(sidecar, "sqlite")["lag_bytes"] < 256 << 10, 10, "a good store")
+        db = lock_store(sidecar.store)
+        settle = _wire.Settle(delegation_id=asked.pop().delegation_id, outcome="completed")
+        assert asker.ask(settle=settle).status == Status.OK
+        assert 0 < exporter(sidecar, "sqlite")["lag_bytes"] < 512 << 10
+        code, text = readyz(sidecar)
+        assert code == 503 and text.startswith("full: the journal's disk has no room")
+        assert text.endswith("no room; make room there")  # the exporter holds back less than a segment
+        db.execute("ROLLBACK")
+        db.close()
         asker.close()
         for _ in range(4):
             sidecar.kill9()

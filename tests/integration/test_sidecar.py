@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -404,6 +405,19 @@ def admin_url(sidecar, path):
     return f"http://{said['admin_host']}:{said['ports']['admin']}{path}"
 
 
+def answers(sidecar, path):
+    """The admin endpoint's code and text."""
+    try:
+        with urllib.request.urlopen(admin_url(sidecar, path)) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+
+
+def checks(sidecar):
+    return {c["check"]: c for c in json.loads(sidecar.cli("--json", "doctor", check=False))}
+
+
 def test_the_admin_endpoint_answers_three_paths_to_this_machine_only(three):
     with urllib.request.urlopen(admin_url(three["a"], "/healthz")) as answer:
         assert answer.read() == b"ok\n"
@@ -575,6 +589,71 @@ def test_a_journal_that_was_taken_away_fails_closed():
         b = Asker(two["b"])
         again = b.ask(accept=an_accept(asked, carrier))
         assert again.status == Status.DENIED and again.wire_class == "stale"
+        a.close()
+        b.close()
+
+
+def damage(journal):
+    """One byte of a frame that was safe once: what a bad disk leaves."""
+    segment = max(journal.glob("segment-*"))
+    data = bytearray(segment.read_bytes())
+    data[len(data.rstrip(b"\0")) // 2] ^= 0xFF
+    segment.write_bytes(data)
+
+
+def fresh(a, b):
+    """The peer's answer to a token that was just made."""
+    asked = a_delegate(origin(["a", "b"], "b"))
+    return b.ask(accept=an_accept(asked, a.ask(delegate=asked).delegate.carrier))
+
+
+@pytest.mark.parametrize("lose", [shutil.rmtree, damage], ids=["wiped", "damaged"])
+def test_while_a_loss_has_all_tokens_refused_it_is_not_ready_and_says_until_when(lose):
+    with company(["a", "b"], "trust: {skew_s: 4}\n") as two:
+        a, b, lossy = Asker(two["a"]), Asker(two["b"]), two["b"]
+        for _ in range(10):
+            assert fresh(a, b).accept.verdict == Verdict.CONTINUE
+        b.close()
+        lossy.kill9()
+        lose(lossy.state_dir / "journal")
+        lossy.start()
+        b = Asker(lossy)
+        assert fresh(a, b).status == Status.DENIED
+        ready, reason = answers(lossy, "/readyz")
+        said = json.loads(lossy.cli("status", "--json", check=False))["report"]
+        found = checks(lossy)
+        alive, _ = answers(lossy, "/healthz")
+        assert ready == 503 and reason.startswith("recovering: ") and "ends by itself" in reason
+        assert said["trouble"] == reason and said["healthy"] is False
+        assert said["recovering_until_s"] == said["recovered_s"] + 4
+        at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(said["recovering_until_s"]))
+        assert at in reason
+        assert found["sidecar"]["result"] == "fail" and found["sidecar"]["detail"] == reason
+        assert alive == 200  # to restart it would not help
+        wait_until(lambda: answers(lossy, "/readyz")[0] == 200, 8, "the end that it named")
+        assert fresh(a, b).accept.verdict == Verdict.CONTINUE
+        said = json.loads(lossy.cli("status", "--json"))["report"]
+        assert said["trouble"] is None and said["recovering_until_s"] is None
+        assert checks(lossy)["journal"]["result"] == "warn"  # what happened stays said
+        a.close()
+        b.close()
+
+
+def test_where_nothing_is_refused_a_loss_degrades_and_is_no_trouble():
+    with company(["a", "b"], "trust: {mode: observe}\n") as two:
+        a, b = Asker(two["a"]), Asker(two["b"])
+        assert fresh(a, b).accept.verdict == Verdict.CONTINUE
+        b.close()
+        two["b"].kill9()
+        shutil.rmtree(two["b"].state_dir / "journal")
+        two["b"].start()
+        b = Asker(two["b"])
+        accept = fresh(a, b).accept
+        assert accept.pass_ and accept.verdict == Verdict.REJECT
+        said = json.loads(two["b"].cli("status", "--json"))["report"]
+        assert answers(two["b"], "/readyz")[0] == 200 and said["degraded"] is True
+        assert said["recovering_until_s"] == said["recovered_s"] + 60
+        assert checks(two["b"])["journal"]["result"] == "warn"
         a.close()
         b.close()
 
