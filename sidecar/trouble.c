@@ -41,6 +41,12 @@ static bool find_cause(wb_sidecar *sidecar, wb_exporter_report *out)
     return find_slowest(sidecar, out) && out->lag_bytes >= sidecar->config->journal_segment_bytes;
 }
 
+/* Whether what is open, or closed of late, fills it: two snapshots and the space for two more. */
+static bool is_filled_by_state(const wb_journal_stats *journal)
+{
+    return journal->snapshot_bytes > journal->limit_bytes / 8;
+}
+
 static wb_trouble say_full(wb_sidecar *sidecar, const wb_journal_stats *journal, char *text)
 {
     wb_exporter_report slow;
@@ -55,6 +61,12 @@ static wb_trouble say_full(wb_sidecar *sidecar, const wb_journal_stats *journal,
                        (unsigned long long)slow.lag_bytes,
                        slow.runner.last_error.status != WB_OK ? slow.runner.last_error.detail
                                                               : "it is slow");
+    else if (by_limit && is_filled_by_state(journal))
+        (void)snprintf(
+            rest, cap,
+            "; delegations that are open or closed of late fill it (%llu bytes, kept about "
+            "fivefold): it ends when they are over, or raise it",
+            (unsigned long long)journal->snapshot_bytes);
     else
         (void)snprintf(rest, cap, "; %s", by_limit ? "raise it" : "make room there");
     return WB_TROUBLE_STAYS;
