@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { TIMEOUT_MS = 2000, STATUS_FILE_ARENA_BYTES = 2 * 1024 * 1024 };
 
@@ -90,6 +91,7 @@ static bool read_status_file(const wb_cli *cli, wb_arena *arena, wb_probe *probe
     }
     wb_slice host = wb_report_text(file, "admin_host");
     probe->pid = wb_report_number(file, "pid");
+    probe->state_dir = wb_report_text(file, "state_dir");
     probe->port = (uint16_t)wb_report_number(wb_report_object(file, "ports"), "admin");
     (void)snprintf(probe->host, sizeof probe->host, "%.*s",
                    WB_SLICE_ARG(host.len ? host : WB_S("127.0.0.1")));
@@ -137,6 +139,17 @@ void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb
         say(probe, WB_PROBE_SILENT,
             status != WB_OK ? err.detail : "somebody else answers in its place");
     }
+}
+
+bool wb_probe_keeps(const wb_probe *probe, const char *state_dir)
+{
+    struct stat there, asked;
+    char path[WB_PATH_MAX];
+    int len = snprintf(path, sizeof path, "%.*s", WB_SLICE_ARG(probe->state_dir));
+    if (len <= 0 || len >= (int)sizeof path) return false;
+    if (stat(path, &there) != 0 || stat(state_dir, &asked) != 0)
+        return strcmp(path, state_dir) == 0;
+    return there.st_dev == asked.st_dev && there.st_ino == asked.st_ino;
 }
 
 static bool is_set(const char *variable)

@@ -20,6 +20,7 @@ typedef struct wb_probe {
     uint64_t pid;  /* of status.json; 0: unknown */
     char host[64]; /* of its admin endpoint */
     uint16_t port;
+    wb_slice state_dir;    /* where it keeps its state; "" unknown */
     wb_slice report_text;  /* the JSON of /status */
     const wb_json *report; /* the same, read */
 } wb_probe;
@@ -28,6 +29,9 @@ typedef struct wb_probe {
 void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe);
 /** The same with another patience. */
 void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb_probe *probe);
+
+/** Is `state_dir` the directory in which that sidecar keeps its state? False where none was found. */
+bool wb_probe_keeps(const wb_probe *probe, const char *state_dir);
 
 /** Where the running sidecar of this name really keeps its state and its store, for it may have been
  *  configured: takes both over into `paths`, unless `choice` or a variable says otherwise. Without a

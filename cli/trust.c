@@ -93,10 +93,21 @@ static void json_problem(wb_json_out *out, const char *file, const char *reason)
 
 /* All that `trust list` shows. */
 typedef struct listing {
-    wb_trust *trust;     /* owned */
-    wb_revoked *revoked; /* owned; NULL: the file is faulty, and this is why */
-    wb_error revoked_fault;
+    wb_trust *trust;        /* owned */
+    wb_revoked *revoked;    /* owned; NULL: the file is faulty */
+    wb_error revoked_fault; /* why, or that it is gone; OK: neither */
 } listing;
+
+/* No list on disk, and the running sidecar holds to one: what is shown is not what is in force. */
+static void look_for_gone(const wb_cli *cli, listing *l)
+{
+    uint64_t n;
+    if (wb_revoked_is_laid(l->revoked) || wb_cli_trust_held(cli, &n) != WB_TRUST_HELD_SOME) return;
+    (void)!wb_fail(&l->revoked_fault, WB_ERR_NOT_FOUND,
+                   "it is gone, and the running sidecar holds to its %llu revocations, which are "
+                   "not shown",
+                   (unsigned long long)n);
+}
 
 static wb_exit list_json(const wb_cli *cli, const listing *l)
 {
@@ -113,7 +124,8 @@ static wb_exit list_json(const wb_cli *cli, const listing *l)
         const wb_trust_problem *p = wb_trust_problem_at(l->trust, i);
         json_problem(&out, p->file, p->reason);
     }
-    if (!l->revoked) json_problem(&out, WB_REVOKED_FILE, l->revoked_fault.detail);
+    if (l->revoked_fault.status != WB_OK)
+        json_problem(&out, WB_REVOKED_FILE, l->revoked_fault.detail);
     wb_json_close(&out, ']');
     wb_json_close(&out, '}');
     wb_exit code = wb_json_out_finish(&out, stdout);
@@ -147,9 +159,11 @@ static wb_exit list_problems(const listing *l)
         const wb_trust_problem *p = wb_trust_problem_at(l->trust, i);
         (void)wb_cli_fail(WB_EXIT_NO, p->file, p->reason, "the file is left out");
     }
-    if (l->revoked) return wb_trust_problems(l->trust) > 0 ? WB_EXIT_NO : WB_EXIT_OK;
+    if (l->revoked_fault.status == WB_OK)
+        return wb_trust_problems(l->trust) > 0 ? WB_EXIT_NO : WB_EXIT_OK;
     return wb_cli_fail(WB_EXIT_NO, WB_REVOKED_FILE, l->revoked_fault.detail,
-                       "no sidecar starts with it");
+                       l->revoked ? "lay it down again, from a copy, or an empty one to lift all"
+                                  : "no sidecar starts with it");
 }
 
 static wb_exit list(const wb_cli *cli, listing *l)
@@ -161,10 +175,12 @@ static wb_exit list(const wb_cli *cli, listing *l)
     if (!l->trust || (status != WB_OK && status != WB_ERR_CONFIG && status != WB_ERR_FULL))
         return wb_cli_fail(wb_cli_exit_of(status), "trust",
                            l->trust ? l->revoked_fault.detail : err.detail, NULL);
+    if (l->revoked) look_for_gone(cli, l);
     if (cli->json) {
         wb_exit code = list_json(cli, l);
         if (code != WB_EXIT_OK) return code;
-        return l->revoked && wb_trust_problems(l->trust) == 0 ? WB_EXIT_OK : WB_EXIT_NO;
+        return l->revoked_fault.status == WB_OK && wb_trust_problems(l->trust) == 0 ? WB_EXIT_OK
+                                                                                    : WB_EXIT_NO;
     }
     list_text(cli, l->trust);
     revoked_text(cli, l->revoked);
@@ -222,8 +238,9 @@ const wb_verb wb_trust_verbs[] = {
              "  tth HASH       one token, by its hash (waybill token inspect)\n"
              "  iss AGENT_ID   everything of that agent, whatever its keys\n"
              "\n"
-             "To take a revocation back, remove its line from the file. A running sidecar is\n"
-             "asked to reload.\n",
+             "To take a revocation back, remove its line from the file. Where the file is gone\n"
+             "and a running sidecar holds to what it said, nothing is added (exit code 3): a\n"
+             "new list would lift the old one. A running sidecar is asked to reload.\n",
      .json = "{kind, value, from}",
      .run = wb_cli_trust_revoke},
     {.name = "trust policy",
@@ -243,7 +260,7 @@ const wb_verb wb_trust_verbs[] = {
      .summary = "List the agents whose keys are believed, and what is revoked",
      .options = wb_cli_no_options,
      .no = "a file has a fault: a trust file is left out, with a broken revoked.txt no sidecar "
-           "starts",
+           "starts; or revoked.txt is gone and a running sidecar holds to what it said",
      .json = "{directory, issuers, revoked, problems}",
      .run = trust_list},
     {.name = "trust bundle",

@@ -26,6 +26,22 @@ static wb_exit refuse(wb_status status, const wb_error *err)
                        err->detail, NULL);
 }
 
+/* The list is gone, and somebody may still hold to it: a new one would lift what it said. */
+static wb_exit refuse_gone(wb_trust_held held, uint64_t n, const wb_error *err)
+{
+    char why[240];
+    if (held == WB_TRUST_HELD_UNKNOWN)
+        (void)snprintf(why, sizeof why,
+                       "%s, or never was, and the running sidecar does not answer what it holds to",
+                       err->detail);
+    else
+        (void)snprintf(why, sizeof why, "%s, and the running sidecar holds to its %llu revocations",
+                       err->detail, (unsigned long long)n);
+    return wb_cli_fail(WB_EXIT_FAILURE, "trust", why,
+                       "nothing was changed: lay the file down again, from a copy, or an empty one "
+                       "to lift all that it said; then revoke again");
+}
+
 static wb_exit print_revocation(const wb_cli *cli, const wb_revocation *r)
 {
     char text[WB_TIME_TEXT];
@@ -58,8 +74,12 @@ wb_exit wb_cli_trust_revoke(const wb_cli *cli, const void *given)
     WB_ASSERT(wb_revoked_kind_parse(wb_slice_str(line->kind), &r.kind)); /* the table's choices */
     wb_exit code = wb_input_ready();
     if (code != WB_EXIT_OK) return code;
+    uint64_t n_held;
+    wb_trust_held held = wb_cli_trust_held(cli, &n_held);
     wb_status status = wb_make_dirs(cli->paths.state_dir, &err);
-    if (status == WB_OK) status = wb_revoked_add(cli->paths.trust_dir, &r, &err);
+    if (status == WB_OK)
+        status = wb_revoked_add(cli->paths.trust_dir, &r, held != WB_TRUST_HELD_NOTHING, &err);
+    if (status == WB_ERR_NOT_FOUND) return refuse_gone(held, n_held, &err);
     if (status != WB_OK) return refuse(status, &err);
     code = print_revocation(cli, &r);
     return wb_cli_reload_after(cli, code);

@@ -291,7 +291,8 @@ static wb_status check_list(const char *dir, wb_slice text, const mark *m, bool 
     return WB_OK;
 }
 
-wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_error *err)
+wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, bool must_be_laid,
+                         wb_error *err)
 {
     mark m;
     int locked = -1;
@@ -307,6 +308,8 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, wb_er
     (void)lock;
     bool laid = false;
     WB_TRY(get_text(trust_dir, &text, &laid, err));
+    if (must_be_laid && !laid)
+        return wb_fail(err, WB_ERR_NOT_FOUND, "%.100s/" WB_REVOKED_FILE " is gone", trust_dir);
     WB_TRY(check_list(trust_dir, wb_buffer_slice(&text), &m, &known, err));
     if (known) return wb_fail(err, WB_ERR_REJECTED, "it is revoked by then already");
     bool unfinished = text.len > 0 && text.ptr[text.len - 1] != '\n';

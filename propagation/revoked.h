@@ -70,9 +70,12 @@ bool wb_revoked_kind_parse(wb_slice word, wb_revoked_kind *out);
 
 /** Add a line to `trust_dir`/revoked.txt (both made if missing) by writing the whole file anew: a new
  *  file, fsync, rename, fsync of the directory. What stands there stays as it is, comments included.
+ *  must_be_laid  somebody holds to a list that was there: where it is gone, a new one with this line
+ *                alone would lift all others
  *  Errors  MALFORMED the value is none of that kind | REJECTED it is revoked by then already
+ *          NOT_FOUND it must be laid and is not
  *          CONFIG the present file is faulty | FULL | UNAVAILABLE writing failed | NO_MEMORY */
 WB_MUST_USE wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what,
-                                     wb_error *err);
+                                     bool must_be_laid, wb_error *err);
 
 #endif

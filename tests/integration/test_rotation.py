@@ -188,6 +188,39 @@ def test_a_stolen_key_stops_at_the_next_accept(pair):
     assert offer(pair, *one_token(pair))[0] == Verdict.CONTINUE
 
 
+@pytest.mark.parametrize("gone", ["revoked.txt", "trust.d"])
+def test_a_further_revocation_lifts_none_that_the_sidecar_holds_to(pair, gone):
+    b, trust = pair["b"], pair["b"].state_dir / "trust.d"
+    asked, carrier = one_token(pair)
+    cli(b, "trust", "revoke", "kid", key_id(pair["a"]))
+    kept = (trust / "revoked.txt").read_text()
+    if gone == "trust.d":
+        trust.rename(b.state_dir / "away")
+    else:
+        (trust / gone).unlink()
+    another = ("trust", "revoke", "iss", "spiffe://x.example/y")
+    done = subprocess.run([str(find_program("waybill")), *another], env=b.env,
+                          capture_output=True, text=True, timeout=30)
+    assert done.returncode == 3 and done.stdout == "", done
+    assert "holds to its 1 revocations" in done.stderr and "lay the file down" in done.stderr
+    assert not (trust / "revoked.txt").exists()
+    assert offer(pair, asked, carrier) == (Verdict.REJECT, "unauthenticated")
+    listed = subprocess.run([str(find_program("waybill")), "trust", "list", "--json"], env=b.env,
+                            capture_output=True, text=True, timeout=30)
+    [problem] = json.loads(listed.stdout)["problems"]
+    assert listed.returncode == 1 and problem["file"] == "revoked.txt", listed
+    assert "holds to its 1 revocations" in problem["reason"]
+
+    if gone == "trust.d":
+        trust.rmdir()
+        (b.state_dir / "away").rename(trust)
+    else:
+        (trust / "revoked.txt").write_text(kept)
+    cli(b, *another)
+    assert len(json.loads(cli(b, "trust", "list", "--json"))["revoked"]) == 2
+    assert offer(pair, asked, carrier) == (Verdict.REJECT, "unauthenticated")
+
+
 def test_a_withdrawn_next_key_never_signs(pair):
     a = pair["a"]
     current = key_id(a)

@@ -236,7 +236,7 @@ static void a_file_that_others_may_write_is_refused(void **state)
 static wb_status add(folder *f, wb_revoked_kind kind, const char *value, uint64_t from_s)
 {
     const wb_revocation r = {kind, wb_slice_str(value), from_s};
-    return wb_revoked_add(f->trust, &r, NULL);
+    return wb_revoked_add(f->trust, &r, false, NULL);
 }
 
 static void a_line_is_added_behind_what_stands_there(void **state)
@@ -267,6 +267,20 @@ static void nothing_is_added_to_a_file_with_a_fault(void **state)
     assert_int_equal(add(f, WB_REVOKED_ISS, ISS, 7), WB_ERR_CONFIG);
 }
 
+static void a_list_that_must_be_there_is_not_made(void **state)
+{
+    folder *f = *state;
+    WB_AUTO(wb_revoked) revoked = NULL;
+    wb_error err = {0};
+    const wb_revocation r = {WB_REVOKED_ISS, WB_S(ISS), 7};
+    assert_int_equal(wb_revoked_add(f->trust, &r, true, &err), WB_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.detail, "is gone"));
+    assert_int_equal(wb_revoked_load(f->trust, &revoked, NULL), WB_OK);
+    assert_false(wb_revoked_is_laid(revoked));
+    folder_trust(f, "revoked.txt", "");
+    assert_int_equal(wb_revoked_add(f->trust, &r, true, &err), WB_OK);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_up, folder_down)
@@ -283,6 +297,7 @@ int main(void)
         TEST(a_file_that_others_may_write_is_refused),
         TEST(a_line_is_added_behind_what_stands_there),
         TEST(nothing_is_added_to_a_file_with_a_fault),
+        TEST(a_list_that_must_be_there_is_not_made),
     };
     return cmocka_run_group_tests_name("revoked", tests, NULL, NULL);
 }
