@@ -110,16 +110,19 @@ void wb_doctor_modes(wb_doctor *d)
     bool enforces = wb_slice_eq(mode, WB_S("enforce"));
     g = (groups){.since_ns = now - (wb_time_ns)DAYS * 86400 * WB_NS_PER_S};
     bool is_known = gather(d, &g, &err);
+    const wb_json *counters = wb_report_object(d->probe.report, "counters");
+    bool gone = wb_report_bool(counters, "refusals_file_gone");
     for (size_t i = 0; i < g.n && i < SHOWN_MAX; i++) say_group(d, &g.of[i]);
     if (g.n > SHOWN_MAX)
         wb_doctor_say(d, WB_FINDING_WARN, "enforce", "see to these first", "%zu more of them",
                       g.n - SHOWN_MAX);
-    if (wb_report_bool(wb_report_object(d->probe.report, "counters"), "refusals_file_gone"))
+    if (gone)
         wb_doctor_say(d, WB_FINDING_WARN, "refusals", "restart the sidecar, which makes it again",
                       WB_REFUSAL_FILE " was removed: new refs cannot be looked up");
     if (!is_known)
         wb_doctor_say(d, WB_FINDING_WARN, "enforce",
-                      "a sidecar makes the file when it starts: see --name and --state-dir",
+                      gone ? NULL
+                           : "a sidecar makes the file when it starts: see --name and --state-dir",
                       "unknown: %s", err.detail);
     else if (g.n == 0)
         wb_doctor_say(d, WB_FINDING_OK, "enforce", NULL,

@@ -114,27 +114,33 @@ static wb_exit print_json(const char *ref, const wb_refusal *r)
     return code;
 }
 
-/* The ref may be a real one whose record the sidecar could not keep: a running one counts them. */
-static wb_exit not_found(const wb_cli *cli, const char *ref)
+/* The ref may be a real one whose record is not there any more, or that the sidecar could not keep: a
+ * running one knows. `missing`: why the file itself is not there; NULL if it is. */
+static wb_exit not_found(const wb_cli *cli, const char *ref, const char *missing)
 {
-    char why[240] = "no refusal with that ref is kept here", last[WB_TIME_TEXT];
+    char why[240], last[WB_TIME_TEXT];
     wb_probe probe = {.report = NULL};
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (arena) wb_probe_sidecar(cli, arena, &probe);
-    const wb_json *counters = wb_report_object(probe.report, "counters");
+    bool ours = wb_probe_keeps(&probe, cli->paths.state_dir);
+    const wb_json *counters = ours ? wb_report_object(probe.report, "counters") : NULL;
     unsigned long long lost = wb_report_number(counters, "refusals_not_kept");
+    if (wb_report_bool(counters, "refusals_file_gone"))
+        return wb_cli_fail(WB_EXIT_NO, ref,
+                           "somebody removed " WB_REFUSAL_FILE
+                           " under the running sidecar, and with it what refs were about",
+                           "restart the sidecar, which makes it again; until then its log alone "
+                           "says why");
+    int len = snprintf(why, sizeof why, "%.140s",
+                       missing ? missing : "no refusal with that ref is kept here");
     if (lost > 0)
-        (void)snprintf(
-            why, sizeof why,
-            "no refusal with that ref is kept here; %llu were not kept since the sidecar's "
-            "start, the last at %s%s",
-            lost, wb_time_text(wb_report_number(counters, "refusals_last_not_kept_ns"), last),
-            wb_report_bool(counters, "refusals_file_gone") ? ": somebody removed " WB_REFUSAL_FILE
-                                                             ", a restart makes it again"
-                                                           : "");
+        (void)snprintf(why + len, sizeof why - (size_t)len,
+                       "; %llu were not kept since the sidecar's start, the last at %s", lost,
+                       wb_time_text(wb_report_number(counters, "refusals_last_not_kept_ns"), last));
     return wb_cli_fail(WB_EXIT_NO, ref, why,
-                       "ask on the side that refused; the newest are kept, fewer of a peer that "
-                       "is refused often");
+                       missing ? "ask on the side that refused, with its --name or --state-dir"
+                               : "ask on the side that refused; the newest are kept, fewer of a "
+                                 "peer that is refused often");
 }
 
 wb_exit wb_cli_token_why(const wb_cli *cli, const void *given)
@@ -147,11 +153,9 @@ wb_exit wb_cli_token_why(const wb_cli *cli, const void *given)
         return wb_cli_usage(cli, "%.40s is no ref: 16 hex digits", word);
     wb_hex(f.ref, sizeof f.ref, ref);
     wb_status status = wb_refusals_read(cli->paths.state_dir, look, &f, &err);
-    if (status == WB_ERR_NOT_FOUND)
-        return wb_cli_fail(WB_EXIT_NO, ref, err.detail,
-                           "ask on the side that refused, with its --name or --state-dir");
+    if (status == WB_ERR_NOT_FOUND || (status == WB_OK && !f.any))
+        return not_found(cli, ref, status == WB_OK ? NULL : err.detail);
     if (status != WB_OK) return wb_cli_fail(WB_EXIT_FAILURE, ref, err.detail, NULL);
-    if (!f.any) return not_found(cli, ref);
     if (cli->json) return print_json(ref, &f.refusal);
     print_text(cli, ref, &f.refusal);
     return WB_EXIT_OK;

@@ -133,7 +133,8 @@ wb_status wb_refusals_read(const char *state_dir,
         return wb_fail(err, WB_ERR_UNAVAILABLE, "the state directory's name is too long");
     WB_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
-        return wb_fail(err, WB_ERR_NOT_FOUND, "no refusal was ever recorded in %.100s", state_dir);
+        return wb_fail(err, WB_ERR_NOT_FOUND, "there is no " WB_REFUSAL_FILE " in %.100s",
+                       state_dir);
     if (fd < 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "%.100s", path);
     uint8_t *bytes = malloc(WB_REFUSAL_FILE_BYTES);
     if (!bytes) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory");

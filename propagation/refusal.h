@@ -51,7 +51,7 @@ WB_MUST_USE wb_status wb_refusal_parse(const uint8_t slot[WB_REFUSAL_SLOT_BYTES]
 
 /** Call `each` with every refusal of `state_dir`'s file, in no order, borrowed for the call; a slot that
  *  is torn is passed over. Another status than OK of `each` ends it, and is returned.
- *  Errors  NOT_FOUND no such file: nothing was ever refused here | UNAVAILABLE it cannot be read */
+ *  Errors  NOT_FOUND no such file: no sidecar began here yet, or it was removed | UNAVAILABLE it cannot be read */
 WB_MUST_USE wb_status wb_refusals_read(const char *state_dir,
                                        wb_status (*each)(void *self, const wb_refusal *refusal),
                                        void *self, wb_error *err);

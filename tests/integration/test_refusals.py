@@ -196,8 +196,15 @@ def test_a_file_of_refusals_that_somebody_removed_is_said(pair, ask):
     wait_until(lambda: report(sidecar)["counters"]["refusals_file_gone"], 5, "noticing")
     asked, _ = message(ask)
     ref = ask["b"](accept=an_accept(asked, "{}", peer="198.51.100.80")).ref
-    assert "refusals.ring was removed" in cli(sidecar, "doctor").stdout
-    assert cli(sidecar, "token", "why", ref).returncode == 1
+    advice = cli(sidecar, "doctor").stdout
+    assert "refusals.ring was removed" in advice
+    told = cli(sidecar, "token", "why", ref)
+    assert told.returncode == 1 and "somebody removed refusals.ring" in told.stderr
+    assert "restart the sidecar" in told.stderr
+    other = cli(sidecar, "token", "why", ref, "--state-dir", "/tmp/wb-no-such").stderr
+    assert "there is no refusals.ring in /tmp/wb-no-such" in other  # of that one nobody knows
+    for said in (advice, told.stderr, other):
+        assert "ever recorded" not in said
     sidecar.stop()
     sidecar.start()
     ask["b"] = Asker(sidecar).ask
