@@ -155,7 +155,7 @@ void wb_doctor_reload(wb_doctor *d)
     if (!reload) return;
     for (const wb_json *p = problems ? problems->first : NULL; p; p = p->next)
         wb_doctor_say(d, WB_FINDING_FAIL, "reload", "repair it, then: waybill reload",
-                      "what was there before holds: %.*s", WB_SLICE_ARG(p->text));
+                      "left out: %.*s", WB_SLICE_ARG(p->text));
     for (const wb_json *key = stale ? stale->first : NULL; key; key = key->next)
         wb_doctor_say(d, WB_FINDING_WARN, "reload", "restart the sidecar",
                       "%.*s changed and is not taken by a reload", WB_SLICE_ARG(key->text));

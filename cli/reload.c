@@ -64,7 +64,7 @@ static void print_text(const wb_cli *cli, const outcome *out, FILE *file)
                   (unsigned long long)out->generation);
     wb_print_safe(file, out->key_id);
     (void)fputc('\n', file);
-    print_list("  kept as it was: ", out->problems, out->n_problems, file);
+    print_list("  left out: ", out->problems, out->n_problems, file);
     print_list("  needs a restart: ", out->needs_restart, out->n_needs_restart, file);
 }
 
@@ -148,7 +148,7 @@ const wb_verb wb_reload_verbs[] = {
      .help = "It also does so by itself within about a second of a change in keys/ or\n"
              "trust.d/, and on SIGHUP. Of the configuration the keys marked (reload) in\n"
              "waybilld(8) are taken; others that changed are named.\n",
-     .no = "a file was left out, so that what it said before holds",
+     .no = "a file was left out; each line says what holds in its place",
      .json = "{name, generation, key_id, problems, needs_restart}",
      .run = run},
     {0},

@@ -34,11 +34,19 @@ typedef struct entry {
     const char *file;       /* in the arena */
 } entry;
 
+/* An issuer that two files name. */
+typedef struct twice {
+    wb_slice id; /* all of it lives in the arena */
+    const char *files[2];
+    struct twice *next;
+} twice;
+
 struct wb_trust {
     const char *dir; /* borrowed while it is being read */
     wb_arena *arena;
     entry *entries;
     size_t n, cap;
+    twice *doubles;
     wb_trust_problem problem[WB_TRUST_PROBLEMS_MAX];
     size_t problems;
 };
@@ -67,12 +75,13 @@ static wb_trust *trust_new(void)
     return trust;
 }
 
-static void note(wb_trust *trust, const char *file, const char *reason)
+static void note(wb_trust *trust, const char *file, const char *reason, bool kept)
 {
     if (trust->problems < WB_TRUST_PROBLEMS_MAX) {
         wb_trust_problem *p = &trust->problem[trust->problems];
         (void)snprintf(p->file, sizeof p->file, "%s", file);
         (void)snprintf(p->reason, sizeof p->reason, "%s", reason);
+        p->kept = kept;
     }
     trust->problems++;
 }
@@ -106,12 +115,15 @@ static wb_status keep(wb_trust *trust, const entry *old, wb_error *err)
     return push(trust, &issuer, file, err);
 }
 
-static wb_status keep_file(wb_trust *trust, const wb_trust *previous, const char *file,
-                           wb_error *err)
+/* A file with a fault: its issuers keep what it said before. */
+static wb_status leave_out(wb_trust *trust, const wb_trust *previous, const char *file,
+                           const char *reason, wb_error *err)
 {
+    size_t n = trust->n;
     for (size_t i = 0; previous && i < previous->n; i++)
         if (strcmp(previous->entries[i].file, file) == 0)
             WB_TRY(keep(trust, &previous->entries[i], err));
+    note(trust, file, reason, trust->n > n);
     return WB_OK;
 }
 
@@ -160,7 +172,7 @@ static wb_status take_issuer(wb_trust *trust, const wb_trust *previous, const ch
 {
     const entry *old = find(previous, issuer->id);
     if (!old || issuer->sequence >= old->issuer.sequence) return push(trust, issuer, file, err);
-    note(trust, file, "spiffe_sequence fell; the keys of before stay");
+    note(trust, file, "spiffe_sequence fell", true);
     return keep(trust, old, err);
 }
 
@@ -189,10 +201,7 @@ static wb_status take_text(wb_trust *trust, const wb_trust *previous, const char
     wb_status status = wb_trust_file_parse(text, scratch, trust->arena, &parsed, &why);
     if (status == WB_ERR_NO_MEMORY) return no_memory(err);
     if (status == WB_OK && file[0]) status = check_name(file, &parsed, &why);
-    if (status != WB_OK) {
-        note(trust, file, why.detail);
-        return keep_file(trust, previous, file, err);
-    }
+    if (status != WB_OK) return leave_out(trust, previous, file, why.detail, err);
     const char *kept_name = wb_arena_printf(trust->arena, "%s", file);
     if (!kept_name) return no_memory(err);
     for (size_t i = 0; i < parsed.n; i++)
@@ -210,8 +219,24 @@ static wb_status take_file(wb_trust *trust, const wb_trust *previous, const char
     if (status == WB_ERR_NO_MEMORY) return no_memory(err);
     if (status == WB_OK)
         return take_text(trust, previous, file, wb_buffer_slice(text), scratch, err);
-    note(trust, file, why.detail);
-    return keep_file(trust, previous, file, err);
+    return leave_out(trust, previous, file, why.detail, err);
+}
+
+static wb_status note_double(wb_trust *trust, const entry *one, const entry *other, bool kept,
+                             wb_error *err)
+{
+    bool in_order = strcmp(one->file, other->file) <= 0;
+    char reason[sizeof((wb_trust_problem *)0)->reason];
+    twice *t = wb_arena_alloc(trust->arena, sizeof *t);
+    if (!t) return no_memory(err);
+    *t = (twice){.id = one->issuer.id,
+                 .files = {in_order ? one->file : other->file, in_order ? other->file : one->file},
+                 .next = trust->doubles};
+    trust->doubles = t;
+    (void)snprintf(reason, sizeof reason, "an issuer twice; neither counts: %.*s is in %.60s, too",
+                   t->id.len > 48 ? 48 : (int)t->id.len, (const char *)t->id.ptr, t->files[1]);
+    note(trust, t->files[0], reason, kept);
+    return WB_OK;
 }
 
 /* Two entries for one issuer: neither counts, what counted before does. The table is sorted. */
@@ -225,8 +250,8 @@ static wb_status drop_doubles(wb_trust *trust, const wb_trust *previous, wb_erro
             trust->entries[out++] = trust->entries[i];
             continue;
         }
-        note(trust, trust->entries[i].file, "an issuer twice; neither counts");
         const entry *old = find(previous, trust->entries[i].issuer.id);
+        WB_TRY(note_double(trust, &trust->entries[i], &trust->entries[i + 1], old != NULL, err));
         if (!old) continue;
         WB_TRY(keep(trust, old, err)); /* appended behind the ones still to be looked at */
         trust->entries[out++] = trust->entries[--trust->n];
@@ -351,6 +376,17 @@ const char *wb_trust_file_of(const wb_trust *trust, wb_slice issuer)
 {
     const entry *found = find(trust, issuer);
     return found ? found->file : NULL;
+}
+
+bool wb_trust_twice(const wb_trust *trust, wb_slice issuer, const char *files[2])
+{
+    for (const twice *t = trust ? trust->doubles : NULL; t; t = t->next) {
+        if (!wb_slice_eq(t->id, issuer)) continue;
+        files[0] = t->files[0];
+        files[1] = t->files[1];
+        return true;
+    }
+    return false;
 }
 
 const wb_trust_key *wb_trust_key_find(const wb_trust_issuer *issuer, wb_slice kid)

@@ -36,6 +36,7 @@ typedef struct wb_trust_issuer {
 typedef struct wb_trust_problem {
     char file[96];    /* name in the directory, cut */
     char reason[160]; /* for the log */
+    bool kept;        /* what was there before holds in its place; else nothing does */
 } wb_trust_problem;
 
 /** Read every *.json of `dir` in one go. A file with a fault is left out, said in the problems, and
@@ -71,13 +72,17 @@ WB_MUST_USE wb_status wb_trust_from_texts(const wb_slice *texts, size_t n, wb_tr
 /** The name of the file that `issuer` came from ("" from a text), NULL if it is not there. */
 const char *wb_trust_file_of(const wb_trust *trust, wb_slice issuer);
 
+/** Two of the files that name `issuer`, in the order of their names: neither counts. False: at most one
+ *  names it. */
+bool wb_trust_twice(const wb_trust *trust, wb_slice issuer, const char *files[2]);
+
 /** Write `issuer` as a trust file, without a line feed: what peers lay down. NO_MEMORY */
 WB_MUST_USE wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buffer *out);
 
 /* Changes to a trust directory: read, changed and replaced durably (new file, fsync, rename, fsync of
  * the directory), one at a time. A running sidecar sees them when it reloads. Errors of all three:
  *  CONFIG  the present file is faulty, or the issuer stands in a bundle file, which is its owner's to
- *          change | UNAVAILABLE writing failed | NO_MEMORY */
+ *          change, or in two files | UNAVAILABLE writing failed | NO_MEMORY */
 
 /** Believe one more key of `agent_id`, or change the window of one that is believed; `dir` is made
  *  (0700) if absent. The sequence stays: it is the issuer's.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Changing what is believed, one issuer at a time: <hash of its id>.json is read, changed and written
  * anew, under a lock on the directory, so that two commands at once both count. An issuer that stands in
- * a bundle file is left alone: a second file for it would make both count for nothing. */
+ * a bundle file is left alone: a second file for it would make both count for nothing; and so is one that
+ * stands in two, which no change of one file would make right. */
 #include "core/files.h"
 #include "propagation/laid_file.h"
 #include "propagation/token.h"
@@ -29,11 +30,17 @@ static void edit_free(edit *e)
 }
 #define AUTO_EDIT __attribute__((cleanup(edit_free))) edit
 
-/* Fails if the issuer stands in another file than its own. */
+/* Fails if the issuer stands in another file than its own, or in two. */
 static wb_status check_bundles(const edit *e, wb_error *err)
 {
     WB_AUTO(wb_trust) trust = NULL;
+    const char *files[2];
     WB_TRY(wb_trust_load(e->dir, NULL, &trust, err));
+    if (wb_trust_twice(trust, e->issuer.id, files))
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "the issuer stands in %.48s and in %.48s, so neither counts: take it out of "
+                       "one",
+                       files[0], files[1]);
     const char *file = wb_trust_file_of(trust, e->issuer.id);
     if (!file || strcmp(file, e->name) == 0) return WB_OK;
     return wb_fail(err, WB_ERR_CONFIG, "the issuer stands in %.80s: change it there", file);

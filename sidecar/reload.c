@@ -21,7 +21,8 @@ static void say_problems(const wb_world *world)
         const wb_trust_problem *problem = wb_trust_problem_at(world->trust, i);
         WB_LOG(WARN, "trust.file_refused", "a trust file was left out",
                WB_KV("file", (const char *)problem->file),
-               WB_KV("reason", (const char *)problem->reason));
+               WB_KV("reason", (const char *)problem->reason),
+               WB_KV("kept", problem->kept ? "what was there before" : "nothing"));
     }
     for (size_t i = 0; i < wb_world_stale(world); i++)
         WB_LOG(WARN, "reload.needs_restart", "a changed key is not taken: needs a restart",

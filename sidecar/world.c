@@ -324,14 +324,21 @@ size_t wb_world_problems(const wb_world *world)
     return world->n_problems + n;
 }
 
+static const char *what_holds(bool kept)
+{
+    return kept ? "what was there before holds in its place"
+                : "nothing holds in its place: its issuer is a stranger";
+}
+
 void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT])
 {
     if (i < world->n_problems) {
-        (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "%s: %s", world->problems[i].part,
-                       world->problems[i].error.detail);
+        (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "%s: %s; %s", world->problems[i].part,
+                       world->problems[i].error.detail, what_holds(true));
         return;
     }
     const wb_trust_problem *problem = wb_trust_problem_at(world->trust, i - world->n_problems);
     WB_ASSERT(problem);
-    (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "trust: %s: %s", problem->file, problem->reason);
+    (void)snprintf(out, WB_WORLD_PROBLEM_TEXT, "trust: %s: %s; %s", problem->file, problem->reason,
+                   what_holds(problem->kept));
 }

@@ -57,8 +57,8 @@ WB_MUST_USE const wb_world *wb_world_take(wb_worlds *worlds);
 /** NULL is fine. */
 void wb_world_drop(const wb_world *world);
 
-/** What of the files is not in this world, in words: its own problems, then the files that trust left out
- *  (at most WB_TRUST_PROBLEMS_MAX of those). */
+/** What of the files is not in this world, and whether something holds in its place, in words: its own
+ *  problems, then the files that trust left out (at most WB_TRUST_PROBLEMS_MAX of those). */
 enum { WB_WORLD_PROBLEM_TEXT = 320 };
 size_t wb_world_problems(const wb_world *world);
 void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT]);

@@ -130,7 +130,29 @@ def test_a_bundle_carries_many(cli):
     assert set(issuers(cli, "--name", "new")) == {A, B, C, "https://c.example.com"}
     (trust_dir(cli) / "all.bundle.json").write_text(everybody)  # or laid down as it is: A, B twice
     problems = cli.json("trust", "list", code=1)["problems"]
-    assert [problem["reason"] for problem in problems] == ["an issuer twice; neither counts"] * 2
+    for problem in problems:
+        assert problem["reason"].startswith("an issuer twice; neither counts: ")
+        assert "all.bundle.json" in problem["file"] + problem["reason"]
+
+
+def test_who_stands_in_two_files_is_neither_added_nor_removed(cli):
+    cli("trust", "add", "--id", A, KEY_A.x)
+    folder = trust_dir(cli)
+    for name in ("a", "b"):
+        text = '{"wb_bundles":[' + trust_file(B, KEY_B) + "]}"
+        (folder / f"{name}.bundle.json").write_text(text)
+    [problem] = cli.json("trust", "list", code=1)["problems"]
+    assert problem["file"] == "a.bundle.json"
+    assert B in problem["reason"] and "b.bundle.json" in problem["reason"]
+    before = sorted(folder.iterdir())
+    for args in (["add", "--id", B, KEY_A.x], ["add", trust_file(B, KEY_A)], ["remove", B],
+                 ["remove", B, KEY_B.kid]):
+        assert cli("trust", *args, code=3) == ""
+        assert "stands in a.bundle.json and in b.bundle.json" in cli.said
+    assert sorted(folder.iterdir()) == before
+    (folder / "a.bundle.json").unlink()
+    cli("trust", "remove", B, code=3)
+    assert "stands in b.bundle.json: change it there" in cli.said
 
 
 def test_whoever_is_removed_is_a_stranger_again(trusting):

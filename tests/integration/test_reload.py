@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -183,10 +184,12 @@ def test_a_broken_file_keeps_what_it_said_before(pair, ask, breaks):
     assert [p.split(":")[0] for p in said["reload"]["problems"]] == [part]
     assert said["healthy"] is True and said["degraded"] is True
     done = cli(b, "reload")
-    assert done.returncode == 1 and f"kept as it was: {part}" in done.stdout
+    assert done.returncode == 1 and f"left out: {part}: " in done.stdout
+    assert "what was there before holds in its place" in done.stdout
     assert "degraded" in cli(b, "status").stdout
     advice = cli(b, "doctor")
-    assert f"{part}: " in advice.stdout
+    assert f"left out: {part}: " in advice.stdout
+    assert "what was there before holds in its place" in advice.stdout
     mend()
     ask["b"](reload=_wire.Reload())
     said = report(b)
@@ -201,6 +204,22 @@ def test_a_start_has_no_file_of_before_to_keep(pair):
     b.start(wait=False)
     assert b.process.wait(10) == 78
     assert "revoked.txt" in b.log()
+
+
+def test_what_was_broken_at_the_start_is_not_said_to_hold(pair, ask):
+    b = pair["b"]
+    b.stop()
+    _, mend = broken_trust(b)
+    b.start()
+    with contextlib.closing(Asker(b)) as asker:
+        ask["b"] = asker.ask
+        assert verdict(ask) == UNVERIFIED
+        for done in (cli(b, "doctor"), cli(b, "status"), cli(b, "reload")):
+            assert "nothing holds in its place: its issuer is a stranger" in done.stdout
+            assert "before holds" not in done.stdout
+        mend()
+        assert cli(b, "reload").returncode == 0
+        assert verdict(ask) == CONTINUED
 
 
 def test_reload_without_a_sidecar_says_so(pair):

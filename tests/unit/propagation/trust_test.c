@@ -229,8 +229,13 @@ static void a_broken_file_leaves_its_issuers_as_they_were(void **state)
     assert_int_equal(keys_of(f, ID_A), 1);
     assert_int_equal(keys_of(f, ID_C), 0);
     assert_int_equal(keys_of(f, ID_D), 1);
+    put(f, "new.bundle.json", "{");
     reload(f); /* also the time after */
     assert_int_equal(keys_of(f, ID_D), 1);
+    for (size_t i = 0; i < 3; i++) { /* of a file that was never good there is nothing to keep */
+        const wb_trust_problem *p = wb_trust_problem_at(f->trust, i);
+        assert_int_equal(p->kept, strcmp(p->file, "new.bundle.json") != 0);
+    }
 }
 
 static void a_file_taken_away_takes_its_issuer_away(void **state)
@@ -265,6 +270,7 @@ static void a_sequence_may_not_fall(void **state)
 static void two_entries_for_one_issuer_are_both_refused(void **state)
 {
     dir_fixture *f = *state;
+    const char *files[2];
     put(f, "one.bundle.json",
         BUNDLE(ISSUER(ID_A, "", KEY(X_A, KID_A, "")) "," ISSUER(ID_C, "", KEY(X_A, KID_A, ""))));
     put(f, "two.bundle.json",
@@ -274,6 +280,11 @@ static void two_entries_for_one_issuer_are_both_refused(void **state)
     assert_int_equal(keys_of(f, ID_C), 1);
     assert_int_equal(keys_of(f, ID_D), 1);
     assert_int_equal(wb_trust_problems(f->trust), 1);
+    assert_false(wb_trust_problem_at(f->trust, 0)->kept);
+    assert_true(wb_trust_twice(f->trust, WB_S(ID_A), files));
+    assert_string_equal(files[0], "one.bundle.json");
+    assert_string_equal(files[1], "two.bundle.json");
+    assert_false(wb_trust_twice(f->trust, WB_S(ID_C), files));
     drop(f, "two.bundle.json");
     reload(f);
     assert_int_equal(keys_of(f, ID_A), 1);
