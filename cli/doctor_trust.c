@@ -13,11 +13,6 @@
 enum { EXPIRY_WARN_S = 14 * 86400 };
 static const wb_time_ns BEHIND_NS = 10 * WB_NS_PER_S;
 
-static const char *when(uint64_t seconds, char out[WB_TIME_TEXT])
-{
-    return wb_time_text(seconds > UINT64_MAX / WB_NS_PER_S ? 0 : seconds * WB_NS_PER_S, out);
-}
-
 static void say_ring(wb_doctor *d, const wb_key_ring *ring)
 {
     uint64_t now_s = wb_now(d->cli->clock) / WB_NS_PER_S;
@@ -33,11 +28,13 @@ static void say_ring(wb_doctor *d, const wb_key_ring *ring)
         if (key->role != WB_KEY_NEXT) continue;
         if (now_s < ready_s)
             wb_doctor_say(d, WB_FINDING_OK, "next key", NULL, "%s, made %s, may sign from %s",
-                          key->key.kid, when(key->made_s, made), when(ready_s, ready));
+                          key->key.kid, wb_seconds_text(key->made_s, made),
+                          wb_seconds_text(ready_s, ready));
         else
             wb_doctor_say(d, WB_FINDING_WARN, "next key",
                           "once peers have it (waybill trust bundle): waybill key rotate",
-                          "%s, made %s, waits to sign", key->key.kid, when(key->made_s, made));
+                          "%s, made %s, waits to sign", key->key.kid,
+                          wb_seconds_text(key->made_s, made));
     }
 }
 
@@ -72,7 +69,7 @@ static void check_expiry(wb_doctor *d, const wb_trust_issuer *issuer)
     if (issuer->n_keys == 0 || last > now_s + EXPIRY_WARN_S) return;
     wb_doctor_say(d, WB_FINDING_WARN, "trust", "get its next key, then: waybill trust add",
                   last <= now_s ? "%.*s: its last key ended %s" : "%.*s: its last key ends %s",
-                  WB_SLICE_ARG(issuer->id), when(last, text));
+                  WB_SLICE_ARG(issuer->id), wb_seconds_text(last, text));
 }
 
 void wb_doctor_trust(wb_doctor *d)

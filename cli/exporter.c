@@ -52,9 +52,11 @@ static wb_exit run_forget(const wb_cli *cli, const void *given)
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) return wb_cli_fail(WB_EXIT_FAILURE, "exporter forget", "no memory", NULL);
     wb_status status = ask(cli, name, arena, &reply, &err);
-    if (status != WB_OK) {
-        return wb_cli_fail(wb_cli_exit_of(status), "exporter forget", err.detail, NULL);
-    }
+    if (status != WB_OK)
+        return wb_cli_fail(wb_cli_exit_of(status), "exporter forget", err.detail,
+                           status == WB_ERR_UNAVAILABLE
+                               ? "the running sidecar forgets: start it, waybilld --name NAME"
+                               : "waybill status names those that are kept");
     if (cli->json) return print_json(name, reply);
     (void)fputs("forgotten: ", stdout);
     wb_print_safe(stdout, wb_slice_str(name));

@@ -60,8 +60,10 @@ wb_status wb_input_read(const char *word, wb_buffer *out, wb_error *err)
     wb_status status;
     if (!word || strcmp(word, "-") == 0)
         status = read_stream(stdin, "standard input", out, err);
-    else if (stat(word, &st) == 0 && !S_ISDIR(st.st_mode))
-        status = read_file(word, out, err);
+    else if (stat(word, &st) == 0)
+        status = S_ISDIR(st.st_mode) ? wb_fail(err, WB_ERR_UNAVAILABLE,
+                                               "%.100s is a directory: name a file in it", word)
+                                     : read_file(word, out, err);
     else if (names_a_file(word))
         status = wb_fail(err, WB_ERR_UNAVAILABLE, "%.100s: no such file", word);
     else

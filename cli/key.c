@@ -64,12 +64,6 @@ static wb_exit print_json(const wb_cli *cli, const wb_key_ring *ring, const char
     return code;
 }
 
-static const char *when(uint64_t seconds, char out[WB_TIME_TEXT])
-{
-    bool shown = seconds > 0 && seconds <= UINT64_MAX / WB_NS_PER_S;
-    return wb_time_text(shown ? seconds * WB_NS_PER_S : 0, out);
-}
-
 static void print_table(const wb_cli *cli, const wb_key_ring *ring)
 {
     static const char *const titles[] = {"ROLE", "KEY ID", "PUBLIC KEY", "MADE", "SIGNED BEFORE"};
@@ -85,9 +79,10 @@ static void print_table(const wb_cli *cli, const wb_key_ring *ring)
                      wb_slice_str(wb_key_role_name(k->role)));
         wb_table_add(&table, WB_COLOR_NONE, wb_slice_str(k->key.kid));
         wb_table_add(&table, WB_COLOR_NONE, wb_slice_str(x));
-        wb_table_add(&table, WB_COLOR_DIM, wb_slice_str(when(k->made_s, made)));
-        wb_table_add(&table, WB_COLOR_DIM,
-                     wb_slice_str(k->role == WB_KEY_RETIRED ? when(k->key.exp, until) : "-"));
+        wb_table_add(&table, WB_COLOR_DIM, wb_slice_str(wb_seconds_text(k->made_s, made)));
+        wb_table_add(
+            &table, WB_COLOR_DIM,
+            wb_slice_str(k->role == WB_KEY_RETIRED ? wb_seconds_text(k->key.exp, until) : "-"));
     }
     wb_table_print(&table, cli, stdout);
     wb_table_done(&table);
@@ -177,12 +172,12 @@ static void rotation_text(const wb_rotation *r)
         (void)printf("made the next key %s\n"
                      "publish it now:        waybill trust bundle, to every peer\n"
                      "let it sign, at last:  waybill key rotate, from %s on\n",
-                     r->next_kid, when(r->ready_s, text));
+                     r->next_kid, wb_seconds_text(r->ready_s, text));
         break;
     case WB_ROTATION_TOO_EARLY: break;
     case WB_ROTATION_PROMOTED:
         (void)printf("%s signs now\n%s is retired; what it signs before %s counts\n",
-                     r->current_kid, r->retired_kid, when(r->retired_exp_s, text));
+                     r->current_kid, r->retired_kid, wb_seconds_text(r->retired_exp_s, text));
         break;
     }
 }
@@ -205,7 +200,8 @@ static wb_exit key_rotate(const wb_cli *cli, const void *given)
     if (r.step != WB_ROTATION_TOO_EARLY) {
         return wb_cli_reload_after(cli, WB_EXIT_OK);
     }
-    (void)snprintf(why, sizeof why, "the next key may not sign before %s", when(r.ready_s, text));
+    (void)snprintf(why, sizeof why, "the next key may not sign before %s",
+                   wb_seconds_text(r.ready_s, text));
     return wb_cli_fail(WB_EXIT_NO, "key", why, "peers must have seen it, or say --force");
 }
 

@@ -33,9 +33,8 @@ static wb_exit find_paths(const wb_globals *g, wb_cli *cli)
 {
     wb_error err = {0};
     wb_paths_choice choice = {.name = g->name, .state_dir = g->state_dir, .store = g->store};
-    if (wb_paths_resolve(&choice, &cli->paths, &err) != WB_OK)
+    if (wb_probe_places(&choice, &cli->paths, &err) != WB_OK)
         return wb_cli_fail(WB_EXIT_USAGE, "paths", err.detail, NULL);
-    wb_probe_places(&choice, &cli->paths);
     cli->given = choice;
     return cli->verb->as_caller ? WB_EXIT_OK : act_as_owner(cli);
 }

@@ -116,14 +116,19 @@ const char *wb_duration_text(uint64_t ns, char out[WB_TIME_TEXT])
     return out;
 }
 
-const char *wb_time_text(wb_time_ns ns, char out[WB_TIME_TEXT])
+const char *wb_seconds_text(uint64_t seconds, char out[WB_TIME_TEXT])
 {
-    time_t seconds = (time_t)(ns / WB_NS_PER_S);
+    time_t at = (time_t)seconds;
     struct tm utc;
-    if (ns == 0 || !gmtime_r(&seconds, &utc) ||
+    if (seconds == 0 || seconds > INT64_MAX || !gmtime_r(&at, &utc) ||
         strftime(out, WB_TIME_TEXT, "%Y-%m-%d %H:%M:%SZ", &utc) == 0)
         (void)snprintf(out, WB_TIME_TEXT, "-");
     return out;
+}
+
+const char *wb_time_text(wb_time_ns ns, char out[WB_TIME_TEXT])
+{
+    return wb_seconds_text(ns / WB_NS_PER_S, out);
 }
 
 const char *wb_size_text(uint64_t bytes, char out[WB_SIZE_TEXT])

@@ -42,6 +42,8 @@ enum { WB_TIME_TEXT = 40 };
 const char *wb_duration_text(uint64_t ns, char out[WB_TIME_TEXT]);
 /** "2026-01-02 03:04:05Z"; "-" for 0. Returns `out`. */
 const char *wb_time_text(wb_time_ns ns, char out[WB_TIME_TEXT]);
+/** The same of Unix seconds, also where nanoseconds have no room for them. */
+const char *wb_seconds_text(uint64_t seconds, char out[WB_TIME_TEXT]);
 enum { WB_SIZE_TEXT = 24 };
 /** "512 B", "1.5 KiB". Returns `out`. */
 const char *wb_size_text(uint64_t bytes, char out[WB_SIZE_TEXT]);

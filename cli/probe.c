@@ -158,7 +158,8 @@ static bool is_set(const char *variable)
     return value && *value;
 }
 
-void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths)
+/* False: no sidecar says where it keeps things, or what it says makes no paths. */
+static bool take_places(const wb_paths_choice *choice, wb_paths *paths)
 {
     bool state_chosen = choice->state_dir || is_set("WAYBILL_STATE_DIR");
     bool store_chosen =
@@ -166,9 +167,10 @@ void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths)
     wb_paths found;
     wb_slice text;
     char state_dir[WB_PATH_MAX], store[WB_PATH_MAX];
-    if (state_chosen && store_chosen) return;
+    if (state_chosen && store_chosen) return false;
     WB_AUTO(wb_arena) arena = wb_arena_new(STATUS_FILE_ARENA_BYTES);
-    if (!arena || wb_config_read_file(paths->status_file, arena, &text, NULL) != WB_OK) return;
+    if (!arena || wb_config_read_file(paths->status_file, arena, &text, NULL) != WB_OK)
+        return false;
     const wb_json *file = wb_report_parse(text, arena);
     wb_slice there = wb_report_text(file, "state_dir"), kept = wb_report_text(file, "store");
     (void)snprintf(state_dir, sizeof state_dir, "%.*s", WB_SLICE_ARG(there));
@@ -177,5 +179,13 @@ void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths)
     told.name = paths->name;
     if (!state_chosen && there.len > 0) told.state_dir = state_dir;
     if (!store_chosen && kept.len > 0) told.store = store;
-    if (wb_paths_resolve(&told, &found, NULL) == WB_OK) *paths = found;
+    if (wb_paths_resolve(&told, &found, NULL) != WB_OK) return false;
+    *paths = found;
+    return true;
+}
+
+wb_status wb_probe_places(const wb_paths_choice *choice, wb_paths *paths, wb_error *err)
+{
+    WB_TRY(wb_paths_resolve_run(choice, paths, err));
+    return take_places(choice, paths) ? WB_OK : wb_paths_resolve(choice, paths, err);
 }

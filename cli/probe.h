@@ -33,10 +33,11 @@ void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb
 /** Is `state_dir` the directory in which that sidecar keeps its state? False where none was found. */
 bool wb_probe_keeps(const wb_probe *probe, const char *state_dir);
 
-/** Where the running sidecar of this name really keeps its state and its store, for it may have been
- *  configured: takes both over into `paths`, unless `choice` or a variable says otherwise. Without a
- *  sidecar nothing changes. */
-void wb_probe_places(const wb_paths_choice *choice, wb_paths *paths);
+/** wb_paths_resolve, but state and store are where the running sidecar of this name really keeps them, for
+ *  they may have been configured, unless `choice` or a variable says otherwise. Where it says both, HOME
+ *  is not needed. Errors as wb_paths_resolve */
+WB_MUST_USE wb_status wb_probe_places(const wb_paths_choice *choice, wb_paths *paths,
+                                      wb_error *err);
 
 /** A report's text as JSON, in `arena`; NULL if it is none. */
 const wb_json *wb_report_parse(wb_slice text, wb_arena *arena);

@@ -177,7 +177,7 @@ void wb_top_collect(const wb_cli *cli, bool one, const wb_top *before, wb_arena 
     for (size_t i = 0; i < list.n; i++) {
         wb_cli other = *cli;
         wb_paths_choice choice = {.name = list.names[i]};
-        if (wb_paths_resolve(&choice, &other.paths, NULL) == WB_OK)
+        if (wb_paths_resolve_run(&choice, &other.paths, NULL) == WB_OK)
             collect_one(&other, before, arena, out);
     }
 }

@@ -14,7 +14,7 @@
 static const char *when(uint64_t seconds, const char *never, char out[WB_TIME_TEXT])
 {
     if (seconds == 0 || seconds > WB_NOLIM) return never;
-    return wb_time_text(seconds > UINT64_MAX / WB_NS_PER_S ? 0 : seconds * WB_NS_PER_S, out);
+    return wb_seconds_text(seconds, out);
 }
 
 static void add_rows(wb_table *table, const wb_trust_issuer *issuer)

@@ -46,10 +46,12 @@ static wb_exit print_revocation(const wb_cli *cli, const wb_revocation *r)
 {
     char text[WB_TIME_TEXT];
     if (!cli->json) {
-        bool shown = r->from_s <= UINT64_MAX / WB_NS_PER_S;
         (void)printf("revoked: %s ", wb_revoked_kind_name(r->kind));
         wb_print_safe(stdout, r->value);
-        (void)printf(" from %s on\n", wb_time_text(shown ? r->from_s * WB_NS_PER_S : 0, text));
+        if (r->from_s == 0)
+            (void)printf(" at any time\n");
+        else
+            (void)printf(" from %s on\n", wb_seconds_text(r->from_s, text));
         return WB_EXIT_OK;
     }
     wb_json_out out;

@@ -350,7 +350,7 @@ static wb_status open_client(const waybill_options *options, waybill_client *cli
 {
     wb_paths paths;
     wb_paths_choice choice = {.name = options->name && *options->name ? options->name : NULL};
-    WB_TRY(wb_paths_resolve(&choice, &paths, err));
+    WB_TRY(wb_paths_resolve_run(&choice, &paths, err));
     (void)snprintf(client->name, sizeof client->name, "%s", paths.name);
     client->on_unavailable = options->on_unavailable;
     client->pass_duplicates = options->pass_duplicates;

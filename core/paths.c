@@ -124,13 +124,22 @@ static wb_status resolve_state(const char *chosen, wb_paths *out, wb_error *err)
     return put(out->trust_dir, err, "%s/trust.d", out->state_dir);
 }
 
+wb_status wb_paths_resolve_run(const wb_paths_choice *choice, wb_paths *out, wb_error *err)
+{
+    wb_paths paths = {0};
+    const char *name = choice ? choice->name : NULL;
+    WB_TRY(resolve_name(name, &paths, err));
+    WB_TRY(resolve_run(name, &paths, err));
+    *out = paths;
+    return WB_OK;
+}
+
 wb_status wb_paths_resolve(const wb_paths_choice *choice, wb_paths *out, wb_error *err)
 {
     static const wb_paths_choice nothing;
     if (!choice) choice = &nothing;
-    wb_paths paths = {0};
-    WB_TRY(resolve_name(choice->name, &paths, err));
-    WB_TRY(resolve_run(choice->name, &paths, err));
+    wb_paths paths;
+    WB_TRY(wb_paths_resolve_run(choice, &paths, err));
     WB_TRY(resolve_state(choice->state_dir ? choice->state_dir : env("WAYBILL_STATE_DIR"), &paths,
                          err));
     /* the second is the daemon's key store.sqlite.path, which the command line must follow */

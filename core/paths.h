@@ -45,6 +45,11 @@ typedef struct wb_paths {
  *  A service name is no path: each byte of OTEL_SERVICE_NAME that a name may not have becomes '-'. */
 WB_MUST_USE wb_status wb_paths_resolve(const wb_paths_choice *choice, wb_paths *out, wb_error *err);
 
+/** The name and the run directory's paths alone, all others "": enough to find a running sidecar, and
+ *  known without HOME. Errors as above */
+WB_MUST_USE wb_status wb_paths_resolve_run(const wb_paths_choice *choice, wb_paths *out,
+                                           wb_error *err);
+
 /** 1 to WB_NAME_MAX bytes of A-Z a-z 0-9 . _ - and no dot in front. */
 bool wb_name_is_valid(wb_slice name);
 

@@ -135,6 +135,17 @@ wb_status wb_laid_file_get(const char *dir, const char *name, wb_laid_kind kind,
     return WB_OK;
 }
 
+wb_status wb_laid_file_check_no_link(const char *dir, const char *name, wb_error *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
+        return wb_fail(err, WB_ERR_CONFIG, "the name of %.40s is too long", name);
+    if (lstat(path, &st) != 0 || !S_ISLNK(st.st_mode)) return WB_OK;
+    return wb_fail(err, WB_ERR_CONFIG, "%.60s/%.48s is a link: change it where it leads to", dir,
+                   name);
+}
+
 /* FNV-1a over what a swap or a rename changes. */
 static uint64_t mix(uint64_t hash, uint64_t value)
 {

@@ -25,6 +25,11 @@ WB_MUST_USE wb_status wb_laid_file_get(const char *dir, const char *name, wb_lai
 WB_MUST_USE wb_status wb_laid_file_open(const char *dir, const char *name, wb_laid_kind kind,
                                         int *fd, struct stat *st, wb_error *err);
 
+/** Is `dir`/`name` no link, or not there? A file written in a link's place would cut it: what is mounted
+ *  or laid down at its other end would never be seen again.
+ *  Errors  CONFIG it is one */
+WB_MUST_USE wb_status wb_laid_file_check_no_link(const char *dir, const char *name, wb_error *err);
+
 /** A number that changes when names in `dir` do, and when mounted files are swapped (`..data` turns).
  *  Read before and after reading several files, it says whether they belong together. */
 uint64_t wb_laid_generation(const char *dir);

@@ -308,6 +308,7 @@ wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what, bool 
     (void)lock;
     bool laid = false;
     WB_TRY(get_text(trust_dir, &text, &laid, err));
+    WB_TRY(wb_laid_file_check_no_link(trust_dir, WB_REVOKED_FILE, err));
     if (must_be_laid && !laid)
         return wb_fail(err, WB_ERR_NOT_FOUND, "%.100s/" WB_REVOKED_FILE " is gone", trust_dir);
     WB_TRY(check_list(trust_dir, wb_buffer_slice(&text), &m, &known, err));

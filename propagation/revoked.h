@@ -74,7 +74,7 @@ bool wb_revoked_kind_parse(wb_slice word, wb_revoked_kind *out);
  *                alone would lift all others
  *  Errors  MALFORMED the value is none of that kind | REJECTED it is revoked by then already
  *          NOT_FOUND it must be laid and is not
- *          CONFIG the present file is faulty | FULL | UNAVAILABLE writing failed | NO_MEMORY */
+ *          CONFIG the present file is faulty, or a link | FULL | UNAVAILABLE writing failed | NO_MEMORY */
 WB_MUST_USE wb_status wb_revoked_add(const char *trust_dir, const wb_revocation *what,
                                      bool must_be_laid, wb_error *err);
 

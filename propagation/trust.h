@@ -81,18 +81,18 @@ WB_MUST_USE wb_status wb_trust_file_format(const wb_trust_issuer *issuer, wb_buf
 
 /* Changes to a trust directory: read, changed and replaced durably (new file, fsync, rename, fsync of
  * the directory), one at a time. A running sidecar sees them when it reloads. Errors of all three:
- *  CONFIG  the present file is faulty, or the issuer stands in a bundle file, which is its owner's to
+ *  CONFIG  the present file is faulty, or a link, or the issuer stands in a bundle file, which is its owner's to
  *          change, or in two files | UNAVAILABLE writing failed | NO_MEMORY */
 
 /** Believe one more key of `agent_id`, or change the window of one that is believed; `dir` is made
  *  (0700) if absent. The sequence stays: it is the issuer's.
- *  Errors  MALFORMED not an agent id, or x is no valid point | REJECTED it is believed like that already
+ *  Errors  MALFORMED not an agent id, x is no valid point, or its window is empty | REJECTED it is believed like that already
  *          FULL WB_TRUST_KEYS_MAX */
 WB_MUST_USE wb_status wb_trust_add(const char *dir, wb_slice agent_id, const wb_trust_key *key,
                                    wb_error *err);
 
 /** Lay down all that `issuer` publishes, in place of what was believed of it; `dir` as above.
- *  Errors  MALFORMED | REJECTED the present file has a higher sequence: this one is older */
+ *  Errors  MALFORMED, also a key whose window is empty | REJECTED the present file has a higher sequence: this one is older */
 WB_MUST_USE wb_status wb_trust_put(const char *dir, const wb_trust_issuer *issuer, wb_error *err);
 
 /** Believe `agent_id` no longer: its file goes, faulty or not. With a `kid` (else empty) that key alone

@@ -75,7 +75,20 @@ static wb_status edit_begin(edit *e, const char *dir, wb_slice id, wb_error *err
     wb_trust_file_name(id, e->name);
     e->arena = wb_arena_new(2 * WB_TRUST_SCRATCH_BYTES);
     if (!e->arena) return no_memory(err);
-    return wb_folder_lock(dir, &e->lock, err);
+    WB_TRY(wb_folder_lock(dir, &e->lock, err));
+    return wb_laid_file_check_no_link(dir, e->name, err);
+}
+
+/* A window in which no second lies: nothing could ever be signed in it. */
+static wb_status check_windows(const wb_trust_key *keys, size_t n, wb_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (keys[i].nbf >= keys[i].exp)
+            return wb_fail(err, WB_ERR_MALFORMED,
+                           "key %s could never sign: it begins at %llu and ends at %llu",
+                           keys[i].kid, (unsigned long long)keys[i].nbf,
+                           (unsigned long long)keys[i].exp);
+    return WB_OK;
 }
 
 static wb_status edit_write(const edit *e, const wb_trust_issuer *issuer, wb_error *err)
@@ -112,6 +125,7 @@ wb_status wb_trust_add(const char *dir, wb_slice agent_id, const wb_trust_key *k
     if (!wb_ed25519_point_ok(key->x))
         return wb_fail(err, WB_ERR_MALFORMED, "x is not a point of the prime-order subgroup");
     wb_ed25519_kid(key->x, named.kid);
+    WB_TRY(check_windows(&named, 1, err));
     WB_TRY(wb_folder_make(dir, err));
     WB_TRY(edit_begin(&e, dir, agent_id, err));
     WB_TRY(check_bundles(&e, err));
@@ -128,6 +142,7 @@ wb_status wb_trust_put(const char *dir, const wb_trust_issuer *issuer, wb_error 
 {
     AUTO_EDIT e = {.lock = -1};
     if (!wb_agent_id_ok(issuer->id)) return wb_fail(err, WB_ERR_MALFORMED, "not an agent id");
+    WB_TRY(check_windows(issuer->keys, issuer->n_keys, err));
     WB_TRY(wb_folder_make(dir, err));
     WB_TRY(edit_begin(&e, dir, issuer->id, err));
     WB_TRY(check_bundles(&e, err));

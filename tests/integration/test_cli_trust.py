@@ -188,6 +188,51 @@ def test_what_is_revoked_is_refused_from_then_on(trusting, kind, value, code):
     assert value in trusting("trust", "list")
 
 
+def test_a_key_that_could_never_sign_is_not_believed(cli):
+    empty = json.loads(trust_file(A, KEY_A))
+    empty["keys"][0].update(wb_nbf=5, wb_exp=4)
+    cli("trust", "add", json.dumps(empty), code=1)
+    assert f"key {KEY_A.kid} could never sign: it begins at 5 and ends at 4" in cli.said
+    empty["keys"][0].update(wb_nbf=0, wb_exp=4)
+    cli("trust", "add", "--not-before", "4", json.dumps(empty), code=1)
+    assert "could never sign" in cli.said
+    assert cli.json("trust", "list")["issuers"] == []
+    cli("trust", "add", json.dumps(empty))  # it did sign once
+
+
+def test_a_directory_is_not_a_missing_file(cli):
+    cli("trust", "add", str(cli.folder), code=3)
+    assert "is a directory" in cli.said and "no such file" not in cli.said
+
+
+def test_each_time_of_a_revocation_is_told(cli):
+    assert cli("trust", "revoke", "iss", A, "--at", "0") == f"revoked: iss {A} at any time\n"
+    told = cli("trust", "revoke", "iss", B, "--at", "99999999999999")  # milliseconds, by mistake
+    assert told == f"revoked: iss {B} from 3170843-11-07 09:46:39Z on\n"
+    listed = cli("trust", "list")
+    assert "ever" in listed and "3170843-11-07 09:46:39Z" in listed
+
+
+def test_a_link_is_not_cut_by_a_command(cli):
+    """As a mounted volume lays files down, here in a directory that can be written."""
+    cli("trust", "add", "--id", A, KEY_A.x)
+    folder = trust_dir(cli)
+    [file] = folder.glob("*.json")
+    (folder / "..one").mkdir(mode=0o755)
+    (folder / "..data").symlink_to("..one")
+    (folder / "..one" / "revoked.txt").write_text(f"iss {C} 1\n")
+    file.rename(folder / "..one" / file.name)
+    for name in (file.name, "revoked.txt"):
+        (folder / name).symlink_to(f"..data/{name}")
+    for args in (["revoke", "iss", B], ["add", "--id", A, KEY_B.x], ["remove", A],
+                 ["add", trust_file(A, KEY_B)]):
+        assert cli("trust", *args, code=3) == ""
+        assert "is a link: change it where it leads to" in cli.said
+    assert all((folder / name).is_symlink() for name in (file.name, "revoked.txt"))
+    assert issuers(cli) == {A: {KEY_A.kid}}
+    assert (folder / "..one" / "revoked.txt").read_text() == f"iss {C} 1\n"
+
+
 def test_a_revocation_without_a_time_counts_from_now(cli):
     before = int(time.time())
     assert before <= cli.json("trust", "revoke", "iss", A)["from"] <= time.time()

@@ -1,2 +1,3 @@
 waybill_test(cli_output_test SOURCES unit/cli/output_test.c LIBS wb_cli)
+waybill_test(cli_probe_test SOURCES unit/cli/probe_test.c LIBS wb_cli)
 waybill_test(cli_top_test SOURCES unit/cli/top_test.c LIBS wb_cli)
