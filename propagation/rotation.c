@@ -17,6 +17,7 @@
 #include "propagation/rotation.h"
 
 #include "core/files.h"
+#include "propagation/laid_file.h"
 #include "propagation/retired.h"
 #include "propagation/token.h"
 
@@ -63,6 +64,8 @@ static wb_status promote(const char *dir, const wb_key_ring *ring, const wb_ring
 {
     wb_trust_key old = wb_key_ring_at(ring, 0)->key;
     old.exp = now_s + WB_KEY_OVERLAP_S;
+    WB_TRY(wb_laid_file_check_no_link(dir, WB_KEY_CURRENT_FILE, err));
+    WB_TRY(wb_laid_file_check_no_link(dir, WB_KEY_NEXT_FILE, err));
     WB_TRY(need_room(ring, err));
     WB_TRY(wb_retired_put(dir, &old, err));
     WB_TRY(wb_file_rename(dir, WB_KEY_NEXT_FILE, WB_KEY_CURRENT_FILE, err));

@@ -31,8 +31,9 @@ typedef struct wb_rotation {
 
 /** The next step of a rotation of `dir`.
  *  force   promote however short the next key was published; make one first if there is none
- *  Errors  NOT_FOUND no current key | CONFIG as wb_key_ring_open | FULL WB_RETIRED_MAX keys are
- *          retired | UNAVAILABLE writing failed: mounted keys are rotated where they are made */
+ *  Errors  NOT_FOUND no current key | CONFIG as wb_key_ring_open, or a link stands where a key would be
+ *          written | FULL WB_RETIRED_MAX keys are retired
+ *          UNAVAILABLE writing failed: mounted keys are rotated where they are made */
 WB_MUST_USE wb_status wb_key_rotate(const char *dir, uint64_t now_s, bool force, wb_rotation *out,
                                     wb_error *err);
 

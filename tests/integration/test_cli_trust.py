@@ -231,6 +231,13 @@ def test_a_link_is_not_cut_by_a_command(cli):
     assert all((folder / name).is_symlink() for name in (file.name, "revoked.txt"))
     assert issuers(cli) == {A: {KEY_A.kid}}
     assert (folder / "..one" / "revoked.txt").read_text() == f"iss {C} 1\n"
+    cli("key", "new")
+    keys = keys_dir(cli)
+    (keys / "..one").mkdir(mode=0o755)
+    (keys / "current.key").rename(keys / "..one" / "current.key")
+    (keys / "current.key").symlink_to("..one/current.key")
+    assert cli("key", "rotate", "--force", code=3) == ""
+    assert "current.key is a link" in cli.said and (keys / "current.key").is_symlink()
 
 
 def test_a_revocation_without_a_time_counts_from_now(cli):

@@ -324,6 +324,8 @@ def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told
         with pytest.raises(RuntimeError, match="knows no exporter"):
             sidecar.cli("exporter", "forget", "second")
         sidecar.kill9()
+        with pytest.raises(RuntimeError, match="the running sidecar forgets: start it"):
+            sidecar.cli("exporter", "forget", "second")
         sidecar.start()
         assert report(sidecar)["unconfigured_exporters"] == []
 
