@@ -34,8 +34,7 @@ enum {
     BACKOFF_MAX_MS = 30000,
     RETRY_AFTER_MAX_MS = 300000,
     LOOK_MS = 250,  /* how long a wait may overlook a stop */
-    GATHER_MS = 50, /* between batches that are not full, at least */
-    GATHER_MAX_MS = 250,
+    GATHER_MS = 50, /* between batches that are not full */
     ADVANCE_MS = 1000,
     ADVANCE_BYTES = 1024 * 1024,
     LOG_AGAIN_MS = 60000,
@@ -450,17 +449,12 @@ static void idle(wb_runner *r)
 }
 
 /* A trickle sent one by one costs a sync at the far side for each record, on a disk that may be the
- * journal's own: Delegate takes half as long again for it. And a store writes a page once a batch, however
- * many rows of the batch are on it. So what is not full waits, twice as long as the last one took to deliver,
- * within bounds; the first record after a pause never does. */
-static void gather(wb_runner *r, uint64_t took_ns)
+ * journal's own: Delegate takes half as long again for it. The first record after a pause never waits. */
+static void gather(wb_runner *r)
 {
     bool full =
         r->batch.n >= r->options.batch_records || r->batch.bytes.len >= r->options.batch_bytes;
-    uint64_t wait_ns = 2 * took_ns;
-    if (wait_ns < GATHER_MS * WB_NS_PER_MS) wait_ns = GATHER_MS * WB_NS_PER_MS;
-    if (wait_ns > GATHER_MAX_MS * WB_NS_PER_MS) wait_ns = GATHER_MAX_MS * WB_NS_PER_MS;
-    if (!full) wait_until(r, wait_ns);
+    if (!full) wait_until(r, GATHER_MS * WB_NS_PER_MS);
 }
 
 void wb_runner_run(wb_runner *r)
@@ -473,14 +467,12 @@ void wb_runner_run(wb_runner *r)
             if (!is_over(r, true)) idle(r);
             continue;
         }
-        uint64_t started = mono(r);
         if (!deliver(r)) break;
-        uint64_t took_ns = mono(r) - started;
         r->bytes_since += r->batch.read_bytes;
         r->position = r->batch.end_seq;
         pass(r, r->position);
         advance(r, false);
-        gather(r, took_ns);
+        gather(r);
     }
     advance(r, true);
     close_reader(r);

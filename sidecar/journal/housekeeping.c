@@ -331,10 +331,27 @@ static bool get_up(wb_journal *j)
     return true;
 }
 
+/* A disk was full. That it took a spare is no proof that the next segment will be had: being full ends when
+ * that has its file and its name. */
+static void secure_again(wb_journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    bool due = j->full == WB_JOURNAL_FULL_DISK && j->spare == WB_SPARE_READY &&
+               j->secured.file < 0 && wb_reserve_is_whole(j);
+    pthread_mutex_unlock(&j->lock);
+    if (!due) return;
+    wb_status status = wb_journal_secure(j, WB_WORK_NEW, NULL);
+    (void)status; /* it is still full, then */
+    pthread_mutex_lock(&j->lock);
+    wb_journal_settle_full(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
 bool wb_journal_idle(wb_journal *j)
 {
     if (j->pending.len > 0) return false; /* the tables are ahead of the disk */
     if ((j->tables_stale || j->must_roll) && !get_up(j)) return false;
+    secure_again(j);
     return snapshot_step(j);
 }
 

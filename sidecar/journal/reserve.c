@@ -213,10 +213,12 @@ static void keep_piece(wb_journal *j, unsigned piece)
 
 void wb_journal_settle_full(wb_journal *j)
 {
-    bool next = j->spare == WB_SPARE_READY || j->secured.file >= 0;
+    bool next = j->secured.file >= 0;
     if (!j->full || !wb_reserve_is_whole(j)) return;
-    if (j->full == WB_JOURNAL_FULL_LIMIT)
-        next = wb_journal_used_bytes(j) + (next ? 0 : j->segment_bytes) <= j->limit_bytes;
+    if (j->full == WB_JOURNAL_FULL_LIMIT) {
+        bool made = next || j->spare == WB_SPARE_READY;
+        next = wb_journal_used_bytes(j) + (made ? 0 : j->segment_bytes) <= j->limit_bytes;
+    }
     if (next) j->full = WB_JOURNAL_FULL_NOT;
 }
 

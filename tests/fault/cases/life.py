@@ -77,7 +77,7 @@ def root_ends_first(trial: Trial) -> str:
     trial.sidecar.start()
     trial.work(20)
     row(trial, delegation_id, "sent")
-    seen = trial.sidecar.cli("delegations", "--json")
+    seen = trial.sidecar.cli("delegations", "--json", "--since", "1h")
     demand(delegation_id.hex() in seen, "not in flight any more")
     trial.load.ask(settle=_wire.Settle(delegation_id=delegation_id, outcome="answered"))
     found = row(trial, delegation_id, "answered")

@@ -93,6 +93,7 @@ static void delivery_makes_room_at_a_disk_that_stays_full(void **state)
     assert_true(stats_of(kit).first_seq > 1);
     wb_journal_upkeep(kit->journal);
     assert_true(stats_of(kit).reserve_whole); /* of what was trimmed */
+    (void)wb_kit_idle(kit->journal);
     assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_NOT);
     (void)wb_kit_commit(kit, 1, ++value, 3000);
 }
@@ -109,6 +110,7 @@ static void what_was_used_of_the_reserve_is_made_again_when_there_is_room(void *
     assert_int_equal(append_until_refused(kit, WB_WORK_NEW, 10, &value), WB_ERR_FULL);
     empty_disk(kit);
     wb_journal_upkeep(kit->journal);
+    (void)wb_kit_idle(kit->journal);
     assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_NOT);
     assert_int_equal(wb_model_disk_size_of(kit->disk, SEGMENT), WB_KIT_SEGMENT);
     (void)wb_kit_commit(kit, 1, ++value, 3000);
@@ -200,6 +202,7 @@ static void a_journal_without_a_reserve_gets_one(void **state)
     empty_disk(kit);
     wb_journal_upkeep(kit->journal);
     assert_true(stats_of(kit).reserve_whole);
+    (void)wb_kit_idle(kit->journal);
     (void)wb_kit_commit(kit, 1, 2, 100);
 }
 
@@ -273,6 +276,28 @@ static void whatever_fails_once_or_for_good_nothing_is_lost_and_it_gets_up(void 
     }
 }
 
+/* That the disk takes a spare is no proof: the next segment needs its name, too. */
+static void being_full_ends_with_the_next_segment_in_hand_and_not_before(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t value = 0;
+    assert_int_equal(wb_journal_prepare_spare(kit->journal, NULL), WB_OK);
+    wb_model_disk_fail(kit->disk, WB_MODEL_RENAME, 0, UINT32_MAX, ENOSPC);
+    fill_disk(kit);
+    assert_int_equal(append_until_refused(kit, WB_WORK_NEW, 3000, &value), WB_ERR_FULL);
+    empty_disk(kit);
+    for (int i = 0; i < 4; i++) {
+        wb_journal_upkeep(kit->journal);
+        (void)wb_kit_idle(kit->journal);
+        assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_DISK);
+    }
+    wb_model_disk_fail(kit->disk, WB_MODEL_RENAME, 0, 0, 0);
+    wb_journal_upkeep(kit->journal);
+    (void)wb_kit_idle(kit->journal);
+    assert_int_equal(stats_of(kit).full, WB_JOURNAL_FULL_NOT);
+    (void)wb_kit_commit(kit, 1, ++value, 3000);
+}
+
 /* With a name on a file that nobody could open, the next try for a segment would find the name taken, and
  * no request would ever get through that does not fit into the old one. */
 static void a_spare_that_cannot_be_opened_once_bars_no_later_segment(void **state)
@@ -321,6 +346,7 @@ int main(void)
         WITH_KIT(a_journal_without_a_reserve_gets_one),
         WITH_KIT(a_held_file_of_another_size_is_made_anew),
         WITH_KIT(a_damaged_segment_counts_until_it_goes),
+        WITH_KIT(being_full_ends_with_the_next_segment_in_hand_and_not_before),
         WITH_KIT(a_spare_that_cannot_be_opened_once_bars_no_later_segment),
         WITH_KIT(a_name_that_could_not_be_removed_bars_no_later_segment),
         cmocka_unit_test(whatever_fails_once_or_for_good_nothing_is_lost_and_it_gets_up),
