@@ -155,7 +155,8 @@ def test_preloaded_workers_lose_nothing_that_was_acknowledged(
     made = {bytes.fromhex(answer["delegation"]) for answer in answers}
     said = "delegations WHERE state = 'answered'"
     kit.wait_until(lambda: not made - column(store, "delegation_id", said), 10, "and delegation")
-    kit.wait_until(lambda: store.rows("SELECT 1 FROM spans WHERE name = 'master''s last'"), 10, "the master's last")
+    last = "SELECT 1 FROM spans WHERE name = 'master''s last'"
+    kit.wait_until(lambda: store.rows(last), 10, "the master's last")
     names = [row["name"] for row in store.rows("SELECT name FROM spans")]
     assert names.count("preload") == names.count("master's last") == 1
 
