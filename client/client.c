@@ -32,6 +32,8 @@ enum { SCOPE_MAX = 64, RESOURCE_MAX = 512, ANCHOR_NS = 100 * 1000 * 1000 };
 #define FORKED                                                                                     \
     "a forked process: nng does not survive that; exec first, or fork before waybill_open"
 
+_Static_assert(WAYBILL_SPAN_BYTES_MAX + RESOURCE_MAX + SCOPE_MAX + 64 < WB_RECORDER_CHUNK,
+               "a span that fits its buffer fits the client's");
 _Static_assert((int)WAYBILL_CONFIG == (int)WB_ERR_CONFIG, "the numbers are one");
 _Static_assert((int)WAYBILL_UNAVAILABLE == (int)WB_ERR_UNAVAILABLE, "the numbers are one");
 

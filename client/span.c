@@ -172,7 +172,8 @@ void waybill_span_start(waybill_client *client, waybill_span *span, const char *
 void waybill_span_use_buffer(waybill_span *span, void *buffer, size_t len)
 {
     size_t used = span->at_ ? (size_t)(span->at_ - span->begin_) : 0;
-    if (!span->at_ || len < used + TAIL || len < WAYBILL_SPAN_BYTES) return;
+    if (!span->at_ || !buffer || len < used + TAIL || len < WAYBILL_SPAN_BYTES) return;
+    if (len > WAYBILL_SPAN_BYTES_MAX) len = WAYBILL_SPAN_BYTES_MAX;
     memcpy(buffer, span->begin_, used);
     span->begin_ = buffer;
     span->at_ = span->begin_ + used;

@@ -2,10 +2,14 @@
 /* protobuf-c hands a string out as a char *, and whoever reads that stops at the first NUL; on the wire a
  * string may hold one. A message id "m1\0x" would then be "m1" here and something else for the agent that
  * sent it, and a token for the one would let the other in. So the wire itself is looked at, where lengths
- * are, and before anything is copied. */
+ * are, and before anything is copied.
+ *
+ * A text that is not UTF-8 would get into a row whose span nobody takes, and the row could never be closed.
+ * Carrier and W3C headers are judged by those who read them, byte by byte. */
 #include "proto/texts.h"
 
 #include "core/status.h"
+#include "core/utf8.h"
 #include "proto/wire.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -13,21 +17,23 @@
 enum { DEPTH_MAX = 4, FIELDS_MAX = 64 };
 
 static const char *fault_at(const ProtobufCMessageDescriptor *type, wb_slice rest,
-                            size_t (*limit_of)(const char *field), unsigned depth);
+                            wb_text_rule (*rule_of)(const char *field), unsigned depth);
 
 static const char *fault_of(const ProtobufCFieldDescriptor *field, wb_slice bytes,
-                            size_t (*limit_of)(const char *field), unsigned depth)
+                            wb_text_rule (*rule_of)(const char *field), unsigned depth)
 {
     if (field->type == PROTOBUF_C_TYPE_MESSAGE)
-        return fault_at(field->descriptor, bytes, limit_of, depth + 1);
+        return fault_at(field->descriptor, bytes, rule_of, depth + 1);
     if (field->type != PROTOBUF_C_TYPE_STRING) return NULL;
-    if (bytes.len > limit_of(field->name)) return "a text is longer than its limit";
+    wb_text_rule rule = rule_of(field->name);
+    if (bytes.len > rule.most) return "a text is longer than its limit";
     if (bytes.len > 0 && memchr(bytes.ptr, '\0', bytes.len)) return "a text has U+0000 in it";
+    if (!rule.any_bytes && !wb_utf8_valid(bytes)) return "a text is not UTF-8";
     return NULL;
 }
 
 static const char *fault_at(const ProtobufCMessageDescriptor *type, wb_slice rest,
-                            size_t (*limit_of)(const char *field), unsigned depth)
+                            wb_text_rule (*rule_of)(const char *field), unsigned depth)
 {
     unsigned seen[FIELDS_MAX] = {0}; /* by the field's place in its message */
     WB_ASSERT(type->n_fields <= FIELDS_MAX);
@@ -41,14 +47,14 @@ static const char *fault_at(const ProtobufCMessageDescriptor *type, wb_slice res
         if (field->label == PROTOBUF_C_LABEL_REPEATED &&
             ++seen[field - type->fields] > WB_TEXTS_ELEMENTS_MAX)
             return "too many values of one field";
-        const char *fault = fault_of(field, f.bytes, limit_of, depth);
+        const char *fault = fault_of(field, f.bytes, rule_of, depth);
         if (fault) return fault;
     }
     return NULL;
 }
 
 const char *wb_texts_fault(const ProtobufCMessageDescriptor *type, wb_slice packed,
-                           size_t (*limit_of)(const char *field))
+                           wb_text_rule (*rule_of)(const char *field))
 {
-    return fault_at(type, packed, limit_of, 1);
+    return fault_at(type, packed, rule_of, 1);
 }

@@ -145,13 +145,14 @@ static void refuse(wb_request *r, const char *why)
 }
 
 /* Ids and texts end up in rows, logs and spans: none is longer than an id may reasonably be. */
-static size_t limit_of(const char *field)
+static wb_text_rule rule_of(const char *field)
 {
     static const char *const long_ones[] = {"carrier",    "traceparent",      "more_traceparents",
                                             "tracestate", "more_tracestates", "baggage"};
     for (size_t i = 0; i < WB_COUNT(long_ones); i++)
-        if (strcmp(field, long_ones[i]) == 0) return LONG_TEXT_BYTES;
-    return TEXT_BYTES;
+        if (strcmp(field, long_ones[i]) == 0)
+            return (wb_text_rule){.most = LONG_TEXT_BYTES, .any_bytes = true};
+    return (wb_text_rule){.most = TEXT_BYTES};
 }
 
 /* A verb that is not named here changes the sidecar itself. */
@@ -241,7 +242,7 @@ static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
     } else {
         r->reply->id = r->in->id;
         r->txn.work = work_of(r->in);
-        const char *fault = wb_texts_fault(&waybill__v1__request__descriptor, bytes, limit_of);
+        const char *fault = wb_texts_fault(&waybill__v1__request__descriptor, bytes, rule_of);
         if (fault)
             refuse(r, fault);
         else

@@ -17,7 +17,7 @@
 
 #include <cjson/cJSON.h>
 
-enum { INVALID_REQUEST = -32600, INTERNAL_ERROR = -32603 };
+enum { INVALID_REQUEST = -32600, INVALID_PARAMS = -32602, INTERNAL_ERROR = -32603 };
 
 /* The carrier's JSON text, or NULL if none came. One that stands twice is taken out twice. */
 static char *take_carrier(cJSON *message)
@@ -84,6 +84,8 @@ static char *turn_away(const cJSON *id, const waybill_error *why)
     fprintf(stderr, "message not taken: %s%s%s\n", why->detail, why->ref[0] ? ", ref " : "",
             why->ref);
     if (why->status == WAYBILL_DENIED) return refusal(id, why);
+    if (why->status == WAYBILL_MALFORMED) /* ids too long, or no UTF-8 */
+        return a2a_error(id, INVALID_PARAMS, "the message's ids are no good", NULL);
     return a2a_error(id, INTERNAL_ERROR, "the message could not be verified", NULL);
 }
 

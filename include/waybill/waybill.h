@@ -22,8 +22,9 @@
  * not survive one. In a child of a process that had a client everything is UNAVAILABLE at once, and spans
  * are dropped, until it execs; a server that forks workers opens its clients in the workers.
  *
- * Texts are UTF-8 and end with a NUL. A pointer that is handed in is borrowed for the call, unless its
- * line says for longer. NULL and "" mean the same: absent. Times are Unix nanoseconds.
+ * Texts are UTF-8 and end with a NUL; NULL and "" mean the same: absent. A text of a request that is not UTF-8
+ * is refused as MALFORMED. Every other pointer must point to something, unless its line allows NULL. A pointer that is
+ * handed in is borrowed for the call, unless its line says for longer. Times are Unix nanoseconds.
  *
  * Growth: a struct that is handed in begins with `size`, its sizeof:
  *
@@ -214,8 +215,11 @@ typedef struct waybill_span {
 void waybill_span_start(waybill_client *client, waybill_span *span, const char *name,
                         const waybill_context *parent, waybill_span_type type);
 
+enum { WAYBILL_SPAN_BYTES_MAX = 250 * 1024 };
+
 /** For a span that holds more than fits into its struct, a long prompt say: encode into `buffer` instead,
- *  which the caller keeps until waybill_span_end. Directly after waybill_span_start. */
+ *  which the caller keeps until waybill_span_end. Directly after waybill_span_start. Of a buffer larger than
+ *  WAYBILL_SPAN_BYTES_MAX the rest is not used. */
 void waybill_span_use_buffer(waybill_span *span, void *buffer, size_t len);
 
 void waybill_span_set_kind(waybill_span *span, waybill_span_kind kind);

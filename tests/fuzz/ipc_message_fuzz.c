@@ -49,10 +49,10 @@ static void unpack_without_room(const ProtobufCMessageDescriptor *type, wb_slice
     }
 }
 
-static size_t any_length(const char *field)
+static wb_text_rule any_length(const char *field)
 {
     (void)field;
-    return SIZE_MAX;
+    return (wb_text_rule){.most = SIZE_MAX};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

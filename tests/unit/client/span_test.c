@@ -283,6 +283,21 @@ static void a_larger_buffer_holds_a_larger_span(void **state)
     done(read);
 }
 
+static void of_a_huge_buffer_no_more_is_used_than_the_client_takes(void **state)
+{
+    (void)state;
+    static uint8_t room[2 * 1024 * 1024];
+    static char text[1024 * 1024];
+    memset(text, 'z', sizeof text - 1);
+    waybill_span_start(&client, &span, "prompt", NULL, WAYBILL_LLM_CALL);
+    waybill_span_use_buffer(&span, room, sizeof room);
+    waybill_span_set_text(&span, "gen_ai.prompt", text);
+    Oracle__Span *read = ended();
+    assert_in_range(taken_len, 200 * 1024, WAYBILL_SPAN_BYTES_MAX);
+    assert_in_range(strlen(text_of(read, "gen_ai.prompt")), 200 * 1024, WAYBILL_SPAN_BYTES_MAX);
+    done(read);
+}
+
 /* ---- traceparent ---- */
 
 static void only_a_good_traceparent_is_read(void **state)
@@ -330,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_claimed_context_is_marked_all_the_way_down),
         cmocka_unit_test(a_root_has_a_random_trace_id_and_says_so),
         cmocka_unit_test(a_larger_buffer_holds_a_larger_span),
+        cmocka_unit_test(of_a_huge_buffer_no_more_is_used_than_the_client_takes),
         cmocka_unit_test(only_a_good_traceparent_is_read),
     };
     return cmocka_run_group_tests_name("client_span", tests, NULL, NULL);

@@ -12,10 +12,9 @@
 
 enum { LIMIT = 8, ROOM = 4096 };
 
-static size_t limit_of(const char *field)
+static wb_text_rule rule_of(const char *field)
 {
-    (void)field;
-    return LIMIT;
+    return (wb_text_rule){.most = LIMIT, .any_bytes = strcmp(field, "more_traceparents") == 0};
 }
 
 /* A Request with an Accept in it, of whose message id `len` bytes of `text` are on the wire. */
@@ -46,7 +45,7 @@ static const char *fault(const char *text, size_t len, size_t headers)
 {
     uint8_t wire[ROOM];
     return wb_texts_fault(&waybill__v1__request__descriptor, request(wire, text, len, headers),
-                          limit_of);
+                          rule_of);
 }
 
 static void a_text_with_a_nul_in_it_is_refused(void **state)
@@ -56,6 +55,20 @@ static void a_text_with_a_nul_in_it_is_refused(void **state)
     assert_non_null(fault("\0", 1, 0));
     assert_non_null(fault("m1x\0", 4, 0));
     assert_null(fault("m1 x", 4, 0));
+}
+
+static void a_text_that_is_not_utf8_is_refused_unless_its_reader_judges_it(void **state)
+{
+    uint8_t wire[ROOM];
+    (void)state;
+    assert_non_null(fault("m\xFFx", 3, 0));
+    assert_non_null(fault("\xED\xA0\x80", 3, 0));
+    assert_null(fault("m\xC3\xA9", 3, 0));
+    wb_slice whole = request(wire, "m1", 2, 1);
+    uint8_t *header = memchr(wire, 'h', whole.len);
+    assert_non_null(header);
+    *header = 0xFF;
+    assert_null(wb_texts_fault(&waybill__v1__request__descriptor, whole, rule_of));
 }
 
 static void a_text_beyond_its_limit_is_refused(void **state)
@@ -78,16 +91,17 @@ static void what_is_no_message_is_refused(void **state)
     uint8_t wire[ROOM];
     (void)state;
     wb_slice whole = request(wire, "m1", 2, 2);
-    assert_null(wb_texts_fault(&waybill__v1__request__descriptor, whole, limit_of));
+    assert_null(wb_texts_fault(&waybill__v1__request__descriptor, whole, rule_of));
     whole.len--;
-    assert_non_null(wb_texts_fault(&waybill__v1__request__descriptor, whole, limit_of));
-    assert_non_null(wb_texts_fault(&waybill__v1__request__descriptor, WB_S("\x0b"), limit_of));
+    assert_non_null(wb_texts_fault(&waybill__v1__request__descriptor, whole, rule_of));
+    assert_non_null(wb_texts_fault(&waybill__v1__request__descriptor, WB_S("\x0b"), rule_of));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_with_a_nul_in_it_is_refused),
+        cmocka_unit_test(a_text_that_is_not_utf8_is_refused_unless_its_reader_judges_it),
         cmocka_unit_test(a_text_beyond_its_limit_is_refused),
         cmocka_unit_test(values_of_a_repeated_field_are_counted_and_measured),
         cmocka_unit_test(what_is_no_message_is_refused),
