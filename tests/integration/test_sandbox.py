@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -339,7 +340,10 @@ def test_no_tcp_peer_and_no_name_server_is_ever_asked():
     with socket.socket() as listener, Sidecar("quiet") as sidecar:
         listener.bind(("127.0.0.1", 0))
         assert delegate(sidecar) == Status.OK
-        held = [os.readlink(f"/proc/{sidecar.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{sidecar.pid}/fd")]
+        held = []
+        for fd in os.listdir(f"/proc/{sidecar.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed since
+                held.append(os.readlink(f"/proc/{sidecar.pid}/fd/{fd}"))
         sockets = {re.search(r"\d+", link)[0] for link in held if link.startswith("socket:")}
         with open(f"/proc/{sidecar.pid}/net/tcp") as table:
             rows = [line.split() for line in table][1:]
