@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The read queries. The list of traces first picks the newest ids by the index on trace_parts and only
  * then opens the view, whose columns cost several look-ups a trace; a filter that only the view can
- * answer picks all ids in its time range. */
+ * answer picks all ids in its time range. What is asked of one trace has SQL of its own: a statement is
+ * planned once for all values, so `?1 IS NULL OR trace_id = ?1` would read the whole table for it, as
+ * the view does unless the condition stands beside it. */
 #include "store/sqlite/query.h"
 
 #include <sqlite3.h>
@@ -56,18 +58,23 @@ static wb_stored_trace read_trace(sqlite3_stmt *stmt)
     return row;
 }
 
-static const char TRACES[] =
-    "SELECT trace_id, status, started_ns, ended_ns, span_count, error_count, sidecar_count,"
-    " agent_count, delegation_count, open_delegation_count, acceptance_count, depth, root_span_id,"
-    " root_name, root_service, session_id"
-    " FROM traces WHERE trace_id IN ("
-    "  SELECT trace_id FROM trace_parts p WHERE (?1 IS NULL OR trace_id = ?1)"
-    "   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM trace_parts q JOIN sidecars c USING (sidecar_id)"
-    "        WHERE q.trace_id = p.trace_id AND (c.agent_id = ?2 OR c.name = ?2)))"
-    "  GROUP BY trace_id HAVING min(started_ns) >= ?3 AND min(started_ns) < ?7 ORDER BY "
-    "min(started_ns) DESC LIMIT ?4)"
-    " AND (?5 IS NULL OR status = ?5)"
-    " ORDER BY started_ns DESC, trace_id LIMIT ?6";
+#define TRACES_WHERE(which)                                                                        \
+    "SELECT trace_id, status, started_ns, ended_ns, span_count, error_count, sidecar_count,"       \
+    " agent_count, delegation_count, open_delegation_count, acceptance_count, depth,"              \
+    " root_span_id, root_name, root_service, session_id"                                           \
+    " FROM traces WHERE " which " AND trace_id IN ("                                               \
+    "  SELECT trace_id FROM trace_parts p WHERE " which                                            \
+    "   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM trace_parts q JOIN sidecars c USING (sidecar_id)" \
+    "        WHERE q.trace_id = p.trace_id AND (c.agent_id = ?2 OR c.name = ?2)))"                 \
+    "  GROUP BY trace_id HAVING min(started_ns) >= ?3 AND min(started_ns) < ?7"                    \
+    "  ORDER BY min(started_ns) DESC LIMIT ?4)"                                                    \
+    " AND (?5 IS NULL OR status = ?5)"                                                             \
+    " ORDER BY started_ns DESC, trace_id LIMIT ?6"
+
+static const char ALL_TRACES[] = TRACES_WHERE("?1 IS NULL");
+static const char ONE_TRACE[] = TRACES_WHERE("trace_id = ?1");
+
+static bool is_of_one_trace(const wb_trace_id *id) { return !wb_id_is_zero(id->b, sizeof id->b); }
 
 wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
                           wb_status (*each)(void *ctx, const wb_stored_trace *row), void *ctx,
@@ -75,7 +82,8 @@ wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
 {
     sqlite3_stmt *stmt = NULL;
     int64_t limit = filter->limit ? (int64_t)filter->limit : -1;
-    WB_TRY(wb_query_prepare(store, TRACES, &stmt, err));
+    const char *sql = is_of_one_trace(&filter->trace_id) ? ONE_TRACE : ALL_TRACES;
+    WB_TRY(wb_query_prepare(store, sql, &stmt, err));
     wb_query_bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
     wb_query_bind_text(stmt, 2, filter->agent);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)filter->since_ns);
@@ -193,19 +201,23 @@ wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_orde
 
 /* ---- delegations and acceptances ------------------------------------------------------------ */
 
-static const char DELEGATIONS[] =
-    "SELECT " WB_DELEGATION_COLUMNS
-    " FROM (SELECT * FROM delegations WHERE (?1 IS NULL OR trace_id = ?1)"
-    "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"
-    "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"
-    " ORDER BY opened_ns, delegation_id";
+#define DELEGATIONS_WHERE(which)                                                                   \
+    "SELECT " WB_DELEGATION_COLUMNS " FROM (SELECT * FROM delegations WHERE " which                \
+    "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"               \
+    "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"                                         \
+    " ORDER BY opened_ns, delegation_id"
+
+static const char ALL_DELEGATIONS[] = DELEGATIONS_WHERE("?1 IS NULL");
+static const char DELEGATIONS_OF_ONE_TRACE[] = DELEGATIONS_WHERE("trace_id = ?1");
 
 wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,
                                wb_status (*each)(void *ctx, const wb_stored_delegation *row),
                                void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
-    WB_TRY(wb_query_prepare(store, DELEGATIONS, &stmt, err));
+    const char *sql =
+        is_of_one_trace(&filter->trace_id) ? DELEGATIONS_OF_ONE_TRACE : ALL_DELEGATIONS;
+    WB_TRY(wb_query_prepare(store, sql, &stmt, err));
     wb_query_bind_id(stmt, 1, filter->trace_id.b, sizeof filter->trace_id.b);
     (void)sqlite3_bind_int(stmt, 2, filter->open_only);
     (void)sqlite3_bind_int64(stmt, 3, (int64_t)filter->since_ns);

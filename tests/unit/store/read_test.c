@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The read queries over a store that the real exporter wrote. */
 #include "proto/span_batch.h"
-#include "store/sqlite/database.h"
+#include "store/sqlite/query.h"
 #include "tests/support/store_kit.h"
 
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,6 +322,47 @@ static size_t count(store_kit *f, wb_delegation_filter filter)
     return n;
 }
 
+static int add_steps(unsigned what, void *ctx, void *stmt, void *ns)
+{
+    (void)what;
+    (void)ns;
+    *(int *)ctx += sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_VM_STEP, 0);
+    return 0;
+}
+
+/* What the database does to find all that is asked of one trace. */
+static int steps_for_one_trace(store_kit *f)
+{
+    int steps = 0;
+    wb_trace_id id = test_trace(1);
+    if (!f->store) store_kit_open(f);
+    sqlite3 *db = wb_sqlite_handle(f->store->db);
+    (void)sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, add_steps, &steps);
+    assert_int_equal(traces(f, (wb_trace_filter){.trace_id = id}).n, 1);
+    assert_int_equal(count(f, (wb_delegation_filter){.trace_id = id}), 1);
+    (void)sqlite3_trace_v2(db, 0, NULL, NULL);
+    assert_true(steps > 0);
+    return steps;
+}
+
+static void one_trace_costs_the_same_however_many_there_are(void **state)
+{
+    store_kit *f = *state;
+    int alone = 0;
+    for (uint32_t i = 1; i <= 100; i++) {
+        store_kit_span(f, (test_span_spec){.trace = i, .span = i, .start_ms = i, .end_ms = i + 1});
+        store_kit_delegation(f, (test_delegation_spec){.id = i,
+                                                       .trace = i,
+                                                       .span = 1000 + i,
+                                                       .version = 1,
+                                                       .state = WB_DELEGATION_COMPLETED,
+                                                       .opened_ms = i,
+                                                       .closed_ms = i + 1});
+        if (i == 1) alone = steps_for_one_trace(f);
+    }
+    assert_in_range(steps_for_one_trace(f), 1, alone + 20); /* less than one more for each */
+}
+
 static void open_delegations_are_found_whenever_they_were_opened(void **state)
 {
     store_kit *f = *state;
@@ -506,6 +548,7 @@ int main(void)
         READ_TEST(a_canceled_delegation_at_the_root_means_cancelled),
         READ_TEST(totals_add_up_over_sidecars_and_count_no_span_twice),
         READ_TEST(filters_select_and_the_newest_come_first),
+        READ_TEST(one_trace_costs_the_same_however_many_there_are),
         READ_TEST(open_delegations_are_found_whenever_they_were_opened),
         READ_TEST(a_delegations_columns_come_back),
         READ_TEST(acceptances_of_a_trace_are_its_own_and_those_that_link_to_it),
