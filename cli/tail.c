@@ -185,7 +185,9 @@ static const wb_option options[] = {
     {.name = "--type",
      .value = "TYPE",
      WB_INTO_TEXT(tail_line, type),
-     .help = "span, delegation or acceptance, or a span type such as llm_call"},
+     .choices = "span|delegation|acceptance|session|agent|llm_call|tool_call|embedding|retrieval|"
+                "workflow|execution|event|error",
+     .help = "of this kind of row, or spans of this type"},
     {.name = "--status",
      .value = "STATUS",
      WB_INTO_TEXT(tail_line, status),

@@ -25,6 +25,7 @@ from terminal import ENTER, LEAVE, Terminal
 from waybill_testkit import Sidecar, find_program, is_sanitized, wait_until
 
 from waybill._wire import Finish, Settle
+from waybill.spans import TYPES
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +244,13 @@ def test_filters(store):
         tail.interrupt()
     assert {row["state"] for row in tail.rows()} == {"lost"}
     assert {int(row["delegation_id"], 16) for row in tail.rows()} == {78, 79}
+
+
+def test_a_type_that_no_row_can_have_is_refused_with_all_there_are(store):
+    done = waybill("--store", str(store), "tail", "--type", "bogus")
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    listed = done.stderr.split("not one of ")[1].split(";")[0]
+    assert set(listed.split(", ")) == {"span", "delegation", "acceptance"} | TYPES
 
 
 def read_tail(store: pathlib.Path, *args: str) -> list[dict]:
