@@ -4,9 +4,12 @@
 
 #include "cli/output.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char *todo)
 {
@@ -33,6 +36,28 @@ wb_exit wb_cli_usage(const wb_cli *cli, const char *fmt, ...)
     va_end(args);
     (void)snprintf(todo, sizeof todo, "see: waybill %s%s--help", verb, *verb ? " " : "");
     return wb_cli_fail(WB_EXIT_USAGE, *verb ? verb : "command line", why, todo);
+}
+
+/* Not by errno, which is lost where stdio failed early and the verb went on. */
+static bool reader_has_gone(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+wb_exit wb_cli_output_failed(const char *why)
+{
+    static bool is_said;
+    bool is_quiet = is_said || reader_has_gone();
+    is_said = true;
+    return is_quiet ? WB_EXIT_FAILURE : wb_cli_fail(WB_EXIT_FAILURE, "standard output", why, NULL);
+}
+
+wb_exit wb_cli_flush(void)
+{
+    if (fflush(stdout) == 0)
+        return ferror(stdout) ? wb_cli_output_failed("not all of it could be written") : WB_EXIT_OK;
+    return wb_cli_output_failed(strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
 }
 
 wb_exit wb_cli_exit_of(wb_status status)

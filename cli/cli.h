@@ -108,6 +108,12 @@ wb_exit wb_help_verb(FILE *file, const wb_verb *verb);
 wb_exit wb_cli_fail(wb_exit code, const char *what, const char *why, const char *todo);
 /** The same for a wrong command line: names the verb and points at its --help. */
 wb_exit wb_cli_usage(const wb_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** What went to standard output did not all arrive: say so, unless its reader has gone, which is how
+ *  `| head` ends us, and return WB_EXIT_FAILURE. It is said once, however often it is found. */
+wb_exit wb_cli_output_failed(const char *why);
+/** All that was printed is handed on; else as above. A verb needs it before it goes on only: at the end
+ *  main does it for all of them. */
+wb_exit wb_cli_flush(void);
 /** The exit code of a status: NOT_FOUND, DENIED and REJECTED are negative answers. */
 wb_exit wb_cli_exit_of(wb_status status);
 /** The time that a duration option names: `ms` before now. 0, which limits nothing, if it was not given

@@ -160,9 +160,9 @@ static wb_exit run(int argc, char **argv, bool ignores_pipe)
 
 int main(int argc, char **argv)
 {
-    /* `| head` is no crash; the failed flush below says it */
+    /* `| head` is no crash; what could not be written below is an exit code */
     bool ignored = signal(SIGPIPE, SIG_IGN) == SIG_IGN;
     wb_exit code = run(argc, argv, ignored);
-    if (fflush(stdout) != 0 && code == WB_EXIT_OK) code = WB_EXIT_FAILURE;
-    return (int)code;
+    wb_exit written = wb_cli_flush();
+    return (int)(written == WB_EXIT_OK ? code : written);
 }

@@ -386,9 +386,9 @@ wb_exit wb_json_out_finish(wb_json_out *out, FILE *file)
 {
     if (out->status != WB_OK)
         return wb_cli_fail(WB_EXIT_FAILURE, "json", "out of memory", "ask for less, with --limit");
-    bool written = wb_print_json(file, wb_buffer_slice(&out->text)) && fputc('\n', file) != EOF &&
-                   fflush(file) == 0;
+    bool written = wb_print_json(file, wb_buffer_slice(&out->text)) && fputc('\n', file) != EOF;
     wb_buffer_clear(&out->text);
     out->needs_comma = false;
-    return written ? WB_EXIT_OK : WB_EXIT_FAILURE;
+    if (file == stdout) return wb_cli_flush();
+    return written && fflush(file) == 0 ? WB_EXIT_OK : WB_EXIT_FAILURE;
 }

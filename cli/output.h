@@ -98,7 +98,8 @@ void wb_json_key(wb_json_out *out, const char *key);
 bool wb_print_json(FILE *file, wb_slice json);
 /** Append the text and a line feed to `lines`, and forget it. NO_MEMORY, also of before. */
 WB_MUST_USE wb_status wb_json_out_line(wb_json_out *out, wb_buffer *lines);
-/** Print the text and a line feed, and forget it; WB_EXIT_FAILURE if memory was short. */
+/** Print the text and a line feed, and forget it; WB_EXIT_FAILURE if memory was short or it could not be
+ *  written, which is said of memory and standard output. */
 wb_exit wb_json_out_finish(wb_json_out *out, FILE *file);
 
 #endif

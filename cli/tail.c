@@ -12,6 +12,7 @@
 #include "cli/terminal.h"
 #include "cli/trace.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 enum { LOOK_MS = 200, LINES_MAX = 1000000, GATHER_BYTES = 1 << 20 };
@@ -103,6 +104,11 @@ static bool print(tail *t)
     return fflush(t->out) == 0 && written;
 }
 
+static wb_exit unwritten(void)
+{
+    return wb_cli_output_failed(strerror(errno)); /* NOLINT(concurrency-mt-unsafe): one thread */
+}
+
 static wb_exit read_new(tail *t, wb_store_watch *watch)
 {
     static const wb_arrivals take = {each_span, each_delegation, each_acceptance};
@@ -110,7 +116,7 @@ static wb_exit read_new(tail *t, wb_store_watch *watch)
     do {
         wb_error err = {0};
         status = wb_follow_read(t->follow, watch->store, &take, t, &err);
-        if (!print(t)) return wb_interrupted() ? WB_EXIT_OK : WB_EXIT_FAILURE;
+        if (!print(t)) return wb_interrupted() ? WB_EXIT_OK : unwritten();
         if (status == WB_ERR_NO_MEMORY)
             return wb_cli_fail(WB_EXIT_FAILURE, "tail", "out of memory", NULL);
         if (status != WB_OK && status != WB_ERR_FULL)

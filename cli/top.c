@@ -273,7 +273,7 @@ static wb_exit print(const top *t)
     if (t->cli->json) return print_json(t);
     compose(t, false, stdout);
     if (!t->line->once) (void)fputc('\n', stdout);
-    return fflush(stdout) == 0 ? WB_EXIT_OK : WB_EXIT_FAILURE;
+    return wb_cli_flush();
 }
 
 /* A rate needs two looks, so the first is never printed. */

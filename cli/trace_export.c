@@ -194,10 +194,13 @@ typedef struct export_line {
     bool all, force;
 } export_line;
 
+static bool is_stdout(const export_line *how) { return !how->path || strcmp(how->path, "-") == 0; }
+
 static wb_exit fail_output(const export_line *how, const wb_error *err, wb_status status)
 {
     bool is_there = status == WB_ERR_REJECTED && !how->force;
-    return wb_cli_fail(WB_EXIT_FAILURE, how->path ? how->path : "standard output", err->detail,
+    if (is_stdout(how)) return wb_cli_output_failed(err->detail);
+    return wb_cli_fail(WB_EXIT_FAILURE, how->path, err->detail,
                        is_there ? "another name, or --force" : NULL);
 }
 
@@ -219,7 +222,7 @@ static wb_exit say_written(const exporter *x, const export_line *how, const chos
     if (x->is_otlp && c->open_delegations > 0)
         (void)fprintf(stderr, "waybill: %llu open delegations have no span yet and are left out\n",
                       (unsigned long long)c->open_delegations);
-    if (!how->path || strcmp(how->path, "-") == 0) return WB_EXIT_OK;
+    if (is_stdout(how)) return WB_EXIT_OK;
     if (!x->cli->json) {
         (void)printf("%zu traces, %llu spans, %s in ", c->n, (unsigned long long)x->spans,
                      wb_size_text(x->bytes, size));

@@ -209,6 +209,38 @@ def test_what_cannot_be_written_is_an_error(store):
         assert "cannot write" in terminal.text
 
 
+PRINTING = [
+    "--version", "--help", "help trace", "trace --help", "manual", "manual trace", "manual --markdown",
+    "completion bash", "completion zsh", "trace list", "trace list --json", f"trace show {trace_id(1)}",
+    f"trace show {trace_id(1)} --json", "trace export --all", "trace export --all --format json",
+    f"trace export {trace_id(1)} --format json -o -", "delegations",
+    "delegations --json", "delegations --watch --json", "tail", "tail --json", "agents", "agents --json",
+    "top --once --interval 100ms", "top --once --interval 100ms --json", "status --json", "doctor", "doctor --json",
+]
+
+
+@pytest.mark.parametrize("line", PRINTING)
+def test_output_that_cannot_be_written_is_one_line_and_3(store, line):
+    command = [str(find_program("waybill")), *line.split(), "--store", str(store)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, env=clean_env(), stdin=subprocess.DEVNULL, stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == FAILURE
+    said = [text for text in done.stderr.splitlines() if "no span yet" not in text]
+    assert len(said) == 1 and said[0].startswith("waybill: standard output: "), done.stderr
+
+
+@pytest.mark.parametrize("line", PRINTING)
+def test_a_reader_that_has_gone_is_3_without_a_word(store, line):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [str(find_program("waybill")), *line.split(), "--store", str(store)]
+    done = subprocess.run(command, env=clean_env(), stdin=subprocess.DEVNULL, stdout=writer,
+                          stderr=subprocess.PIPE, text=True, timeout=30)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (FAILURE, "")
+
+
 # ---- export: what another backend reads --------------------------------------------------------
 
 
