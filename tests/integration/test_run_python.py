@@ -55,6 +55,11 @@ with trace.get_tracer("agent").start_as_current_span("root"):
         pass
 """
 
+PRINT_EXPORTERS = """
+import os
+print(*[os.environ.get(f"OTEL_{signal}_EXPORTER", "-") for signal in ("TRACES", "METRICS", "LOGS")])
+"""
+
 NOT_OURS = """
 from opentelemetry import context, trace
 tracer = trace.get_tracer("agent")
@@ -116,8 +121,7 @@ def test_an_agent_started_by_opentelemetry_instrument(place: Place) -> None:
     pytest.importorskip("opentelemetry.distro")
     command = pathlib.Path(sys.executable).with_name("opentelemetry-instrument")
     agent = place.script("agent.py", INSTRUMENTED)
-    none = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-    done = place.waybill("run", "--span-name", "run", "--", str(command), sys.executable, agent, **none)
+    done = place.waybill("run", "--span-name", "run", "--", str(command), sys.executable, agent)
     assert (done.returncode, done.stderr) == (0, "")
     assert parents(place) == {"run": None, "root": "run", "child": "root"}
     one_trace(place)
@@ -130,6 +134,27 @@ def test_a_chosen_exporter_stays_chosen(place: Place) -> None:
     env = {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
     done = place.run(str(command), sys.executable, agent, **env)
     assert (done.returncode, done.stdout) == (0, "console\n"), done.stderr
+
+
+def test_metrics_and_logs_are_left_out_only_where_their_exporter_is_missing(place: Place) -> None:
+    """The distro's default is OTLP; what stands in for its exporter here is found as the real one is."""
+    pytest.importorskip("opentelemetry.distro")
+    info = pathlib.Path(place.script("agent.py", PRINT_EXPORTERS)).parent / "lib" / "exporter-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: exporter\nVersion: 1\n")
+    metrics = "opentelemetry.sdk.metrics.export:ConsoleMetricExporter"
+    (info / "entry_points.txt").write_text(f"[opentelemetry_metrics_exporter]\notlp_proto_grpc = {metrics}\n")
+    command = pathlib.Path(sys.executable).with_name("opentelemetry-instrument")
+
+    def exporters(**env: str) -> list[str]:
+        done = place.run(str(command), sys.executable, place.script("agent.py", PRINT_EXPORTERS), **env)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()[0].split()
+
+    assert exporters() == ["waybill", "none", "none"]
+    assert exporters(OTEL_LOGS_EXPORTER="console") == ["waybill", "none", "console"]
+    assert exporters(PYTHONPATH=str(info.parent)) == ["waybill", "otlp", "none"]
+    assert exporters(PYTHONPATH=str(info.parent), OTEL_PYTHON_DISTRO="none") == ["waybill", "-", "-"]
 
 
 def test_an_agent_of_ours_is_not_recorded_twice(place: Place) -> None:

@@ -10,7 +10,8 @@ There are three ways in which a program comes to its TracerProvider, and one fun
                    its own, and what asks for the global one sees what it always saw.
     on_instrument  `opentelemetry-instrument` is about to start it. That hides our sitecustomize, so
                    here the environment has to say it: OTEL_TRACES_EXPORTER=waybill, the entry point
-                   that leads to waybill.otel.ConfiguredExporter, unless an exporter was chosen.
+                   that leads to waybill.otel.ConfiguredExporter, unless an exporter was chosen; and
+                   that there are no metrics and logs, where their exporter is not installed.
 
 `tracer_provider` is an entry point for who asks for it by name.
 
@@ -34,12 +35,14 @@ import os
 import sys
 import threading
 import weakref
+from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
 from waybill import _context
 
 _NAME = "waybill"
+_DISTRO = "opentelemetry.distro:OpenTelemetryDistro"
 _lock = threading.RLock()  # our own provider is attached while it is made
 _attached: weakref.WeakSet[Any] = weakref.WeakSet()
 _without_provider: Any = None
@@ -66,9 +69,26 @@ def on_api(trace: ModuleType, _lib: str) -> None:
 def on_instrument(_module: ModuleType, lib: str) -> None:
     """In the process that becomes the program: its environment, so it tells it where we are."""
     os.environ.setdefault("OTEL_TRACES_EXPORTER", _NAME)
+    _leave_out_what_is_missing()
     if lib in sys.path:
         had = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         os.environ["PYTHONPATH"] = os.pathsep.join([*filter(None, had), lib])
+
+
+def _leave_out_what_is_missing() -> None:
+    """OpenTelemetry's own distro sends metrics and logs by OTLP too, unless told otherwise. Where
+    that exporter is not installed its set-up would fail as a whole, and no span be made."""
+    distros = [found.value for found in entry_points(group="opentelemetry_distro")]
+    if distros != [_DISTRO] or os.environ.get("OTEL_PYTHON_DISTRO", "distro") != "distro":
+        return  # another one has defaults of its own
+    for signal in ("metrics", "logs"):
+        variable = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
+        protocol = (
+            os.environ.get(variable) or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "grpc"
+        )
+        name = "otlp_proto_http" if protocol.startswith("http") else "otlp_proto_grpc"
+        if not entry_points(group=f"opentelemetry_{signal}_exporter", name=name):
+            os.environ.setdefault(f"OTEL_{signal.upper()}_EXPORTER", "none")
 
 
 def _serve_proxies(trace: ModuleType) -> None:
