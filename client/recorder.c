@@ -37,12 +37,14 @@ enum {
     SPANS_FIELD = 2, /* of ScopeSpans; the same number has ScopeSpans in ResourceSpans */
     RESOURCE_SPANS_FIELD = 1,
     LOOK_AGAIN_NS = 20000, /* for the lock: a copy takes less than a microsecond */
-    KEPT_CHUNKS = 2,       /* whose pages stay when they are free */
+    WARM_CHUNKS = 2,       /* free ones whose pages stay */
 };
 
 typedef struct chunk {
-    struct chunk *next; /* in the queue or in the free list */
+    struct chunk *next; /* in the queue */
     uint8_t *bytes;
+    bool used;  /* open or closed, else free */
+    bool warm;  /* free, with the pages that it had */
     size_t len; /* the end of what is used */
     uint32_t spans;
     uint64_t first_mono; /* when its first span came */
@@ -56,9 +58,9 @@ struct wb_recorder {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t wake, settled;
     chunk chunks[CHUNKS];
-    chunk *open, *free_chunks;
+    chunk *open;
     chunk *first, **last; /* closed, the first of them maybe in flight */
-    uint32_t n_free, flushing;
+    uint32_t n_warm, flushing;
     bool hurry, stopping;
     uint64_t said_dropped; /* of all that were dropped, how many acknowledged Records have told */
     wb_recorder_stats stats;
@@ -100,14 +102,22 @@ static void close_open(wb_recorder *r)
     pthread_cond_signal(&r->wake);
 }
 
+/* A free one, with its pages if there is such a one; NULL: none. */
+static chunk *take_free(wb_recorder *r)
+{
+    chunk *found = NULL;
+    for (size_t i = 0; i < CHUNKS && !(found && found->warm); i++)
+        if (!r->chunks[i].used && (!found || r->chunks[i].warm)) found = &r->chunks[i];
+    if (found && found->warm) r->n_warm--;
+    return found;
+}
+
 static chunk *chunk_for(wb_recorder *r, size_t len)
 {
     if (r->open && len > WB_RECORDER_CHUNK - r->open->len) close_open(r);
-    if (r->open || !r->free_chunks) return r->open;
-    chunk *c = r->free_chunks;
-    r->free_chunks = c->next;
-    r->n_free--;
-    *c = (chunk){.bytes = c->bytes, .len = room_in_front(r), .first_mono = mono()};
+    chunk *c = r->open ? NULL : take_free(r);
+    if (!c) return r->open;
+    *c = (chunk){.bytes = c->bytes, .used = true, .len = room_in_front(r), .first_mono = mono()};
     r->open = c;
     pthread_cond_signal(&r->wake); /* it has a time now */
     return c;
@@ -198,15 +208,19 @@ static void pause_for(wb_recorder *r, uint32_t ms)
         continue;
 }
 
+/* What a burst took goes back to the system, but for a little: pages that are asked for again cost more than
+ * the spans that are put on them. */
 static void free_first(wb_recorder *r)
 {
     chunk *c = r->first;
     r->first = c->next;
     if (!r->first) r->last = &r->first;
-    if (r->n_free >= KEPT_CHUNKS) (void)madvise(c->bytes, WB_RECORDER_CHUNK, MADV_DONTNEED);
-    c->next = r->free_chunks;
-    r->free_chunks = c;
-    r->n_free++;
+    c->used = false;
+    c->warm = r->n_warm < WARM_CHUNKS;
+    if (c->warm)
+        r->n_warm++;
+    else
+        (void)madvise(c->bytes, WB_RECORDER_CHUNK, MADV_DONTNEED);
 }
 
 /* The oldest closed chunk, until it has an answer. The lock is held, and let go meanwhile. */
@@ -337,11 +351,8 @@ static wb_recorder *make(wb_link *link, wb_slice resource, wb_slice scope)
     r->scope_len = scope.len;
     r->link = link;
     r->last = &r->first;
-    for (size_t i = CHUNKS; i-- > 0;) {
-        r->chunks[i] = (chunk){.bytes = r->mapping + i * WB_RECORDER_CHUNK, .next = r->free_chunks};
-        r->free_chunks = &r->chunks[i];
-    }
-    r->n_free = CHUNKS;
+    for (size_t i = 0; i < CHUNKS; i++)
+        r->chunks[i] = (chunk){.bytes = r->mapping + i * WB_RECORDER_CHUNK};
     return r;
 }
 

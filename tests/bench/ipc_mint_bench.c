@@ -17,6 +17,13 @@ enum {
     COMMIT_BYTES = 1200,
 };
 
+#define ALONE                                                                                      \
+    "2026-11-30: a request alone goes through nng's thread, a worker and the writer, and an echo " \
+    "through nng's alone; each of the two more wake-ups takes some 30 us"
+#define CROWD                                                                                      \
+    "2026-11-30: two processors carry the load, the sidecar and the delivery to the store, which " \
+    "takes a third of the sidecar's time; 9.2 to 9.5 thousand a second are seen"
+
 int main(void)
 {
     wb_bench_need_release();
@@ -52,13 +59,15 @@ int main(void)
                                                   .value = ratio,
                                                   .ratio = ratio,
                                                   .limit = 1.4,
-                                                  .credible = WB_BENCH_CREDIBLE});
+                                                  .credible = WB_BENCH_CREDIBLE,
+                                                  .excuse = ALONE});
     over |= wb_bench_report(&(wb_bench_figure){.name = "ipc_mint_32.rate",
                                                .unit = "mints/s",
                                                .stats = crowd,
                                                .value = per_second,
                                                .bound = WB_BENCH_AT_LEAST,
-                                               .limit = 10000});
+                                               .limit = 10000,
+                                               .excuse = CROWD});
     over |= wb_bench_report(&(wb_bench_figure){.name = "ipc_mint_32.tail",
                                                .unit = "p99 in p50",
                                                .stats = crowd,
