@@ -22,7 +22,7 @@ enum {
     "through nng's alone; each of the two more wake-ups takes some 30 us"
 #define CROWD                                                                                      \
     "2026-11-30: two processors carry the load, the sidecar and the delivery to the store, which " \
-    "takes a third of the sidecar's time; 9.2 to 9.5 thousand a second are seen"
+    "takes a third of the sidecar's time; 8.3 to 11 thousand a second are seen"
 
 int main(void)
 {
