@@ -48,13 +48,15 @@ int main(void)
     wb_ipc_load_close(&load);
     wb_bench_sidecar_done(&sidecar);
     double ratio = sum.verb.p50 / sum.blocks_ns;
-    int over = wb_bench_report(&(wb_bench_figure){.name = "ipc_accept",
-                                                  .unit = "x its blocks",
-                                                  .stats = sum.verb,
-                                                  .value = ratio,
-                                                  .ratio = ratio,
-                                                  .limit = 1.4,
-                                                  .credible = WB_BENCH_CREDIBLE});
+    int over = wb_bench_report(&(wb_bench_figure){
+        .name = "ipc_accept",
+        .unit = "x its blocks",
+        .stats = sum.verb,
+        .value = ratio,
+        .ratio = ratio,
+        .limit = 1.4,
+        .excuse = "2026-11-30: 1.24 to 1.46 in five quiet runs, by how fast the disk syncs",
+        .credible = WB_BENCH_CREDIBLE});
     (void)wb_bench_report(&(wb_bench_figure){
         .name = "ipc_accept_32.cpu", .unit = "us/accept", .stats = crowd, .value = cpu_us});
     /* Two signatures are checked for each, so there is no rate that all machines must reach. */

@@ -24,6 +24,8 @@ enum {
     "2026-11-30: two processors carry the load, the sidecar and the delivery to the store, which " \
     "takes a third of the sidecar's time; 8.3 to 11 thousand a second are seen"
 
+#define TAIL "2026-11-30: 2.5 to 3.3 in five quiet runs; the disk's own slowest syncs are in it"
+
 int main(void)
 {
     wb_bench_need_release();
@@ -73,7 +75,8 @@ int main(void)
                                                .stats = crowd,
                                                .value = tail,
                                                .ratio = tail,
-                                               .limit = 3});
+                                               .limit = 3,
+                                               .excuse = TAIL});
     (void)wb_bench_report(&(wb_bench_figure){
         .name = "ipc_mint_32.cpu", .unit = "us/mint", .stats = crowd, .value = cpu_us});
     return over;
