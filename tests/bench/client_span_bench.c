@@ -65,11 +65,14 @@ int main(void)
     waybill_close(client, FLUSH_MS);
     wb_bench_sidecar_done(&sidecar);
     wb_bench_stats clock = wb_bench_stats_of(clock_ns, SAMPLES);
-    int over = wb_bench_report(&(wb_bench_figure){.name = "client_span",
-                                                  .unit = "ns/span",
-                                                  .stats = wb_bench_stats_of(spans_ns, SAMPLES),
-                                                  .per = SPANS,
-                                                  .limit = 150});
+    int over = wb_bench_report(
+        &(wb_bench_figure){.name = "client_span",
+                           .unit = "ns/span",
+                           .stats = wb_bench_stats_of(spans_ns, SAMPLES),
+                           .per = SPANS,
+                           .limit = 150,
+                           .excuse = "2026-11-30: 122 to 173 in eight quiet runs; "
+                                     "both processors share what the spans are on"});
     return over | wb_bench_report(&(wb_bench_figure){.name = "client_span_clock",
                                                      .unit = "ns of it for the clock",
                                                      .stats = clock,
