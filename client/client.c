@@ -134,14 +134,14 @@ static void greet(void *ctx, wb_link *link)
 
 static uint64_t mono(void) { return wb_mono(&wb_system_clock); }
 
-bool wb_client_breaker_is_open(waybill_client *client)
+static bool breaker_is_open(waybill_client *client)
 {
     return mono() < atomic_load(&client->breaker_mono);
 }
 
 static void open_breaker(waybill_client *client)
 {
-    if (!wb_client_breaker_is_open(client))
+    if (!breaker_is_open(client))
         atomic_store(&client->breaker_mono, mono() + WB_BREAKER_MS * WB_NS_PER_MS);
 }
 
@@ -152,7 +152,7 @@ wb_status wb_client_ask(waybill_client *client, Waybill__V1__Request *request,
     *reply = NULL;
     *asked = false;
     if (!wb_client_is_ours(client)) return wb_fail(err, WB_ERR_UNAVAILABLE, FORKED);
-    if (wb_client_breaker_is_open(client))
+    if (breaker_is_open(client))
         return wb_fail(err, WB_ERR_UNAVAILABLE, "the sidecar was away a moment ago");
     WB_TRY(wb_call_begin(client->link, request, WB_CALL_MS, &call, err));
     *asked = true;
@@ -172,7 +172,7 @@ waybill_status wb_client_tell(waybill_client *client, Waybill__V1__Request *requ
         wb_call_leave(&call);
         return WAYBILL_OK;
     }
-    if (wb_client_breaker_is_open(client)) wait_ms = 0;
+    if (breaker_is_open(client)) wait_ms = 0;
     status = wb_call_wait(&call, wait_ms, &reply, &why);
     waybill_status said = WAYBILL_OK;
     if (status != WB_OK) said = wb_client_fail(err, &why, reply);

@@ -41,7 +41,6 @@ void wb_client_span_id(waybill_client *client, uint8_t out[8]);
 /** Unix time at a monotonic time of now. */
 uint64_t wb_client_wall(waybill_client *client, uint64_t mono);
 
-bool wb_client_breaker_is_open(waybill_client *client);
 /** Fill `err` from what the link said, and the wire class and ref of a reply that may be NULL. */
 waybill_status wb_client_fail(waybill_error *err, const wb_error *why,
                               const struct Waybill__V1__Reply *reply);

@@ -145,17 +145,12 @@ static bool add_locked(wb_recorder *r, const uint8_t *span, size_t len)
 bool wb_recorder_add(wb_recorder *r, const uint8_t *span, size_t len)
 {
     if (!take_lock(r)) {
-        wb_recorder_count_dropped(r);
+        (void)atomic_fetch_add_explicit(&r->missed, 1, memory_order_relaxed);
         return false;
     }
     bool added = add_locked(r, span, len);
     pthread_mutex_unlock(&r->lock);
     return added;
-}
-
-void wb_recorder_count_dropped(wb_recorder *r)
-{
-    (void)atomic_fetch_add_explicit(&r->missed, 1, memory_order_relaxed);
 }
 
 /* ---- the thread's side ---- */

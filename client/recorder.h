@@ -30,8 +30,6 @@ void wb_recorder_free(wb_recorder *recorder);
 
 /** Add one encoded Span message. False: dropped, and counted. Any thread; at most WB_RECORDER_WAIT_MS. */
 bool wb_recorder_add(wb_recorder *recorder, const uint8_t *span, size_t len);
-/** Count a span that was never added as dropped. */
-void wb_recorder_count_dropped(wb_recorder *recorder);
 
 /** Have it sent now, without waiting. */
 void wb_recorder_hurry(wb_recorder *recorder);
