@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = ROOT / "client" / "python"
+_handed_out: set[int] = set()  # by free_port
 
 
 class NotBuilt(RuntimeError):
@@ -54,10 +56,17 @@ def is_sanitized(program: str | os.PathLike[str]) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback address that was free a moment ago, and that this process did not hand
+    out before. It lies below the range out of which the kernel serves outgoing connections: else one of
+    those could take it before the server that it is for is up."""
+    first_outgoing = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10240, max(first_outgoing, 12288)), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _handed_out:
+                _handed_out.add(port)
+                return port
+    raise RuntimeError("no free TCP port on 127.0.0.1")
 
 
 def wait_until(condition: Any, timeout_s: float = 5.0, what: str = "condition") -> Any:
