@@ -16,19 +16,21 @@
 /* Stored on disk: never renumber, never reuse. 1-31 are records, 32-63 state only. */
 typedef enum wb_entry_kind {
     WB_ENTRY_SPANS = 1,      /* proto/span_batch.h: rendered OTLP and its span index */
-    WB_ENTRY_LOGS = 2,       /* reserved */
-    WB_ENTRY_METRICS = 3,    /* reserved */
+    WB_ENTRY_LOGS = 2,       /* proto/log_batch.h: rendered OTLP and its index */
+    WB_ENTRY_METRICS = 3,    /* an ExportMetricsServiceRequest, as it arrived */
     WB_ENTRY_DELEGATION = 4, /* waybill.v1.DelegationRow */
     WB_ENTRY_ACCEPTANCE = 5, /* waybill.v1.AcceptanceRow */
     WB_ENTRY_LEDGER = 6,     /* reserved */
     WB_ENTRY_RECEIPT = 7,    /* reserved */
     WB_ENTRY_AUDIT = 8,      /* reserved */
-    WB_ENTRY_REPLAY = 32,    /* waybill.v1.ReplayRow */
-    WB_ENTRY_OWNER = 33,     /* waybill.v1.OwnerRow: of a trace or a task */
-    WB_ENTRY_CURSOR = 34,    /* waybill.v1.CursorRow */
-    WB_ENTRY_REQUEST = 35,   /* waybill.v1.RequestRow: an acknowledged Record's id */
-    WB_ENTRY_PURGE = 36,     /* waybill.v1.PurgeRow: rows that time has ended leave the tables */
-    WB_ENTRY_GAP = 37,       /* waybill.v1.GapRow: start-up found loss; state fails closed */
+    WB_ENTRY_MARKERS = 9, /* proto/span_batch.h: spans that stand for delegations in flight, for far
+                                sides that know finished spans only */
+    WB_ENTRY_REPLAY = 32, /* waybill.v1.ReplayRow */
+    WB_ENTRY_OWNER = 33,  /* waybill.v1.OwnerRow: of a trace or a task */
+    WB_ENTRY_CURSOR = 34, /* waybill.v1.CursorRow */
+    WB_ENTRY_REQUEST = 35, /* waybill.v1.RequestRow: an acknowledged Record's id */
+    WB_ENTRY_PURGE = 36,   /* waybill.v1.PurgeRow: rows that time has ended leave the tables */
+    WB_ENTRY_GAP = 37,     /* waybill.v1.GapRow: start-up found loss; state fails closed */
 } wb_entry_kind;
 
 #define WB_KIND_BIT(kind) (UINT64_C(1) << (kind))

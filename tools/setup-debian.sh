@@ -11,6 +11,7 @@ packages=(
     clang clang-format clang-tidy libclang-rt-14-dev llvm-14
     libsodium-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
     libcjson-dev libsqlite3-dev libyaml-dev libmicrohttpd-dev libcurl4-openssl-dev libcmocka-dev
+    libpq-dev libdeflate-dev libnghttp2-dev libgnutls28-dev postgresql pgbouncer
     libseccomp-dev binutils util-linux locales sqlite3 man-db mandoc zsh systemd lintian
 )
 requirements=(tools/requirements.txt)
@@ -42,7 +43,7 @@ missing_things() {
         command -v $thing >/dev/null || printf '%s\n' "program $thing"
     done
     command -v pkg-config >/dev/null || return 0
-    for thing in libsodium libprotobuf-c libcjson sqlite3 yaml-0.1 libmicrohttpd libcurl cmocka; do
+    for thing in libsodium libprotobuf-c libcjson sqlite3 yaml-0.1 libmicrohttpd libcurl libpq libdeflate libnghttp2 gnutls cmocka; do
         pkg-config --exists $thing || printf '%s\n' "library $thing"
     done
     printf '#include <nng/nng.h>\n' | cc -E - >/dev/null 2>&1 || printf '%s\n' "library nng"
