@@ -227,7 +227,7 @@ static wb_status check_required(reader *r, const wb_config_table *table, const v
     for (size_t i = 0; i < table->n; i++) {
         const wb_config_key *key = &table->keys[i];
         const void *place = (const uint8_t *)base + key->offset;
-        if (key->fallback || key->min == 0) continue;
+        if (key->fallback || key->min == 0 || !wb_config_applies(table, key, base)) continue;
         bool there = true;
         if (key->type == WB_TEXT) there = *(const char *const *)place != NULL;
         if (key->type == WB_SLICE) there = ((const wb_slice *)place)->ptr != NULL;
@@ -337,6 +337,29 @@ static wb_status read_member(reader *r, const wb_config_table *table, wb_slice p
     return read_mapping(r, table, wb_slice_of(key->name, prefix.len + name_len + 1), base);
 }
 
+/* Was a key written that another `type` has? Known only at the end, since `type` may stand last. */
+static wb_status check_type(reader *r, const wb_config_table *table, const items *seen,
+                            const void *base)
+{
+    const wb_slice *names = (const wb_slice *)(const void *)seen->at;
+    for (size_t i = 0; i < seen->n; i++) {
+        const char *only = NULL;
+        bool applies = false;
+        for (size_t k = 0; k < table->n && !applies; k++) {
+            const char *row = table->keys[k].name;
+            if (!wb_slice_eq(names[i], wb_slice_of(row, strcspn(row, ".")))) continue;
+            applies = wb_config_applies(table, &table->keys[k], base);
+            only = table->keys[k].only;
+        }
+        if (applies) continue;
+        char what[96];
+        (void)snprintf(what, sizeof what, "the key %.*s is there with type: %s only",
+                       WB_SLICE_ARG(names[i]), only);
+        return fail_here(r, what);
+    }
+    return WB_OK;
+}
+
 static wb_status read_mapping(reader *r, const wb_config_table *table, wb_slice prefix, void *base)
 {
     items seen = {.size = sizeof(wb_slice)};
@@ -353,7 +376,7 @@ static wb_status read_mapping(reader *r, const wb_config_table *table, wb_slice 
     }
     r->key = NULL;
     r->depth--;
-    return WB_OK;
+    return prefix.len > 0 ? WB_OK : check_type(r, table, &seen, base);
 }
 
 /* ---- whole texts ----------------------------------------------------------------------------- */

@@ -51,8 +51,11 @@ typedef struct wb_config_key {
     size_t offset;
     const char *help;
     const char *choices;       /* WB_CHOICE: "a|b|c"; an empty word is a place that has no name */
-    const wb_config_table *of; /* WB_LIST, WB_MAP: the structs inside; their names have no dots */
-    bool live;                 /* a reload takes it; all others keep the value of the start */
+    const wb_config_table *of; /* WB_LIST, WB_MAP: the structs inside */
+    const char
+        *only; /* within a LIST or MAP: there is no such key unless the row `type` of the same
+                         struct, a WB_CHOICE, is this word. NULL: always */
+    bool live; /* a reload takes it; all others keep the value of the start */
 } wb_config_key;
 
 struct wb_config_table {

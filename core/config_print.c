@@ -96,6 +96,7 @@ static wb_status print_rows(const wb_config_table *table, const void *values, si
     for (size_t i = 0; i < table->n; i++) {
         const char *name = table->keys[i].name;
         size_t depth = 0;
+        if (!wb_config_applies(table, &table->keys[i], values)) continue;
         for (const char *dot; (dot = strchr(name, '.')) != NULL; depth++) {
             wb_slice section =
                 wb_slice_of(table->keys[i].name, (size_t)(dot + 1 - table->keys[i].name));
@@ -180,6 +181,7 @@ static wb_status tell_row(row_reader *r, const wb_config_key *key, const char *i
     WB_TRY(range(key, &r->text));
     WB_TRY(wb_buffer_add(&r->text, "", 1));
     size_t help = r->text.len;
+    if (key->only) WB_TRY(wb_buffer_printf(&r->text, "`%s`: ", key->only));
     WB_TRY(wb_buffer_printf(&r->text, key->live ? "%s (reload)" : "%s", key->help));
     WB_TRY(wb_buffer_add(&r->text, "", 1));
     const wb_config_row row = {.name = name,

@@ -31,6 +31,30 @@ bool wb_config_is_scalar(wb_config_type type)
     return type != WB_SLICES && type != WB_LIST && type != WB_MAP;
 }
 
+static wb_slice choice_word(const wb_config_key *key, uint32_t place)
+{
+    const char *word = key->choices;
+    while (place > 0 && *word) {
+        word += strcspn(word, "|");
+        if (*word == '|') word++;
+        place--;
+    }
+    return wb_slice_of(word, strcspn(word, "|"));
+}
+
+bool wb_config_applies(const wb_config_table *table, const wb_config_key *key, const void *base)
+{
+    if (!key->only) return true;
+    for (size_t i = 0; i < table->n; i++) {
+        const wb_config_key *type = &table->keys[i];
+        if (strcmp(type->name, "type") != 0) continue;
+        const void *place = (const uint8_t *)base + type->offset;
+        return wb_slice_eq(choice_word(type, *(const uint32_t *)place), wb_slice_str(key->only));
+    }
+    WB_ASSERT(!"a table with a row `type`");
+    return false;
+}
+
 static const unit *units_of(wb_config_type type)
 {
     switch (type) {
@@ -185,13 +209,8 @@ wb_status wb_config_quote(wb_slice text, wb_buffer *out)
 
 static wb_status print_choice(const wb_config_key *key, uint32_t place, wb_buffer *out)
 {
-    const char *word = key->choices;
-    while (place > 0 && *word) {
-        word += strcspn(word, "|");
-        if (*word == '|') word++;
-        place--;
-    }
-    return wb_buffer_add(out, word, strcspn(word, "|"));
+    wb_slice word = choice_word(key, place);
+    return wb_buffer_add(out, word.ptr, word.len);
 }
 
 static wb_status print_bytes(uint64_t bytes, wb_buffer *out)

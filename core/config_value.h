@@ -15,6 +15,9 @@ typedef struct wb_config_items {
 /** True for types that one scalar holds. */
 bool wb_config_is_scalar(wb_config_type type);
 
+/** Is there such a key in the struct at `base`, given its `type` (wb_config_key.only)? */
+bool wb_config_applies(const wb_config_table *table, const wb_config_key *key, const void *base);
+
 /** Parse `text` for a scalar key and store it in the struct at `base`.
  *  Errors  CONFIG `err` says what is wrong, without the key's name | NO_MEMORY */
 WB_MUST_USE wb_status wb_config_value_parse(const wb_config_key *key, wb_slice text,

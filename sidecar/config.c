@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #define PORT_ADMIN 7412
+#define WHEN_FULL "|backpressure|drop_oldest"
 #define NO_LIMIT "9007199254740991" /* WB_NOLIM */
+
+/* By wb_store_type; also its cursor's key in the journal. */
+static const char *const store_names[] = {[WB_STORE_SQLITE] = "sqlite", [WB_STORE_NONE] = ""};
 
 static const wb_config_key policy_keys[] = {
     {.name = "id",
@@ -80,12 +84,7 @@ static const wb_config_key exporter_keys[] = {
      .choices = "sqlite",
      .offset = offsetof(wb_exporter_config, type),
      .help = "What the far side is."},
-    {.name = "path",
-     .type = WB_TEXT,
-     .min = 1,
-     .max = 400,
-     .offset = offsetof(wb_exporter_config, path),
-     .help = "`sqlite`: the store's file."},
+    WB_SQLITE_CONFIG_KEYS("", offsetof(wb_exporter_config, sqlite), "sqlite"),
     {.name = "max_lag_bytes",
      .type = WB_BYTES,
      .fallback = "0",
@@ -95,11 +94,10 @@ static const wb_config_key exporter_keys[] = {
              "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
     {.name = "when_full",
      .type = WB_CHOICE,
-     .fallback = "backpressure",
-     .choices = "backpressure|drop_oldest",
+     .choices = WHEN_FULL,
      .offset = offsetof(wb_exporter_config, when_full),
      .help = "`backpressure`: new work is refused with FULL. `drop_oldest`: what it has not got is "
-             "skipped, counted and said."},
+             "skipped, counted and said. Unset: `backpressure` for stores."},
 };
 static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_keys),
                                                sizeof(wb_exporter_config)};
@@ -352,24 +350,23 @@ static const wb_config_key keys[] = {
      KEY(admin_listen),
      .help = "Address of /healthz, /readyz and /status. Unset: `127.0.0.1:7412`, or a free port "
              "where that one is taken (`waybill status` says which)."},
-    {.name = "store.sqlite.path",
-     .type = WB_TEXT,
-     .min = 1,
-     .max = 400,
-     KEY(store_sqlite_path),
-     .help = "The store's file. Unset: `$XDG_DATA_HOME/waybill/store.db`, for root "
-             "`/var/lib/waybill/store.db`."},
-    {.name = "store.sqlite.max_lag_bytes",
+    {.name = "store.type",
+     .type = WB_CHOICE,
+     .fallback = "sqlite",
+     .choices = "sqlite|none",
+     KEY(store_type),
+     .help = "The default store: an exporter that is there without being asked for."},
+    WB_SQLITE_CONFIG_KEYS("store.sqlite.", offsetof(wb_sidecar_config, store.sqlite), NULL),
+    {.name = "store.max_lag_bytes",
      .type = WB_BYTES,
      .fallback = "0",
      .max = UINT64_C(1) << 40,
-     KEY(store_max_lag_bytes),
+     KEY(store.max_lag_bytes),
      .help = "As `exporters.NAME.max_lag_bytes`."},
-    {.name = "store.sqlite.when_full",
+    {.name = "store.when_full",
      .type = WB_CHOICE,
-     .fallback = "backpressure",
-     .choices = "backpressure|drop_oldest",
-     KEY(store_when_full),
+     .choices = WHEN_FULL,
+     KEY(store.when_full),
      .help = "As `exporters.NAME.when_full`."},
     {.name = "exporters",
      .type = WB_MAP,
@@ -555,6 +552,25 @@ static bool exporter_name_ok(wb_slice name)
     return name.len > 0;
 }
 
+/* A store must hold everything, so work waits for it; other far sides see what they can keep up with. */
+static void make_when_full(wb_exporter_config *e)
+{
+    if (e->when_full == WB_WHEN_FULL_UNSET) e->when_full = WB_WHEN_FULL_BACKPRESSURE;
+}
+
+static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error *err)
+{
+    wb_exporter_config *list = wb_arena_array(arena, c->n_exporters + 1, sizeof *list);
+    if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
+    if (c->n_exporters > 0) memcpy(list, c->exporters, c->n_exporters * sizeof *list);
+    c->exporters = list;
+    for (size_t i = 0; i < c->n_exporters; i++) make_when_full(&list[i]);
+    c->store.type = WB_EXPORTER_TYPE_SQLITE;
+    c->store.name = wb_slice_str(store_names[c->store_type]);
+    make_when_full(&c->store);
+    return WB_OK;
+}
+
 static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
 {
     for (size_t i = 0; i < c->n_exporters; i++) {
@@ -563,10 +579,11 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
             return wb_fail(err, WB_ERR_CONFIG,
                            "exporters: \"%.*s\": a name is made of a-z 0-9 _ - and .",
                            WB_SLICE_ARG(e->name));
-        if (wb_slice_eq(e->name, WB_S(WB_EXPORTER_STORE)))
+        if (c->store_type != WB_STORE_NONE && wb_slice_eq(e->name, c->store.name))
             return wb_fail(err, WB_ERR_CONFIG,
-                           "exporters: \"" WB_EXPORTER_STORE
-                           "\" is the default store: set store.sqlite.*, or take another name");
+                           "exporters: \"%.*s\" is the default store: set store.*, or take another "
+                           "name",
+                           WB_SLICE_ARG(e->name));
     }
     return WB_OK;
 }
@@ -594,6 +611,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_peers(&c, err));
     WB_TRY(check_sizes(&c, err));
     WB_TRY(check_limits(&c, err));
+    WB_TRY(make_exporters(&c, arena, err));
     WB_TRY(check_exporters(&c, err));
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));

@@ -6,6 +6,7 @@
 #include "a2a/target.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "exporters/sqlite/sqlite.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
 #include "sidecar/sandbox/sandbox.h"
@@ -23,22 +24,30 @@ typedef struct wb_listen {
     bool defaulted; /* nobody chose it: a taken port is no error, another one will do */
 } wb_listen;
 
-/* The default store's name among the exporters. */
-#define WB_EXPORTER_STORE "sqlite"
 enum { WB_EXPORTERS_MAX = 16, WB_EXPORTER_NAME_MAX = 64 };
 
-typedef enum wb_exporter_type { WB_EXPORTER_TYPE_SQLITE } wb_exporter_type;
+typedef enum wb_exporter_type {
+    WB_EXPORTER_TYPE_SQLITE,
+    WB_EXPORTER_TYPES,
+} wb_exporter_type;
 
 /* What happens when an exporter is further behind than it may be. */
-typedef enum wb_when_full { WB_WHEN_FULL_BACKPRESSURE, WB_WHEN_FULL_DROP_OLDEST } wb_when_full;
+typedef enum wb_when_full {
+    WB_WHEN_FULL_UNSET, /* made one of the others when loaded: by what the type is for */
+    WB_WHEN_FULL_BACKPRESSURE,
+    WB_WHEN_FULL_DROP_OLDEST,
+} wb_when_full;
 
 typedef struct wb_exporter_config {
     wb_slice name;
     wb_exporter_type type;
-    const char *path;
     uint64_t max_lag_bytes; /* 0: what when_full makes of the journal's limit */
     wb_when_full when_full;
+    wb_sqlite_config sqlite; /* the one of its type */
 } wb_exporter_config;
+
+/* What the default store is. */
+typedef enum wb_store_type { WB_STORE_SQLITE, WB_STORE_NONE } wb_store_type;
 
 typedef struct wb_sidecar_config {
     const char *name; /* of the instance; from the command line, not a key */
@@ -88,10 +97,9 @@ typedef struct wb_sidecar_config {
     const wb_slice *baggage_send;
     size_t n_baggage_send;
 
-    const char *admin_listen;      /* NULL: the default */
-    const char *store_sqlite_path; /* NULL: by core/paths.h */
-    uint64_t store_max_lag_bytes;  /* as an exporter's */
-    wb_when_full store_when_full;
+    const char *admin_listen; /* NULL: the default */
+    wb_store_type store_type;
+    wb_exporter_config store;            /* name and type are made from store_type */
     const wb_exporter_config *exporters; /* beside the default store */
     size_t n_exporters;
 

@@ -131,10 +131,12 @@ static void collect(path_list *list, const wb_sidecar *sidecar)
     add(list, paths->journal_dir, WB_SANDBOX_WRITE);
     add(list, parked, WB_SANDBOX_WRITE);
     if (!list->no_memory) add_made(list, WB_SANDBOX_WRITE);
-    add_store(list, config->store_sqlite_path ? config->store_sqlite_path : paths->store,
-              paths->state_dir);
+    if (config->store_type == WB_STORE_SQLITE)
+        add_store(list, config->store.sqlite.path ? config->store.sqlite.path : paths->store,
+                  paths->state_dir);
     for (size_t i = 0; i < config->n_exporters; i++)
-        if (config->exporters[i].path) add_store(list, config->exporters[i].path, paths->state_dir);
+        if (config->exporters[i].type == WB_EXPORTER_TYPE_SQLITE)
+            add_store(list, config->exporters[i].sqlite.path, paths->state_dir);
     for (size_t i = 0; i < config->n_sandbox_writable; i++) {
         wb_slice path = config->sandbox_writable[i];
         add_bytes(list, (const char *)path.ptr, path.len, WB_SANDBOX_WRITE);

@@ -4,7 +4,6 @@
 #include "sidecar/exporters.h"
 
 #include "core/log.h"
-#include "exporters/sqlite/sqlite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +13,16 @@
 enum {
     CURSOR_BYTES = 256,
     DELIVERY_NICE = 10,
-    BACKOFF_MAX_MS = 5000, /* of a file on this host: looking costs next to nothing */
+    FILE_BACKOFF_MAX_MS = 5000, /* of a file on this host: looking costs next to nothing */
 };
 
 typedef struct exporter {
     wb_exporters *all;
-    char name[WB_EXPORTER_NAME_MAX + 1], path[WB_PATH_MAX];
-    wb_sqlite_config sqlite;
-    wb_config_section section;
-    wb_when_full when_full;
-    uint64_t max_lag_bytes;
+    char name[WB_EXPORTER_NAME_MAX + 1];
+    wb_exporter_config config;
+    wb_config_section section; /* the part of `config` that is of its type */
+    const wb_exporter_ops *ops;
+    uint64_t max_lag_bytes; /* in force */
     wb_runner *runner;
     pthread_t thread;
     bool started;
@@ -96,26 +95,35 @@ static void *run(void *arg)
 
 /* ---- what is configured ---- */
 
-static void add(wb_exporters *e, wb_slice name, const char *path, uint64_t max_lag_bytes,
-                wb_when_full when_full)
+/* By wb_exporter_type. */
+static const struct exporter_kind {
+    const wb_exporter_ops *ops;
+    size_t section;          /* of wb_exporter_config */
+    uint32_t backoff_max_ms; /* 0: the runner's */
+} kinds[WB_EXPORTER_TYPES] = {
+    [WB_EXPORTER_TYPE_SQLITE] = {&wb_exporter_sqlite, offsetof(wb_exporter_config, sqlite),
+                                 FILE_BACKOFF_MAX_MS},
+};
+
+static void add(wb_exporters *e, const wb_exporter_config *config)
 {
     uint64_t limit = e->sidecar->config->journal_limit_bytes;
     exporter *x = &e->list[e->n++];
+    const struct exporter_kind *kind = &kinds[config->type];
     x->all = e;
-    (void)snprintf(x->name, sizeof x->name, "%.*s", WB_SLICE_ARG(name));
-    (void)snprintf(x->path, sizeof x->path, "%s", path);
-    x->sqlite.path = x->path;
-    x->section = (wb_config_section){.name = x->name, .values = &x->sqlite};
-    x->when_full = when_full;
-    x->max_lag_bytes = max_lag_bytes;
-    if (when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
-    if (max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
+    (void)snprintf(x->name, sizeof x->name, "%.*s", WB_SLICE_ARG(config->name));
+    x->config = *config;
+    x->ops = kind->ops;
+    x->section =
+        (wb_config_section){.name = x->name, .values = (const uint8_t *)&x->config + kind->section};
+    if (config->when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
+    x->max_lag_bytes = config->max_lag_bytes;
+    if (x->max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
 }
 
 static void describe(wb_exporters *e, const wb_paths *paths)
 {
     const wb_sidecar_config *config = e->sidecar->config;
-    const char *store = config->store_sqlite_path ? config->store_sqlite_path : paths->store;
     (void)snprintf(e->parked_dir, sizeof e->parked_dir, "%s/parked", paths->state_dir);
     (void)snprintf(e->agent_id, sizeof e->agent_id, "%.*s", WB_SLICE_ARG(config->self_ids[0]));
     e->origin = (wb_exporter_origin){.journal_id = wb_journal_id(e->sidecar->journal),
@@ -123,11 +131,10 @@ static void describe(wb_exporters *e, const wb_paths *paths)
                                      .name = config->name,
                                      .version = WAYBILL_VERSION,
                                      .isolation = e->sidecar->isolation};
-    add(e, WB_S(WB_EXPORTER_STORE), store, config->store_max_lag_bytes, config->store_when_full);
-    for (size_t i = 0; i < config->n_exporters; i++) {
-        const wb_exporter_config *x = &config->exporters[i];
-        add(e, x->name, x->path, x->max_lag_bytes, x->when_full);
-    }
+    wb_exporter_config store = config->store;
+    if (!store.sqlite.path) store.sqlite.path = paths->store;
+    if (config->store_type != WB_STORE_NONE) add(e, &store);
+    for (size_t i = 0; i < config->n_exporters; i++) add(e, &config->exporters[i]);
 }
 
 /* What the journal knows of earlier runs. Nobody has changed it yet. */
@@ -148,13 +155,13 @@ static wb_status open_runner(exporter *x, wb_error *err)
 {
     wb_exporters *e = x->all;
     wb_runner_options options = {.name = x->name,
-                                 .ops = &wb_exporter_sqlite,
+                                 .ops = x->ops,
                                  .config = &x->section,
                                  .origin = &e->origin,
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
-                                 .backoff_max_ms = BACKOFF_MAX_MS,
+                                 .backoff_max_ms = kinds[x->config.type].backoff_max_ms,
                                  .advance = advance,
                                  .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
@@ -194,7 +201,7 @@ static void skip_to(exporter *x, uint64_t seq)
     wb_journal *journal = x->all->sidecar->journal;
     uint64_t from = wb_runner_skip(x->runner, seq), n = 0;
     if (from < seq && wb_journal_reader_open(journal, from, &reader, NULL) == WB_OK) {
-        n = count_records(reader, seq, wb_exporter_sqlite.takes);
+        n = count_records(reader, seq, x->ops->takes);
         wb_journal_reader_close(reader);
     }
     wb_runner_note_skipped(x->runner, seq, n);
@@ -210,7 +217,7 @@ void wb_exporters_tick(wb_exporters *e)
     if (!e) return;
     wb_journal_get_stats(e->sidecar->journal, &journal);
     for (size_t i = 0; i < e->n; i++) {
-        if (e->list[i].when_full != WB_WHEN_FULL_DROP_OLDEST) continue;
+        if (e->list[i].config.when_full != WB_WHEN_FULL_DROP_OLDEST) continue;
         if (!wb_exporters_report(e, i, &report) || report.lag_bytes == 0) continue;
         uint64_t may = report.max_lag_bytes;
         if (journal.full && may > report.lag_bytes / 2) may = report.lag_bytes / 2;
@@ -223,7 +230,7 @@ void wb_exporters_tick(wb_exporters *e)
 static bool holds_back(const exporter *x)
 {
     const wb_exporters *e = x->all;
-    return x->when_full == WB_WHEN_FULL_BACKPRESSURE &&
+    return x->config.when_full == WB_WHEN_FULL_BACKPRESSURE &&
            x->max_lag_bytes < e->sidecar->config->journal_limit_bytes;
 }
 
@@ -278,8 +285,8 @@ bool wb_exporters_report(wb_exporters *e, size_t at, wb_exporter_report *out)
     if (at >= e->n) return false;
     const exporter *x = &e->list[at];
     *out = (wb_exporter_report){.name = x->name,
-                                .type = wb_exporter_sqlite.name,
-                                .when_full = x->when_full,
+                                .type = x->ops->name,
+                                .when_full = x->config.when_full,
                                 .max_lag_bytes = x->max_lag_bytes};
     wb_runner_get_stats(x->runner, &out->runner);
     out->lag_bytes = wb_journal_bytes_after(e->sidecar->journal, out->runner.cursor);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sidecar/exporters.h: the configured exporters of one sidecar, each with its runner and thread. The
- * first is the default store. */
+ * first is the default store, if there is one. */
 #ifndef WAYBILL_SIDECAR_EXPORTERS_H
 #define WAYBILL_SIDECAR_EXPORTERS_H
 

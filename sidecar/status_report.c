@@ -341,9 +341,10 @@ static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, 
     wb_world_drop(world);
     (void)cJSON_AddStringToObject(root, "isolation", sidecar->isolation);
     /* As the configuration has them: whoever asks did not read it. */
-    const char *store = sidecar->config->store_sqlite_path;
+    const char *store = sidecar->config->store.sqlite.path;
     (void)cJSON_AddStringToObject(root, "state_dir", paths->state_dir);
-    (void)cJSON_AddStringToObject(root, "store", store ? store : paths->store);
+    if (sidecar->config->store_type == WB_STORE_SQLITE)
+        (void)cJSON_AddStringToObject(root, "store", store ? store : paths->store);
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);

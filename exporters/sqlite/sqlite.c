@@ -42,13 +42,7 @@ typedef struct delivery {
     uint32_t rows;
 } delivery;
 
-static const wb_config_key keys[] = {
-    {.name = "path",
-     .type = WB_TEXT,
-     .max = WB_PATH_MAX - 1,
-     .offset = offsetof(wb_sqlite_config, path),
-     .help = "File of the store; without one the host's shared store (see Names and paths)."},
-};
+static const wb_config_key keys[] = {WB_SQLITE_CONFIG_KEYS("", 0, NULL)};
 static const wb_config_table config_table = {keys, WB_COUNT(keys), sizeof(wb_sqlite_config)};
 
 static wb_status sqlite_open(const wb_config_section *cfg, const wb_exporter_origin *origin,

@@ -16,6 +16,17 @@ typedef struct shelf {
     bool open;
 } shelf;
 
+/* What stands in a zoo's cage depends on who lives there. */
+typedef enum animal { ANIMAL_BIRD, ANIMAL_FISH } animal;
+
+typedef struct cage {
+    wb_slice name;
+    animal type;
+    const char *perch;
+    uint32_t litres;
+    bool pumped;
+} cage;
+
 typedef struct house {
     bool lit;
     uint32_t rooms, colour;
@@ -28,6 +39,8 @@ typedef struct house {
     size_t n_shelves;
     const shelf *rules;
     size_t n_rules;
+    const cage *cages;
+    size_t n_cages;
 } house;
 
 static const wb_config_key shelf_keys[] = {
@@ -35,6 +48,35 @@ static const wb_config_key shelf_keys[] = {
     {.name = "books", .type = WB_SLICES, .max = 3, .offset = offsetof(shelf, books)},
     {.name = "open", .type = WB_BOOL, .fallback = "true", .offset = offsetof(shelf, open)},
 };
+static const wb_config_key cage_keys[] = {
+    {.name = "name", .type = WB_SLICE, .min = 1, .max = 8, .offset = offsetof(cage, name)},
+    {.name = "perch",
+     .type = WB_TEXT,
+     .min = 1,
+     .max = 8,
+     .only = "bird",
+     .offset = offsetof(cage, perch)},
+    {.name = "type",
+     .type = WB_CHOICE,
+     .choices = "bird|fish",
+     .fallback = "bird",
+     .offset = offsetof(cage, type)},
+    {.name = "water.litres",
+     .type = WB_U32,
+     .fallback = "5",
+     .max = 90,
+     .only = "fish",
+     .offset = offsetof(cage, litres),
+     .help = "L"},
+    {.name = "water.pumped",
+     .type = WB_BOOL,
+     .fallback = "false",
+     .only = "fish",
+     .offset = offsetof(cage, pumped),
+     .help = "P"},
+};
+static const wb_config_table cage_table = {cage_keys, 5, sizeof(cage)};
+
 static const wb_config_table shelf_table = {shelf_keys, 3, sizeof(shelf)};
 
 static const wb_config_key house_keys[] = {
@@ -97,6 +139,12 @@ static const wb_config_key house_keys[] = {
      .of = &shelf_table,
      .help = "U",
      .offset = offsetof(house, rules)},
+    {.name = "cages",
+     .type = WB_MAP,
+     .max = 4,
+     .of = &cage_table,
+     .help = "C",
+     .offset = offsetof(house, cages)},
 };
 static const wb_config_table house_table = {house_keys, WB_COUNT(house_keys), sizeof(house)};
 
@@ -176,6 +224,14 @@ static void every_fault_is_refused_with_its_line(void **state)
         {"rules:\n  a: {name: b}\n", "h.yaml:2: unknown key name"},
         {"rules:\n  a: {open: 1}\n", "h.yaml:2: open: true or false is needed"},
         {"rules:\n  [a]: {}\n", "a name is needed"},
+        {"cages:\n  a: {}\n", "h.yaml:2: perch: this key is needed"},
+        {"cages:\n  a: {perch: x, water: {litres: 7}}\n",
+         "h.yaml:2: the key water is there with type: fish only"},
+        {"cages:\n  a: {perch: x, type: fish}\n",
+         "h.yaml:2: the key perch is there with type: bird only"},
+        {"cages:\n  a: {type: fish, water: {litres: 91}}\n", "h.yaml:2: water.litres: "},
+        {"cages:\n  a: {type: fish, water: {deep: 1}}\n", "h.yaml:2: unknown key deep"},
+        {"cages:\n  a: {type: fish, perch2: x}\n", "h.yaml:2: unknown key perch2"},
         {"- a\n", "h.yaml:1: a section of keys is needed"},
         {"rooms: 1\n---\nrooms: 2\n", "h.yaml:2: one document only"},
         {"rooms: &a 1\n", "anchors, aliases and tags are not taken"},
@@ -335,11 +391,16 @@ static void what_is_printed_loads_to_the_same(void **state)
     WB_AUTO_BUFFER first, again;
     wb_buffer_init(&first, 1 << 20);
     wb_buffer_init(&again, 1 << 20);
-    assert_int_equal(load(f,
-                          "street: \"\\\"q\\\\ \xc3\xa9 # no remark\"\npaint: {colour: blue}\n"
-                          "shelves: [{name: a, books: ['- x', 'y: z']}]\nrules: {b: {}}\n",
-                          NULL),
-                     WB_OK);
+    assert_int_equal(
+        load(f,
+             "street: \"\\\"q\\\\ \xc3\xa9 # no remark\"\npaint: {colour: blue}\n"
+             "shelves: [{name: a, books: ['- x', 'y: z']}]\nrules: {b: {}}\n"
+             "cages: {tweety: {perch: p}, nemo: {water: {pumped: true}, type: fish}}\n",
+             NULL),
+        WB_OK);
+    assert_int_equal(f->h.cages[0].type, ANIMAL_BIRD);
+    assert_int_equal(f->h.cages[1].litres, 5);
+    assert_true(f->h.cages[1].pumped);
     assert_int_equal(wb_config_print(&house_table, &f->h, &first), WB_OK);
     wb_config_source source = {.name = "printed", .yaml = wb_buffer_slice(&first)};
     house h;
@@ -366,6 +427,8 @@ static void the_reference_has_a_line_for_every_key(void **state)
     assert_non_null(strstr(text, "| `shelves[].name` | text |  | 1 to 8 bytes | |"));
     assert_non_null(strstr(text, "| `rules.NAME.open` | true or false | `true` |"));
     assert_null(strstr(text, "rules.NAME.name"));
+    assert_non_null(
+        strstr(text, "| `cages.NAME.water.litres` | number | `5` | 0 to 90 | | `fish`: L |"));
 }
 
 static void a_file_is_read_whole_or_refused(void **state)
