@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { WHAT_MAX = 1024 }; /* of wb_fail_errno, before it is cut to fit */
+
 const char *wb_status_name(wb_status status)
 {
     static const char *const names[] = {
@@ -39,19 +41,30 @@ wb_status(wb_fail)(wb_error *err, wb_status status, const char *fmt, ...)
     return status;
 }
 
+/* "what: reason"; of a `what` that is too long, a path mostly, the middle goes. */
+static void join_reason(wb_error *err, const char *what, const char *reason)
+{
+    size_t room = sizeof err->detail - sizeof ": " - strlen(reason), len = strlen(what);
+    if (len <= room) {
+        (void)snprintf(err->detail, sizeof err->detail, "%s: %s", what, reason);
+        return;
+    }
+    size_t head = room / 4, tail = room - head - strlen("...");
+    (void)snprintf(err->detail, sizeof err->detail, "%.*s...%s: %s", (int)head, what,
+                   what + len - tail, reason);
+}
+
 wb_status(wb_fail_errno)(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
 {
     if (err) {
-        char reason[64];
-        const char *text =
-            strerror_r(errnum, reason, sizeof reason); /* GNU form: returns the text */
+        char reason[64], what[WHAT_MAX] = "";
         va_list args;
         va_start(args, fmt);
         err->status = status;
-        int used = vsnprintf(err->detail, sizeof err->detail, fmt, args);
+        (void)vsnprintf(what, sizeof what, fmt, args);
         va_end(args);
-        if (used >= 0 && (size_t)used < sizeof err->detail)
-            (void)snprintf(err->detail + used, sizeof err->detail - (size_t)used, ": %s", text);
+        join_reason(err, what,
+                    strerror_r(errnum, reason, sizeof reason)); /* GNU form: returns the text */
     }
     return status;
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+import sysconfig
 from typing import Iterator
 
 import pytest
@@ -136,25 +137,40 @@ def test_a_chosen_exporter_stays_chosen(place: Place) -> None:
     assert (done.returncode, done.stdout) == (0, "console\n"), done.stderr
 
 
+def without_otlp(place: Place) -> pathlib.Path:
+    """What is installed here, as a folder for PYTHONPATH, but for exporters of OTLP. It goes with an
+    interpreter that is in no virtual environment."""
+    folder = place.base / "lib"
+    folder.mkdir()
+    for entry in pathlib.Path(sysconfig.get_paths()["purelib"]).iterdir():
+        if not entry.name.startswith("opentelemetry_exporter_otlp"):
+            (folder / entry.name).symlink_to(entry)
+    return folder
+
+
 def test_metrics_and_logs_are_left_out_only_where_their_exporter_is_missing(place: Place) -> None:
     """The distro's default is OTLP; what stands in for its exporter here is found as the real one is."""
     pytest.importorskip("opentelemetry.distro")
-    info = pathlib.Path(place.script("agent.py", PRINT_EXPORTERS)).parent / "lib" / "exporter-1.dist-info"
+    agent = place.script("agent.py", PRINT_EXPORTERS)
+    installed = without_otlp(place)
+    info = place.base / "more" / "exporter-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: exporter\nVersion: 1\n")
     metrics = "opentelemetry.sdk.metrics.export:ConsoleMetricExporter"
     (info / "entry_points.txt").write_text(f"[opentelemetry_metrics_exporter]\notlp_proto_grpc = {metrics}\n")
-    command = pathlib.Path(sys.executable).with_name("opentelemetry-instrument")
+    python = pathlib.Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    instrument = "import sys; from opentelemetry.instrumentation.auto_instrumentation import run; sys.exit(run())"
 
-    def exporters(**env: str) -> list[str]:
-        done = place.run(str(command), sys.executable, place.script("agent.py", PRINT_EXPORTERS), **env)
+    def exporters(*more: pathlib.Path, **env: str) -> list[str]:
+        env["PYTHONPATH"] = ":".join(map(str, (*more, installed)))
+        done = place.run(str(python), "-c", instrument, str(python), agent, **env)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout.splitlines()[0].split()
 
     assert exporters() == ["waybill", "none", "none"]
     assert exporters(OTEL_LOGS_EXPORTER="console") == ["waybill", "none", "console"]
-    assert exporters(PYTHONPATH=str(info.parent)) == ["waybill", "otlp", "none"]
-    assert exporters(PYTHONPATH=str(info.parent), OTEL_PYTHON_DISTRO="none") == ["waybill", "-", "-"]
+    assert exporters(info.parent) == ["waybill", "otlp", "none"]
+    assert exporters(info.parent, OTEL_PYTHON_DISTRO="none") == ["waybill", "-", "-"]
 
 
 def test_an_agent_of_ours_is_not_recorded_twice(place: Place) -> None:

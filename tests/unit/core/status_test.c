@@ -18,8 +18,13 @@ static void a_detail_that_is_too_long_is_cut_and_ends(void **state)
     text[sizeof text - 1] = '\0';
     assert_int_equal(wb_fail(&err, WB_ERR_FULL, "%s", text), WB_ERR_FULL);
     assert_int_equal(strlen(err.detail), sizeof err.detail - 1);
+    memcpy(text, "open ", 5);
+    memcpy(text + sizeof text - 6, "/name", 6);
     assert_int_equal(wb_fail_errno(&err, WB_ERR_FULL, EIO, "%s", text), WB_ERR_FULL);
     assert_int_equal(strlen(err.detail), sizeof err.detail - 1);
+    assert_memory_equal(err.detail, "open xx", 7);
+    const char *end = "xx/name: Input/output error";
+    assert_string_equal(err.detail + sizeof err.detail - 1 - strlen(end), end);
 }
 
 static void nobody_need_listen(void **state)
