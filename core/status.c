@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WHAT_MAX = 1024 }; /* of wb_fail_errno, before it is cut to fit */
+enum {
+    WHAT_MAX = 1024, /* of wb_fail_errno, before it is cut to fit */
+    REASON_MAX = 64,
+};
 
 const char *wb_status_name(wb_status status)
 {
@@ -41,23 +44,33 @@ wb_status(wb_fail)(wb_error *err, wb_status status, const char *fmt, ...)
     return status;
 }
 
+static char *put(char *to, const char *bytes, size_t n)
+{
+    memcpy(to, bytes, n);
+    return to + n;
+}
+
 /* "what: reason"; of a `what` that is too long, a path mostly, the middle goes. */
 static void join_reason(wb_error *err, const char *what, const char *reason)
 {
-    size_t room = sizeof err->detail - sizeof ": " - strlen(reason), len = strlen(what);
-    if (len <= room) {
-        (void)snprintf(err->detail, sizeof err->detail, "%s: %s", what, reason);
-        return;
+    size_t reason_len = strnlen(reason, REASON_MAX), len = strlen(what);
+    size_t room = sizeof err->detail - sizeof ": " - reason_len;
+    size_t head = len <= room ? len : room / 4;
+    char *to = put(err->detail, what, head);
+    if (head < len) {
+        size_t tail = room - head - strlen("...");
+        to = put(to, "...", 3);
+        to = put(to, what + len - tail, tail);
     }
-    size_t head = room / 4, tail = room - head - strlen("...");
-    (void)snprintf(err->detail, sizeof err->detail, "%.*s...%s: %s", (int)head, what,
-                   what + len - tail, reason);
+    to = put(to, ": ", 2);
+    to = put(to, reason, reason_len);
+    *to = '\0';
 }
 
 wb_status(wb_fail_errno)(wb_error *err, wb_status status, int errnum, const char *fmt, ...)
 {
     if (err) {
-        char reason[64], what[WHAT_MAX] = "";
+        char reason[REASON_MAX], what[WHAT_MAX] = "";
         va_list args;
         va_start(args, fmt);
         err->status = status;
