@@ -69,8 +69,8 @@ int main(void)
     (void)wb_bench_sidecar_start(&sidecar);
     double per_second = fill(sidecar.socket, arena);
     double bytes = journal_bytes(sidecar.socket, arena);
-    double rss = (double)wb_bench_sidecar_kib(&sidecar, "VmRSS");
-    double anon = (double)wb_bench_sidecar_kib(&sidecar, "RssAnon");
+    double rss = (double)wb_process_kib(sidecar.pid, "VmRSS");
+    double anon = (double)wb_process_kib(sidecar.pid, "RssAnon");
     if (bytes < TOTAL * WB_SAMPLE_SPAN_BYTES) wb_bench_give_up("%.0f bytes are no backlog", bytes);
     wb_bench_sidecar_kill(&sidecar);
     double start_s = (double)wb_bench_sidecar_start(&sidecar) / 1e9;

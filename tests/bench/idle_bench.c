@@ -41,8 +41,8 @@ int main(void)
         again[i] = wb_bench_sidecar_start(&sidecar);
         if (i == 0) {
             (void)sleep(REST_S);
-            anon = wb_bench_sidecar_kib(&sidecar, "RssAnon");
-            rss = wb_bench_sidecar_kib(&sidecar, "VmRSS");
+            anon = wb_process_kib(sidecar.pid, "RssAnon");
+            rss = wb_process_kib(sidecar.pid, "VmRSS");
         }
         wb_bench_sidecar_done(&sidecar);
     }

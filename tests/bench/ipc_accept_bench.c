@@ -39,9 +39,9 @@ int main(void)
                                      {"ipc_accept.raw_sync", wb_raw_sync_once, sync, 1}};
     wb_bench_sum sum = wb_bench_beside(&load, blocks, 3, SAMPLES);
     double per_second;
-    uint64_t cpu_ns = wb_bench_sidecar_cpu_ns(&sidecar);
+    uint64_t cpu_ns = wb_process_cpu_ns(sidecar.pid);
     wb_bench_stats crowd = wb_ipc_load_many(&load, AT_ONCE, IN_FLIGHT, &per_second);
-    double cpu_us = (double)(wb_bench_sidecar_cpu_ns(&sidecar) - cpu_ns) / 1000 / AT_ONCE;
+    double cpu_us = (double)(wb_process_cpu_ns(sidecar.pid) - cpu_ns) / 1000 / AT_ONCE;
     wb_raw_sync_free(sync);
     wb_raw_sign_free(sign);
     wb_raw_echo_stop(echo);

@@ -7,6 +7,7 @@
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -21,14 +22,15 @@
 #include "core/status.h"
 #include "tests/bench/bench.h"
 
-static void program_path(const char *name, char out[PATH_MAX])
+void wb_process_path(const char *name, char *out, size_t size)
 {
     char self[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
     if (len < 0) wb_bench_give_up("cannot tell where this program is");
     self[len] = '\0';
-    int n = snprintf(out, PATH_MAX, "%s/%s", dirname(self), name);
-    if (n >= PATH_MAX || access(out, X_OK) != 0) wb_bench_give_up("%s is not built", name);
+    int n = snprintf(out, size, "%s/%s", dirname(self), name);
+    if (n < 0 || (size_t)n >= size || access(out, X_OK) != 0)
+        wb_bench_give_up("%s is not built", name);
 }
 
 pid_t wb_process_start(const char *name, const char *const *args, const char *const *env,
@@ -37,7 +39,7 @@ pid_t wb_process_start(const char *name, const char *const *args, const char *co
     char path[PATH_MAX];
     pid_t pid;
     posix_spawn_file_actions_t files;
-    program_path(name, path);
+    wb_process_path(name, path, sizeof path);
     (void)posix_spawn_file_actions_init(&files);
     (void)posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     if (log) {
@@ -49,6 +51,34 @@ pid_t wb_process_start(const char *name, const char *const *args, const char *co
                          env ? (char *const *)env : environ);
     (void)posix_spawn_file_actions_destroy(&files);
     if (rv != 0) wb_bench_give_up("%s does not start: %s", name, strerror(rv));
+    return pid;
+}
+
+/* The first line that comes out of `fd`. */
+static void read_line(int fd, char *out, size_t size)
+{
+    size_t len = 0;
+    while (len + 1 < size && read(fd, out + len, 1) == 1 && out[len] != '\n') len++;
+    out[len] = '\0';
+}
+
+pid_t wb_process_start_path(const char *path, const char *const *args, const char *log, char *said,
+                            size_t size)
+{
+    pid_t pid;
+    int out[2];
+    posix_spawn_file_actions_t files;
+    if (pipe2(out, O_CLOEXEC) != 0) wb_bench_give_up("pipe: %s", strerror(errno));
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    (void)posix_spawn_file_actions_addopen(&files, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    (void)posix_spawn_file_actions_adddup2(&files, said ? out[1] : 2, 1);
+    int rv = posix_spawn(&pid, path, &files, NULL, (char *const *)args, environ);
+    (void)posix_spawn_file_actions_destroy(&files);
+    if (rv != 0) wb_bench_give_up("%s does not start: %s", path, strerror(rv));
+    (void)close(out[1]);
+    if (said) read_line(out[0], said, size);
+    (void)close(out[0]);
     return pid;
 }
 
@@ -139,6 +169,49 @@ void wb_bench_sidecar_kill(wb_bench_sidecar *s)
     s->pid = 0;
 }
 
+void wb_bench_sidecar_done(wb_bench_sidecar *s)
+{
+    wb_bench_sidecar_kill(s);
+    wb_process_remove(s->base);
+}
+
+uint64_t wb_process_cpu_ns(pid_t pid)
+{
+    clockid_t clock;
+    struct timespec used;
+    int rv = clock_getcpuclockid(pid, &clock);
+    if (rv != 0 || clock_gettime(clock, &used) != 0)
+        wb_bench_give_up("the processor time of %d cannot be read", (int)pid);
+    return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
+}
+
+uint64_t wb_process_kib(pid_t pid, const char *key)
+{
+    char path[64], line[256];
+    unsigned long kib = 0;
+    size_t len = strlen(key);
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "re");
+    if (!file) wb_bench_give_up("%s: %s", path, strerror(errno));
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, key, len) == 0 && line[len] == ':')
+            kib = strtoul(line + len + 1, NULL, 10);
+    (void)fclose(file);
+    return kib;
+}
+
+uint16_t wb_process_free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+              getsockname(fd, (struct sockaddr *)&address, &len) == 0;
+    if (!ok) wb_bench_give_up("no free port: %s", strerror(errno));
+    (void)close(fd);
+    return ntohs(address.sin_port);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     (void)st;
@@ -147,33 +220,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-void wb_bench_sidecar_done(wb_bench_sidecar *s)
+void wb_process_remove(const char *folder)
 {
-    wb_bench_sidecar_kill(s);
-    (void)nftw(s->base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-uint64_t wb_bench_sidecar_cpu_ns(const wb_bench_sidecar *s)
-{
-    clockid_t clock;
-    struct timespec used;
-    int rv = clock_getcpuclockid(s->pid, &clock);
-    if (rv != 0 || clock_gettime(clock, &used) != 0)
-        wb_bench_give_up("the sidecar's processor time cannot be read");
-    return (uint64_t)used.tv_sec * UINT64_C(1000000000) + (uint64_t)used.tv_nsec;
-}
-
-uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key)
-{
-    char path[64], line[256];
-    unsigned long kib = 0;
-    size_t len = strlen(key);
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)s->pid);
-    FILE *file = fopen(path, "re");
-    if (!file) wb_bench_give_up("%s: %s", path, strerror(errno));
-    while (fgets(line, sizeof line, file))
-        if (strncmp(line, key, len) == 0 && line[len] == ':')
-            kib = strtoul(line + len + 1, NULL, 10);
-    (void)fclose(file);
-    return kib;
+    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -11,8 +11,21 @@
  *  file to append to. Gives up when it cannot. */
 pid_t wb_process_start(const char *name, const char *const *args, const char *const *env,
                        const char *log);
+/** The same for any program; reads what it says first, up to a line's end, into `said`. */
+pid_t wb_process_start_path(const char *path, const char *const *args, const char *log, char *said,
+                            size_t size);
 /** Kill and reap. */
 void wb_process_stop(pid_t pid);
+/** Processor time that it has used so far, of all its threads. */
+uint64_t wb_process_cpu_ns(pid_t pid);
+/** A number of /proc/PID/status in kB, such as "RssAnon". */
+uint64_t wb_process_kib(pid_t pid, const char *key);
+/** A TCP port of the loopback address that was free a moment ago. */
+uint16_t wb_process_free_port(void);
+/** Remove a folder and what is in it. */
+void wb_process_remove(const char *folder);
+/** The path of a program of this build. Gives up if it is not there. */
+void wb_process_path(const char *name, char *out, size_t size);
 /** Run a program of the system, found in PATH, with `input` as its standard input, its output thrown
  *  away, to its end. Gives up when it does not end with 0. */
 void wb_process_run(const char *const *args, const char *input);
@@ -34,9 +47,5 @@ uint64_t wb_bench_sidecar_start(wb_bench_sidecar *s);
 void wb_bench_sidecar_kill(wb_bench_sidecar *s);
 /** Kill it if it runs, and remove its folders. */
 void wb_bench_sidecar_done(wb_bench_sidecar *s);
-/** Processor time that it has used so far, of all its threads. */
-uint64_t wb_bench_sidecar_cpu_ns(const wb_bench_sidecar *s);
-/** A number of /proc/PID/status in kB, such as "RssAnon". */
-uint64_t wb_bench_sidecar_kib(const wb_bench_sidecar *s, const char *key);
 
 #endif

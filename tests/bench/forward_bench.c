@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* OTLP/HTTP in, OTLP/HTTP out: what a span costs on its way through Waybill, beside the bare path (the same
+ * libraries and nothing else, every span synced before it is acknowledged) and beside the OpenTelemetry
+ * Collector, once with its memory queue, which a crash loses, and once with its file storage and fsync.
+ * Requests of 100 spans (555 bytes, 12 attributes each), eight in flight, as fast as each forwarder takes
+ * them; they take turns. Processor time is the forwarder's own; the rate is that of spans which reached the
+ * backend, until the last one did. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/http_side.h"
+#include "tests/bench/process.h"
+#include "tests/support/otlp_sample.h"
+
+enum {
+    SPANS = 100,
+    BODIES = 64,
+    CONNECTIONS = 8,
+    ROUNDS = 3,
+    ARENA_BYTES = 64 * 1024 * 1024,
+    DRAIN_S = 60,
+};
+
+static const double SECONDS = 5, WARM_UP_S = 0.5;
+
+typedef struct place {
+    char folder[64], log[96];
+    uint16_t port;
+    pid_t pid;
+    wb_bench_sidecar sidecar;
+} place;
+
+typedef struct measured {
+    double us_per_span, spans_per_s, rss_kib;
+} measured;
+
+typedef struct subject {
+    const char *name;
+    void (*start)(place *p, uint16_t sink_port);
+    void (*stop)(place *p);
+    measured rounds[ROUNDS];
+    bool absent;
+} subject;
+
+/* ---- the forwarders --------------------------------------------------------------------------- */
+
+static void make_folder(place *p)
+{
+    (void)snprintf(p->folder, sizeof p->folder, "/tmp/wb-bench-XXXXXX");
+    if (!mkdtemp(p->folder)) wb_bench_give_up("no folder below /tmp");
+    (void)snprintf(p->log, sizeof p->log, "%s/log", p->folder);
+}
+
+static void stop_program(place *p)
+{
+    wb_process_stop(p->pid);
+    wb_process_remove(p->folder);
+}
+
+static void start_bare(place *p, uint16_t sink_port)
+{
+    char path[512], sink[8], file[96], said[16];
+    make_folder(p);
+    wb_process_path("bare_path", path, sizeof path);
+    (void)snprintf(sink, sizeof sink, "%u", sink_port);
+    (void)snprintf(file, sizeof file, "%s/segment", p->folder);
+    const char *const args[] = {"bare_path", "0", sink, file, NULL};
+    p->pid = wb_process_start_path(path, args, p->log, said, sizeof said);
+    p->port = (uint16_t)atoi(said);
+}
+
+static void start_waybill_with(place *p, uint16_t sink_port, const char *more)
+{
+    char config[1024];
+    p->port = wb_process_free_port();
+    (void)snprintf(config, sizeof config,
+                   "log: {level: error}\n"
+                   "store: {type: none}\n"
+                   "otlp: {http: {listen: \"127.0.0.1:%u\"}, grpc: {listen: \"off\"}}\n"
+                   "exporters: {sink: {type: otlp, endpoint: \"http://127.0.0.1:%u\",\n"
+                   "  signals: [traces], when_full: backpressure}}\n"
+                   "%s",
+                   p->port, sink_port, more);
+    wb_bench_sidecar_init(&p->sidecar, config);
+    (void)wb_bench_sidecar_start(&p->sidecar);
+    p->pid = p->sidecar.pid;
+    wb_http_wait_port(p->port);
+}
+
+static void start_waybill(place *p, uint16_t sink_port) { start_waybill_with(p, sink_port, ""); }
+
+static void start_waybill_bare(place *p, uint16_t sink_port)
+{
+    start_waybill_with(p, sink_port, "trust: {rehome: false}\n");
+}
+
+static void stop_waybill(place *p) { wb_bench_sidecar_done(&p->sidecar); }
+
+/* $WAYBILL_PEERS_CACHE, where tools/build-peers puts it; false if it is not built. */
+static bool collector_path(char *out, size_t size)
+{
+    const char *cache = getenv("WAYBILL_PEERS_CACHE"), *home = getenv("HOME");
+    if (cache)
+        (void)snprintf(out, size, "%s/otelcol-0.155.0/otelcol", cache);
+    else
+        (void)snprintf(out, size, "%s/.cache/waybill/peers/otelcol-0.155.0/otelcol",
+                       home ? home : "");
+    return access(out, X_OK) == 0;
+}
+
+static void start_collector(place *p, uint16_t sink_port, bool durable)
+{
+    char path[512], config[96], storage[128] = "";
+    if (!collector_path(path, sizeof path)) wb_bench_give_up("the collector is not built");
+    make_folder(p);
+    p->port = wb_process_free_port();
+    (void)snprintf(config, sizeof config, "%s/config.yaml", p->folder);
+    if (durable)
+        (void)snprintf(storage, sizeof storage, "file_storage: {directory: %s, fsync: true}",
+                       p->folder);
+    FILE *file = fopen(config, "we");
+    if (!file) wb_bench_give_up("%s", config);
+    (void)fprintf(file,
+                  "receivers: {otlp: {protocols: {http: {endpoint: \"127.0.0.1:%u\"}}}}\n"
+                  "exporters:\n"
+                  "  otlphttp:\n"
+                  "    endpoint: http://127.0.0.1:%u\n"
+                  "    compression: none\n"
+                  "    tls: {insecure: true}\n"
+                  "    sending_queue: {block_on_overflow: true%s}\n"
+                  "extensions: {%s}\n"
+                  "service:\n"
+                  "  telemetry: {metrics: {level: none}, logs: {level: error}}\n"
+                  "  extensions: [%s]\n"
+                  "  pipelines: {traces: {receivers: [otlp], %sexporters: [otlphttp]}}\n"
+                  "%s",
+                  p->port, sink_port, durable ? ", storage: file_storage" : "", storage,
+                  durable ? "file_storage" : "", durable ? "" : "processors: [batch], ",
+                  durable ? "" : "processors: {batch: {}}\n");
+    (void)fclose(file);
+    const char *const args[] = {"otelcol", "--config", config, NULL};
+    p->pid = wb_process_start_path(path, args, p->log, NULL, 0);
+    wb_http_wait_port(p->port);
+}
+
+static void start_collector_memory(place *p, uint16_t port) { start_collector(p, port, false); }
+static void start_collector_file(place *p, uint16_t port) { start_collector(p, port, true); }
+
+/* ---- measuring -------------------------------------------------------------------------------- */
+
+static uint64_t load(const place *p, const wb_slice *bodies, double seconds)
+{
+    return wb_http_load_run(&(wb_http_load){.port = p->port,
+                                            .content_type = "application/x-protobuf",
+                                            .bodies = bodies,
+                                            .n = BODIES,
+                                            .connections = CONNECTIONS,
+                                            .seconds = seconds}) *
+           SPANS;
+}
+
+static void wait_delivered(wb_http_sink *sink, uint64_t spans)
+{
+    uint64_t start = wb_bench_now_ns();
+    while (wb_http_sink_spans(sink) < spans) {
+        (void)usleep(500);
+        if (wb_bench_now_ns() - start > DRAIN_S * UINT64_C(1000000000))
+            wb_bench_give_up("%llu of %llu spans arrived",
+                             (unsigned long long)wb_http_sink_spans(sink),
+                             (unsigned long long)spans);
+    }
+}
+
+static measured measure(const subject *s, const wb_slice *bodies)
+{
+    place p = {0};
+    wb_http_sink *sink = wb_http_sink_start();
+    s->start(&p, wb_http_sink_port(sink));
+    uint64_t warm = load(&p, bodies, WARM_UP_S);
+    wait_delivered(sink, warm);
+    uint64_t cpu_ns = wb_process_cpu_ns(p.pid), start_ns = wb_bench_now_ns();
+    uint64_t spans = load(&p, bodies, SECONDS);
+    wait_delivered(sink, warm + spans);
+    double ns = (double)(wb_bench_now_ns() - start_ns);
+    measured m = {.us_per_span = (double)(wb_process_cpu_ns(p.pid) - cpu_ns) / 1000 / (double)spans,
+                  .spans_per_s = (double)spans / (ns / 1e9),
+                  .rss_kib = (double)wb_process_kib(p.pid, "VmHWM")};
+    s->stop(&p);
+    wb_http_sink_stop(sink);
+    return m;
+}
+
+static int by_cost(const void *a, const void *b)
+{
+    double x = ((const measured *)a)->us_per_span, y = ((const measured *)b)->us_per_span;
+    return (x > y) - (x < y);
+}
+
+static const measured *middle(const subject *s) { return &s->rounds[ROUNDS / 2]; }
+
+/* ---- judging ---------------------------------------------------------------------------------- */
+
+static int say(const char *who, const char *what, const char *unit, double value)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "forward_%s.%s", who, what);
+    return wb_bench_report(&(wb_bench_figure){
+        .name = name, .unit = unit, .stats = {.samples = ROUNDS}, .value = value});
+}
+
+static int judge(const char *name, double ratio, wb_bench_bound bound, double limit)
+{
+    return wb_bench_report(&(wb_bench_figure){.name = name,
+                                              .unit = "x",
+                                              .stats = {.samples = ROUNDS},
+                                              .value = ratio,
+                                              .ratio = ratio,
+                                              .bound = bound,
+                                              .limit = limit});
+}
+
+enum { BARE, STAGES_OFF, DEFAULTS, MEMORY, STORAGE, SUBJECTS };
+
+/* Named on the command line, or nobody was. */
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0) return true;
+    return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+    static subject subjects[SUBJECTS] = {
+        [BARE] = {.name = "bare_path", .start = start_bare, .stop = stop_program},
+        [STAGES_OFF] = {.name = "no_rehome", .start = start_waybill_bare, .stop = stop_waybill},
+        [DEFAULTS] = {.name = "waybill", .start = start_waybill, .stop = stop_waybill},
+        [MEMORY] = {.name = "collector_memory",
+                    .start = start_collector_memory,
+                    .stop = stop_program},
+        [STORAGE] = {.name = "collector_file", .start = start_collector_file, .stop = stop_program},
+    };
+    char path[512];
+    wb_slice bodies[BODIES];
+    wb_bench_need_release();
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    if (!arena) wb_bench_give_up("no memory");
+    for (size_t i = 0; i < BODIES; i++) bodies[i] = wb_sample_llm_spans(SPANS, i + 1, arena);
+    bool collector = collector_path(path, sizeof path);
+    subjects[MEMORY].absent = subjects[STORAGE].absent = !collector;
+    for (size_t i = 0; i < SUBJECTS; i++)
+        subjects[i].absent |= !is_wanted(subjects[i].name, argc, argv);
+    if (!collector)
+        (void)fprintf(stderr, "forward: no collector here; tools/build-peers builds one\n");
+    for (size_t round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < SUBJECTS; i++)
+            if (!subjects[i].absent) subjects[i].rounds[round] = measure(&subjects[i], bodies);
+    for (size_t i = 0; i < SUBJECTS; i++) {
+        if (subjects[i].absent) continue;
+        qsort(subjects[i].rounds, ROUNDS, sizeof subjects[i].rounds[0], by_cost);
+        (void)say(subjects[i].name, "cpu", "us/span", middle(&subjects[i])->us_per_span);
+        (void)say(subjects[i].name, "rate", "spans/s", middle(&subjects[i])->spans_per_s);
+        (void)say(subjects[i].name, "rss", "KiB", middle(&subjects[i])->rss_kib);
+    }
+    if (argc > 1) return 0; /* no ratios of what was not measured */
+    const measured *bare = middle(&subjects[BARE]), *ours = middle(&subjects[DEFAULTS]);
+    int over = judge("forward_no_rehome_vs_bare",
+                     middle(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
+                     WB_BENCH_AT_MOST, 1.25);
+    over |= judge("forward_vs_bare", ours->us_per_span / bare->us_per_span, WB_BENCH_AT_MOST, 1.7);
+    over |= judge("forward_rate_vs_bare", ours->spans_per_s / bare->spans_per_s, WB_BENCH_AT_LEAST,
+                  0.7);
+    if (!collector) return over;
+    over |= judge("forward_vs_collector_memory",
+                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);
+    return over | judge("forward_vs_collector_file",
+                        middle(&subjects[STORAGE])->us_per_span / ours->us_per_span,
+                        WB_BENCH_AT_LEAST, 12);
+}
