@@ -11,9 +11,7 @@
 #include "core/arena.h"
 #include "core/slice.h"
 #include "core/status.h"
-
-typedef enum wb_signal { WB_SIGNAL_TRACES, WB_SIGNAL_METRICS, WB_SIGNAL_LOGS } wb_signal;
-enum { WB_SIGNALS = 3 };
+#include "proto/signal.h"
 
 typedef struct wb_export wb_export;
 
