@@ -150,6 +150,19 @@ wb_otlp_span_detail wb_otlp_read_span(wb_slice span_message)
     return detail;
 }
 
+wb_otlp_log_detail wb_otlp_read_log(wb_slice log_message)
+{
+    wb_otlp_log_detail detail = {.body = {WB_VALUE_EMPTY, {.bytes = {NULL, 0}}}};
+    wb_wire_field f;
+    while (log_message.len > 0 && wb_wire_next(&log_message, &f)) {
+        if (f.type == WB_WIRE_LEN && f.number == 3) detail.severity_text = f.bytes;
+        if (f.type == WB_WIRE_LEN && f.number == 5) detail.body = wb_otlp_value(f.bytes);
+        if (f.type == WB_WIRE_VARINT && f.number == 7)
+            detail.dropped_attributes = (uint32_t)f.value;
+    }
+    return detail;
+}
+
 wb_otlp_scope wb_otlp_read_scope(wb_slice scope_message)
 {
     wb_otlp_scope scope = {{NULL, 0}, {NULL, 0}};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/otlp_read.h: read single OTLP messages in place: values, attributes, events, links.
+/* proto/otlp_read.h: read single OTLP messages in place: values, attributes, events, links, logs.
  *
  * For bytes that were walked (proto/otlp_walk.h) or come out of the journal. Safe on any bytes:
  * what does not parse reads as absent, and an iteration ends there. Nothing allocates; slices point
- * into the message. Source: opentelemetry-proto 1.11.0, trace.proto and common.proto. */
+ * into the message. Source: opentelemetry-proto 1.11.0, trace.proto, logs.proto and common.proto. */
 #ifndef WAYBILL_PROTO_OTLP_READ_H
 #define WAYBILL_PROTO_OTLP_READ_H
 
@@ -43,6 +43,7 @@ typedef enum wb_otlp_owner {
     WB_OTLP_SCOPE = 3,
     WB_OTLP_EVENT = 3,
     WB_OTLP_LINK = 4,
+    WB_OTLP_LOG = 6,
     WB_OTLP_SPAN = 9,
 } wb_otlp_owner;
 
@@ -90,6 +91,15 @@ typedef struct wb_otlp_span_detail {
 } wb_otlp_span_detail;
 
 wb_otlp_span_detail wb_otlp_read_span(wb_slice span_message);
+
+/** What the log index does not hold. */
+typedef struct wb_otlp_log_detail {
+    wb_slice severity_text;
+    wb_value body; /* EMPTY: none */
+    uint32_t dropped_attributes;
+} wb_otlp_log_detail;
+
+wb_otlp_log_detail wb_otlp_read_log(wb_slice log_message);
 
 typedef struct wb_otlp_scope {
     wb_slice name, version;

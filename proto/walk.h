@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proto/walk.h: what the walks of the three signals share. Private to proto/.
+ *
+ * A check that fails in a way that makes the body no message returns false and has said why
+ * (refusal, no_memory). One that finds good protobuf and a bad span notes it (rejection), returns true
+ * and lets the walk go on. Inline is what a span's attributes go through. */
+#ifndef WAYBILL_PROTO_WALK_H
+#define WAYBILL_PROTO_WALK_H
+
+#include "core/utf8.h"
+#include "proto/otlp_schema.h"
+#include "proto/otlp_walk.h"
+#include "proto/wire.h"
+
+typedef struct wb_walk wb_walk;
+
+/* What one signal's walk does that the others' do not. */
+typedef struct wb_walk_signal {
+    const char *name; /* for errors */
+    /* Walk one item's message into `item`, whose scope and extent are set. */
+    bool (*item)(wb_walk *w, wb_slice message, wb_span *item);
+} wb_walk_signal;
+
+struct wb_walk {
+    wb_batch *batch;
+    const wb_key_set *keys;
+    const wb_walk_signal *signal;
+    wb_metrics_points *points; /* metrics only */
+    const char *refusal;       /* why the body is refused; set before false is returned */
+    bool no_memory;            /* the same, and it is our lack */
+    const char *rejection;     /* why the item in hand is left out; the first reason stays */
+    uint32_t item_total;       /* items in the body, rejected ones included */
+};
+
+static inline bool wb_walk_refuse(wb_walk *w, const char *why)
+{
+    w->refusal = why;
+    return false;
+}
+
+static inline void wb_walk_reject(wb_walk *w, const char *why)
+{
+    if (!w->rejection) w->rejection = why;
+}
+
+static inline bool wb_walk_next(wb_walk *w, wb_slice *s, wb_wire_field *f)
+{
+    return wb_wire_next(s, f) || wb_walk_refuse(w, "cut off, or no protobuf");
+}
+
+static inline bool wb_walk_expect(wb_walk *w, const wb_wire_field *f, wb_wire_type type)
+{
+    return f->type == type || wb_walk_refuse(w, "a known field has another wire type");
+}
+
+static inline bool wb_walk_once(wb_walk *w, bool *seen)
+{
+    if (*seen) return wb_walk_refuse(w, "a field that may come once comes again");
+    *seen = true;
+    return true;
+}
+
+static inline void wb_walk_text(wb_walk *w, wb_slice text)
+{
+    if (!wb_utf8_valid(text)) wb_walk_reject(w, "text is not UTF-8");
+}
+
+/* An id of `len` bytes, or none if it may be left out; `id` may be NULL: then it is only checked. */
+static inline void wb_walk_id(wb_walk *w, wb_slice bytes, void *id, size_t len, bool may_be_empty)
+{
+    if (bytes.len != len && (bytes.len != 0 || !may_be_empty))
+        wb_walk_reject(w, len == 16 ? "a trace id is not 16 bytes" : "a span id is not 8 bytes");
+    else if (id && bytes.len == len)
+        memcpy(id, bytes.ptr, len);
+    else if (id)
+        memset(id, 0, len);
+}
+
+/* ---- values and attributes (common.proto) ---------------------------------------------------- */
+
+/* KeyValue { string key = 1; AnyValue value = 2 } */
+typedef struct wb_key_value {
+    wb_slice key, value;
+} wb_key_value;
+
+/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says
+ * nothing but that the long way must be gone. */
+static inline bool wb_walk_split_common(wb_slice message, wb_key_value *out)
+{
+    const uint8_t *p = message.ptr;
+    size_t n = message.len;
+    if (n < 4 || p[0] != WB_WIRE_TAG(1, WB_WIRE_LEN) || p[1] >= 0x80 || p[1] > n - 4) return false;
+    const uint8_t *after = p + 2 + p[1];
+    if (after[0] != WB_WIRE_TAG(2, WB_WIRE_LEN) || after[1] >= 0x80) return false;
+    if (after[1] != n - 4 - p[1]) return false;
+    *out = (wb_key_value){{p + 2, p[1]}, {after + 2, after[1]}};
+    return true;
+}
+
+/* The same of any KeyValue. */
+bool wb_walk_split_any(wb_walk *w, wb_slice message, wb_key_value *out);
+
+static inline bool wb_walk_split(wb_walk *w, wb_slice message, wb_key_value *out)
+{
+    wb_key_value uncommon; /* its address goes into a call; `out` can stay in registers */
+    if (wb_walk_split_common(message, out)) return true;
+    if (!wb_walk_split_any(w, message, &uncommon)) return false;
+    *out = uncommon;
+    return true;
+}
+
+/* Any AnyValue; `depth` counts from 1. */
+bool wb_walk_any_value(wb_walk *w, wb_slice message, unsigned depth);
+
+/* An AnyValue of nothing but a text shorter than 128 bytes. */
+static inline bool wb_walk_is_short_text(wb_slice message)
+{
+    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
+           message.ptr[1] == message.len - 2;
+}
+
+/* An AnyValue that is not inside another. */
+static inline bool wb_walk_value(wb_walk *w, wb_slice message)
+{
+    if (!wb_walk_is_short_text(message)) return wb_walk_any_value(w, message, 1);
+    wb_walk_text(w, (wb_slice){message.ptr + 2, message.len - 2});
+    return true;
+}
+
+/* The attributes of one message as they come by. */
+typedef struct wb_attr_list {
+    wb_attr **tail; /* where an indexed one is linked; NULL: this message's are not indexed */
+    uint32_t count;
+} wb_attr_list;
+
+/* Link an attribute at the tail; the new tail, or NULL. */
+wb_attr **wb_walk_index_attr(wb_walk *w, wb_key_value kv, wb_slice field, wb_attr **tail);
+
+static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_t *end,
+                                wb_attr_list *list)
+{
+    wb_key_value kv;
+    if (!wb_walk_expect(w, f, WB_WIRE_LEN) || !wb_walk_split(w, f->bytes, &kv)) return false;
+    wb_walk_text(w, kv.key);
+    if (!wb_walk_value(w, kv.value)) return false;
+    if (++list->count > WB_OTLP_ATTRS_MAX) wb_walk_reject(w, "too many attributes");
+    if (!list->tail || !w->keys || !wb_key_set_has(w->keys, kv.key)) return true;
+    wb_slice field = {f->tag_at, (size_t)(end - f->tag_at)};
+    list->tail = wb_walk_index_attr(w, kv, field, list->tail);
+    return list->tail != NULL;
+}
+
+/* ---- whole messages -------------------------------------------------------------------------- */
+
+/* A Resource; the attributes asked for go into `attrs`. */
+bool wb_walk_resource(wb_walk *w, wb_slice message, wb_attrs *attrs);
+bool wb_walk_scope(wb_walk *w, wb_slice message);
+
+/* A message by its table, with all that is in it: wire types, text, ids (16 or 8 bytes or none), fields
+ * that protobuf would merge, attributes. Adds the data points in it to *points. Recursion ends, because
+ * only AnyValue nests and that is not read by a table. */
+bool wb_walk_message(wb_walk *w, const wb_otlp_message *type, wb_slice message, uint64_t *points);
+
+/* The whole of a walk: resources, scopes and items of `body` into a new batch.
+ * Errors as wb_otlp_walk's. */
+WB_MUST_USE wb_status wb_walk_body(wb_slice body, wb_walk *w, wb_arena *arena, wb_batch **batch,
+                                   wb_error *err);
+
+#endif
