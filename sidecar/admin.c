@@ -10,10 +10,8 @@
 #include "sidecar/trouble.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MAX = 16, CONNECTION_MEMORY = 16 * 1024, IDLE_TIMEOUT_S = 10 };
@@ -104,72 +102,11 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     return route(admin->sidecar, connection, url);
 }
 
-typedef union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-} address;
-
-static wb_status address_of(const wb_listen *listen, uint16_t port, address *out, socklen_t *len,
-                            wb_error *err)
-{
-    memset(out, 0, sizeof *out);
-    if (inet_pton(AF_INET, listen->host, &out->v4.sin_addr) == 1) {
-        out->v4.sin_family = AF_INET;
-        out->v4.sin_port = htons(port);
-        *len = sizeof out->v4;
-        return WB_OK;
-    }
-    if (inet_pton(AF_INET6, listen->host, &out->v6.sin6_addr) == 1) {
-        out->v6.sin6_family = AF_INET6;
-        out->v6.sin6_port = htons(port);
-        *len = sizeof out->v6;
-        return WB_OK;
-    }
-    return wb_fail(err, WB_ERR_CONFIG, "admin.listen: %s is no numeric address", listen->host);
-}
-
-/* A bound, listening socket, or -1 with errno. */
-static int listen_at(const address *at, socklen_t len)
-{
-    int on = 1;
-    int fd = socket(at->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, &at->any, len) == 0 && listen(fd, CONNECTIONS_MAX) == 0) return fd;
-    int why = errno;
-    (void)close(fd);
-    errno = why;
-    return -1;
-}
-
-static wb_status open_socket(const wb_listen *where, int *out, uint16_t *port, wb_error *err)
-{
-    address at;
-    socklen_t len;
-    WB_TRY(address_of(where, where->port, &at, &len, err));
-    int fd = listen_at(&at, len);
-    if (fd < 0 && errno == EADDRINUSE && where->defaulted) {
-        WB_TRY(address_of(where, 0, &at, &len, err));
-        fd = listen_at(&at, len);
-    }
-    if (fd < 0)
-        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "admin.listen: cannot listen on %s:%u",
-                             where->host, where->port);
-    if (getsockname(fd, &at.any, &len) != 0) {
-        int why = errno;
-        (void)close(fd);
-        return wb_fail_errno(err, WB_ERR_CONFIG, why, "admin.listen: the port is unknown");
-    }
-    *port = ntohs(at.any.sa_family == AF_INET ? at.v4.sin_port : at.v6.sin6_port);
-    *out = fd;
-    return WB_OK;
-}
-
 wb_status wb_admin_open(wb_sidecar *sidecar, wb_admin **out, uint16_t *port, wb_error *err)
 {
     int fd = -1;
-    WB_TRY(open_socket(&sidecar->config->admin, &fd, port, err));
+    WB_TRY(
+        wb_listen_open("admin.listen", &sidecar->config->admin, CONNECTIONS_MAX, &fd, port, err));
     wb_admin *admin = calloc(1, sizeof *admin);
     if (!admin) {
         (void)close(fd);

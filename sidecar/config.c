@@ -6,7 +6,6 @@
 #include "core/self_id.h"
 #include "propagation/token.h"
 
-#include <arpa/inet.h>
 #include <unistd.h>
 
 #define PORT_ADMIN 7412
@@ -374,7 +373,7 @@ static const wb_config_key keys[] = {
      KEY(exporters),
      .of = &exporter_table,
      .help = "Further ways out beside the default store, by name."},
-};
+    WB_OTLP_CONFIG_KEYS(offsetof(wb_sidecar_config, otlp))};
 
 const wb_config_table wb_sidecar_config_table = {keys, WB_COUNT(keys), sizeof(wb_sidecar_config)};
 
@@ -473,47 +472,6 @@ static wb_status check_writable(const wb_sidecar_config *c, wb_error *err)
                            (int)(path.len < 80 ? path.len : 80), (const char *)path.ptr);
     }
     return WB_OK;
-}
-
-static bool parse_port(const char *text, uint16_t *out)
-{
-    uint32_t port = 0;
-    if (!*text) return false;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9') return false;
-        port = port * 10 + (uint32_t)(*text - '0');
-        if (port > UINT16_MAX) return false;
-    }
-    *out = (uint16_t)port;
-    return true;
-}
-
-/* "127.0.0.1:7412" or "[::1]:7412": numeric, since a name might mean several addresses. */
-static bool parse_listen(const char *text, wb_listen *out)
-{
-    struct in6_addr ignored;
-    const char *colon = strrchr(text, ':');
-    if (!colon || !parse_port(colon + 1, &out->port)) return false;
-    size_t len = (size_t)(colon - text);
-    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
-    if (brackets) {
-        text++;
-        len -= 2;
-    }
-    if (len == 0 || len >= sizeof out->host) return false;
-    memcpy(out->host, text, len);
-    out->host[len] = '\0';
-    return inet_pton(brackets ? AF_INET6 : AF_INET, out->host, &ignored) == 1;
-}
-
-static wb_status make_admin(wb_sidecar_config *c, wb_error *err)
-{
-    c->admin = (wb_listen){.host = "127.0.0.1", .port = PORT_ADMIN, .defaulted = true};
-    if (!c->admin_listen) return WB_OK;
-    c->admin.defaulted = false;
-    if (parse_listen(c->admin_listen, &c->admin)) return WB_OK;
-    return wb_fail(err, WB_ERR_CONFIG, "admin.listen: \"%.80s\" is no address:port",
-                   c->admin_listen);
 }
 
 static wb_status check_limits(const wb_sidecar_config *c, wb_error *err)
@@ -615,7 +573,8 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_exporters(&c, err));
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));
-    WB_TRY(make_admin(&c, err));
+    WB_TRY(wb_listen_make("admin.listen", c.admin_listen, PORT_ADMIN, false, &c.admin, err));
+    WB_TRY(wb_otlp_config_make(&c.otlp, err));
     WB_TRY(make_borders(&c, err));
     make_policies(&c);
     *out = c;

@@ -9,6 +9,7 @@
 #include "exporters/sqlite/sqlite.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
+#include "sidecar/receivers/otlp/config.h"
 #include "sidecar/sandbox/sandbox.h"
 
 #include <sys/types.h>
@@ -17,12 +18,6 @@ typedef enum wb_on_unavailable {
     WB_ON_UNAVAILABLE_UNSIGNED,
     WB_ON_UNAVAILABLE_FAIL
 } wb_on_unavailable;
-
-typedef struct wb_listen {
-    char host[64];  /* a numeric address; IPv6 without brackets */
-    uint16_t port;  /* 0: any free one */
-    bool defaulted; /* nobody chose it: a taken port is no error, another one will do */
-} wb_listen;
 
 enum { WB_EXPORTERS_MAX = 16, WB_EXPORTER_NAME_MAX = 64 };
 
@@ -97,6 +92,7 @@ typedef struct wb_sidecar_config {
     const wb_slice *baggage_send;
     size_t n_baggage_send;
 
+    wb_otlp_config otlp;
     const char *admin_listen; /* NULL: the default */
     wb_store_type store_type;
     wb_exporter_config store;            /* name and type are made from store_type */
