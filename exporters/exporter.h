@@ -28,6 +28,10 @@ typedef struct wb_export_result {
 typedef struct wb_exporter_ops {
     const char *name;              /* "sqlite"; section of the configuration */
     uint64_t takes;                /* WB_KIND_BIT of each kind that send wants to see */
+    bool parts; /* send may be given a part of a record: a SPANS or MARKERS payload with some of its
+                   spans, under the record's own seq and entry, the other ones in later calls. So a
+                   span that is refused alone can be found. Not for those that remember what they have
+                   by (seq, entry) */
     const wb_config_table *config; /* describes the struct behind open's `cfg->values` */
     /** Check the settings. Does not reach out: a far side that is away must not stop the sidecar.
      *  cfg     borrowed for the life of the exporter, as is `origin`

@@ -111,6 +111,43 @@ wb_status wb_otlp_drop_trace_state(wb_batch *batch, wb_span *span)
     return mask_number(batch, span, 3);
 }
 
+wb_status wb_otlp_set_trace_state(wb_batch *batch, wb_span *span, wb_slice trace_state)
+{
+    WB_TRY(mask_number(batch, span, 3));
+    take_back(batch, span, WB_WIRE_TAG(3, WB_WIRE_LEN));
+    if (trace_state.len == 0) return WB_OK;
+    size_t size = wb_otlp_field_size(3, trace_state.len);
+    uint8_t *field = wb_arena_alloc(batch->arena, size);
+    if (!field) return WB_ERR_NO_MEMORY;
+    (void)wb_otlp_put_field(field, 3, trace_state);
+    return wb_batch_append(batch, &span->attrs, (wb_slice){NULL, 0}, (wb_slice){NULL, 0},
+                           (wb_slice){field, size});
+}
+
+/* The key of a KeyValue message. */
+static wb_slice key_of(wb_slice key_value)
+{
+    wb_wire_field f;
+    wb_slice key = {NULL, 0};
+    while (key_value.len > 0 && wb_wire_next(&key_value, &f))
+        if (f.number == 1 && f.type == WB_WIRE_LEN) key = f.bytes;
+    return key;
+}
+
+wb_status wb_otlp_mask_key(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_extent message,
+                           wb_slice key)
+{
+    wb_wire_field f;
+    wb_slice rest = wb_batch_bytes(batch, message);
+    while (message.at != 0 && rest.len > 0 && wb_wire_next(&rest, &f)) {
+        if (f.number != (uint32_t)kind || f.type != WB_WIRE_LEN) continue;
+        if (!wb_slice_eq(key_of(f.bytes), key)) continue;
+        wb_slice field = {f.tag_at, (size_t)(rest.ptr - f.tag_at)};
+        WB_TRY(wb_batch_mask_field(batch, owner, field));
+    }
+    return WB_OK;
+}
+
 wb_status wb_otlp_append_link(wb_batch *batch, wb_span *span, wb_trace_id trace_id,
                               wb_span_id span_id, wb_slice trace_state, uint32_t flags)
 {

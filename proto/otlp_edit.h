@@ -26,6 +26,14 @@ WB_MUST_USE wb_status wb_otlp_make_root(wb_batch *batch, wb_span *span);
 /** Take the trace state from the span. */
 WB_MUST_USE wb_status wb_otlp_drop_trace_state(wb_batch *batch, wb_span *span);
 
+/** Replace the span's trace state; an empty one leaves the span without. */
+WB_MUST_USE wb_status wb_otlp_set_trace_state(wb_batch *batch, wb_span *span, wb_slice trace_state);
+
+/** Mask every attribute of that key that arrived in `message` (the extent of the span or resource whose
+ *  attributes `owner` are), indexed or not. */
+WB_MUST_USE wb_status wb_otlp_mask_key(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
+                                       wb_extent message, wb_slice key);
+
 /** Append a link to the span. `trace_state` may be empty. */
 WB_MUST_USE wb_status wb_otlp_append_link(wb_batch *batch, wb_span *span, wb_trace_id trace_id,
                                           wb_span_id span_id, wb_slice trace_state, uint32_t flags);

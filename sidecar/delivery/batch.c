@@ -37,18 +37,32 @@ static wb_status grow(wb_delivery_batch *batch)
     return WB_OK;
 }
 
-static wb_status take_frame(wb_delivery_batch *batch, const wb_frame_view *frame, uint64_t takes)
+static wb_status take_entry(wb_delivery_batch *batch, const wb_entry *entry, uint64_t seq,
+                            wb_select *select, size_t *len, bool *any, wb_error *err)
 {
-    size_t at = 0;
+    size_t before = batch->bytes.len;
+    *any = true;
+    if (select)
+        WB_TRY(wb_select_apply(select, entry, seq, &batch->bytes, any, err));
+    else
+        WB_TRY(wb_buffer_add_slice(&batch->bytes, entry->payload));
+    *len = batch->bytes.len - before;
+    return WB_OK;
+}
+
+static wb_status take_frame(wb_delivery_batch *batch, const wb_frame_view *frame,
+                            const wb_delivery_wants *wants)
+{
+    size_t at = 0, len;
     wb_entry entry;
     for (uint32_t i = 0; wb_frame_next_entry(frame, &at, &entry); i++) {
-        if ((unsigned)entry.kind > 63 || !(takes & WB_KIND_BIT(entry.kind))) continue;
+        bool any;
+        if ((unsigned)entry.kind > 63 || !(wants->takes & WB_KIND_BIT(entry.kind))) continue;
         WB_TRY(grow(batch));
-        WB_TRY(wb_buffer_add_slice(&batch->bytes, entry.payload));
-        batch->records[batch->n++] = (wb_record_view){.kind = entry.kind,
-                                                      .seq = frame->seq,
-                                                      .entry = i,
-                                                      .payload = {NULL, entry.payload.len}};
+        WB_TRY(take_entry(batch, &entry, frame->seq, wants->select, &len, &any, NULL));
+        if (!any) continue;
+        batch->records[batch->n++] = (wb_record_view){
+            .kind = entry.kind, .seq = frame->seq, .entry = i, .payload = {NULL, len}};
     }
     return WB_OK;
 }
@@ -62,22 +76,29 @@ static void point_payloads(wb_delivery_batch *batch)
     }
 }
 
+static bool is_full(const wb_delivery_batch *batch, const wb_delivery_wants *wants)
+{
+    return batch->n >= wants->max_records || batch->bytes.len >= wants->max_bytes ||
+           batch->read_bytes >= BYTES_MAX || batch->end_seq >= wants->until_seq;
+}
+
 wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *reader,
-                                 uint64_t after_seq, uint64_t takes, uint32_t max_records,
-                                 uint32_t max_bytes, wb_error *err)
+                                 uint64_t after_seq, const wb_delivery_wants *wants, wb_error *err)
 {
     if (batch->bytes.cap > KEPT_BYTES) wb_buffer_done(&batch->bytes);
     wb_buffer_clear(&batch->bytes);
     batch->n = 0;
     batch->end_seq = after_seq;
     batch->read_bytes = 0;
-    while (batch->n < max_records && batch->bytes.len < max_bytes &&
-           batch->read_bytes < BYTES_MAX) {
+    batch->overran = false;
+    while (!is_full(batch, wants)) {
         wb_frame_view frame;
         wb_status status = wb_journal_reader_next(reader, &frame, err);
         if (status == WB_ERR_NOT_FOUND) break;
         if (status != WB_OK) return status;
-        if (take_frame(batch, &frame, takes) != WB_OK)
+        batch->overran = frame.seq > wants->until_seq; /* behind a gap */
+        if (batch->overran) break;
+        if (take_frame(batch, &frame, wants) != WB_OK)
             return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a batch of records");
         batch->end_seq = frame.seq;
         batch->read_bytes += frame.bytes;

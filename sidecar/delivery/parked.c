@@ -4,6 +4,9 @@
  *
  *   {"time_ns":..,"seq":..,"entry":..,"kind":..,"reason":"..","payload_hex":".."}
  *
+ * with "trace_id" and "span_id" before the payload where that has a single span, be it all of the record
+ * or what was left of it when its other spans had gone through.
+ *
  * A crash between sync and cursor parks the record twice; a crash within the write leaves a line
  * without its end, which the next append closes with a line feed first. */
 #include "sidecar/delivery/parked.h"
@@ -11,6 +14,7 @@
 #include "core/buffer.h"
 #include "core/json.h"
 #include "core/paths.h"
+#include "proto/span_batch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +33,19 @@ static wb_status add_hex(wb_buffer *line, wb_slice payload)
     return WB_OK;
 }
 
+static wb_status add_span(wb_buffer *line, const wb_record_view *record)
+{
+    char trace[WB_TRACE_HEX + 1], span[WB_SPAN_HEX + 1];
+    wb_span_batch batch;
+    bool is_spans = record->kind == WB_ENTRY_SPANS || record->kind == WB_ENTRY_MARKERS;
+    if (!is_spans || wb_span_batch_open(record->payload, &batch, NULL) != WB_OK) return WB_OK;
+    if (batch.span_count != 1) return WB_OK;
+    wb_span_row row = wb_span_batch_row(&batch, 0);
+    wb_hex(row.trace_id.b, sizeof row.trace_id.b, trace);
+    wb_hex(row.span_id.b, sizeof row.span_id.b, span);
+    return wb_buffer_printf(line, ",\"trace_id\":\"%s\",\"span_id\":\"%s\"", trace, span);
+}
+
 static wb_status build_line(wb_buffer *line, const wb_record_view *record, wb_time_ns now,
                             const char *why)
 {
@@ -37,6 +54,7 @@ static wb_status build_line(wb_buffer *line, const wb_record_view *record, wb_ti
                             (unsigned long long)now, (unsigned long long)record->seq, record->entry,
                             (int)record->kind));
     WB_TRY(wb_json_add_string(line, wb_slice_str(why)));
+    WB_TRY(add_span(line, record));
     WB_TRY(wb_buffer_printf(line, ",\"payload_hex\":\""));
     WB_TRY(add_hex(line, record->payload));
     return wb_buffer_printf(line, "\"}\n");

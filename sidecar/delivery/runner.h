@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "exporters/exporter.h"
+#include "sidecar/delivery/delivery_config.h"
 
 typedef struct wb_journal wb_journal;
 typedef struct wb_runner wb_runner;
@@ -18,6 +19,7 @@ typedef struct wb_runner_options {
     const wb_exporter_ops *ops;      /* static */
     const wb_config_section *config; /* the exporter's own */
     const wb_exporter_origin *origin;
+    const wb_delivery_config *delivery; /* NULL: all of it, as it is, at once */
     wb_journal *journal;
     uint64_t cursor;          /* all at or below it were delivered by an earlier run */
     uint64_t skipped_records; /* by earlier runs */
@@ -51,7 +53,9 @@ typedef struct wb_runner_stats {
     uint64_t sent_records; /* this process; repeats count once */
     uint64_t sent_bytes;
     uint64_t sends, failed_sends;
-    uint64_t parked_records;
+    uint64_t parked_records;  /* and single spans of records */
+    uint64_t unsampled_spans; /* left out by sampling */
+    uint64_t unsure_spans;    /* kept because there are too many traces to keep to know them all */
     uint64_t dropped_records; /* the far side said yes and dropped them (partial success) */
     uint64_t skipped_records; /* never sent, because it was too far behind; earlier runs included */
     uint64_t undecided_records; /* given up while they were in hand: they may yet go through */
@@ -61,7 +65,7 @@ typedef struct wb_runner_stats {
 } wb_runner_stats;
 
 /** Opens the exporter. Everything in `options` is borrowed for the life of the runner.
- *  Errors  CONFIG the exporter's settings | NO_MEMORY */
+ *  Errors  CONFIG the exporter's settings, or `delivery` | NO_MEMORY */
 WB_MUST_USE wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out,
                                     wb_error *err);
 /** The body of the runner's thread: delivers until stopped or drained. */
