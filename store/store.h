@@ -15,10 +15,10 @@
 
 typedef struct wb_store wb_store;
 
-/** Open for reading.
- *  Errors  NOT_FOUND no store at `path` yet | CONFIG not a Waybill store, or a newer one |
+/** Open for reading: a file of SQLite, or postgres://... (docs/postgres.md).
+ *  Errors  NOT_FOUND no store of that name yet | CONFIG not a Waybill store, or a newer one |
  *          CORRUPT | UNAVAILABLE locked for 5 s, no permission | NO_MEMORY */
-WB_MUST_USE wb_status wb_store_open(const char *path, wb_store **out, wb_error *err);
+WB_MUST_USE wb_status wb_store_open(const char *name, wb_store **out, wb_error *err);
 void wb_store_close(wb_store *store);
 static inline void wb_store_free(wb_store *store) { wb_store_close(store); }
 WB_DEFINE_AUTO(wb_store)

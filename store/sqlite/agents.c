@@ -27,40 +27,18 @@ static const char AGENTS[] =
     " GROUP BY agent_id HAVING max(last_seen_ns) >= ?1"
     " ORDER BY max(last_seen_ns) DESC, agent_id LIMIT ?2";
 
-static wb_stored_agent read_agent(sqlite3_stmt *stmt)
-{
-    wb_columns c = {stmt, 0};
-    wb_stored_agent row = {0};
-    row.agent_id = wb_take_bytes(&c);
-    row.name = wb_take_bytes(&c);
-    row.version = wb_take_bytes(&c);
-    row.isolation = wb_take_bytes(&c);
-    row.sidecar_count = wb_take_number(&c);
-    row.first_seen_ns = wb_take_number(&c);
-    row.last_seen_ns = wb_take_number(&c);
-    row.trace_count = wb_take_number(&c);
-    row.span_count = wb_take_number(&c);
-    row.error_count = wb_take_number(&c);
-    row.delegation_count = wb_take_number(&c);
-    row.open_delegation_count = wb_take_number(&c);
-    row.failed_count = wb_take_number(&c);
-    row.rejected_count = wb_take_number(&c);
-    row.acceptance_count = wb_take_number(&c);
-    row.unverified_count = wb_take_number(&c);
-    return row;
-}
-
-wb_status wb_store_agents(wb_store *store, wb_time_ns since_ns, uint32_t limit,
-                          wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
-                          wb_error *err)
+wb_status wb_sqlite_agents(wb_store *base, wb_time_ns since_ns, uint32_t limit,
+                           wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
+                           wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(store, AGENTS, &stmt, err));
     (void)sqlite3_bind_int64(stmt, 1, (int64_t)since_ns);
     (void)sqlite3_bind_int64(stmt, 2, limit ? (int64_t)limit : -1);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_agent row = read_agent(stmt);
+        wb_stored_agent row = wb_read_agent(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */

@@ -44,16 +44,17 @@ typedef struct source {
     channel delegations, acceptances;
 } source;
 
-struct wb_follow {
+typedef struct follower {
     source *sources;
     size_t n_sources, cap;
     uint64_t span_row;
-};
+} follower;
 
-wb_follow *wb_follow_new(void) { return calloc(1, sizeof(wb_follow)); }
+void *wb_sqlite_follow_new(void) { return calloc(1, sizeof(follower)); }
 
-void wb_follow_free(wb_follow *follow)
+void wb_sqlite_follow_free(void *self)
 {
+    follower *follow = self;
     if (!follow) return;
     for (size_t i = 0; i < follow->n_sources; i++) {
         free(follow->sources[i].delegations.known);
@@ -63,8 +64,9 @@ void wb_follow_free(wb_follow *follow)
     free(follow);
 }
 
-void wb_follow_reopened(wb_follow *follow)
+void wb_sqlite_follow_reopened(void *self)
 {
+    follower *follow = self;
     follow->span_row = 0;
     for (size_t i = 0; i < follow->n_sources; i++) {
         follow->sources[i].sidecar_id = 0;
@@ -72,8 +74,9 @@ void wb_follow_reopened(wb_follow *follow)
     }
 }
 
-wb_status wb_store_changed(wb_store *store, bool *changed, wb_error *err)
+wb_status wb_sqlite_changed(wb_store *base, bool *changed, wb_error *err)
 {
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     int64_t version;
     WB_TRY(wb_sqlite_check_place(store->db, err));
     wb_sqlite_set_wait(store->db, WB_QUERY_WAIT_MS);
@@ -98,7 +101,7 @@ static bool grow(void **items, size_t *cap, size_t size, size_t most)
 }
 
 /* The journal that is `at` in the store's order is most often `at` in ours. */
-static source *find_source(wb_follow *follow, const wb_id *journal_id, size_t at)
+static source *find_source(follower *follow, const wb_id *journal_id, size_t at)
 {
     if (at < follow->n_sources && WB_ID_EQ(follow->sources[at].journal_id, *journal_id))
         return &follow->sources[at];
@@ -107,7 +110,7 @@ static source *find_source(wb_follow *follow, const wb_id *journal_id, size_t at
     return NULL;
 }
 
-static source *add_source(wb_follow *follow, const wb_id *journal_id)
+static source *add_source(follower *follow, const wb_id *journal_id)
 {
     if (follow->n_sources == follow->cap &&
         !grow((void **)&follow->sources, &follow->cap, sizeof *follow->sources, SOURCES_MAX))
@@ -118,7 +121,7 @@ static source *add_source(wb_follow *follow, const wb_id *journal_id)
 }
 
 /* Know every journal of the store. With `skip`, all that was delivered counts as handed out. */
-static wb_status load_sources(wb_follow *follow, wb_store *store, bool skip, wb_error *err)
+static wb_status load_sources(follower *follow, wb_sqlite_store *store, bool skip, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     WB_TRY(wb_query_prepare(store,
@@ -127,7 +130,7 @@ static wb_status load_sources(wb_follow *follow, wb_store *store, bool skip, wb_
                             &stmt, err));
     wb_status status = WB_OK;
     for (size_t at = 0; wb_query_step(store, stmt, &status, err); at++) {
-        wb_columns c = {stmt, 0};
+        wb_columns c = wb_query_columns(stmt);
         wb_id journal_id;
         uint64_t sidecar_id = wb_take_number(&c);
         WB_TAKE_ID(&c, journal_id);
@@ -172,13 +175,13 @@ static void bind_place(sqlite3_stmt *stmt, const source *s, const channel *ch)
     (void)sqlite3_bind_int64(stmt, 2, (int64_t)ch->seq);
 }
 
-static wb_status read_delegations(wb_store *store, sqlite3_stmt *stmt, source *s,
+static wb_status read_delegations(wb_sqlite_store *store, sqlite3_stmt *stmt, source *s,
                                   const wb_arrivals *take, void *ctx, wb_error *err)
 {
     wb_status status = WB_OK;
     bind_place(stmt, s, &s->delegations);
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_delegation row = wb_read_delegation(stmt);
+        wb_stored_delegation row = wb_read_delegation(wb_query_columns(stmt));
         bool known;
         status = note(&s->delegations, row.seq, &row.delegation_id, row.version, &known, err);
         if (status == WB_OK && !known && take->delegation) status = take->delegation(ctx, &row);
@@ -187,13 +190,13 @@ static wb_status read_delegations(wb_store *store, sqlite3_stmt *stmt, source *s
     return status;
 }
 
-static wb_status read_acceptances(wb_store *store, sqlite3_stmt *stmt, source *s,
+static wb_status read_acceptances(wb_sqlite_store *store, sqlite3_stmt *stmt, source *s,
                                   const wb_arrivals *take, void *ctx, wb_error *err)
 {
     wb_status status = WB_OK;
     bind_place(stmt, s, &s->acceptances);
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_acceptance row = wb_read_acceptance(stmt);
+        wb_stored_acceptance row = wb_read_acceptance(wb_query_columns(stmt));
         bool known;
         status = note(&s->acceptances, row.seq, &row.acceptance_id, row.version, &known, err);
         if (status == WB_OK && !known && take->acceptance) status = take->acceptance(ctx, &row);
@@ -202,10 +205,10 @@ static wb_status read_acceptances(wb_store *store, sqlite3_stmt *stmt, source *s
     return status;
 }
 
-typedef wb_status channel_reader(wb_store *store, sqlite3_stmt *stmt, source *s,
+typedef wb_status channel_reader(wb_sqlite_store *store, sqlite3_stmt *stmt, source *s,
                                  const wb_arrivals *take, void *ctx, wb_error *err);
 
-static wb_status read_channels(wb_follow *follow, wb_store *store, const char *sql,
+static wb_status read_channels(follower *follow, wb_sqlite_store *store, const char *sql,
                                channel_reader *read, const wb_arrivals *take, void *ctx,
                                wb_error *err)
 {
@@ -219,39 +222,41 @@ static wb_status read_channels(wb_follow *follow, wb_store *store, const char *s
     return status;
 }
 
-static wb_status read_changes(wb_follow *follow, wb_store *store, const wb_arrivals *take,
+static wb_status read_changes(follower *follow, wb_sqlite_store *store, const wb_arrivals *take,
                               void *ctx, wb_error *err)
 {
-    WB_TRY(read_channels(follow, store,
-                         "SELECT " WB_DELEGATION_COLUMNS " FROM delegations d"
-                         " WHERE d.sidecar_id = ? AND seq >= ? ORDER BY seq",
-                         read_delegations, take, ctx, err));
-    return read_channels(follow, store,
-                         "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances a"
-                         " WHERE a.sidecar_id = ? AND seq >= ? ORDER BY seq",
-                         read_acceptances, take, ctx, err);
+    WB_TRY(read_channels(
+        follow, store,
+        "SELECT " WB_DELEGATION_COLUMNS("") " FROM delegations d"
+                                            " WHERE d.sidecar_id = ? AND seq >= ? ORDER BY seq",
+        read_delegations, take, ctx, err));
+    return read_channels(
+        follow, store,
+        "SELECT " WB_ACCEPTANCE_COLUMNS("") " FROM acceptances a"
+                                            " WHERE a.sidecar_id = ? AND seq >= ? ORDER BY seq",
+        read_acceptances, take, ctx, err);
 }
 
 /* ---- spans ---------------------------------------------------------------------------------- */
 
-static source *source_of(wb_follow *follow, uint64_t sidecar_id)
+static source *source_of(follower *follow, uint64_t sidecar_id)
 {
     for (size_t i = 0; i < follow->n_sources; i++)
         if (follow->sources[i].sidecar_id == sidecar_id) return &follow->sources[i];
     return NULL;
 }
 
-static wb_status read_spans(wb_follow *follow, wb_store *store, const wb_arrivals *take, void *ctx,
-                            wb_error *err)
+static wb_status read_spans(follower *follow, wb_sqlite_store *store, const wb_arrivals *take,
+                            void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     WB_TRY(wb_query_prepare(
-        store, "SELECT " WB_SPAN_COLUMNS " WHERE span_row > ? ORDER BY span_row", &stmt, err));
+        store, "SELECT " WB_SPAN_COLUMNS("") " WHERE span_row > ? ORDER BY span_row", &stmt, err));
     (void)sqlite3_bind_int64(stmt, 1, (int64_t)follow->span_row);
     wb_status status = WB_OK;
     source *s = NULL;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_span row = wb_read_span(stmt);
+        wb_stored_span row = wb_read_span(wb_query_columns(stmt));
         follow->span_row = row.span_row;
         if (!s || s->sidecar_id != row.sidecar_id) s = source_of(follow, row.sidecar_id);
         if (s && row.seq <= s->span_seq_known) continue;
@@ -262,22 +267,22 @@ static wb_status read_spans(wb_follow *follow, wb_store *store, const wb_arrival
     return status;
 }
 
-static wb_status read_all(wb_follow *follow, wb_store *store, const wb_arrivals *take, void *ctx,
-                          wb_error *err)
+static wb_status read_all(follower *follow, wb_sqlite_store *store, const wb_arrivals *take,
+                          void *ctx, wb_error *err)
 {
     int64_t last;
     WB_TRY(wb_sqlite_number(store->db, "SELECT coalesce(max(span_row), 0) FROM spans", &last, err));
-    if ((uint64_t)last < follow->span_row) wb_follow_reopened(follow);
+    if ((uint64_t)last < follow->span_row) wb_sqlite_follow_reopened(follow);
     WB_TRY(load_sources(follow, store, false, err));
     WB_TRY(read_changes(follow, store, take, ctx, err));
     return read_spans(follow, store, take, ctx, err);
 }
 
-wb_status wb_follow_read(wb_follow *follow, wb_store *store, const wb_arrivals *take, void *ctx,
-                         wb_error *err)
+wb_status wb_sqlite_follow_read(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
+                                wb_error *err)
 {
     WB_TRY(wb_store_begin(store, err));
-    wb_status status = read_all(follow, store, take, ctx, err);
+    wb_status status = read_all(follow, wb_sqlite_store_of(store), take, ctx, err);
     wb_store_end(store);
     return status;
 }
@@ -285,20 +290,21 @@ wb_status wb_follow_read(wb_follow *follow, wb_store *store, const wb_arrivals *
 /* ---- from now on ---------------------------------------------------------------------------- */
 
 /* The row behind which the last `n` spans are. */
-static wb_status find_last(wb_store *store, uint32_t n, uint64_t *row, wb_error *err)
+static wb_status find_last(wb_sqlite_store *store, uint32_t n, uint64_t *row, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
     WB_TRY(wb_query_prepare(
         store, "SELECT span_row FROM spans ORDER BY span_row DESC LIMIT 1 OFFSET ?", &stmt, err));
     (void)sqlite3_bind_int64(stmt, 1, n);
     wb_status status = WB_OK;
-    wb_columns c = {stmt, 0};
+    wb_columns c = wb_query_columns(stmt);
     *row = wb_query_step(store, stmt, &status, err) ? wb_take_number(&c) : 0;
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
 
-static wb_status skip_all(wb_follow *follow, wb_store *store, uint32_t last_spans, wb_error *err)
+static wb_status skip_all(follower *follow, wb_sqlite_store *store, uint32_t last_spans,
+                          wb_error *err)
 {
     static const wb_arrivals nobody;
     WB_TRY(find_last(store, last_spans, &follow->span_row, err));
@@ -306,10 +312,11 @@ static wb_status skip_all(wb_follow *follow, wb_store *store, uint32_t last_span
     return read_changes(follow, store, &nobody, NULL, err);
 }
 
-wb_status wb_follow_from_now(wb_follow *follow, wb_store *store, uint32_t last_spans, wb_error *err)
+wb_status wb_sqlite_follow_from_now(void *follow, wb_store *store, uint32_t last_spans,
+                                    wb_error *err)
 {
     WB_TRY(wb_store_begin(store, err));
-    wb_status status = skip_all(follow, store, last_spans, err);
+    wb_status status = skip_all(follow, wb_sqlite_store_of(store), last_spans, err);
     wb_store_end(store);
     return status;
 }

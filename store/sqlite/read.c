@@ -9,60 +9,40 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
-wb_status wb_store_open(const char *path, wb_store **out, wb_error *err)
+static wb_status open_file(const char *path, wb_store **out, wb_error *err)
 {
-    WB_AUTO(wb_store) store = calloc(1, sizeof *store);
+    wb_sqlite_store *store = calloc(1, sizeof *store);
     if (!store) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory");
-    WB_TRY(wb_sqlite_open(path, WB_SQLITE_READ, WB_QUERY_WAIT_MS, &store->db, err));
-    *out = WB_STEAL(store);
+    wb_status status = wb_sqlite_open(path, WB_SQLITE_READ, WB_QUERY_WAIT_MS, &store->db, err);
+    if (status != WB_OK) {
+        free(store);
+        return status;
+    }
+    store->base.ops = wb_store_sqlite_engine;
+    *out = &store->base;
     return WB_OK;
 }
 
-void wb_store_close(wb_store *store)
+static void close_file(wb_store *base)
 {
-    if (!store) return;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     wb_sqlite_close(store->db);
     free(store);
 }
 
-wb_status wb_store_begin(wb_store *store, wb_error *err)
+static wb_status begin(wb_store *base, wb_error *err)
 {
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     wb_sqlite_set_wait(store->db, WB_QUERY_WAIT_MS);
     return wb_sqlite_exec(store->db, "BEGIN", err);
 }
 
-void wb_store_end(wb_store *store) { wb_sqlite_rollback(store->db); }
+static void end(wb_store *store) { wb_sqlite_rollback(wb_sqlite_store_of(store)->db); }
 
 /* ---- traces --------------------------------------------------------------------------------- */
 
-static wb_stored_trace read_trace(sqlite3_stmt *stmt)
-{
-    wb_columns c = {stmt, 0};
-    wb_stored_trace row = {0};
-    WB_TAKE_ID(&c, row.trace_id);
-    row.status = wb_take_bytes(&c);
-    row.started_ns = wb_take_number(&c);
-    row.ended_ns = wb_take_number(&c);
-    row.span_count = wb_take_number(&c);
-    row.error_count = wb_take_number(&c);
-    row.sidecar_count = wb_take_number(&c);
-    row.agent_count = wb_take_number(&c);
-    row.delegation_count = wb_take_number(&c);
-    row.open_delegation_count = wb_take_number(&c);
-    row.acceptance_count = wb_take_number(&c);
-    row.depth = wb_take_number(&c);
-    WB_TAKE_ID(&c, row.root_span_id);
-    row.root_name = wb_take_bytes(&c);
-    row.root_service = wb_take_bytes(&c);
-    row.session_id = wb_take_bytes(&c);
-    return row;
-}
-
 #define TRACES_WHERE(which)                                                                        \
-    "SELECT trace_id, status, started_ns, ended_ns, span_count, error_count, sidecar_count,"       \
-    " agent_count, delegation_count, open_delegation_count, acceptance_count, depth,"              \
-    " root_span_id, root_name, root_service, session_id"                                           \
-    " FROM traces WHERE " which " AND trace_id IN ("                                               \
+    "SELECT " WB_TRACE_COLUMNS " FROM traces WHERE " which " AND trace_id IN ("                    \
     "  SELECT trace_id FROM trace_parts p WHERE " which                                            \
     "   AND (?2 IS NULL OR EXISTS (SELECT 1 FROM trace_parts q JOIN sidecars c USING (sidecar_id)" \
     "        WHERE q.trace_id = p.trace_id AND (c.agent_id = ?2 OR c.name = ?2)))"                 \
@@ -76,11 +56,12 @@ static const char ONE_TRACE[] = TRACES_WHERE("trace_id = ?1");
 
 static bool is_of_one_trace(const wb_trace_id *id) { return !wb_id_is_zero(id->b, sizeof id->b); }
 
-wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
-                          wb_status (*each)(void *ctx, const wb_stored_trace *row), void *ctx,
-                          wb_error *err)
+static wb_status traces(wb_store *base, const wb_trace_filter *filter,
+                        wb_status (*each)(void *ctx, const wb_stored_trace *row), void *ctx,
+                        wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     int64_t limit = filter->limit ? (int64_t)filter->limit : -1;
     const char *sql = is_of_one_trace(&filter->trace_id) ? ONE_TRACE : ALL_TRACES;
     WB_TRY(wb_query_prepare(store, sql, &stmt, err));
@@ -93,85 +74,45 @@ wb_status wb_store_traces(wb_store *store, const wb_trace_filter *filter,
     (void)sqlite3_bind_int64(stmt, 7, filter->until_ns ? (int64_t)filter->until_ns : INT64_MAX);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_trace row = read_trace(stmt);
+        wb_stored_trace row = wb_read_trace(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
 
-/* The lowest and highest id with these leading hex digits. */
-static bool prefix_range(wb_slice prefix, uint8_t low[16], uint8_t high[16])
+static wb_status trace_ids(wb_store *base, const wb_trace_id *low, const wb_trace_id *high,
+                           wb_trace_id out[2], size_t *n, wb_error *err)
 {
-    if (prefix.len == 0 || prefix.len > WB_TRACE_HEX) return false;
-    memset(low, 0, 16);
-    memset(high, 0xFF, 16);
-    for (size_t i = 0; i < prefix.len; i++) {
-        uint8_t c = prefix.ptr[i] | 0x20; /* lower case */
-        uint8_t digit;
-        if (prefix.ptr[i] >= '0' && prefix.ptr[i] <= '9')
-            digit = (uint8_t)(prefix.ptr[i] - '0');
-        else if (c >= 'a' && c <= 'f')
-            digit = (uint8_t)(c - 'a' + 10);
-        else
-            return false;
-        unsigned shift = i % 2 == 0 ? 4 : 0;
-        low[i / 2] = (uint8_t)(low[i / 2] | digit << shift);
-        high[i / 2] = (uint8_t)((high[i / 2] & ~(0xF << shift)) | digit << shift);
-    }
-    return true;
-}
-
-wb_status wb_store_find_trace(wb_store *store, wb_slice prefix, wb_trace_id *out, wb_error *err)
-{
-    uint8_t low[16], high[16];
     sqlite3_stmt *stmt = NULL;
-    if (!prefix_range(prefix, low, high))
-        return wb_fail(err, WB_ERR_MALFORMED, "a trace id has 1 to 32 hex digits");
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(
         store, "SELECT DISTINCT trace_id FROM trace_parts WHERE trace_id BETWEEN ? AND ? LIMIT 2",
         &stmt, err));
-    (void)sqlite3_bind_blob(stmt, 1, low, sizeof low, SQLITE_STATIC);
-    (void)sqlite3_bind_blob(stmt, 2, high, sizeof high, SQLITE_STATIC);
-    wb_trace_id found = {{0}};
-    size_t n = 0;
+    (void)sqlite3_bind_blob(stmt, 1, low->b, sizeof low->b, SQLITE_STATIC);
+    (void)sqlite3_bind_blob(stmt, 2, high->b, sizeof high->b, SQLITE_STATIC);
     wb_status status = WB_OK;
-    for (; wb_query_step(store, stmt, &status, err); n++) {
-        wb_columns c = {stmt, 0};
-        WB_TAKE_ID(&c, found);
+    for (*n = 0; wb_query_step(store, stmt, &status, err); ++*n) {
+        wb_columns c = wb_query_columns(stmt);
+        WB_TAKE_ID(&c, out[*n]);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
-    if (status != WB_OK) return status;
-    if (n == 0) return wb_fail(err, WB_ERR_NOT_FOUND, "no trace with this id in the store");
-    if (n > 1) return wb_fail(err, WB_ERR_REJECTED, "more than one trace id begins so");
-    *out = found;
-    return WB_OK;
+    return status;
 }
 
 /* ---- sidecars and spans --------------------------------------------------------------------- */
 
-wb_status wb_store_sidecars(wb_store *store,
-                            wb_status (*each)(void *ctx, const wb_stored_sidecar *row), void *ctx,
-                            wb_error *err)
+static wb_status sidecars(wb_store *base,
+                          wb_status (*each)(void *ctx, const wb_stored_sidecar *row), void *ctx,
+                          wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(
-        store,
-        "SELECT sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns,"
-        " last_seen_ns FROM sidecars ORDER BY sidecar_id",
-        &stmt, err));
+        store, "SELECT " WB_SIDECAR_COLUMNS " FROM sidecars ORDER BY sidecar_id", &stmt, err));
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_columns c = {stmt, 0};
-        wb_stored_sidecar row = {0};
-        row.sidecar_id = wb_take_number(&c);
-        WB_TAKE_ID(&c, row.journal_id);
-        row.agent_id = wb_take_bytes(&c);
-        row.name = wb_take_bytes(&c);
-        row.version = wb_take_bytes(&c);
-        row.isolation = wb_take_bytes(&c);
-        row.first_seen_ns = wb_take_number(&c);
-        row.last_seen_ns = wb_take_number(&c);
+        wb_stored_sidecar row = wb_read_sidecar(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
@@ -179,20 +120,22 @@ wb_status wb_store_sidecars(wb_store *store,
 }
 
 static const char SPANS[] =
-    "SELECT " WB_SPAN_COLUMNS " WHERE trace_id = ? ORDER BY started_ns, span_row";
-static const char SPANS_GROUPED[] = "SELECT " WB_SPAN_COLUMNS " WHERE trace_id = ?"
-                                    " ORDER BY resource_id, scope_id, started_ns, span_row";
+    "SELECT " WB_SPAN_COLUMNS("") " WHERE trace_id = ? ORDER BY started_ns, span_row";
+static const char SPANS_GROUPED[] =
+    "SELECT " WB_SPAN_COLUMNS("") " WHERE trace_id = ?"
+                                  " ORDER BY resource_id, scope_id, started_ns, span_row";
 
-wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_order order,
-                         wb_status (*each)(void *ctx, const wb_stored_span *row), void *ctx,
-                         wb_error *err)
+static wb_status spans(wb_store *base, const wb_trace_id *trace, wb_span_order order,
+                       wb_status (*each)(void *ctx, const wb_stored_span *row), void *ctx,
+                       wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(store, order == WB_SPANS_GROUPED ? SPANS_GROUPED : SPANS, &stmt, err));
     wb_query_bind_id(stmt, 1, trace->b, sizeof trace->b);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_span row = wb_read_span(stmt);
+        wb_stored_span row = wb_read_span(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
@@ -202,19 +145,21 @@ wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_orde
 /* ---- delegations and acceptances ------------------------------------------------------------ */
 
 #define DELEGATIONS_WHERE(which)                                                                   \
-    "SELECT " WB_DELEGATION_COLUMNS " FROM (SELECT * FROM delegations WHERE " which                \
-    "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"               \
-    "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"                                         \
-    " ORDER BY opened_ns, delegation_id"
+    "SELECT " WB_DELEGATION_COLUMNS(                                                               \
+        "") " FROM (SELECT * FROM delegations WHERE " which                                        \
+            "  AND (?2 = 0 OR closed_ns IS NULL) AND (opened_ns >= ?3 OR closed_ns IS NULL)"       \
+            "  ORDER BY opened_ns DESC, delegation_id LIMIT ?4) d"                                 \
+            " ORDER BY opened_ns, delegation_id"
 
 static const char ALL_DELEGATIONS[] = DELEGATIONS_WHERE("?1 IS NULL");
 static const char DELEGATIONS_OF_ONE_TRACE[] = DELEGATIONS_WHERE("trace_id = ?1");
 
-wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,
-                               wb_status (*each)(void *ctx, const wb_stored_delegation *row),
-                               void *ctx, wb_error *err)
+static wb_status delegations(wb_store *base, const wb_delegation_filter *filter,
+                             wb_status (*each)(void *ctx, const wb_stored_delegation *row),
+                             void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     const char *sql =
         is_of_one_trace(&filter->trace_id) ? DELEGATIONS_OF_ONE_TRACE : ALL_DELEGATIONS;
     WB_TRY(wb_query_prepare(store, sql, &stmt, err));
@@ -224,39 +169,41 @@ wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filt
     (void)sqlite3_bind_int64(stmt, 4, filter->limit ? (int64_t)filter->limit : -1);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_delegation row = wb_read_delegation(stmt);
+        wb_stored_delegation row = wb_read_delegation(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
 
-wb_status wb_store_acceptances(wb_store *store, const wb_trace_id *trace,
-                               wb_status (*each)(void *ctx, const wb_stored_acceptance *row),
-                               void *ctx, wb_error *err)
+static wb_status acceptances(wb_store *base, const wb_trace_id *trace,
+                             wb_status (*each)(void *ctx, const wb_stored_acceptance *row),
+                             void *ctx, wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(
         store,
-        "SELECT " WB_ACCEPTANCE_COLUMNS " FROM acceptances a"
-        " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
+        "SELECT " WB_ACCEPTANCE_COLUMNS(
+            "") " FROM acceptances a"
+                " WHERE trace_id = ?1 OR link_trace_id = ?1 ORDER BY opened_ns, acceptance_id",
         &stmt, err));
     wb_query_bind_id(stmt, 1, trace->b, sizeof trace->b);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_stored_acceptance row = wb_read_acceptance(stmt);
+        wb_stored_acceptance row = wb_read_acceptance(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
 
-wb_status wb_store_leniences(wb_store *store, wb_slice agent_id, wb_time_ns since_ns,
-                             uint32_t limit,
-                             wb_status (*each)(void *ctx, const wb_stored_lenience *row), void *ctx,
-                             wb_error *err)
+static wb_status leniences(wb_store *base, wb_slice agent_id, wb_time_ns since_ns, uint32_t limit,
+                           wb_status (*each)(void *ctx, const wb_stored_lenience *row), void *ctx,
+                           wb_error *err)
 {
     sqlite3_stmt *stmt = NULL;
+    wb_sqlite_store *store = wb_sqlite_store_of(base);
     WB_TRY(wb_query_prepare(
         store,
         "SELECT peer, code, verdict <> 'link', count(*), max(opened_ns) FROM acceptances"
@@ -268,13 +215,31 @@ wb_status wb_store_leniences(wb_store *store, wb_slice agent_id, wb_time_ns sinc
     (void)sqlite3_bind_int64(stmt, 3, limit);
     wb_status status = WB_OK;
     while (wb_query_step(store, stmt, &status, err)) {
-        wb_columns c = {stmt, 0};
-        wb_stored_lenience row = {.peer = wb_take_bytes(&c), .code = wb_take_bytes(&c)};
-        row.is_refusal = wb_take_number(&c) != 0;
-        row.count = wb_take_number(&c);
-        row.last_ns = wb_take_number(&c);
+        wb_stored_lenience row = wb_read_lenience(wb_query_columns(stmt));
         status = each(ctx, &row);
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
 }
+
+static const wb_store_ops engine = {
+    .open = open_file,
+    .close = close_file,
+    .begin = begin,
+    .end = end,
+    .traces = traces,
+    .trace_ids = trace_ids,
+    .sidecars = sidecars,
+    .spans = spans,
+    .delegations = delegations,
+    .acceptances = acceptances,
+    .leniences = leniences,
+    .agents = wb_sqlite_agents,
+    .changed = wb_sqlite_changed,
+    .follow_new = wb_sqlite_follow_new,
+    .follow_free = wb_sqlite_follow_free,
+    .follow_from_now = wb_sqlite_follow_from_now,
+    .follow_read = wb_sqlite_follow_read,
+    .follow_reopened = wb_sqlite_follow_reopened,
+};
+const wb_store_ops *const wb_store_sqlite_engine = &engine;

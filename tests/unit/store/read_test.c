@@ -336,7 +336,7 @@ static int steps_for_one_trace(store_kit *f)
     int steps = 0;
     wb_trace_id id = test_trace(1);
     if (!f->store) store_kit_open(f);
-    sqlite3 *db = wb_sqlite_handle(f->store->db);
+    sqlite3 *db = wb_sqlite_handle(wb_sqlite_store_of(f->store)->db);
     (void)sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, add_steps, &steps);
     assert_int_equal(traces(f, (wb_trace_filter){.trace_id = id}).n, 1);
     assert_int_equal(count(f, (wb_delegation_filter){.trace_id = id}), 1);
