@@ -6,12 +6,23 @@ keeps every item, and can be told to answer otherwise.
         ...  # send to backend.http_url or backend.grpc_target
         backend.wait_for("traces", 3)
 
+As a program, for tests in C: `otlp_backend.py --http 127.0.0.1:0 --grpc 127.0.0.1:0` prints one JSON line,
+{"http": PORT, "grpc": PORT}, when it listens, and is asked and told by HTTP:
+
+    GET  /_control/items    {"traces": {"total": n, "unique": n}, "logs": ..., "metrics": ..., "delegations":
+                            distinct waybill.delegation.id of logs, "requests": [{"path", "protocol",
+                            "headers", "items", "bytes", "taken"}], "faults": [what was no OTLP]}
+    POST /_control/script   a list of answers (see Answer.from_json), each for one of the next Exports;
+                            {"refuse_span_named": TEXT} and {"max_bytes": N} stay until the reset
+    POST /_control/reset    forgets all of it
+
 It shares no code with Waybill: messages come from opentelemetry-proto, HTTP from the standard library,
 gRPC from grpcio. What it was told to refuse is in `requests` with `taken` False, and not among the items.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import collections
 import concurrent.futures
@@ -19,6 +30,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import signal as signals
 import ssl
 import threading
 import time
@@ -51,16 +63,28 @@ POINTS = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 @dataclasses.dataclass
 class Answer:
-    """What a request gets instead of a plain success. With an HTTP status or gRPC code that is an error,
-    a stall or a broken connection nothing of it is taken."""
+    """What a request gets instead of a plain success. With an HTTP status or gRPC code that is an error, or
+    a broken connection, nothing of it is taken."""
 
     http: int = 200
     grpc: grpc.StatusCode = grpc.StatusCode.OK
-    retry_after_s: int | None = None  # in the header, and as RetryInfo in the status details
+    retry_after: str | None = None    # HTTP: the header's value
+    retry_info_ms: int | None = None  # gRPC: in grpc-status-details-bin
     message: str = ""
     rejected: int = 0     # partial success: so many, the rest is taken
     stall_s: float = 0.0  # before the answer
-    cut: bool = False     # close the connection without a word (HTTP), ABORTED (gRPC)
+    cut: bool = False     # HTTP: close the connection without a word; gRPC: UNAVAILABLE
+
+    @staticmethod
+    def from_json(found: dict[str, Any]) -> "Answer":
+        """{"status": 429, "retry_after": "2", "grpc_status": 14, "retry_info_ms": 500, "message": "...",
+        "rejected": 3, "stall_s": 5, "drop": true}"""
+        code = found.get("grpc_status", 0)
+        return Answer(http=found.get("status", 200), retry_after=found.get("retry_after"),
+                      grpc=next(each for each in grpc.StatusCode if each.value[0] == code),
+                      retry_info_ms=found.get("retry_info_ms"), message=found.get("message", ""),
+                      rejected=found.get("rejected", 0), stall_s=found.get("stall_s", 0.0),
+                      cut=found.get("drop", False))
 
 
 @dataclasses.dataclass
@@ -72,6 +96,10 @@ class Request:
     message: Any
     at: float  # time.monotonic()
     taken: bool = True
+
+    @property
+    def path(self) -> str:
+        return SIGNALS[self.signal][2] if self.protocol == "grpc" else f"/v1/{self.signal}"
 
 
 @dataclasses.dataclass
@@ -161,13 +189,16 @@ class OtlpBackend:
     """
 
     def __init__(self, *, answer: Callable[[Request], Answer | None] | None = None,
-                 tls: ssl.SSLContext | None = None, delay_s: float = 0.0) -> None:
+                 tls: ssl.SSLContext | None = None, delay_s: float = 0.0, http_port: int = 0,
+                 grpc_port: int = 0) -> None:
         self.answer = answer
         self.delay_s = delay_s
         self.requests: list[Request] = []
         self.items: dict[str, list[Item]] = {signal: [] for signal in SIGNALS}
         self.faults: list[str] = []  # what a client sent that is not OTLP
-        self.http_port, self.grpc_port = free_port(), free_port()
+        self.http_port, self.grpc_port = http_port or free_port(), grpc_port or free_port()
+        self.refused_span = ""  # while set: 400 or INVALID_ARGUMENT for a request with a span of that name
+        self.max_bytes = 0      # while set: 413 or RESOURCE_EXHAUSTED for a larger message
         self._tls = tls
         self._lock = threading.Lock()
         self._script: collections.deque[Answer] = collections.deque()
@@ -229,8 +260,12 @@ class OtlpBackend:
         return list(self.items[signal])
 
     def clear(self) -> None:
+        """Forget what came and what was to be answered."""
+        self.refused_span, self.max_bytes = "", 0
         with self._lock:
+            self._script.clear()
             self.requests.clear()
+            self.faults.clear()
             for items in self.items.values():
                 items.clear()
 
@@ -239,7 +274,8 @@ class OtlpBackend:
     def take(self, request: Request) -> Answer:
         with self._lock:
             scripted = self._script.popleft() if self._script else None
-        answer = scripted or (self.answer(request) if self.answer else None) or Answer()
+        answer = (scripted or self._standing(request) or (self.answer(request) if self.answer else None)
+                  or Answer())
         time.sleep(self.delay_s + answer.stall_s)
         grpc_ok = request.protocol != "grpc" or answer.grpc == grpc.StatusCode.OK
         request.taken = answer.http == 200 and grpc_ok and not answer.cut
@@ -248,6 +284,13 @@ class OtlpBackend:
             self.requests.append(request)
             self.items[request.signal].extend(found)
         return answer
+
+    def _standing(self, request: Request) -> Answer | None:
+        if self.max_bytes and request.size > self.max_bytes:
+            return Answer(http=413, grpc=grpc.StatusCode.RESOURCE_EXHAUSTED, message="too large")
+        if self.refused_span and any(item.name == self.refused_span for item in items_of(request)):
+            return Answer(http=400, grpc=grpc.StatusCode.INVALID_ARGUMENT, message="a bad span")
+        return None
 
     def fault(self, text: str) -> None:
         with self._lock:
@@ -316,8 +359,15 @@ def _handler_of(backend: OtlpBackend) -> type[http.server.BaseHTTPRequestHandler
                 raw = zlib.decompress(raw, 31)
             return raw
 
+        def do_GET(self) -> None:
+            if self.path != "/_control/items":
+                return self.say(404, b"", {})
+            self.say(200, json.dumps(report_of(backend)).encode(), {"Content-Type": "application/json"})
+
         def do_POST(self) -> None:
             raw = self.body()
+            if self.path.startswith("/_control/"):
+                return self.say(200 if control(backend, self.path, raw) else 404, b"", {})
             signal = PATHS.get(self.path)
             is_json = self.headers.get("Content-Type", "").startswith("application/json")
             if signal is None:
@@ -348,8 +398,8 @@ def _handler_of(backend: OtlpBackend) -> type[http.server.BaseHTTPRequestHandler
                 said = status_pb2.Status(message=answer.message or "told to")
             body = json_format.MessageToJson(said).encode() if is_json else said.SerializeToString()
             more = {"Content-Type": "application/json" if is_json else "application/x-protobuf"}
-            if answer.retry_after_s is not None:
-                more["Retry-After"] = str(answer.retry_after_s)
+            if answer.retry_after is not None:
+                more["Retry-After"] = answer.retry_after
             self.say(answer.http, body, more)
 
         def say(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
@@ -391,9 +441,9 @@ class _GrpcHandler(grpc.GenericRpcHandler):
         request = Request(signal, "grpc", headers, message.ByteSize(), message, time.monotonic())
         answer = self._backend.take(request)
         if answer.cut:
-            context.abort(grpc.StatusCode.ABORTED, "told to")
+            context.abort(grpc.StatusCode.UNAVAILABLE, "told to")
         if answer.grpc != grpc.StatusCode.OK:
-            if answer.retry_after_s is not None:
+            if answer.retry_info_ms is not None:
                 self._add_retry_info(answer, context)
             context.abort(answer.grpc, answer.message or "told to")
         return response_of(signal, answer)
@@ -401,7 +451,59 @@ class _GrpcHandler(grpc.GenericRpcHandler):
     @staticmethod
     def _add_retry_info(answer: Answer, context: grpc.ServicerContext) -> None:
         info = error_details_pb2.RetryInfo()
-        info.retry_delay.seconds = answer.retry_after_s or 0
+        info.retry_delay.FromMilliseconds(answer.retry_info_ms or 0)
         status = status_pb2.Status(code=answer.grpc.value[0], message=answer.message)
         status.details.add().Pack(info)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+
+
+# ---- as a program --------------------------------------------------------------------------------
+
+
+def counts_of(signal: str, items: list[Item]) -> dict[str, int]:
+    if signal == "traces":
+        unique = {(item.trace_id, item.span_id) for item in items}
+    else:
+        unique = {(item.name, item.proto.SerializeToString(deterministic=True)) for item in items}
+    return {"total": len(items), "unique": len(unique)}
+
+
+def report_of(backend: OtlpBackend) -> dict[str, Any]:
+    requests = [{"path": each.path, "protocol": each.protocol, "headers": each.headers,
+                 "items": len(list(items_of(each))), "bytes": each.size, "taken": each.taken}
+                for each in list(backend.requests)]
+    delegations = {item.attributes.get("waybill.delegation.id") for item in list(backend.items["logs"])}
+    found: dict[str, Any] = {signal: counts_of(signal, list(items)) for signal, items in backend.items.items()}
+    return {**found, "delegations": len(delegations - {None}), "requests": requests,
+            "faults": list(backend.faults)}
+
+
+def control(backend: OtlpBackend, path: str, body: bytes) -> bool:
+    if path == "/_control/reset":
+        backend.clear()
+        return True
+    if path != "/_control/script":
+        return False
+    for each in json.loads(body):
+        backend.refused_span = each.get("refuse_span_named", backend.refused_span)
+        backend.max_bytes = each.get("max_bytes", backend.max_bytes)
+        if not each.keys() <= {"refuse_span_named", "max_bytes"}:
+            backend.script(Answer.from_json(each))
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="An OTLP backend for tests, on loopback.")
+    parser.add_argument("--http", default="127.0.0.1:0", metavar="127.0.0.1:PORT")
+    parser.add_argument("--grpc", default="127.0.0.1:0", metavar="127.0.0.1:PORT")
+    options = parser.parse_args()
+    ports = [int(text.rpartition(":")[2]) for text in (options.http, options.grpc)]
+    ending = {signals.SIGTERM, signals.SIGINT}
+    signals.pthread_sigmask(signals.SIG_BLOCK, ending)  # in all threads, so that this one gets them
+    with OtlpBackend(http_port=ports[0], grpc_port=ports[1]) as backend:
+        print(json.dumps({"http": backend.http_port, "grpc": backend.grpc_port}), flush=True)
+        signals.sigwait(ending)
+
+
+if __name__ == "__main__":
+    main()

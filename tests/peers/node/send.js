@@ -30,7 +30,7 @@ function exporter() {
 }
 
 const facts = (number) => ({ "peer.tag": tag, "peer.number": number });
-const bounds = { maxQueueSize: count + 1, maxExportBatchSize: 64 };
+const bounds = { maxQueueSize: count + 64, maxExportBatchSize: 64 };
 
 async function sendTraces() {
   const { BasicTracerProvider, BatchSpanProcessor } = need("@opentelemetry/sdk-trace-base");

@@ -51,7 +51,7 @@ def send_traces():
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     provider = TracerProvider(resource=RESOURCE)
-    provider.add_span_processor(BatchSpanProcessor(exporter(), max_queue_size=COUNT + 1, max_export_batch_size=64))
+    provider.add_span_processor(BatchSpanProcessor(exporter(), max_queue_size=COUNT + 64, max_export_batch_size=64))
     tracer = provider.get_tracer("peers")
     for number in range(COUNT):
         with tracer.start_as_current_span(f"span {number}", attributes=facts(number)) as span:
@@ -64,7 +64,7 @@ def send_logs():
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
     provider = LoggerProvider(resource=RESOURCE)
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter(), max_queue_size=COUNT + 1,
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter(), max_queue_size=COUNT + 64,
                                                               max_export_batch_size=64))
     logger = provider.get_logger("peers")
     for number in range(COUNT):
