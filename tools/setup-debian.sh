@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Install what building, testing and the demo need. Says what it will install before it does, and is
 # silent when all is there. Debian 12 and systems like it; elsewhere it only says what is missing.
-# With --packages also what ./test.sh --packages needs.
+# With --packages, --peers, --docker also what those tiers of ./test.sh need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,17 +15,34 @@ packages=(
     libseccomp-dev binutils util-linux locales sqlite3 man-db mandoc zsh systemd lintian
 )
 requirements=(tools/requirements.txt)
-case "${1:-}" in
---packages)
-    packages+=(debootstrap)
-    requirements+=(tools/requirements-packages.txt)
-    ;;
-"") ;;
-*)
-    printf 'Usage: tools/setup-debian.sh [--packages]\n' >&2
+usage() {
+    printf 'Usage: tools/setup-debian.sh [--packages] [--peers] [--docker]\n' >&2
     exit 2
-    ;;
-esac
+}
+
+# A package for a program that may have come another way, beside which the package would not do.
+for_program() {
+    command -v "$1" >/dev/null || packages+=("$2")
+}
+
+for option in "$@"; do
+    case $option in
+    --packages)
+        packages+=(debootstrap)
+        requirements+=(tools/requirements-packages.txt)
+        ;;
+    --peers) # tools/build-peers does the rest
+        for_program go golang-go
+        for_program node nodejs
+        for_program npm npm
+        ;;
+    --docker)
+        packages+=(docker.io docker-compose debootstrap)
+        for_program go golang-go
+        ;;
+    *) usage ;;
+    esac
+done
 venv=build/venv
 
 say() { printf '%s\n' "$*" >&2; }
