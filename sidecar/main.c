@@ -10,6 +10,7 @@
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
 #include "sidecar/notify.h"
+#include "sidecar/otlp.h"
 #include "sidecar/reload.h"
 #include "sidecar/start_watch.h"
 #include "sidecar/status_report.h"
@@ -298,6 +299,7 @@ static wb_status open_state(daemon_parts *d, wb_error *err)
     WB_TRY(open_journal(d, err));
     WB_TRY(mark_journal(d, err));
     look_at_isolation(&d->sidecar);
+    WB_TRY(wb_otlp_prepare(&d->sidecar, err));
     return wb_confine_files(&d->sidecar, err);
 }
 
@@ -313,6 +315,7 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
+    WB_TRY(wb_otlp_open(sidecar, err));
     WB_TRY(open_ipc(d, err));
     WB_TRY(start_spare(d, err));
     return wb_confine_calls(sidecar, err);
@@ -384,6 +387,7 @@ static int run(daemon_parts *d, const sigset_t *signals)
         wb_reload_tick(&d->sidecar, &d->watch);
         wb_refusals_tick(d->sidecar.refusals);
         wb_sweep_tick(d->sweep);
+        wb_otlp_tick(&d->sidecar);
         watch_socket(d);
         wb_confine_tick(&d->sidecar);
         wb_journal_get_stats(d->sidecar.journal, &journal);
@@ -395,7 +399,8 @@ static int run(daemon_parts *d, const sigset_t *signals)
 static void wait_for_requests(daemon_parts *d, const sigset_t *signals, uint64_t end)
 {
     const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-    while (wb_ipc_in_hand(d->sidecar.ipc) > 0 && wb_mono(d->sidecar.clock) < end) {
+    while (wb_ipc_in_hand(d->sidecar.ipc) + wb_otlp_in_hand(&d->sidecar) > 0 &&
+           wb_mono(d->sidecar.clock) < end) {
         int sig = sigtimedwait(signals, NULL, &pause);
         if (sig == SIGTERM || sig == SIGINT)
             _exit(WB_DAEMON_FAILED); /* all acknowledged is synced */
@@ -423,6 +428,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
         WB_LOG(INFO, "drain", "answering what is in hand, delivering what is left",
                WB_KV("timeout_ms", d->config.drain_timeout_ms));
         wb_ipc_stop(sidecar->ipc);
+        wb_otlp_stop(sidecar);
         wait_for_requests(d, signals, end);
     }
     let_signals_end_it();
@@ -434,6 +440,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     if (sidecar->ipc) (void)unlink(d->paths.status_file);
     close_ipc(d); /* every call in hand is answered before it returns */
     wb_workers_stop(d->workers);
+    wb_otlp_close(sidecar);
     wb_writer_stop(sidecar->writer);
     wb_exporters_free(sidecar->exporters);
     wb_sweep_free(d->sweep);

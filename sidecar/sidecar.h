@@ -53,6 +53,8 @@ typedef struct wb_sidecar {
     wb_writer *writer;
     wb_ipc *ipc;
     struct wb_exporters *exporters; /* sidecar/exporters.h */
+    struct wb_otlp *otlp;           /* sidecar/otlp.h; NULL: none listens */
+    atomic_ullong export_bytes;     /* that bodies of OTLP in hand take */
     wb_counters counters;
     uint64_t started_ns;
     atomic_bool draining;

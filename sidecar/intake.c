@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/intake.h"
+
+#include "proto/otlp_edit.h"
+#include "proto/otlp_walk.h"
+#include "proto/span_batch.h"
+
+enum {
+    FRAME_OVERHEAD = 16 * 1024, /* of a frame and a segment around the spans, with room to spare */
+    PAYLOAD_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
+};
+
+void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, wb_arena *arena)
+{
+    *in = (wb_intake){.sidecar = sidecar, .world = world, .arena = arena};
+    wb_buffer_init(&in->payload, PAYLOAD_BYTES);
+}
+
+void wb_intake_done(wb_intake *in) { wb_buffer_done(&in->payload); }
+
+/* The stamp that ties a span to an acceptance counts only if this sidecar made that acceptance. */
+static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_error *err)
+{
+    wb_state *state = &in->sidecar->state;
+    wb_status status = WB_OK;
+    wb_state_lock(state);
+    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++) {
+        wb_span *span = &batch->spans[i];
+        wb_attr *stamp = wb_attrs_find(&span->attrs, WB_S("waybill.acceptance.id"));
+        if (!stamp) continue;
+        wb_id id;
+        wb_value value = wb_otlp_value(stamp->value);
+        bool known = value.type == WB_VALUE_TEXT &&
+                     wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
+                     wb_acceptances_get(state->acceptances, &id, NULL);
+        if (!known)
+            status = wb_otlp_rename_attr(batch, &span->attrs, WB_OTLP_SPAN, stamp,
+                                         WB_S("claimed.waybill.acceptance.id"));
+    }
+    wb_state_unlock(state);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to mark foreign acceptance ids");
+}
+
+static bool is_owned(void *ctx, const wb_trace_id *trace)
+{
+    wb_intake *in = ctx;
+    wb_state *state = &in->sidecar->state;
+    wb_state_lock(state);
+    bool owned = wb_owners_has_trace(state->owners, trace);
+    wb_state_unlock(state);
+    if (owned && in->n_owned < WB_INTAKE_OWNED_MAX) in->owned[in->n_owned++] = *trace;
+    return owned;
+}
+
+wb_status wb_intake_fits(const wb_intake *in, wb_error *err)
+{
+    uint64_t room = in->sidecar->config->journal_segment_bytes - FRAME_OVERHEAD;
+    if (room > WB_FRAME_MAX_BYTES - FRAME_OVERHEAD) room = WB_FRAME_MAX_BYTES - FRAME_OVERHEAD;
+    if (in->payload.len <= room) return WB_OK;
+    return wb_fail(err, WB_ERR_REJECTED,
+                   "the batch takes %zu bytes and a transaction may have %llu: send fewer spans at "
+                   "once, or raise journal.segment_bytes",
+                   in->payload.len, (unsigned long long)room);
+}
+
+wb_status wb_intake_spans(wb_intake *in, wb_slice body, wb_error *err)
+{
+    wb_sidecar *sidecar = in->sidecar;
+    const wb_sidecar_config *config = &in->world->config;
+    bool observes = config->trust_mode == WB_MODE_OBSERVE;
+    const wb_stage_view view = {.rehome =
+                                    config->trust_rehome && !observes ? sidecar->rehome : NULL,
+                                .observes = observes,
+                                .is_owned = is_owned,
+                                .ctx = in};
+    wb_batch *batch = NULL;
+    WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(sidecar->pipeline), in->arena, &batch, err));
+    WB_TRY(wb_pipeline_run(sidecar->pipeline, &view, batch, err));
+    WB_TRY(check_stamps(in, batch, err));
+    in->accepted = batch->span_count;
+    in->rejected = batch->rejected_count;
+    in->first_rejection = batch->first_rejection;
+    if (batch->span_count == 0) return WB_OK;
+    WB_TRY(wb_span_batch_write(batch, &in->payload, err));
+    return wb_intake_fits(in, err);
+}
+
+void wb_intake_add(wb_intake *in, wb_state *state, wb_entry_kind kind, wb_txn_entries *out)
+{
+    uint64_t now_s = wb_now(in->sidecar->clock) / WB_NS_PER_S;
+    wb_txn_add(out, kind, wb_buffer_slice(&in->payload));
+    for (size_t i = 0; i < in->n_owned; i++) {
+        wb_slice used;
+        if (wb_owners_use_trace(state->owners, &in->owned[i], now_s, in->arena, &used))
+            wb_txn_add(out, WB_ENTRY_OWNER, used);
+    }
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/on_export.h: where the OTLP receivers hand on what they read. */
+#ifndef WAYBILL_SIDECAR_ON_EXPORT_H
+#define WAYBILL_SIDECAR_ON_EXPORT_H
+
+#include "sidecar/receivers/otlp/export.h"
+#include "sidecar/sidecar.h"
+
+/** The sink over this sidecar and its room for bodies (WB_EXPORT_ROOM_BYTES in all). `self` is the sidecar. */
+wb_export_sink wb_export_sink_of(wb_sidecar *sidecar);
+
+enum { WB_EXPORT_ROOM_BYTES = 12 * 1024 * 1024 }; /* DESIGN section 4 */
+
+#endif

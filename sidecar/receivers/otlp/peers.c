@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A list under a mutex: there are a few hundred at most, and it is walked when one comes and once a second.
+ * `fd` is shut down under the same mutex under which its visitor leaves, so it cannot be another's by then. */
+#include "sidecar/receivers/otlp/peers.h"
+
+#include "sidecar/receivers/listen.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* Of a peer on loopback its user; of another its address. */
+typedef struct peer_key {
+    bool local;
+    uint64_t uid;
+    uint8_t network[8]; /* an IPv4 address, or the upper half of an IPv6 one */
+} peer_key;
+
+struct wb_otlp_visitor {
+    wb_otlp_visitor *prev, *next;
+    int fd;
+    bool is_agent;
+    peer_key key;
+    atomic_ullong until_mono; /* 0: no end */
+};
+
+struct wb_otlp_peers {
+    wb_otlp_access *access;
+    const wb_clock *clock;
+    uint32_t connections;
+    pthread_mutex_t lock; /* guards the list */
+    wb_otlp_visitor *first;
+};
+
+wb_status wb_otlp_peers_new(wb_otlp_access *access, const wb_clock *clock, uint32_t connections,
+                            wb_otlp_peers **out, wb_error *err)
+{
+    wb_otlp_peers *p = calloc(1, sizeof *p);
+    if (!p) return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP connections");
+    p->access = access;
+    p->clock = clock;
+    p->connections = connections;
+    pthread_mutex_init(&p->lock, NULL);
+    *out = p;
+    return WB_OK;
+}
+
+void wb_otlp_peers_free(wb_otlp_peers *p)
+{
+    if (!p) return;
+    WB_ASSERT(!p->first);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+static peer_key key_of(int fd, uint64_t uid)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at;
+    socklen_t len = sizeof at;
+    peer_key key = {.uid = uid};
+    memset(&at, 0, sizeof at);
+    if (getpeername(fd, &at.any, &len) != 0) return key;
+    key.local = wb_address_is_loopback(&at.any);
+    if (key.local) return key;
+    if (at.any.sa_family == AF_INET)
+        memcpy(key.network, &at.v4.sin_addr, sizeof at.v4.sin_addr);
+    else if (IN6_IS_ADDR_V4MAPPED(&at.v6.sin6_addr))
+        memcpy(key.network, &at.v6.sin6_addr.s6_addr[12], 4);
+    else
+        memcpy(key.network, &at.v6.sin6_addr, sizeof key.network);
+    return key;
+}
+
+static bool same_key(const peer_key *a, const peer_key *b)
+{
+    return a->local == b->local && a->uid == b->uid &&
+           memcmp(a->network, b->network, sizeof a->network) == 0;
+}
+
+static bool has_place(const wb_otlp_peers *p, const wb_otlp_visitor *new)
+{
+    uint32_t all = 0, strangers = 0, same = 0;
+    for (const wb_otlp_visitor *v = p->first; v; v = v->next) {
+        all++;
+        strangers += !v->is_agent;
+        same += !v->is_agent && same_key(&v->key, &new->key);
+    }
+    if (all >= p->connections) return false;
+    return new->is_agent || (same < WB_OTLP_PEER_MAX && strangers < p->connections / 2);
+}
+
+wb_otlp_visitor *wb_otlp_peers_enter(wb_otlp_peers *p, int fd)
+{
+    wb_otlp_visitor *v = calloc(1, sizeof *v);
+    if (!v) return NULL;
+    uint64_t uid = wb_otlp_peer(p->access, fd);
+    v->fd = fd;
+    v->key = key_of(fd, uid);
+    v->is_agent = wb_otlp_admit(p->access, uid, (wb_slice){0}) == WB_OTLP_AGENT;
+    pthread_mutex_lock(&p->lock);
+    bool place = has_place(p, v);
+    if (place) {
+        v->next = p->first;
+        if (v->next) v->next->prev = v;
+        p->first = v;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (place) return v;
+    free(v);
+    return NULL;
+}
+
+void wb_otlp_peers_leave(wb_otlp_peers *p, wb_otlp_visitor *v)
+{
+    if (!v) return;
+    pthread_mutex_lock(&p->lock);
+    if (v->prev)
+        v->prev->next = v->next;
+    else
+        p->first = v->next;
+    if (v->next) v->next->prev = v->prev;
+    pthread_mutex_unlock(&p->lock);
+    free(v);
+}
+
+uint64_t wb_otlp_visitor_uid(const wb_otlp_visitor *v) { return v->key.uid; }
+
+void wb_otlp_visitor_has(wb_otlp_visitor *v, const wb_clock *clock, uint32_t ms)
+{
+    atomic_store(&v->until_mono, ms == 0 ? 0 : wb_mono(clock) + (uint64_t)ms * WB_NS_PER_MS);
+}
+
+uint32_t wb_otlp_peers_tick(wb_otlp_peers *p)
+{
+    uint32_t n = 0;
+    uint64_t now = wb_mono(p->clock);
+    pthread_mutex_lock(&p->lock);
+    for (wb_otlp_visitor *v = p->first; v; v = v->next) {
+        uint64_t until = atomic_load(&v->until_mono);
+        if (until == 0 || until > now) continue;
+        (void)shutdown(v->fd, SHUT_RDWR);
+        atomic_store(&v->until_mono, 0);
+        n++;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return n;
+}
