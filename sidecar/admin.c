@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Three fixed paths, GET and HEAD only, no request body, nothing parsed beyond what libmicrohttpd does:
+/* Four fixed paths, GET and HEAD only, no request body, nothing parsed beyond what libmicrohttpd does:
  * an admin plane is where other daemons were broken into. /healthz is about the process (200 while it
- * can still write, or only time will help), /readyz about taking requests, /status is the whole report. Nobody but this
- * machine asks unless admin.listen says so; a page in a browser can then be made to ask, so a Host
+ * can still write, or only time will help), /readyz about taking requests, /status is the whole report,
+ * /metrics is it as numbers. None waits for a disk (sidecar/look.h), so one thread serves all: a stuck
+ * sidecar still says that it is. Nobody but this machine asks unless admin.listen says so; a page in a browser can then be made to ask, so a Host
  * header that is a name other than localhost is refused (DNS rebinding). */
 #include "sidecar/admin.h"
 
+#include "sidecar/metrics.h"
 #include "sidecar/status_report.h"
 #include "sidecar/trouble.h"
 
@@ -22,9 +24,9 @@ struct wb_admin {
 };
 
 static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
-                              char *body, enum MHD_ResponseMemoryMode mode)
+                              char *body, size_t len, enum MHD_ResponseMemoryMode mode)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(strlen(body), body, mode);
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, body, mode);
     if (!response) {
         if (mode == MHD_RESPMEM_MUST_FREE) free(body);
         return MHD_NO;
@@ -39,8 +41,22 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned code,
                                    const char *text)
 {
-    return answer(connection, code, "text/plain; charset=utf-8", (char *)text,
+    return answer(connection, code, "text/plain; charset=utf-8", (char *)text, strlen(text),
                   MHD_RESPMEM_MUST_COPY);
+}
+
+static enum MHD_Result answer_metrics(wb_sidecar *sidecar, struct MHD_Connection *connection)
+{
+    wb_metrics_format format = wb_metrics_accepted(
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
+    wb_buffer text;
+    wb_buffer_init(&text, WB_METRICS_MAX_BYTES);
+    if (wb_metrics_write(sidecar, format, &text) != WB_OK) {
+        wb_buffer_done(&text);
+        return MHD_NO;
+    }
+    return answer(connection, MHD_HTTP_OK, wb_metrics_content_type(format), (char *)text.ptr,
+                  text.len, MHD_RESPMEM_MUST_FREE); /* the buffer's memory is the response's now */
 }
 
 /* An address, or localhost, with any port: what a rebinding page cannot send. */
@@ -64,6 +80,7 @@ static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connect
                              const char *url)
 {
     char trouble[WB_TROUBLE_TEXT];
+    if (strcmp(url, "/metrics") == 0) return answer_metrics(sidecar, connection);
     wb_trouble found = wb_sidecar_trouble(sidecar, trouble);
     bool troubled = found != WB_TROUBLE_NONE;
     if (strcmp(url, "/healthz") == 0) {
@@ -77,9 +94,11 @@ static enum MHD_Result route(wb_sidecar *sidecar, struct MHD_Connection *connect
     if (strcmp(url, "/status") == 0) {
         char *json = wb_status_report(sidecar, false);
         if (!json) return MHD_NO;
-        return answer(connection, MHD_HTTP_OK, "application/json", json, MHD_RESPMEM_MUST_FREE);
+        return answer(connection, MHD_HTTP_OK, "application/json", json, strlen(json),
+                      MHD_RESPMEM_MUST_FREE);
     }
-    return answer_text(connection, MHD_HTTP_NOT_FOUND, "try /healthz, /readyz or /status\n");
+    return answer_text(connection, MHD_HTTP_NOT_FOUND,
+                       "try /healthz, /readyz, /status or /metrics\n");
 }
 
 static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *url,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sidecar/admin.h: GET /healthz, /readyz and /status over HTTP, on loopback unless configured. */
+/* sidecar/admin.h: GET /healthz, /readyz, /status and /metrics over HTTP, on loopback unless configured. */
 #ifndef WAYBILL_SIDECAR_ADMIN_H
 #define WAYBILL_SIDECAR_ADMIN_H
 

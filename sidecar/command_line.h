@@ -9,7 +9,7 @@ enum { WB_DAEMON_FAILED = 1, WB_DAEMON_USAGE = 2, WB_DAEMON_CONFIG = 78 }; /* 78
 
 typedef struct wb_command_line {
     const char *name, *config_path; /* NULL: not said */
-    bool check, reference, manual, version, help;
+    bool check, reference, metrics, manual, version, help;
 } wb_command_line;
 
 /** Read it, WAYBILL_CONFIG too.

@@ -347,7 +347,8 @@ static const wb_config_key keys[] = {
      .min = 1,
      .max = 80,
      KEY(admin_listen),
-     .help = "Address of /healthz, /readyz and /status. Unset: `127.0.0.1:7412`, or a free port "
+     .help = "Address of /healthz, /readyz, /status and /metrics. Unset: `127.0.0.1:7412`, or a "
+             "free port "
              "where that one is taken (`waybill status` says which)."},
     {.name = "store.type",
      .type = WB_CHOICE,

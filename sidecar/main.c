@@ -9,6 +9,7 @@
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
+#include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/otlp.h"
 #include "sidecar/reload.h"
@@ -157,6 +158,7 @@ static wb_status open_journal(daemon_parts *d, wb_error *err)
     WB_TRY(wb_state_init(&sidecar->state, err));
     d->state_made = true;
     WB_TRY(wb_journal_open(&journal, &sidecar->journal, &report, err));
+    wb_look_init(&sidecar->look, &sidecar->state, sidecar->journal, sidecar->clock);
     WB_LOG(INFO, "journal.open", "the journal is ready", WB_KV("frames", report.frames),
            WB_KV("replayed", report.replayed), WB_KV("torn_bytes", report.torn_bytes),
            WB_KV("took_ms", report.took_ms));
@@ -444,6 +446,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_writer_stop(sidecar->writer);
     wb_exporters_free(sidecar->exporters);
     wb_sweep_free(d->sweep);
+    wb_look_done(&sidecar->look);
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);
     if (d->state_made) wb_state_done(&sidecar->state);
@@ -453,6 +456,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_confine_free(sidecar);
     wb_rehome_free(sidecar->rehome);
     wb_arena_free(d->config_arena);
+    wb_process_files_close(&d->sidecar.process);
     wb_notify_close(&d->notify);
 }
 
@@ -478,6 +482,7 @@ static int serve(daemon_parts *d)
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     open_notify(d);
+    wb_process_files_open(&d->sidecar.process);
     wb_sandbox_process(d->config.sandbox, &d->sidecar.sandbox);
     wb_status status = start(d, &err);
     int code = status == WB_OK ? 0 : say_error(status, &err);
@@ -489,7 +494,7 @@ static int serve(daemon_parts *d)
 
 static bool tells_of_itself(const wb_command_line *o)
 {
-    return o->help || o->version || o->manual || o->reference;
+    return o->help || o->version || o->manual || o->reference || o->metrics;
 }
 
 static int tell(const wb_command_line *o, wb_buffer *text)
@@ -498,6 +503,7 @@ static int tell(const wb_command_line *o, wb_buffer *text)
     if (o->version)
         return print_buffer(wb_buffer_printf(text, "waybilld " WAYBILL_VERSION "\n"), text);
     if (o->manual) return print_buffer(wb_command_line_manual(text), text);
+    if (o->metrics) return print_buffer(wb_metrics_reference(text), text);
     return print_buffer(wb_config_reference(&wb_sidecar_config_table, text), text);
 }
 

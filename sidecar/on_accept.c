@@ -132,8 +132,7 @@ static wb_status verify(wb_request *r, accept_call *a, wb_error *err)
     status = wb_token_verify(&input, r->arena, &a->result);
     a->verified = status == WB_OK;
     if (a->verified)
-        atomic_fetch_add_explicit(&sidecar->counters.signatures_checked,
-                                  a->result.signatures_checked, memory_order_relaxed);
+        wb_count_by(&sidecar->counters.signatures_checked, a->result.signatures_checked);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to verify the chain");
 }
 

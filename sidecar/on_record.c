@@ -31,9 +31,9 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
 static void count(wb_request *r, const record *rec)
 {
     wb_counters *counters = &r->sidecar->counters;
-    atomic_fetch_add(&counters->spans_accepted, rec->reply.accepted_spans);
-    atomic_fetch_add(&counters->spans_rejected, rec->reply.rejected_spans);
-    atomic_fetch_add(&counters->spans_dropped_by_clients, r->in->record->dropped_spans);
+    wb_count_items(counters, WB_RECEIVER_IPC, WB_SIGNAL_TRACES, rec->reply.accepted_spans,
+                   rec->reply.rejected_spans);
+    wb_count_by(&counters->spans_dropped_by_clients, r->in->record->dropped_spans);
 }
 
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)

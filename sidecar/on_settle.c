@@ -12,6 +12,8 @@
 typedef struct settle {
     wb_id delegation;
     wb_delegation_state state;
+    bool closed, late; /* by this request; late: it was closed as lost before */
+    uint64_t in_flight_ns;
     Waybill__V1__SettleReply reply;
 } settle;
 
@@ -28,12 +30,26 @@ static wb_status close_row(wb_request *r, Waybill__V1__DelegationRow *row, wb_tx
                            wb_error *err)
 {
     const Waybill__V1__Settle *in = r->in->settle;
-    const settle *s = r->verb;
+    settle *s = r->verb;
     const wb_closing closing = {r->sidecar, r->arena, &r->spans, out};
     if (in->task_state[0]) row->task_state = in->task_state;
     if (in->task_id[0]) row->task_id = in->task_id;
     if (in->context_id[0]) row->context_id = in->context_id;
-    return wb_close_delegation(&closing, row, s->state, in->error_type, err);
+    s->late = row->closed_ns != 0;
+    WB_TRY(wb_close_delegation(&closing, row, s->state, in->error_type, err));
+    s->closed = !s->late;
+    s->in_flight_ns = row->closed_ns - row->opened_ns; /* never closed before it was opened */
+    return WB_OK;
+}
+
+static void ended(wb_request *r, wb_status status, const wb_error *err)
+{
+    const settle *s = r->verb;
+    wb_counters *counters = &r->sidecar->counters;
+    (void)err;
+    if (status != WB_OK) return;
+    if (s->closed) wb_count_closed(counters, s->state, s->in_flight_ns);
+    if (s->late) wb_count(&counters->late_answers);
 }
 
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)
@@ -63,6 +79,7 @@ void wb_on_settle(wb_request *r)
                          "delegation_id must be 16 bytes, not all 0");
         return;
     }
+    s->closed = s->late = false;
     s->state = closing_state(r->in->settle);
     if (!wb_delegation_is_terminal(s->state)) {
         wb_request_reply(
@@ -73,6 +90,7 @@ void wb_on_settle(wb_request *r)
     }
     waybill__v1__settle_reply__init(&s->reply);
     r->verb = s;
+    r->ended = ended;
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_SETTLE;
     r->reply->settle = &s->reply;
     wb_request_submit(r, prepare);

@@ -6,6 +6,14 @@
 /* A full journal is looked at once a second. */
 enum { FULL_RETRY_MS = 1000 };
 
+static void count_answer(wb_request *r, wb_status status)
+{
+    wb_counters *counters = &r->sidecar->counters;
+    wb_count_answer(counters, WB_RECEIVER_IPC, status);
+    wb_histogram_observe(&counters->request_time[r->kind], &wb_bounds_short,
+                         wb_mono(r->sidecar->clock) - r->arrived_mono);
+}
+
 void wb_request_reply(wb_request *r, wb_status status, const char *detail)
 {
     static char nothing[] = "";
@@ -18,6 +26,7 @@ void wb_request_reply(wb_request *r, wb_status status, const char *detail)
     if (wb_request_pack(r->arena, r->reply, &packed, NULL) != WB_OK)
         packed = (wb_slice){0}; /* nothing can be said: an empty reply would read as OK */
     wb_ipc_answer(r->call, packed);
+    count_answer(r, status);
     wb_world_drop(r->world);
     r->world = NULL;
     r->ended = NULL;

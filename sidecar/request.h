@@ -24,6 +24,8 @@ typedef struct wb_request {
     wb_arena *arena;
     const struct Waybill__V1__Request *in;
     struct Waybill__V1__Reply *reply;
+    uint64_t arrived_mono; /* when the receiver handed it over */
+    wb_verb kind;
     bool *flooding; /* the worker's: a bucket was empty; set before the reply */
     void *verb;     /* the verb's own, from the arena */
     /* Set before the submit, or NULL: hears the commit's status before the reply is sent. What counts or

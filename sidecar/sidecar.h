@@ -9,10 +9,13 @@
 #include "propagation/token.h"
 #include "sidecar/access.h"
 #include "sidecar/config.h"
+#include "sidecar/counters.h"
 #include "sidecar/delegation/spans.h"
+#include "sidecar/look.h"
 #include "sidecar/peer_key.h"
 #include "sidecar/pipeline/pipeline.h"
 #include "sidecar/places.h"
+#include "sidecar/process_stats.h"
 #include "sidecar/rate.h"
 #include "sidecar/receivers/ipc.h"
 #include "sidecar/refusals.h"
@@ -21,16 +24,6 @@
 #include "sidecar/writer.h"
 
 #include <stdatomic.h>
-
-/* Since start; each grows only. */
-typedef struct wb_counters {
-    atomic_ullong requests, requests_malformed, clients_closed_out;
-    atomic_ullong spans_accepted, spans_rejected, spans_dropped_by_clients;
-    atomic_ullong delegations_signed, delegations_unsigned, delegations_denied, delegations_lost;
-    atomic_ullong signatures_checked;
-    atomic_ullong accepted_continue, accepted_link, accepted_unverified, duplicates, refused;
-    atomic_ullong refused_by_code[WB_TOKEN_CODES];
-} wb_counters;
 
 typedef struct wb_sidecar {
     const wb_sidecar_config *config; /* of the start: for keys that are not live */
@@ -56,6 +49,10 @@ typedef struct wb_sidecar {
     struct wb_otlp *otlp;           /* sidecar/otlp.h; NULL: none listens */
     atomic_ullong export_bytes;     /* that bodies of OTLP in hand take */
     wb_counters counters;
+    wb_look look; /* at the state, for reports */
+    wb_process_files process;
+    atomic_ullong
+        oldest_open_ns; /* when the first of the open delegations began; 0: none is open */
     uint64_t started_ns;
     atomic_bool draining;
     atomic_bool unreachable;  /* the socket's name is gone: clients cannot find this process */
@@ -67,11 +64,6 @@ static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)
     return (wb_span_agent){.name = wb_slice_str(sidecar->config->name),
                            .id = sidecar->config->self_ids[0],
                            .isolation = wb_slice_str(sidecar->isolation)};
-}
-
-static inline void wb_count(atomic_ullong *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 #endif

@@ -204,19 +204,16 @@ static void add_exporter(const wb_exporter_report *report, cJSON *exporter)
 }
 
 /* Names that were configured once: they hold nothing back, and wait for their exporter's return. */
-static void add_unconfigured(wb_sidecar *sidecar, cJSON *root)
+static void add_unconfigured(const wb_seen *seen, cJSON *root)
 {
-    wb_cursor_row rows[WB_JOURNAL_CURSORS];
     cJSON *list = cJSON_AddArrayToObject(root, "unconfigured_exporters");
-    wb_state_lock(&sidecar->state);
-    size_t n = wb_journal_cursors(sidecar->journal, rows);
-    wb_state_unlock(&sidecar->state);
-    for (size_t i = 0; i < n; i++) {
-        cJSON *one = rows[i].registered ? NULL : cJSON_CreateObject();
+    for (size_t i = 0; i < seen->n_cursors; i++) {
+        const wb_cursor_row *row = &seen->cursors[i];
+        cJSON *one = row->registered ? NULL : cJSON_CreateObject();
         if (!one) continue;
-        (void)cJSON_AddStringToObject(one, "name", rows[i].name);
-        add_u64(one, "cursor", rows[i].seq);
-        add_u64(one, "dropped_records", rows[i].dropped_records);
+        (void)cJSON_AddStringToObject(one, "name", row->name);
+        add_u64(one, "cursor", row->seq);
+        add_u64(one, "dropped_records", row->dropped_records);
         if (!cJSON_AddItemToArray(list, one)) cJSON_Delete(one);
     }
 }
@@ -243,19 +240,16 @@ static void add_recovery(wb_sidecar *sidecar, const wb_world *world, cJSON *root
         (void)cJSON_AddNullToObject(root, "recovering_until_s");
 }
 
-static void add_state(wb_sidecar *sidecar, cJSON *root)
+static void add_state(const wb_seen *seen, cJSON *root)
 {
     cJSON *delegations = cJSON_AddObjectToObject(root, "delegations");
     cJSON *acceptances = cJSON_AddObjectToObject(root, "acceptances");
-    wb_state *state = &sidecar->state;
-    wb_state_lock(state);
-    add_u64(delegations, "open", wb_delegations_open(state->delegations));
-    add_u64(delegations, "kept", wb_delegations_count(state->delegations));
-    add_u64(acceptances, "open", wb_acceptances_open(state->acceptances));
-    add_u64(acceptances, "kept", wb_acceptances_count(state->acceptances));
-    add_u64(root, "replay_rows", wb_replay_count(state->replay));
-    add_u64(root, "recovered_s", wb_replay_recovered_s(state->replay));
-    wb_state_unlock(state);
+    add_u64(delegations, "open", seen->delegations_open);
+    add_u64(delegations, "kept", seen->delegations_kept);
+    add_u64(acceptances, "open", seen->acceptances_open);
+    add_u64(acceptances, "kept", seen->acceptances_kept);
+    add_u64(root, "replay_rows", seen->replay_rows);
+    add_u64(root, "recovered_s", seen->recovered_s);
 }
 
 static void add_counters(wb_sidecar *sidecar, cJSON *root)
@@ -268,8 +262,6 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
         {"requests", &c->requests},
         {"requests_malformed", &c->requests_malformed},
         {"clients_closed_out", &c->clients_closed_out},
-        {"spans_accepted", &c->spans_accepted},
-        {"spans_rejected", &c->spans_rejected},
         {"spans_dropped_by_clients", &c->spans_dropped_by_clients},
         {"delegations_signed", &c->delegations_signed},
         {"delegations_unsigned", &c->delegations_unsigned},
@@ -285,6 +277,8 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     cJSON *out = cJSON_AddObjectToObject(root, "counters");
     for (size_t i = 0; i < WB_COUNT(counters); i++)
         add_u64(out, counters[i].name, atomic_load(counters[i].value));
+    add_u64(out, "spans_accepted", wb_counters_spans_accepted(c));
+    add_u64(out, "spans_rejected", wb_counters_spans_rejected(c));
     wb_refusals_stats kept;
     wb_refusals_get_stats(sidecar->refusals, &kept);
     add_u64(out, "refusals_kept", kept.kept);
@@ -300,6 +294,7 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
 
 char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
 {
+    wb_seen seen;
     cJSON *root = cJSON_CreateObject();
     const wb_world *world = wb_world_take(sidecar->worlds);
     add_identity(sidecar, world, root);
@@ -314,8 +309,9 @@ char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
     wb_world_drop(world);
     add_journal(sidecar, root);
     add_exporters(sidecar, root);
-    add_unconfigured(sidecar, root);
-    add_state(sidecar, root);
+    wb_look_at(&sidecar->look, &seen);
+    add_unconfigured(&seen, root);
+    add_state(&seen, root);
     add_counters(sidecar, root);
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);

@@ -36,6 +36,7 @@ typedef struct due_txn {
     wb_buffer spans;
     const char
         *lost; /* the target of a delegation that is lost once this is committed; in the arena */
+    uint64_t in_flight_ns; /* of that */
 } due_txn;
 
 typedef struct purge_txn {
@@ -61,7 +62,7 @@ static void say_lost(const due_txn *due)
     wb_hex(due->id.b, sizeof due->id.b, id);
     WB_LOG(WARN, "delegation.lost", "no answer came before the deadline",
            WB_KV("delegation", (const char *)id), WB_KV("target", due->lost));
-    wb_count(&due->sweep->sidecar->counters.delegations_lost);
+    wb_count_closed(&due->sweep->sidecar->counters, WB_DELEGATION_LOST, due->in_flight_ns);
 }
 
 static void due_done(wb_txn *txn, wb_status status, const wb_error *err)
@@ -91,6 +92,7 @@ static wb_status lose_delegation(wb_txn *txn, wb_state *state, wb_txn_entries *o
     const wb_closing closing = {due->sweep->sidecar, due->arena, &due->spans, out};
     WB_TRY(wb_close_delegation(&closing, row, WB_DELEGATION_LOST, timeout, err));
     due->lost = row->target_url;
+    due->in_flight_ns = row->closed_ns - row->opened_ns;
     return WB_OK;
 }
 
@@ -192,11 +194,15 @@ void wb_sweep_tick(wb_sweep *sweep)
     wb_id delegations[BATCH], acceptances[BATCH];
     wb_time_ns now = wb_now(sidecar->clock);
     uint64_t grace_ns = sidecar->config->delegation_grace_s * WB_NS_PER_S;
+    wb_time_ns oldest_ns;
     if (atomic_load(&sweep->in_hand) > 0) return;
+    wb_look_renew(&sidecar->look);
     wb_state_lock(&sidecar->state);
-    size_t lost = wb_delegations_due(sidecar->state.delegations, now, grace_ns, delegations, BATCH);
+    size_t lost = wb_delegations_due(sidecar->state.delegations, now, grace_ns, delegations, BATCH,
+                                     &oldest_ns);
     size_t left = wb_acceptances_due(sidecar->state.acceptances, now, grace_ns, acceptances, BATCH);
     wb_state_unlock(&sidecar->state);
+    atomic_store(&sidecar->oldest_open_ns, oldest_ns);
     for (size_t i = 0; i < lost; i++) {
         sweep->due[i].id = delegations[i];
         submit_due(sweep, &sweep->due[i], lose_delegation);

@@ -143,9 +143,9 @@ bool wb_sidecar_is_degraded(wb_sidecar *sidecar, const wb_world *world)
 
 uint64_t wb_sidecar_recovering_until(wb_sidecar *sidecar, const wb_world *world)
 {
-    wb_state_lock(&sidecar->state);
-    uint64_t lost_s = wb_replay_recovered_s(sidecar->state.replay);
-    wb_state_unlock(&sidecar->state);
+    wb_seen seen;
+    wb_look_at(&sidecar->look, &seen);
+    uint64_t lost_s = seen.recovered_s;
     uint64_t until_s = lost_s + world->config.trust_skew_s;
     return lost_s > 0 && wb_now(sidecar->clock) / WB_NS_PER_S < until_s ? until_s : 0;
 }

@@ -64,6 +64,7 @@ static lane *find_lane(wb_workers *w, uint64_t connection)
 void wb_workers_take(wb_workers *w, wb_ipc_call *call)
 {
     uint64_t connection = wb_ipc_connection(call);
+    w->requests[wb_ipc_slot(call)].arrived_mono = wb_mono(w->sidecar->clock);
     pthread_mutex_lock(&w->lock);
     lane *l = find_lane(w, connection);
     w->behind[wb_ipc_slot(call)] = NULL;
@@ -190,6 +191,25 @@ static bool may_ask(const wb_request *r)
     return false;
 }
 
+static wb_verb verb_of(const Waybill__V1__Request *request)
+{
+    switch (request->body_case) {
+    case WAYBILL__V1__REQUEST__BODY_HELLO: return WB_VERB_HELLO;
+    case WAYBILL__V1__REQUEST__BODY_RECORD: return WB_VERB_RECORD;
+    case WAYBILL__V1__REQUEST__BODY_DELEGATE: return WB_VERB_DELEGATE;
+    case WAYBILL__V1__REQUEST__BODY_OBSERVE: return WB_VERB_OBSERVE;
+    case WAYBILL__V1__REQUEST__BODY_ACCEPT: return WB_VERB_ACCEPT;
+    case WAYBILL__V1__REQUEST__BODY_FINISH: return WB_VERB_FINISH;
+    case WAYBILL__V1__REQUEST__BODY_SETTLE: return WB_VERB_SETTLE;
+    case WAYBILL__V1__REQUEST__BODY_STATUS: return WB_VERB_STATUS;
+    case WAYBILL__V1__REQUEST__BODY_RELOAD: return WB_VERB_RELOAD;
+    case WAYBILL__V1__REQUEST__BODY_FORGET_EXPORTER: return WB_VERB_FORGET_EXPORTER;
+    case WAYBILL__V1__REQUEST__BODY__NOT_SET:
+    case _WAYBILL__V1__REQUEST__BODY__CASE_IS_INT_SIZE: break;
+    }
+    return WB_VERB_NONE;
+}
+
 static void dispatch(wb_request *r)
 {
     if (!may_ask(r)) {
@@ -232,6 +252,7 @@ static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
     r->world = wb_world_take(w->sidecar->worlds);
     r->flooding = flooding;
     r->verb = NULL;
+    r->kind = WB_VERB_NONE;
     wb_buffer_init(&r->spans, SPANS_BYTES);
     wb_count(&w->sidecar->counters.requests);
     r->in = waybill__v1__request__unpack(wb_arena_allocator(r->arena), bytes.len, bytes.ptr);
@@ -241,6 +262,7 @@ static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
         refuse(r, "protocol must be 1 and id 16 bytes, not all 0");
     } else {
         r->reply->id = r->in->id;
+        r->kind = verb_of(r->in);
         r->txn.work = work_of(r->in);
         const char *fault = wb_texts_fault(&waybill__v1__request__descriptor, bytes, rule_of);
         if (fault)

@@ -20,7 +20,7 @@
 enum { UNPACK_LIMIT = 1024 * 1024 };
 
 typedef struct hot_part {
-    uint64_t version, deadline_ns, closed_ns, updated_ns;
+    uint64_t version, opened_ns, deadline_ns, closed_ns, updated_ns;
     wb_delegation_state state;
 } hot_part;
 
@@ -31,6 +31,7 @@ struct wb_delegations {
     wb_row_table *rows;   /* id -> packed row */
     wb_row_table *by_key; /* 32-byte key -> id, open rows only */
     uint32_t open;
+    uint32_t open_in[WB_DELEGATION_ANSWERED]; /* by state; of another that is no state: in NONE's */
     wb_arena *scratch;
 };
 
@@ -143,6 +144,11 @@ static wb_status remember_keys(wb_delegations *d, const wb_id *id,
     return WB_OK;
 }
 
+static uint32_t *count_in(wb_delegations *d, wb_delegation_state state)
+{
+    return &d->open_in[(unsigned)state < WB_COUNT(d->open_in) ? state : WB_DELEGATION_NONE];
+}
+
 static uint64_t closed_at(const void *hot) { return ((const hot_part *)hot)->closed_ns; }
 
 static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, wb_slice packed)
@@ -158,18 +164,21 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
         if (old->closed_ns == 0) {
             WB_TRY(forget_keys(d, &id, before));
             d->open--;
+            --*count_in(d, old->state);
         }
     }
     wb_row_make_room(d->rows, closed_at);
     WB_TRY(wb_row_put(d->rows, id.b, packed, &found));
     hot = found;
     hot->version = row->version;
+    hot->opened_ns = row->opened_ns;
     hot->deadline_ns = row->deadline_ns;
     hot->closed_ns = row->closed_ns;
     hot->updated_ns = row->updated_ns;
     hot->state = (wb_delegation_state)row->state;
     if (hot->closed_ns != 0) return WB_OK;
     d->open++;
+    ++*count_in(d, hot->state);
     return remember_keys(d, &id, row);
 }
 
@@ -225,6 +234,7 @@ static void reset(void *self)
     wb_row_table_reset(d->rows);
     wb_row_table_reset(d->by_key);
     d->open = 0;
+    memset(d->open_in, 0, sizeof d->open_in);
 }
 
 const wb_state_ops wb_delegations_ops = {
@@ -264,22 +274,30 @@ bool wb_delegations_of_task(const wb_delegations *d, wb_slice audience, wb_slice
 }
 
 size_t wb_delegations_due(const wb_delegations *d, wb_time_ns now, uint64_t grace_ns, wb_id *out,
-                          size_t max)
+                          size_t max, wb_time_ns *oldest_ns)
 {
     size_t n = 0;
-    for (uint32_t slot = 0; slot < wb_row_slots(d->rows) && n < max; slot++) {
+    wb_time_ns oldest = UINT64_MAX;
+    for (uint32_t slot = 0; slot < wb_row_slots(d->rows); slot++) {
         const void *key;
         void *row_hot;
         if (!wb_row_at(d->rows, slot, &key, NULL, &row_hot)) continue;
         const hot_part *hot = row_hot;
-        if (hot->closed_ns == 0 && hot->deadline_ns + grace_ns <= now)
-            memcpy(out[n++].b, key, sizeof(wb_id));
+        if (hot->closed_ns != 0) continue;
+        if (hot->opened_ns < oldest) oldest = hot->opened_ns;
+        if (n < max && hot->deadline_ns + grace_ns <= now) memcpy(out[n++].b, key, sizeof(wb_id));
     }
+    if (oldest_ns) *oldest_ns = oldest == UINT64_MAX ? 0 : oldest;
     return n;
 }
 
 uint32_t wb_delegations_count(const wb_delegations *d) { return wb_row_count(d->rows); }
 uint32_t wb_delegations_open(const wb_delegations *d) { return d->open; }
+uint32_t wb_delegations_in(const wb_delegations *d, wb_delegation_state state)
+{
+    return (unsigned)state < WB_COUNT(d->open_in) ? d->open_in[state] : 0;
+}
+
 uint32_t wb_delegations_room(const wb_delegations *d)
 {
     return wb_row_room(d->rows) + wb_row_count(d->rows) - d->open;

@@ -5,6 +5,7 @@
 #define WAYBILL_SIDECAR_DELEGATION_DELEGATIONS_H
 
 #include "core/clock.h"
+#include "core/delegation_state.h"
 #include "core/entry.h"
 #include "core/ids.h"
 
@@ -38,13 +39,16 @@ bool wb_delegations_of_turn(const wb_delegations *delegations, const wb_id *turn
 bool wb_delegations_of_task(const wb_delegations *delegations, wb_slice audience, wb_slice task_id,
                             wb_id *id);
 
-/** Up to `max` open delegations whose deadline + grace lies at or before `now`. Returns how many. */
+/** Up to `max` open delegations whose deadline + grace lies at or before `now`. Returns how many.
+ *  oldest_ns  when the open one that was opened first was; 0: none is open. May be NULL */
 size_t wb_delegations_due(const wb_delegations *delegations, wb_time_ns now, uint64_t grace_ns,
-                          wb_id *out, size_t max);
+                          wb_id *out, size_t max, wb_time_ns *oldest_ns);
 
 uint32_t wb_delegations_count(const wb_delegations *delegations);
 /** Open ones, kept as a running count. */
 uint32_t wb_delegations_open(const wb_delegations *delegations);
+/** Those of one state that is not terminal, kept as a running count. */
+uint32_t wb_delegations_in(const wb_delegations *delegations, wb_delegation_state state);
 /** New delegations that still fit: closed ones make room, the oldest first. */
 uint32_t wb_delegations_room(const wb_delegations *delegations);
 

@@ -56,9 +56,11 @@ struct wb_journal {
     wb_cursors cursors;
 
     /* the writer's */
-    int file;               /* of the current segment, the last in the list; -1: none */
-    wb_buffer pending;      /* built frames, not yet durable */
-    uint64_t next_seq;      /* of the next append */
+    int file;                 /* of the current segment, the last in the list; -1: none */
+    wb_buffer pending;        /* built frames, not yet durable */
+    uint64_t next_seq;        /* of the next append */
+    uint64_t group_mono;      /* when the pending group began */
+    wb_histogram commit_time; /* anybody may read it */
     uint64_t safe_seq;      /* all at or below it is durable or, if lost or left out, never comes */
     uint64_t next_number;   /* of the next segment; no number is used twice */
     uint64_t planned_end;   /* of the segment that the pending frames will end in */

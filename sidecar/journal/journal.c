@@ -111,6 +111,7 @@ wb_status wb_journal_append(wb_journal *j, wb_work work, const wb_entry *entries
     size_t bytes = wb_frame_bytes(entries, n);
     if (bytes == 0 || bytes > j->segment_bytes - WB_SEGMENT_FRAMES_AT)
         return wb_fail(err, WB_ERR_REJECTED, "journal: more than a frame can hold");
+    if (j->pending.len == 0) j->group_mono = wb_mono(j->clock);
     uint64_t end_before = j->planned_end;
     uint32_t rolls_before = j->planned_rolls;
     WB_TRY(plan(j, work, bytes, err));
@@ -200,6 +201,7 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
 {
     wb_status status = j->tables_stale ? failed_text(j, err) : WB_OK;
     unsigned failures = 0;
+    bool any = j->pending.len > 0;
     for (size_t at = 0; status == WB_OK && at < j->pending.len;) {
         if (commit_part(j, &at, err) == WB_OK) continue;
         j->must_roll = true; /* nothing unsynced in the old file is trusted again */
@@ -210,6 +212,8 @@ wb_status wb_journal_commit(wb_journal *j, wb_error *err)
         set_failed(j);
         status = WB_ERR_UNAVAILABLE;
     }
+    if (any && status == WB_OK)
+        wb_histogram_observe(&j->commit_time, &wb_bounds_short, wb_mono(j->clock) - j->group_mono);
     wb_journal_forget_pending(j);
     return status;
 }
@@ -303,6 +307,8 @@ void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)
     out->full = j->full;
     pthread_mutex_unlock(&j->lock);
 }
+
+const wb_histogram *wb_journal_commit_time(const wb_journal *j) { return &j->commit_time; }
 
 /* In a segment whose frames are about alike: in proportion, and never 0 while one is missing. */
 static uint64_t part_after(const wb_segment *segment, uint64_t seq)

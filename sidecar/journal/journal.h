@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/entry.h"
 #include "core/file_ops.h"
+#include "core/histogram.h"
 #include "sidecar/journal/frame.h"
 
 typedef struct wb_journal wb_journal;
@@ -185,6 +186,10 @@ typedef struct wb_journal_stats {
     bool failed;             /* appends get UNAVAILABLE */
 } wb_journal_stats;
 void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
+
+/** From the first append of each group to the end of its sync, by wb_bounds_short: what a request waits for
+ *  the journal. Groups that failed are not in it. */
+const wb_histogram *wb_journal_commit_time(const wb_journal *journal);
 
 /** The lowest sequence that at most `bytes` of frames are above, in the sense of wb_journal_bytes_after. */
 uint64_t wb_journal_seq_before(wb_journal *journal, uint64_t bytes);

@@ -104,7 +104,7 @@ def test_the_daemons_page_has_every_option_and_every_key(pages):
     keys = re.findall(r"^\| `([^`]+)` \|", reference, re.M)
     assert len(keys) > 30
     options = re.findall(r"^  (--[a-z-]+)", run(BIN / "waybilld", "--help").stdout, re.M)
-    assert len(options) == 7
+    assert len(options) == 8
     for word in [*keys, *options]:
         assert f" {word} " in page, word
 

@@ -290,10 +290,41 @@ static void a_deadline_is_due_at_its_second_plus_grace(void **state)
     (void)state;
     assert_int_equal(put_delegation(d, 1, 1, WB_DELEGATION_SENT, 0), WB_OK);
     assert_int_equal(put_delegation(d, 2, 1, WB_DELEGATION_COMPLETED, NOW_S), WB_OK);
-    assert_int_equal(wb_delegations_due(d, deadline_ns + grace_ns - 1, grace_ns, due, 4), 0);
-    assert_int_equal(wb_delegations_due(d, deadline_ns + grace_ns, grace_ns, due, 4), 1);
+    assert_int_equal(wb_delegations_due(d, deadline_ns + grace_ns - 1, grace_ns, due, 4, NULL), 0);
+    assert_int_equal(wb_delegations_due(d, deadline_ns + grace_ns, grace_ns, due, 4, NULL), 1);
     assert_int_equal(due[0].b[0], 1);
     wb_delegations_free(d);
+}
+
+static void open_ones_are_counted_by_state_and_the_oldest_is_known(void **state)
+{
+    wb_delegations *d = wb_delegations_new(4), *again = wb_delegations_new(4);
+    wb_id due[1];
+    wb_time_ns oldest = 7;
+    uint64_t late_ns = (NOW_S + 1000) * WB_NS_PER_S;
+    (void)state;
+    assert_int_equal(wb_delegations_due(d, late_ns, 0, due, 1, &oldest), 0);
+    assert_int_equal(oldest, 0); /* none is open */
+    assert_int_equal(put_delegation(d, 1, 1, WB_DELEGATION_SENT, 0), WB_OK);
+    assert_int_equal(put_delegation(d, 2, 1, WB_DELEGATION_SENT, 0), WB_OK);
+    assert_int_equal(put_delegation(d, 3, 1, WB_DELEGATION_COMPLETED, NOW_S), WB_OK);
+    assert_int_equal(wb_delegations_in(d, WB_DELEGATION_SENT), 2);
+    assert_int_equal(put_delegation(d, 2, 2, WB_DELEGATION_WAITING_INPUT, 0), WB_OK);
+    assert_int_equal(wb_delegations_in(d, WB_DELEGATION_SENT), 1);
+    assert_int_equal(wb_delegations_in(d, WB_DELEGATION_WAITING_INPUT), 1);
+    assert_int_equal(wb_delegations_in(d, WB_DELEGATION_COMPLETED), 0);      /* of open ones only */
+    assert_int_equal(wb_delegations_due(d, late_ns, 0, due, 1, &oldest), 1); /* room for one */
+    assert_int_equal(oldest, NOW_S * WB_NS_PER_S);
+    reload(&wb_delegations_ops, d, again);
+    assert_int_equal(wb_delegations_in(again, WB_DELEGATION_WAITING_INPUT), 1);
+    assert_int_equal(put_delegation(d, 1, 2, WB_DELEGATION_LOST, NOW_S), WB_OK);
+    assert_int_equal(put_delegation(d, 2, 3, WB_DELEGATION_ANSWERED, NOW_S), WB_OK);
+    for (wb_delegation_state s = WB_DELEGATION_NONE; s <= WB_DELEGATION_DETACHED; s++)
+        assert_int_equal(wb_delegations_in(d, s), 0);
+    wb_delegations_ops.reset(again);
+    assert_int_equal(wb_delegations_in(again, WB_DELEGATION_WAITING_INPUT), 0);
+    wb_delegations_free(d);
+    wb_delegations_free(again);
 }
 
 static void closed_rows_leave_after_an_hour_lost_ones_after_a_day_open_ones_never(void **state)
@@ -494,6 +525,7 @@ int main(void)
         cmocka_unit_test(what_was_held_before_a_reset_is_not_let_go_behind_it),
         cmocka_unit_test(open_delegations_are_found_by_their_facts_until_they_close),
         cmocka_unit_test(a_deadline_is_due_at_its_second_plus_grace),
+        cmocka_unit_test(open_ones_are_counted_by_state_and_the_oldest_is_known),
         cmocka_unit_test(closed_rows_leave_after_an_hour_lost_ones_after_a_day_open_ones_never),
         cmocka_unit_test(a_full_table_says_full_and_keeps_what_it_has),
         cmocka_unit_test(closed_rows_make_room_the_oldest_first_and_open_ones_never),

@@ -143,6 +143,30 @@ static void one_failed_sync_moves_on_to_a_new_segment(void **state)
     assert_int_equal(kit->table.values[2], 20);
 }
 
+static uint64_t commits_timed(const wb_journal_kit *kit)
+{
+    wb_histogram_view view;
+    wb_histogram_read(wb_journal_commit_time(kit->journal), &view);
+    return view.count;
+}
+
+static void every_group_that_became_durable_is_timed_once(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq, before = commits_timed(kit);
+    assert_int_equal(wb_kit_append(kit, 1, 10, 100, &seq), WB_OK);
+    assert_int_equal(wb_kit_append(kit, 2, 20, 100, &seq), WB_OK);
+    assert_int_equal(commits_timed(kit), before);
+    assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK);
+    assert_int_equal(commits_timed(kit), before + 1);
+    assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK); /* of nothing */
+    assert_int_equal(commits_timed(kit), before + 1);
+    wb_model_disk_fail(kit->disk, WB_MODEL_WRITE, 0, 100, EIO);
+    assert_int_equal(wb_kit_append(kit, 1, 11, 100, &seq), WB_OK);
+    assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_ERR_UNAVAILABLE);
+    assert_int_equal(commits_timed(kit), before + 1);
+}
+
 static void a_full_disk_refuses_the_group_and_says_why(void **state)
 {
     wb_journal_kit *kit = *state;
@@ -414,6 +438,7 @@ int main(void)
         WITH_KIT(what_a_table_refuses_fails_the_group_and_is_taken_back),
         WITH_KIT(cursors_have_names_and_there_are_not_too_many),
         WITH_KIT(one_failed_sync_moves_on_to_a_new_segment),
+        WITH_KIT(every_group_that_became_durable_is_timed_once),
         WITH_KIT(a_full_disk_refuses_the_group_and_says_why),
         WITH_KIT(a_part_that_was_safe_before_the_disk_failed_stays),
         WITH_KIT(readers_see_nothing_before_the_commit),
