@@ -10,26 +10,22 @@ typedef struct taken {
     wb_txn txn;
     wb_intake intake;
     wb_export *export;
+    wb_receiver receiver;
 } taken;
-
-static void count(const taken *t)
-{
-    wb_counters *counters = &t->intake.sidecar->counters;
-    if (t->export->signal != WB_SIGNAL_TRACES) return;
-    atomic_fetch_add(&counters->spans_accepted, t->intake.accepted);
-    atomic_fetch_add(&counters->spans_rejected, t->intake.rejected);
-}
 
 /* All of `t` is gone with the answer. */
 static void answer(taken *t, wb_status status, const char *why)
 {
     wb_export *export = t->export;
+    wb_counters *counters = &t->intake.sidecar->counters;
     wb_export_answer said = {.status = status, .message = why};
     if (status == WB_OK) {
-        count(t);
+        wb_count_items(counters, t->receiver, export->signal, t->intake.accepted,
+                       t->intake.rejected);
         said.rejected = t->intake.rejected;
         said.message = t->intake.first_rejection;
     }
+    wb_count_answer(counters, t->receiver, status);
     wb_intake_done(&t->intake);
     wb_world_drop(t->intake.world);
     export->answer(export, &said);
@@ -48,17 +44,18 @@ static void done(wb_txn *txn, wb_status status, const wb_error *err)
     answer((taken *)(void *)txn, status, status == WB_OK ? NULL : err->detail);
 }
 
-static void on_export(void *self, wb_export *export)
+static void take(wb_sidecar *sidecar, wb_export *export, wb_receiver receiver)
 {
-    wb_sidecar *sidecar = self;
     wb_error err = {.status = WB_OK};
     taken *t = wb_arena_alloc(export->arena, sizeof *t);
     if (!t) {
         const wb_export_answer said = {.status = WB_ERR_NO_MEMORY, .message = "no memory"};
+        wb_count_answer(&sidecar->counters, receiver, said.status);
         export->answer(export, &said);
         return;
     }
     t->export = export;
+    t->receiver = receiver;
     wb_intake_init(&t->intake, sidecar, wb_world_take(sidecar->worlds), export->arena);
     wb_status status = wb_intake_spans(&t->intake, export->body, &err);
     if (status != WB_OK || t->intake.payload.len == 0) {
@@ -70,6 +67,9 @@ static void on_export(void *self, wb_export *export)
     t->txn.work = WB_WORK_NEW;
     wb_writer_submit(sidecar->writer, &t->txn);
 }
+
+static void on_http(void *self, wb_export *export) { take(self, export, WB_RECEIVER_OTLP_HTTP); }
+static void on_grpc(void *self, wb_export *export) { take(self, export, WB_RECEIVER_OTLP_GRPC); }
 
 static bool reserve(void *self, size_t bytes)
 {
@@ -85,8 +85,10 @@ static void release(void *self, size_t bytes)
     atomic_fetch_sub(&((wb_sidecar *)self)->export_bytes, bytes);
 }
 
-wb_export_sink wb_export_sink_of(wb_sidecar *sidecar)
+wb_export_sink wb_export_sink_of(wb_sidecar *sidecar, wb_receiver receiver)
 {
-    return (wb_export_sink){
-        .on_export = on_export, .reserve = reserve, .release = release, .self = sidecar};
+    return (wb_export_sink){.on_export = receiver == WB_RECEIVER_OTLP_GRPC ? on_grpc : on_http,
+                            .reserve = reserve,
+                            .release = release,
+                            .self = sidecar};
 }

@@ -6,8 +6,9 @@
 #include "sidecar/receivers/otlp/export.h"
 #include "sidecar/sidecar.h"
 
-/** The sink over this sidecar and its room for bodies (WB_EXPORT_ROOM_BYTES in all). `self` is the sidecar. */
-wb_export_sink wb_export_sink_of(wb_sidecar *sidecar);
+/** The sink over this sidecar and its room for bodies (WB_EXPORT_ROOM_BYTES in all). `self` is the sidecar;
+ *  what comes of it is counted as of `receiver`. */
+wb_export_sink wb_export_sink_of(wb_sidecar *sidecar, wb_receiver receiver);
 
 enum { WB_EXPORT_ROOM_BYTES = 12 * 1024 * 1024 }; /* DESIGN section 4 */
 

@@ -82,7 +82,7 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
                                        .key = o->key,
                                        .client_ca = o->client_ca,
                                        .threads = sidecar->config->workers,
-                                       .sink = wb_export_sink_of(sidecar),
+                                       .sink = wb_export_sink_of(sidecar, WB_RECEIVER_OTLP_HTTP),
                                        .access = o->access,
                                        .clock = sidecar->clock};
     if (config->http.off) return WB_OK;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's independent judge. It imports nothing of Waybill and has its own Ed25519 (cryptography);
-it reads the store with sqlite3, the agents' public keys, the trust directories, the refusals from the
+it reads the store with sqlite3 or psycopg, Jaeger by its API, the agents' public keys, the trust directories, the refusals from the
 victim's log, and checks what docs/design/token.md promises:
 
     tokens       header, claims, signature by the issuer's key, chain: every one stored
@@ -8,6 +8,7 @@ victim's log, and checks what docs/design/token.md promises:
     trees        each trace is one tree: one root, every parent there, no cycle; work carries the id
                  of its acceptance
     verdicts     who was believed, who was linked, who was refused, with which code
+    jaeger       holds the same spans, each once, and showed a delegation while it was in flight
     counts       no trace, token or acceptance that the acts do not explain
 
 Usage: checker.py REPORT.json      exit code 0: all holds; else every finding, one a line
@@ -22,8 +23,11 @@ import pathlib
 import re
 import sqlite3
 import sys
+import urllib.error
+import urllib.request
 from typing import Any
 
+import psycopg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -165,15 +169,20 @@ def check_chain(f: Findings, chain: list[Token], name: str) -> None:
 # ---- the store -----------------------------------------------------------------------------------
 
 
-def rows_of(db: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
+def rows_of(db: Any, query: str) -> list[dict[str, Any]]:
     cursor = db.execute(query)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row)) for row in cursor]
 
 
 class Store:
-    def __init__(self, path: str) -> None:
-        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    """`where`: an SQLite file, or a Postgres URL."""
+
+    def __init__(self, where: str) -> None:
+        if where.startswith(("postgres://", "postgresql://")):
+            db: Any = psycopg.connect(where, options="-c search_path=waybill -c default_transaction_read_only=on")
+        else:
+            db = sqlite3.connect(f"file:{where}?mode=ro", uri=True)
         self.delegations = rows_of(db, "SELECT * FROM delegations")
         self.acceptances = rows_of(db, "SELECT * FROM acceptances")
         self.spans = rows_of(db, "SELECT * FROM spans")
@@ -341,6 +350,45 @@ def check_stamps(f: Findings, store: Store) -> None:
         f.check(span["acceptance_id"] == served.get(at), f"span {span['name']}: another acceptance's")
 
 
+# ---- Jaeger --------------------------------------------------------------------------------------
+
+
+def jaeger_spans(url: str, trace_id: str) -> list[dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(f"{url}/api/traces/{trace_id}", timeout=10) as answer:
+            found = json.load(answer)
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return []
+        raise
+    return [span for trace in found["data"] for span in trace["spans"]]
+
+
+def is_marker(span: dict[str, Any]) -> bool:
+    return any(tag["key"] == "waybill.marker" for tag in span["tags"])
+
+
+def parent_of(span: dict[str, Any]) -> str | None:
+    parents = [ref["spanID"] for ref in span["references"]
+               if ref["refType"] == "CHILD_OF" and ref["traceID"] == span["traceID"]]
+    return parents[0] if parents else None
+
+
+def check_jaeger(f: Findings, store: Store, report: dict[str, Any]) -> None:
+    for trace_id in sorted({span["trace_id"] for span in store.spans}):
+        name = f"Jaeger, trace {trace_id.hex()[:8]}"
+        spans = jaeger_spans(report["jaeger"], trace_id.hex())
+        real = [span for span in spans if not is_marker(span)]
+        theirs = sorted((span["spanID"], parent_of(span), span["operationName"]) for span in real)
+        ours = sorted((span["span_id"].hex(), span["parent_span_id"].hex() if span["parent_span_id"] else None,
+                       span["name"]) for span in store.spans if span["trace_id"] == trace_id)
+        f.check(len({span["spanID"] for span in spans}) == len(spans), f"{name}: a span twice")
+        f.check(theirs == ours, f"{name}: has {len(theirs)} spans, the store {len(ours)}, or others")
+        marked = {row["span_id"].hex() for row in store.delegations if row["trace_id"] == trace_id}
+        f.check({parent_of(span) for span in spans if is_marker(span)} <= marked, f"{name}: stray markers")
+    f.check(report["markers_seen"] >= 1, "Jaeger did not show the delegation while it was in flight")
+
+
 def check_attacks(f: Findings, store: Store, report: dict[str, Any]) -> None:
     log = pathlib.Path(report["logs"]["researcher"]).read_text("utf-8", "replace").splitlines()
     f.check([a["trick"] for a in report["attacks"]] == list(ATTACKS), "the attacks are others")
@@ -383,6 +431,8 @@ def main() -> int:
     check_trees(f, store, report)
     check_stamps(f, store)
     check_attacks(f, store, report)
+    if report.get("jaeger"):
+        check_jaeger(f, store, report)
     for finding in f.found:
         print(f"checker: {finding}")
     print(f"checker: {len(tokens)} tokens, {len(store.delegations)} delegations,"

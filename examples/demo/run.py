@@ -27,9 +27,11 @@ import tempfile
 import time
 from typing import Any
 
+from backends import STORES, Backends
 from stage import HERE, IDS, DemoFailed, Stage
 
 CHECK_S = 10.0
+MARKER_S = 2.2  # the first is due a second after the delegation began, and writer works for 2.5 s
 PLANTS = {"missing-key": "writer", "missing-key-c": "proofreader", "no-restart": ""}
 
 
@@ -38,7 +40,8 @@ class Demo:
         self.stage = stage
         self.options = options
         self.out = sys.stderr if options.json else sys.stdout
-        self.report: dict[str, Any] = {"attacks": [], "store": str(stage.store)}
+        self.report: dict[str, Any] = {"attacks": [], "store": stage.store,
+                                       "jaeger": stage.backends.jaeger_url}
 
     def tell(self, act: int, text: str) -> None:
         print(f"{act} | {text}", file=self.out, flush=True)
@@ -96,6 +99,7 @@ class Demo:
         self.planner.expect("writing")
         rows = self.open_delegations()
         self.report["open_seen"] = rows
+        marked = self.see_markers()
         sidecar = self.stage.sidecars["writer"]
         sidecar.kill9()
         self.report["killed_ns"] = time.time_ns()
@@ -106,7 +110,7 @@ class Demo:
         done = self.planner.expect("written")
         self.planner.wait()
         seen = ", ".join(f"{r['sidecar']} -> {r['target_name']} {r['state']}" for r in rows) or "none"
-        self.tell(2, f"`waybill delegations` shows it open: {seen}; writer's sidecar is killed with -9 "
+        self.tell(2, f"`waybill delegations` shows it open: {seen}{marked}; writer's sidecar is killed with -9 "
                   f"{then}; the task ends: {done['state']}")
 
     def open_delegations(self) -> list[Any]:
@@ -118,6 +122,16 @@ class Demo:
             if [row["target_name"] for row in rows] == ["writer"] or time.monotonic() >= deadline:
                 return rows
             time.sleep(0.05)
+
+    def see_markers(self) -> str:
+        """Jaeger knows finished spans only; a mark below the open delegation's span stands for it."""
+        if not self.stage.backends.jaeger_url:
+            return ""
+        deadline = time.monotonic() + MARKER_S
+        while not (seen := self.stage.backends.markers(self.trace_id)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.report["markers_seen"] = seen
+        return f", and so does Jaeger ({seen} marks)"
 
     def act3(self) -> None:
         outsider = self.stage.start("outsider.py", self.stage.url("researcher"), sidecar="outsider")
@@ -190,6 +204,10 @@ class Demo:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="./demo.sh", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--store", choices=STORES, default="sqlite",
+                        help="postgres: a server of the demo's own (default: sqlite)")
+    parser.add_argument("--jaeger", action="store_true",
+                        help="also to a Jaeger of the demo's own (the first time it is built: minutes, and Go)")
     parser.add_argument("--json", action="store_true", help="print the tree as JSON, the rest to stderr")
     parser.add_argument("--keep", action="store_true", help="leave all running, say what to try")
     parser.add_argument("--folder", type=pathlib.Path, help="work in this new folder and leave it there")

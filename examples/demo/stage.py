@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "support"))
 
+from backends import Backends  # noqa: E402
 from c_agent import build_by_pkg_config, install_client  # noqa: E402
 from waybill_testkit import Sidecar, agent_env, find_program, free_port  # noqa: E402
 
@@ -107,8 +108,9 @@ class Agent:
 
 
 class Stage:
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, backends: Backends) -> None:
         self.folder = folder
+        self.backends = backends
         self.wire = folder / "wire"
         self.wire.mkdir()
         self.ports = {name: free_port() for name in (*IDS, "plain")}
@@ -121,18 +123,20 @@ class Stage:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     @property
-    def store(self) -> pathlib.Path:
-        return self.sidecars["planner"].store
+    def store(self) -> str:
+        """The file, or the URL."""
+        return self.backends.store_url or str(self.sidecars["planner"].store)
 
     # -- sidecars and keys -----------------------------------------------------------------------
 
     def _sidecar(self, name: str) -> Sidecar:
         peers = [{"id": IDS[peer], "origins": [self.url(peer)]} for peer in PEERS[name]]
-        config = {"self_ids": [IDS[name]], "peers": peers}
+        config = {"self_ids": [IDS[name]], "peers": peers, **self.backends.config}
         base = self.folder / name
         base.mkdir()
         # JSON is YAML too
-        return Sidecar(name, base=base, data_home=self.folder / "data", config=json.dumps(config))
+        return Sidecar(name, base=base, data_home=self.folder / "data", config=json.dumps(config),
+                       env=self.backends.env)
 
     def prepare(self) -> None:
         """A key for everybody, and everybody's trust directory, before any sidecar starts."""
@@ -192,6 +196,7 @@ class Stage:
             agent.end()
         for sidecar in self.sidecars.values():
             sidecar.close()
+        self.backends.close()
 
     def leave_running(self) -> list[str]:
         """Write a script that ends everything; returns the commands to show."""
