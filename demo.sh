@@ -3,7 +3,10 @@
 # Real A2A agents, each with its own sidecar and key: one signed and verified trace. --help for options.
 set -euo pipefail
 cd "$(dirname "$0")"
-tools/setup-debian.sh
+case " $* " in
+*" --jaeger "*) tools/setup-debian.sh --peers ;;
+*) tools/setup-debian.sh ;;
+esac
 if [ -z "${WAYBILL_BIN_DIR:-}" ]; then
     log=build/demo-build.log
     if ! { cmake --preset release && cmake --build --preset release; } >$log 2>&1; then

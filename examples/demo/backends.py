@@ -24,6 +24,7 @@ class Backends:
         self.env: dict[str, str] = {}
         self.store_url: str | None = None
         self.jaeger_url: str | None = None
+        self._servers: list[Any] = []
         self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -37,6 +38,7 @@ class Backends:
         from postgres import Postgres  # tests/support: only who asks for it needs it
 
         server = self._open.enter_context(Postgres())
+        self._servers.append(server)
         server.migrate()
         self.store_url = server.writer_url
         self.config["store"] = {"type": "postgres", "postgres": {"url": server.writer_url}}
@@ -46,6 +48,7 @@ class Backends:
         from peers import Jaeger
 
         server = self._open.enter_context(Jaeger())
+        self._servers.append(server)
         self.jaeger_url = f"http://127.0.0.1:{server.query_port}"
         self.config["exporters"] = {
             "jaeger": {"type": "otlp", "endpoint": server.http_url, "signals": ["traces"], "markers": True}
@@ -60,6 +63,10 @@ class Backends:
             return 0
         return sum(tag["key"] == "waybill.marker" for trace in found["data"] for span in trace["spans"]
                    for tag in span["tags"])
+
+    def pids(self) -> list[int]:
+        """Of servers that are left running."""
+        return [server.process.pid for server in self._servers]
 
     def close(self) -> None:
         self._open.close()

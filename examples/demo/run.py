@@ -256,7 +256,12 @@ def main() -> int:
     # below /tmp: a socket's path may have 107 bytes
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
-    stage, good = Stage(pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp"))), False
+    try:
+        backends = Backends(options.store, options.jaeger)
+    except (RuntimeError, TimeoutError, OSError) as error:
+        print(f"demo: FAILED: {error}", file=sys.stderr)
+        return 1
+    good, stage = False, Stage(pathlib.Path(tempfile.mkdtemp(prefix="wb-demo-", dir="/tmp")), backends)
     try:
         good = perform(stage, options)
     finally:
