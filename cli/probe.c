@@ -3,8 +3,10 @@
  * process and its pid may be somebody else's by now, so only an answer proves that it runs. */
 #include "cli/probe.h"
 
+#include "cli/ask.h"
 #include "cli/http_get.h"
 #include "core/config.h"
+#include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -111,6 +113,31 @@ static bool process_lives(uint64_t pid)
     return kill((pid_t)pid, 0) == 0 || errno == EPERM;
 }
 
+static wb_status ask_by_http(const wb_probe *probe, uint32_t timeout_ms, wb_arena *arena,
+                             wb_slice *report, wb_error *err)
+{
+    int code = 0;
+    WB_TRY(wb_http_get(reachable(probe->host), probe->port, "/status", timeout_ms, arena, &code,
+                       report, err));
+    if (code != 200) *report = (wb_slice){0};
+    return WB_OK;
+}
+
+wb_status wb_report_ask(const char *socket, uint32_t timeout_ms, wb_arena *arena, wb_slice *text,
+                        wb_error *err)
+{
+    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
+    Waybill__V1__StatusRequest nothing = WAYBILL__V1__STATUS_REQUEST__INIT;
+    const Waybill__V1__Reply *reply = NULL;
+    request.body_case = WAYBILL__V1__REQUEST__BODY_STATUS;
+    request.status = &nothing;
+    WB_TRY(wb_ask(socket, &request, timeout_ms, arena, &reply, err));
+    if (reply->body_case != WAYBILL__V1__REPLY__BODY_STATUS_REPORT)
+        return wb_fail(err, WB_ERR_MALFORMED, "the sidecar does not report its status");
+    *text = wb_slice_str(reply->status_report->json);
+    return WB_OK;
+}
+
 void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
 {
     wb_probe_within(cli, TIMEOUT_MS, arena, probe);
@@ -118,13 +145,15 @@ void wb_probe_sidecar(const wb_cli *cli, wb_arena *arena, wb_probe *probe)
 
 void wb_probe_within(const wb_cli *cli, uint32_t timeout_ms, wb_arena *arena, wb_probe *probe)
 {
-    int code = 0;
     wb_error err = {0};
     *probe = (wb_probe){.result = WB_PROBE_ABSENT};
     if (!read_status_file(cli, arena, probe)) return;
-    wb_status status = wb_http_get(reachable(probe->host), probe->port, "/status", timeout_ms,
-                                   arena, &code, &probe->report_text, &err);
-    if (status == WB_OK && code == 200) probe->report = wb_report_parse(probe->report_text, arena);
+    wb_status status =
+        probe->port != 0
+            ? ask_by_http(probe, timeout_ms, arena, &probe->report_text, &err)
+            : wb_report_ask(cli->paths.socket, timeout_ms, arena, &probe->report_text, &err);
+    if (status == WB_OK && probe->report_text.len > 0)
+        probe->report = wb_report_parse(probe->report_text, arena);
     wb_slice name = wb_report_text(probe->report, "name");
     if (probe->report && wb_slice_eq(name, wb_slice_str(cli->paths.name))) {
         probe->result = WB_PROBE_ANSWERS;

@@ -39,6 +39,11 @@ bool wb_probe_keeps(const wb_probe *probe, const char *state_dir);
 WB_MUST_USE wb_status wb_probe_places(const wb_paths_choice *choice, wb_paths *paths,
                                       wb_error *err);
 
+/** Ask for the report over the socket; the admin endpoint has the same text, where a build has one.
+ *  Errors  as wb_ask (cli/ask.h) */
+WB_MUST_USE wb_status wb_report_ask(const char *socket, uint32_t timeout_ms, wb_arena *arena,
+                                    wb_slice *text, wb_error *err);
+
 /** A report's text as JSON, in `arena`; NULL if it is none. */
 const wb_json *wb_report_parse(wb_slice text, wb_arena *arena);
 

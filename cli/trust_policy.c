@@ -3,14 +3,11 @@
  * machine), and what follows from it for one agent is worked out here, by the same function. */
 #include "cli/trust.h"
 
-#include "cli/ask.h"
 #include "cli/input.h"
 #include "cli/output.h"
 #include "cli/probe.h"
 #include "propagation/token.h"
 #include "propagation/trust.h"
-
-#include "proto/waybill/v1/ipc.pb-c.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -62,15 +59,9 @@ static wb_status read_policies(const wb_json *report, wb_arena *arena, wb_polici
 
 static wb_status ask(const wb_cli *cli, wb_arena *arena, wb_policies *out, wb_error *err)
 {
-    Waybill__V1__Request request = WAYBILL__V1__REQUEST__INIT;
-    Waybill__V1__StatusRequest nothing = WAYBILL__V1__STATUS_REQUEST__INIT;
-    const Waybill__V1__Reply *reply;
-    request.body_case = WAYBILL__V1__REQUEST__BODY_STATUS;
-    request.status = &nothing;
-    WB_TRY(wb_ask(cli->paths.socket, &request, TIMEOUT_MS, arena, &reply, err));
-    const wb_json *report = reply->body_case == WAYBILL__V1__REPLY__BODY_STATUS_REPORT
-                                ? wb_report_parse(wb_slice_str(reply->status_report->json), arena)
-                                : NULL;
+    wb_slice text;
+    WB_TRY(wb_report_ask(cli->paths.socket, TIMEOUT_MS, arena, &text, err));
+    const wb_json *report = wb_report_parse(text, arena);
     if (!wb_report_object(report, "policies"))
         return wb_fail(err, WB_ERR_MALFORMED, "the sidecar does not tell its policies");
     wb_status status = read_policies(report, arena, out);

@@ -342,6 +342,7 @@ static const wb_config_key keys[] = {
      .live = true,
      .help = "Who is sent the agent's W3C baggage with a delegation: `peers` (agents of `peers`), "
              "`all`, `none`, or the keys that are sent to anybody."},
+#ifdef WAYBILL_ADMIN
     {.name = "admin.listen",
      .type = WB_TEXT,
      .min = 1,
@@ -350,6 +351,7 @@ static const wb_config_key keys[] = {
      .help = "Address of /healthz, /readyz, /status and /metrics. Unset: `127.0.0.1:7412`, or a "
              "free port "
              "where that one is taken (`waybill status` says which)."},
+#endif
     {.name = "store.type",
      .type = WB_CHOICE,
      .fallback = "sqlite",
