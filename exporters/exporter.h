@@ -26,8 +26,8 @@ typedef struct wb_export_result {
 } wb_export_result;
 
 typedef struct wb_exporter_ops {
-    const char *name;              /* "sqlite"; section of the configuration */
-    uint64_t takes;                /* WB_KIND_BIT of each kind that send wants to see */
+    const char *name; /* "sqlite"; section of the configuration */
+    uint64_t takes;   /* WB_KIND_BIT of each kind that send wants to see */
     bool parts; /* send may be given a part of a record: a SPANS or MARKERS payload with some of its
                    spans, under the record's own seq and entry, the other ones in later calls. So a
                    span that is refused alone can be found. Not for those that remember what they have
