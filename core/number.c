@@ -42,28 +42,32 @@ static int64_t read_exponent(const uint8_t *p, const uint8_t *end)
     return negative ? -value : value;
 }
 
-wb_status wb_number_parse(wb_slice text, wb_arena *arena, double *out)
+bool wb_number_read(wb_slice text, char *room, double *out)
 {
     const uint8_t *p = text.ptr, *end = text.ptr + text.len;
-    size_t room = text.len + WB_NUMBER_MAX;
-    char *plain = wb_arena_alloc(arena, room);
     size_t len = 0;
     int64_t exponent = 0;
     bool fraction = false;
-    if (!plain) return WB_ERR_NO_MEMORY;
     for (; p < end && *p != 'e' && *p != 'E'; p++) {
-        if (*p != '.') plain[len++] = (char)*p;
+        if (*p != '.') room[len++] = (char)*p;
         if (fraction) exponent--;
         if (*p == '.') fraction = true;
     }
     if (p < end) exponent += read_exponent(p + 1, end);
-    (void)snprintf(plain + len, room - len, "e%lld", (long long)exponent);
+    (void)snprintf(room + len, text.len + WB_NUMBER_MAX - len, "e%lld", (long long)exponent);
     char *stop;
-    double value = strtod(plain, &stop);
+    double value = strtod(room, &stop);
     WB_ASSERT(*stop == '\0');
-    if (!isfinite(value)) return WB_ERR_MALFORMED;
+    if (!isfinite(value)) return false;
     *out = value;
-    return WB_OK;
+    return true;
+}
+
+wb_status wb_number_parse(wb_slice text, wb_arena *arena, double *out)
+{
+    char *room = wb_arena_alloc(arena, text.len + WB_NUMBER_MAX);
+    if (!room) return WB_ERR_NO_MEMORY;
+    return wb_number_read(text, room, out) ? WB_OK : WB_ERR_MALFORMED;
 }
 
 /* value = 0.d1d2...dn * 10^point, d1 and dn not 0. */

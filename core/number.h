@@ -15,6 +15,10 @@ enum { WB_NUMBER_MAX = 32 };
  *  Errors  MALFORMED beyond the doubles | NO_MEMORY arena limit */
 WB_MUST_USE wb_status wb_number_parse(wb_slice text, wb_arena *arena, double *out);
 
+/** The same in room that the caller has, at least text.len + WB_NUMBER_MAX bytes. False: beyond the
+ *  doubles. */
+bool wb_number_read(wb_slice text, char *room, double *out);
+
 /** The shortest decimal text that reads as `value` again, the nearest to it if there are several.
  *  value   finite; -0 is written 0
  *  out     NUL-terminated

@@ -5,3 +5,7 @@ foreach(noun key_set otlp_walk otlp_read otlp_export span_batch span_batch_edit 
     waybill_test(proto_${noun}_test SOURCES unit/proto/${noun}_test.c LIBS wb_proto wb_otlp_oracle)
 endforeach()
 waybill_test(core_utf8_test SOURCES unit/core/utf8_test.c LIBS wb_core)
+
+# For tests/vectors/test_otlp_oracle.py.
+add_executable(otlp_feed support/otlp_feed.c)
+target_link_libraries(otlp_feed PRIVATE wb_proto)
