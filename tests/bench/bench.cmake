@@ -22,6 +22,7 @@ function(waybill_bench name)
 endfunction()
 
 waybill_bench(otlp_walk_bench LIBS wb_pipeline wb_proto wb_otlp_oracle)
+waybill_bench(otlp_json_bench LIBS wb_proto wb_otlp_oracle)
 foreach(name ipc_mint ipc_accept record_commit idle backlog)
     waybill_bench(${name}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
 endforeach()
