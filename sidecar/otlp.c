@@ -7,18 +7,33 @@
 #include "core/secret_file.h"
 #include "sidecar/on_export.h"
 #include "sidecar/receivers/otlp/access.h"
+#include "sidecar/receivers/otlp/grpc.h"
 #include "sidecar/receivers/otlp/http.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
-enum { FILES_BYTES = 1024 * 1024 };
+enum {
+    FILES_BYTES = 1024 * 1024,
+    GRPC_BACKLOG = 256,
+    GRPC_MESSAGE_MAX = 8 * 1024 * 1024,  /* DESIGN section 4 */
+    GRPC_ARENA_BYTES = 40 * 1024 * 1024, /* what is made of one; as workers.c has it */
+    GRPC_CONNECTIONS = 256,
+    GRPC_STREAMS = 100,
+    GRPC_STALL_MS = 10 * 1000,
+    GRPC_ARRIVE_MS = 30 * 1000,
+    GRPC_IDLE_MS = 10 * 60 * 1000, /* beyond what SDKs export metrics at */
+};
 
 struct wb_otlp {
     wb_arena *files; /* the bearer, and PEM */
     wb_slice cert, key, client_ca;
     wb_otlp_access *access;
     wb_otlp_http *http; /* NULL: off */
-    uint16_t http_port;
+    wb_otlp_grpc *grpc; /* as is */
+    uint16_t http_port, grpc_port;
+    pthread_t grpc_thread;
+    bool grpc_runs;
 };
 
 static bool is_agent(void *self, uint64_t uid)
@@ -71,13 +86,9 @@ static void say_access(const wb_otlp *o, const wb_otlp_config *config)
                WB_KV("todo", "set otlp.tls.cert_file and otlp.tls.key_file"));
 }
 
-wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
+static wb_status open_http(wb_sidecar *sidecar, wb_otlp *o, wb_error *err)
 {
-    wb_otlp *o = sidecar->otlp;
-    const wb_otlp_config *config = &sidecar->config->otlp;
-    if (!o) return WB_OK;
-    say_access(o, config);
-    const wb_otlp_http_options http = {.listen = &config->http,
+    const wb_otlp_http_options http = {.listen = &sidecar->config->otlp.http,
                                        .cert = o->cert,
                                        .key = o->key,
                                        .client_ca = o->client_ca,
@@ -85,8 +96,56 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
                                        .sink = wb_export_sink_of(sidecar, WB_RECEIVER_OTLP_HTTP),
                                        .access = o->access,
                                        .clock = sidecar->clock};
-    if (config->http.off) return WB_OK;
     return wb_otlp_http_open(&http, &o->http, &o->http_port, err);
+}
+
+static void on_closed_out(void *self, const char *why, uint64_t uid)
+{
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    if (!wb_log_gate_pass(&gate, wb_mono(((wb_sidecar *)self)->clock), &held_back)) return;
+    WB_LOG(WARN, "otlp.closed_out", "an OTLP/gRPC client was closed", WB_KV("why", why),
+           WB_KV("peer_uid", (int64_t)uid), WB_KV("held_back", held_back));
+}
+
+static void *run_grpc(void *arg)
+{
+    wb_otlp_grpc_run(arg);
+    return NULL;
+}
+
+static wb_status open_grpc(wb_sidecar *sidecar, wb_otlp *o, wb_error *err)
+{
+    wb_otlp_grpc_options grpc = {.sink = wb_export_sink_of(sidecar),
+                                 .access = o->access,
+                                 .clock = sidecar->clock,
+                                 .tls = {o->cert, o->key, o->client_ca},
+                                 .max_message_bytes = GRPC_MESSAGE_MAX,
+                                 .arena_bytes = GRPC_ARENA_BYTES,
+                                 .connections = GRPC_CONNECTIONS,
+                                 .streams = GRPC_STREAMS,
+                                 .stall_ms = GRPC_STALL_MS,
+                                 .arrive_ms = GRPC_ARRIVE_MS,
+                                 .idle_ms = GRPC_IDLE_MS,
+                                 .on_closed_out = on_closed_out,
+                                 .self = sidecar};
+    WB_TRY(wb_listen_open("otlp.grpc.listen", &sidecar->config->otlp.grpc, GRPC_BACKLOG,
+                          &grpc.listen_fd, &o->grpc_port, err));
+    WB_TRY(wb_otlp_grpc_open(&grpc, &o->grpc, err));
+    int rv = pthread_create(&o->grpc_thread, NULL, run_grpc, o->grpc);
+    if (rv != 0) return wb_fail_errno(err, WB_ERR_NO_MEMORY, rv, "gRPC thread");
+    o->grpc_runs = true;
+    return WB_OK;
+}
+
+wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
+{
+    wb_otlp *o = sidecar->otlp;
+    const wb_otlp_config *config = &sidecar->config->otlp;
+    if (!o) return WB_OK;
+    say_access(o, config);
+    if (!config->http.off) WB_TRY(open_http(sidecar, o, err));
+    return config->grpc.off ? WB_OK : open_grpc(sidecar, o, err);
 }
 
 void wb_otlp_tick(wb_sidecar *sidecar)
@@ -99,12 +158,25 @@ void wb_otlp_stop(wb_sidecar *sidecar)
 {
     wb_otlp *o = sidecar->otlp;
     if (o && o->http) wb_otlp_http_stop(o->http);
+    if (o && o->grpc_runs) wb_otlp_grpc_stop(o->grpc);
 }
 
 uint32_t wb_otlp_in_hand(const wb_sidecar *sidecar)
 {
     const wb_otlp *o = sidecar->otlp;
-    return o && o->http ? wb_otlp_http_in_hand(o->http) : 0;
+    uint32_t n = 0;
+    if (o && o->http) n += wb_otlp_http_in_hand(o->http);
+    if (o && o->grpc_runs) n += wb_otlp_grpc_in_hand(o->grpc);
+    return n;
+}
+
+static void close_grpc(wb_otlp *o)
+{
+    if (o->grpc_runs) {
+        wb_otlp_grpc_close(o->grpc);
+        pthread_join(o->grpc_thread, NULL);
+    }
+    wb_otlp_grpc_free(o->grpc);
 }
 
 void wb_otlp_close(wb_sidecar *sidecar)
@@ -112,6 +184,7 @@ void wb_otlp_close(wb_sidecar *sidecar)
     wb_otlp *o = sidecar->otlp;
     if (!o) return;
     wb_otlp_http_close(o->http);
+    close_grpc(o);
     wb_otlp_access_free(o->access);
     wb_arena_free(o->files);
     free(o);
@@ -139,8 +212,14 @@ static void report_of(const char *name, const wb_listen *where, uint16_t port, b
 bool wb_otlp_get_report(const wb_sidecar *sidecar, size_t i, wb_otlp_report *out)
 {
     const wb_otlp *o = sidecar->otlp;
-    if (!o || !o->http || i > 0) return false;
-    report_of("http", &sidecar->config->otlp.http, o->http_port, o->cert.len > 0,
-              wb_otlp_http_counters(o->http), out);
+    if (!o) return false;
+    if (o->http && i-- == 0) {
+        report_of("http", &sidecar->config->otlp.http, o->http_port, o->cert.len > 0,
+                  wb_otlp_http_counters(o->http), out);
+        return true;
+    }
+    if (!o->grpc || i != 0) return false;
+    report_of("grpc", &sidecar->config->otlp.grpc, o->grpc_port, o->cert.len > 0,
+              wb_otlp_grpc_counters(o->grpc), out);
     return true;
 }

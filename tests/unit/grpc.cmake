@@ -1,0 +1,5 @@
+if(WAYBILL_OTLP_RECEIVER)
+    foreach(part answer head message)
+        waybill_test(grpc_${part}_test SOURCES unit/sidecar/grpc_${part}_test.c LIBS wb_otlp_receivers)
+    endforeach()
+endif()
