@@ -116,7 +116,7 @@ static void *run_grpc(void *arg)
 
 static wb_status open_grpc(wb_sidecar *sidecar, wb_otlp *o, wb_error *err)
 {
-    wb_otlp_grpc_options grpc = {.sink = wb_export_sink_of(sidecar),
+    wb_otlp_grpc_options grpc = {.sink = wb_export_sink_of(sidecar, WB_RECEIVER_OTLP_GRPC),
                                  .access = o->access,
                                  .clock = sidecar->clock,
                                  .tls = {o->cert, o->key, o->client_ca},
