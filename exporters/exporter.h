@@ -33,6 +33,8 @@ typedef struct wb_exporter_ops {
                    span that is refused alone can be found. Not for those that remember what they have
                    by (seq, entry) */
     const wb_config_table *config; /* describes the struct behind open's `cfg->values` */
+    /** Which of `takes` send wants to see with these settings. NULL: all of them. */
+    uint64_t (*takes_of)(const wb_config_section *cfg);
     /** Check the settings. Does not reach out: a far side that is away must not stop the sidecar.
      *  cfg     borrowed for the life of the exporter, as is `origin`
      *  Errors  CONFIG settings that can never work | NO_MEMORY; *self is untouched */
