@@ -173,15 +173,18 @@ typedef struct wb_otlp_config {
 /** Once, before the first thread and before files are closed to this process. Errors  NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_prepare(wb_error *err);
 
-/** What an exporter of this configuration has to reach once the process is locked in. */
+/** What an exporter has to reach once the process is locked in. */
 typedef struct wb_otlp_needs {
-    void (*file)(void *ctx, const char *path); /* to be read, perhaps replaced: its folder too */
-    void (*port)(void *ctx, uint16_t port);    /* TCP; 0: any */
+    void (*read)(void *ctx, const char *path);     /* a file or folder; may not be there */
+    void (*read_new)(void *ctx, const char *path); /* a file that may be replaced by another one */
+    void (*connect)(void *ctx, uint16_t port);     /* TCP; 0: any port */
     void *ctx;
 } wb_otlp_needs;
-/** Errors  CONFIG as open | NO_MEMORY */
-WB_MUST_USE wb_status wb_otlp_ask_needs(const char *name, const wb_otlp_config *config,
-                                        const wb_otlp_needs *needs, wb_error *err);
+
+/** Tell what an exporter of this configuration needs, in this process's environment.
+ *  Errors  CONFIG as open | NO_MEMORY */
+WB_MUST_USE wb_status wb_otlp_tell_needs(const char *name, const wb_otlp_config *config,
+                                         const wb_otlp_needs *needs, wb_error *err);
 
 extern const wb_exporter_ops wb_exporter_otlp;
 

@@ -108,9 +108,12 @@ static wb_status settle_timeout(const making *m, wb_otlp_target *target)
     return WB_OK;
 }
 
+/* An empty text says nothing. */
+static const char *said(const char *text) { return text && *text ? text : NULL; }
+
 static const char *file_of(const making *m, const char *key, const char *what)
 {
-    return key && *key ? key : ask(m, what).text;
+    return said(key) ? key : ask(m, what).text;
 }
 
 static wb_status settle_tls(const making *m, wb_otlp_target *target)
@@ -133,12 +136,12 @@ static wb_status settle_endpoint(const making *m, wb_otlp_target *target)
     wb_otlp_endpoint e = {.text = own[m->signal], .from = from};
     variable v = {0};
     const char *key = "its own endpoint";
-    if (!e.text || !*e.text) {
+    if (!said(e.text)) {
         e.text = c->endpoint;
         e.is_base = true;
         key = "endpoint";
     }
-    if (!e.text || !*e.text) {
+    if (!said(e.text)) {
         variable insecure = ask(m, "INSECURE");
         v = ask(m, "ENDPOINT");
         e.text = v.text;
@@ -188,7 +191,7 @@ static wb_status variable_headers(const making *m, wb_otlp_headers *out)
 {
     variable v = ask(m, "HEADERS");
     wb_slice rest = wb_slice_str(v.text);
-    bool have_own = m->config->bearer_file || m->config->basic_file;
+    bool have_own = said(m->config->bearer_file) || said(m->config->basic_file);
     while (rest.len > 0) {
         const uint8_t *comma = memchr(rest.ptr, ',', rest.len);
         size_t len = comma ? (size_t)(comma - rest.ptr) : rest.len;
@@ -205,7 +208,7 @@ static wb_status variable_headers(const making *m, wb_otlp_headers *out)
 
 static wb_status settle_headers(const making *m, wb_otlp_target *target)
 {
-    if (m->config->n_headers > 0 || m->config->headers_file)
+    if (m->config->n_headers > 0 || said(m->config->headers_file))
         return configured_headers(m, &target->headers);
     return variable_headers(m, &target->headers);
 }
@@ -238,9 +241,9 @@ wb_status wb_otlp_settings_make(const char *name, const wb_otlp_config *config, 
 {
     making m = {name, config, config->env ? env : NULL, arena, err, WB_SIGNAL_TRACES};
     wb_otlp_settings s = {.name = name,
-                          .headers_file = config->headers_file,
-                          .bearer_file = config->bearer_file,
-                          .basic_file = config->basic_file,
+                          .headers_file = said(config->headers_file),
+                          .bearer_file = said(config->bearer_file),
+                          .basic_file = said(config->basic_file),
                           .insecure_skip_verify = config->insecure_skip_verify,
                           .delegation_logs = config->delegation_logs,
                           .proxy_from_env = config->proxy_from_env,

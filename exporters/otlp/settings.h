@@ -11,7 +11,6 @@
 enum {
     WB_OTLP_TIMEOUT_MS = 10000,
     WB_OTLP_HEADERS_MAX = 64,
-    WB_OTLP_SECRET_MAX = 16 * 1024, /* bytes of a file with headers, a token or a password */
 };
 
 typedef enum wb_otlp_protocol { WB_OTLP_PROTOBUF, WB_OTLP_JSON, WB_OTLP_GRPC } wb_otlp_protocol;
