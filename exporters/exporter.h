@@ -25,6 +25,15 @@ typedef struct wb_export_result {
     uint32_t retry_after_ms; /* it asked us to wait this long; 0: it did not say */
 } wb_export_result;
 
+/** Whom an exporter tells what it has to reach once the process is locked in. */
+typedef struct wb_exporter_needs {
+    void (*read)(void *ctx, const char *path);     /* a file or folder; it may not be there */
+    void (*read_new)(void *ctx, const char *path); /* a file that may be replaced by another one */
+    void (*connect)(void *ctx, uint16_t port);     /* TCP; 0: any port */
+    void (*connect_unix)(void *ctx);               /* Unix sockets */
+    void *ctx;
+} wb_exporter_needs;
+
 typedef struct wb_exporter_ops {
     const char *name; /* "sqlite"; section of the configuration */
     uint64_t takes;   /* WB_KIND_BIT of each kind that send wants to see */
@@ -35,6 +44,13 @@ typedef struct wb_exporter_ops {
     const wb_config_table *config; /* describes the struct behind open's `cfg->values` */
     /** Which of `takes` send wants to see with these settings. NULL: all of them. */
     uint64_t (*takes_of)(const wb_config_section *cfg);
+    /** Once, before the first thread and before files are closed to the process. NULL: nothing to do.
+     *  Errors  NO_MEMORY */
+    wb_status (*prepare)(wb_error *err);
+    /** Tell what an exporter with these settings reaches besides its own files. NULL: nothing.
+     *  Errors  CONFIG as open | NO_MEMORY */
+    wb_status (*tell_needs)(const wb_config_section *cfg, const wb_exporter_needs *needs,
+                            wb_error *err);
     /** Check the settings. Does not reach out: a far side that is away must not stop the sidecar.
      *  cfg     borrowed for the life of the exporter, as is `origin`
      *  Errors  CONFIG settings that can never work | NO_MEMORY; *self is untouched */

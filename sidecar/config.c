@@ -70,6 +70,15 @@ static const wb_config_key peer_keys[] = {
 };
 static const wb_config_table peer_table = {peer_keys, WB_COUNT(peer_keys), sizeof(wb_peer)};
 
+/* A build without a far side does not know its word, and has none of its rows. */
+#if WAYBILL_OTLP_EXPORT
+#define TYPE_OTLP "|otlp"
+#define ROWS_OTLP WB_OTLP_EXPORT_CONFIG_KEYS("", offsetof(wb_exporter_config, otlp), "otlp"),
+#else
+#define TYPE_OTLP "|"
+#define ROWS_OTLP
+#endif
+
 static const wb_config_key exporter_keys[] = {
     {.name = "name",
      .type = WB_SLICE,
@@ -80,23 +89,24 @@ static const wb_config_key exporter_keys[] = {
     {.name = "type",
      .type = WB_CHOICE,
      .fallback = "sqlite",
-     .choices = "sqlite",
+     .choices = "sqlite" TYPE_OTLP,
      .offset = offsetof(wb_exporter_config, type),
      .help = "What the far side is."},
     WB_SQLITE_CONFIG_KEYS("", offsetof(wb_exporter_config, sqlite), "sqlite"),
-    {.name = "max_lag_bytes",
-     .type = WB_BYTES,
-     .fallback = "0",
-     .max = UINT64_C(1) << 40,
-     .offset = offsetof(wb_exporter_config, max_lag_bytes),
-     .help = "How far it may fall behind before `when_full` holds. 0: half of "
-             "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
+    ROWS_OTLP{.name = "max_lag_bytes",
+              .type = WB_BYTES,
+              .fallback = "0",
+              .max = UINT64_C(1) << 40,
+              .offset = offsetof(wb_exporter_config, max_lag_bytes),
+              .help = "How far it may fall behind before `when_full` holds. 0: half of "
+                      "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
     {.name = "when_full",
      .type = WB_CHOICE,
      .choices = WHEN_FULL,
      .offset = offsetof(wb_exporter_config, when_full),
-     .help = "`backpressure`: new work is refused with FULL. `drop_oldest`: what it has not got is "
-             "skipped, counted and said. Unset: `backpressure` for stores."},
+     .help =
+         "`backpressure`: new work is refused with FULL. `drop_oldest`: what it has not got is "
+         "skipped, counted and said. Unset: `backpressure` for stores, `drop_oldest` for `otlp`."},
 };
 static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_keys),
                                                sizeof(wb_exporter_config)};
@@ -516,7 +526,9 @@ static bool exporter_name_ok(wb_slice name)
 /* A store must hold everything, so work waits for it; other far sides see what they can keep up with. */
 static void make_when_full(wb_exporter_config *e)
 {
-    if (e->when_full == WB_WHEN_FULL_UNSET) e->when_full = WB_WHEN_FULL_BACKPRESSURE;
+    if (e->when_full != WB_WHEN_FULL_UNSET) return;
+    e->when_full =
+        e->type == WB_EXPORTER_TYPE_OTLP ? WB_WHEN_FULL_DROP_OLDEST : WB_WHEN_FULL_BACKPRESSURE;
 }
 
 static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error *err)

@@ -6,6 +6,7 @@
 #include "a2a/target.h"
 #include "core/config.h"
 #include "core/log.h"
+#include "exporters/otlp/otlp.h"
 #include "exporters/sqlite/sqlite.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
@@ -23,6 +24,7 @@ enum { WB_EXPORTERS_MAX = 16, WB_EXPORTER_NAME_MAX = 64 };
 
 typedef enum wb_exporter_type {
     WB_EXPORTER_TYPE_SQLITE,
+    WB_EXPORTER_TYPE_OTLP,
     WB_EXPORTER_TYPES,
 } wb_exporter_type;
 
@@ -38,7 +40,8 @@ typedef struct wb_exporter_config {
     wb_exporter_type type;
     uint64_t max_lag_bytes; /* 0: what when_full makes of the journal's limit */
     wb_when_full when_full;
-    wb_sqlite_config sqlite; /* the one of its type */
+    wb_sqlite_config sqlite; /* the one of its type counts */
+    wb_otlp_export_config otlp;
 } wb_exporter_config;
 
 /* What the default store is. */

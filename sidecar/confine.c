@@ -5,6 +5,7 @@
  *             directory of the configuration file, because a reload reads again what may have been
  *             replaced: a new file under the old name, or another target of a link
  *             /dev/urandom (SQLite), /sys/devices/system/cpu (nng counts cores), the zone of localtime
+ *             what exporters that connect tell: credentials, authorities, what names are resolved by
  *   to write  journal/ and parked/, the run directory and the socket's, each store's directory (SQLite
  *             makes -wal and -shm beside the file), `sandbox_writable`
  *
@@ -13,6 +14,7 @@
 #include "sidecar/confine.h"
 
 #include "core/log.h"
+#include "sidecar/exporter_kinds.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,7 +23,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-enum { MAX_PATHS = 64, HOWS = WB_CLOSED_REMOVED + 1 };
+enum { MAX_PATHS = 256, HOWS = WB_CLOSED_REMOVED + 1 };
 
 typedef struct path_list {
     wb_sandbox_path paths[MAX_PATHS];
@@ -113,6 +115,49 @@ static void add_config(path_list *list, const char *path)
     if (realpath(path, real)) add_folder_of(list, real, WB_SANDBOX_READ);
 }
 
+/* ---- exporters that connect ---- */
+
+typedef struct needs_list {
+    path_list *paths;
+    wb_egress *egress;
+} needs_list;
+
+static void need_read(void *ctx, const char *path)
+{
+    add(((needs_list *)ctx)->paths, path, WB_SANDBOX_READ);
+}
+
+/* Another file under the name, or the target of another link: so the folders of both. */
+static void need_read_new(void *ctx, const char *path)
+{
+    add_config(((needs_list *)ctx)->paths, path);
+}
+
+static void need_connect(void *ctx, uint16_t port)
+{
+    wb_egress *egress = ((needs_list *)ctx)->egress;
+    egress->tcp = true;
+    for (size_t i = 0; i < egress->n_ports; i++)
+        if (egress->ports[i] == port) return;
+    if (port == 0 || egress->n_ports == WB_EGRESS_PORTS_MAX)
+        egress->any_port = true;
+    else
+        egress->ports[egress->n_ports++] = port;
+}
+
+static void need_connect_unix(void *ctx) { ((needs_list *)ctx)->egress->unix_sockets = true; }
+
+static wb_status collect_needs(path_list *list, wb_sidecar *sidecar, wb_error *err)
+{
+    needs_list into = {list, &sidecar->sandbox.egress};
+    const wb_exporter_needs needs = {.read = need_read,
+                                     .read_new = need_read_new,
+                                     .connect = need_connect,
+                                     .connect_unix = need_connect_unix,
+                                     .ctx = &into};
+    return wb_exporters_tell_needs(sidecar->config, &needs, err);
+}
+
 static void collect(path_list *list, const wb_sidecar *sidecar)
 {
     const wb_sidecar_config *config = sidecar->config;
@@ -172,11 +217,10 @@ wb_status wb_confine_files(wb_sidecar *sidecar, wb_error *err)
         return wb_fail(err, WB_ERR_NO_MEMORY, "sandbox");
     }
     collect(list, sidecar);
-    wb_status status = WB_OK;
-    if (list->no_memory)
+    wb_status status = collect_needs(list, sidecar, err);
+    if (status == WB_OK && list->no_memory)
         status = wb_fail(err, WB_ERR_NO_MEMORY, "sandbox: no memory for its paths");
-    else
-        status = wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);
+    if (status == WB_OK) status = wb_sandbox_files(&sidecar->sandbox, list->paths, list->n, err);
     if (status == WB_OK && sidecar->sandbox.files.on)
         remember(sidecar->confinement, list, sidecar->config);
     for (size_t i = 0; i < list->n; i++) free(list->texts[i]);

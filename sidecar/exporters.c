@@ -4,6 +4,7 @@
 #include "sidecar/exporters.h"
 
 #include "core/log.h"
+#include "sidecar/exporter_kinds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@
 enum {
     CURSOR_BYTES = 256,
     DELIVERY_NICE = 10,
-    FILE_BACKOFF_MAX_MS = 5000, /* of a file on this host: looking costs next to nothing */
 };
 
 typedef struct exporter {
@@ -95,27 +95,15 @@ static void *run(void *arg)
 
 /* ---- what is configured ---- */
 
-/* By wb_exporter_type. */
-static const struct exporter_kind {
-    const wb_exporter_ops *ops;
-    size_t section;          /* of wb_exporter_config */
-    uint32_t backoff_max_ms; /* 0: the runner's */
-} kinds[WB_EXPORTER_TYPES] = {
-    [WB_EXPORTER_TYPE_SQLITE] = {&wb_exporter_sqlite, offsetof(wb_exporter_config, sqlite),
-                                 FILE_BACKOFF_MAX_MS},
-};
-
 static void add(wb_exporters *e, const wb_exporter_config *config)
 {
     uint64_t limit = e->sidecar->config->journal_limit_bytes;
     exporter *x = &e->list[e->n++];
-    const struct exporter_kind *kind = &kinds[config->type];
     x->all = e;
     (void)snprintf(x->name, sizeof x->name, "%.*s", WB_SLICE_ARG(config->name));
     x->config = *config;
-    x->ops = kind->ops;
-    x->section =
-        (wb_config_section){.name = x->name, .values = (const uint8_t *)&x->config + kind->section};
+    x->ops = wb_exporter_kind_of(config->type)->ops;
+    x->section = wb_exporter_section(&x->config, x->name);
     if (config->when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
     x->max_lag_bytes = config->max_lag_bytes;
     if (x->max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
@@ -161,7 +149,8 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
-                                 .backoff_max_ms = kinds[x->config.type].backoff_max_ms,
+                                 .backoff_max_ms =
+                                     wb_exporter_kind_of(x->config.type)->backoff_max_ms,
                                  .advance = advance,
                                  .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
@@ -183,6 +172,11 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
 
 /* ---- too far behind ---- */
 
+static uint64_t takes_of(const exporter *x)
+{
+    return x->ops->takes_of ? x->ops->takes_of(&x->section) : x->ops->takes;
+}
+
 static uint64_t count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes)
 {
     wb_frame_view frame;
@@ -201,7 +195,7 @@ static void skip_to(exporter *x, uint64_t seq)
     wb_journal *journal = x->all->sidecar->journal;
     uint64_t from = wb_runner_skip(x->runner, seq), n = 0;
     if (from < seq && wb_journal_reader_open(journal, from, &reader, NULL) == WB_OK) {
-        n = count_records(reader, seq, x->ops->takes);
+        n = count_records(reader, seq, takes_of(x));
         wb_journal_reader_close(reader);
     }
     wb_runner_note_skipped(x->runner, seq, n);

@@ -6,6 +6,7 @@
 #include "sidecar/admin.h"
 #include "sidecar/command_line.h"
 #include "sidecar/confine.h"
+#include "sidecar/exporter_kinds.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
@@ -302,6 +303,7 @@ static wb_status open_state(daemon_parts *d, wb_error *err)
     WB_TRY(mark_journal(d, err));
     look_at_isolation(&d->sidecar);
     WB_TRY(wb_otlp_prepare(&d->sidecar, err));
+    WB_TRY(wb_exporters_prepare(&d->config, err));
     return wb_confine_files(&d->sidecar, err);
 }
 

@@ -21,7 +21,7 @@ static bool is_address(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1;
 }
 
-static void tell_names(const wb_otlp_needs *needs)
+static void tell_names(const wb_exporter_needs *needs)
 {
     static const char *const files[] = {"/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
                                         "/etc/services", "/etc/host.conf"};
@@ -30,12 +30,12 @@ static void tell_names(const wb_otlp_needs *needs)
     needs->connect(needs->ctx, PORT_DNS);
 }
 
-static void tell_new(const wb_otlp_needs *needs, const char *path)
+static void tell_new(const wb_exporter_needs *needs, const char *path)
 {
     if (path) needs->read_new(needs->ctx, path);
 }
 
-static void tell_tls(const wb_otlp_needs *needs, const wb_otlp_target *target)
+static void tell_tls(const wb_exporter_needs *needs, const wb_otlp_target *target)
 {
     const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
     tell_new(needs, target->ca_file);
@@ -46,7 +46,7 @@ static void tell_tls(const wb_otlp_needs *needs, const wb_otlp_target *target)
     needs->read(needs->ctx, "/etc/ssl/openssl.cnf");
 }
 
-static void tell_target(const wb_otlp_needs *needs, const wb_otlp_settings *settings,
+static void tell_target(const wb_exporter_needs *needs, const wb_otlp_settings *settings,
                         const wb_otlp_target *target)
 {
     needs->connect(needs->ctx, settings->proxy_from_env ? 0 : target->port);
@@ -54,13 +54,13 @@ static void tell_target(const wb_otlp_needs *needs, const wb_otlp_settings *sett
     if (target->tls || settings->proxy_from_env) tell_tls(needs, target);
 }
 
-wb_status wb_otlp_tell_needs(const char *name, const wb_otlp_config *config,
-                             const wb_otlp_needs *needs, wb_error *err)
+wb_status wb_otlp_tell_needs(const wb_config_section *cfg, const wb_exporter_needs *needs,
+                             wb_error *err)
 {
     wb_otlp_settings settings;
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
-    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for exporters.%s", name);
-    WB_TRY(wb_otlp_settings_make(name, config, environ, arena, &settings, err));
+    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for exporters.%s", cfg->name);
+    WB_TRY(wb_otlp_settings_make(cfg->name, cfg->values, environ, arena, &settings, err));
     tell_new(needs, settings.headers_file);
     tell_new(needs, settings.bearer_file);
     tell_new(needs, settings.basic_file);

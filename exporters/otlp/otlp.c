@@ -25,13 +25,13 @@ typedef struct otlp_exporter {
     wb_otlp_delivery delivery;
 } otlp_exporter;
 
-static const wb_config_key keys[] = {WB_OTLP_CONFIG_KEYS("", 0, NULL)};
-static const wb_config_table config_table = {keys, WB_COUNT(keys), sizeof(wb_otlp_config)};
+static const wb_config_key keys[] = {WB_OTLP_EXPORT_CONFIG_KEYS("", 0, NULL)};
+static const wb_config_table config_table = {keys, WB_COUNT(keys), sizeof(wb_otlp_export_config)};
 
-_Static_assert(WB_CONFIG_PAIR(wb_otlp_config, headers, n_headers), "read as a pair");
-_Static_assert(WB_CONFIG_PAIR(wb_otlp_config, signals, n_signals), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_otlp_export_config, headers, n_headers), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_otlp_export_config, signals, n_signals), "read as a pair");
 
-wb_status wb_otlp_prepare(wb_error *err)
+static wb_status otlp_prepare(wb_error *err)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return WB_OK;
     return wb_fail(err, WB_ERR_NO_MEMORY, "libcurl does not start");
@@ -106,7 +106,7 @@ static wb_status otlp_send(void *self, const wb_record_view *records, size_t n, 
     return wb_otlp_deliver(&x->delivery, records, n, timeout_ms, result, err);
 }
 
-static bool has_signal(const wb_otlp_config *config, const char *name)
+static bool has_signal(const wb_otlp_export_config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_signals; i++)
         if (wb_slice_eq(config->signals[i], wb_slice_str(name))) return true;
@@ -115,7 +115,7 @@ static bool has_signal(const wb_otlp_config *config, const char *name)
 
 static uint64_t otlp_takes_of(const wb_config_section *cfg)
 {
-    const wb_otlp_config *config = cfg->values;
+    const wb_otlp_export_config *config = cfg->values;
     bool logs = has_signal(config, wb_otlp_signal_name(WB_SIGNAL_LOGS));
     uint64_t takes = 0;
     if (has_signal(config, wb_otlp_signal_name(WB_SIGNAL_TRACES)))
@@ -134,6 +134,8 @@ const wb_exporter_ops wb_exporter_otlp = {
              WB_KIND_BIT(WB_ENTRY_DELEGATION),
     .config = &config_table,
     .takes_of = otlp_takes_of,
+    .prepare = otlp_prepare,
+    .tell_needs = wb_otlp_tell_needs,
     .open = otlp_open,
     .send = otlp_send,
     .close = otlp_close,

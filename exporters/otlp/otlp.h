@@ -20,7 +20,7 @@ typedef enum wb_otlp_compression_key {
 } wb_otlp_compression_key;
 
 /** What the section's `values` point at. */
-typedef struct wb_otlp_config {
+typedef struct wb_otlp_export_config {
     const char *endpoint, *traces_endpoint, *logs_endpoint, *metrics_endpoint;
     wb_otlp_protocol_key protocol;
     wb_otlp_compression_key compression;
@@ -33,17 +33,17 @@ typedef struct wb_otlp_config {
     const wb_slice *signals;
     size_t n_signals;
     bool insecure_skip_verify, delegation_logs, proxy_from_env, env;
-} wb_otlp_config;
+} wb_otlp_export_config;
 
-/** Its rows of the configuration, for a table of structs in which a wb_otlp_config begins at `at`:
+/** Its rows of the configuration, for a table of structs in which a wb_otlp_export_config begins at `at`:
  *  core/config.h says what `prefix` and `only_type` do. */
-#define WB_OTLP_CONFIG_KEYS(prefix, at, only_type)                                                 \
+#define WB_OTLP_EXPORT_CONFIG_KEYS(prefix, at, only_type)                                          \
     {.name = prefix "endpoint",                                                                    \
      .type = WB_TEXT,                                                                              \
      .min = 0,                                                                                     \
      .max = 1024,                                                                                  \
      .only = (only_type),                                                                          \
-     .offset = (at) + offsetof(wb_otlp_config, endpoint),                                          \
+     .offset = (at) + offsetof(wb_otlp_export_config, endpoint),                                   \
      .help = "Its base: `https://host:4318`, to which `/v1/traces` and the like are added; with "  \
              "`grpc` "                                                                             \
              "`https://host:4317`. Needed, unless each signal has its own or `env` is set."},      \
@@ -51,25 +51,25 @@ typedef struct wb_otlp_config {
          .type = WB_TEXT,                                                                          \
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, traces_endpoint),                               \
+         .offset = (at) + offsetof(wb_otlp_export_config, traces_endpoint),                        \
          .help = "Of traces alone: taken as it is, with its path."},                               \
         {.name = prefix "logs_endpoint",                                                           \
          .type = WB_TEXT,                                                                          \
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, logs_endpoint),                                 \
+         .offset = (at) + offsetof(wb_otlp_export_config, logs_endpoint),                          \
          .help = "Of logs alone, likewise."},                                                      \
         {.name = prefix "metrics_endpoint",                                                        \
          .type = WB_TEXT,                                                                          \
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, metrics_endpoint),                              \
+         .offset = (at) + offsetof(wb_otlp_export_config, metrics_endpoint),                       \
          .help = "Of metrics alone, likewise."},                                                   \
         {.name = prefix "protocol",                                                                \
          .type = WB_CHOICE,                                                                        \
          .choices = "|http/protobuf|http/json|grpc",                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, protocol),                                      \
+         .offset = (at) + offsetof(wb_otlp_export_config, protocol),                               \
          .help = "How to speak. Unset: `http/protobuf`."},                                         \
         {.name = prefix "signals",                                                                 \
          .type = WB_SLICES,                                                                        \
@@ -77,20 +77,20 @@ typedef struct wb_otlp_config {
          .min = 1,                                                                                 \
          .max = 3,                                                                                 \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, signals),                                       \
+         .offset = (at) + offsetof(wb_otlp_export_config, signals),                                \
          .help = "What it takes, of `traces`, `logs`, `metrics`. Jaeger takes `[traces]`."},       \
         {.name = prefix "delegation_logs",                                                         \
          .type = WB_BOOL,                                                                          \
          .fallback = "true",                                                                       \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, delegation_logs),                               \
+         .offset = (at) + offsetof(wb_otlp_export_config, delegation_logs),                        \
          .help =                                                                                   \
              "Delegations as log records, where it takes logs: one for each change of state."},    \
         {.name = prefix "headers",                                                                 \
          .type = WB_SLICES,                                                                        \
          .max = 64,                                                                                \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, headers),                                       \
+         .offset = (at) + offsetof(wb_otlp_export_config, headers),                                \
          .help = "Further headers, `name=value`. Secrets belong into `headers_file`: this is "     \
                  "printed."},                                                                      \
         {.name = prefix "headers_file",                                                            \
@@ -98,56 +98,56 @@ typedef struct wb_otlp_config {
          .min = 0,                                                                                 \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, headers_file),                                  \
+         .offset = (at) + offsetof(wb_otlp_export_config, headers_file),                           \
          .help = "The same, one a line, in a file that others cannot read."},                      \
         {.name = prefix "bearer_file",                                                             \
          .type = WB_TEXT,                                                                          \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, bearer_file),                                   \
+         .offset = (at) + offsetof(wb_otlp_export_config, bearer_file),                            \
          .help = "File with a token: `Authorization: Bearer`. Read again when it changes."},       \
         {.name = prefix "basic_file",                                                              \
          .type = WB_TEXT,                                                                          \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, basic_file),                                    \
+         .offset = (at) + offsetof(wb_otlp_export_config, basic_file),                             \
          .help =                                                                                   \
              "File with `user:password`: `Authorization: Basic`. Read again when it changes."},    \
         {.name = prefix "tls.ca_file",                                                             \
          .type = WB_TEXT,                                                                          \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, ca_file),                                       \
+         .offset = (at) + offsetof(wb_otlp_export_config, ca_file),                                \
          .help = "PEM: who may have signed its certificate. Unset: the system's authorities."},    \
         {.name = prefix "tls.cert_file",                                                           \
          .type = WB_TEXT,                                                                          \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, cert_file),                                     \
+         .offset = (at) + offsetof(wb_otlp_export_config, cert_file),                              \
          .help = "PEM: our certificate, for mutual TLS."},                                         \
         {.name = prefix "tls.key_file",                                                            \
          .type = WB_TEXT,                                                                          \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, key_file),                                      \
+         .offset = (at) + offsetof(wb_otlp_export_config, key_file),                               \
          .help = "PEM: its key."},                                                                 \
         {.name = prefix "tls.insecure_skip_verify",                                                \
          .type = WB_BOOL,                                                                          \
          .fallback = "false",                                                                      \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, insecure_skip_verify),                          \
+         .offset = (at) + offsetof(wb_otlp_export_config, insecure_skip_verify),                   \
          .help = "Believe any certificate. Said at every start; for a test bench only."},          \
         {.name = prefix "compression",                                                             \
          .type = WB_CHOICE,                                                                        \
          .choices = "|none|gzip",                                                                  \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, compression),                                   \
+         .offset = (at) + offsetof(wb_otlp_export_config, compression),                            \
          .help = "Of requests. Unset: `none`."},                                                   \
         {.name = prefix "timeout",                                                                 \
          .type = WB_MS,                                                                            \
          .max = 600000,                                                                            \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, timeout_ms),                                    \
+         .offset = (at) + offsetof(wb_otlp_export_config, timeout_ms),                             \
          .help = "Of one request. Unset: 10 s."},                                                  \
         {.name = prefix "max_request_bytes",                                                       \
          .type = WB_BYTES,                                                                         \
@@ -155,36 +155,20 @@ typedef struct wb_otlp_config {
          .min = 4096,                                                                              \
          .max = 64 * 1024 * 1024,                                                                  \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, max_request_bytes),                             \
+         .offset = (at) + offsetof(wb_otlp_export_config, max_request_bytes),                      \
          .help = "Of a request before compression; larger ones are split between spans."},         \
         {.name = prefix "proxy_from_env",                                                          \
          .type = WB_BOOL,                                                                          \
          .fallback = "false",                                                                      \
          .only = (only_type),                                                                      \
-         .offset = (at) + offsetof(wb_otlp_config, proxy_from_env),                                \
+         .offset = (at) + offsetof(wb_otlp_export_config, proxy_from_env),                         \
          .help = "Go through the proxy that `https_proxy`, `http_proxy` and `no_proxy` name."},    \
     {                                                                                              \
         .name = prefix "env", .type = WB_BOOL, .fallback = "false", .only = (only_type),           \
-        .offset = (at) + offsetof(wb_otlp_config, env),                                            \
+        .offset = (at) + offsetof(wb_otlp_export_config, env),                                     \
         .help =                                                                                    \
             "What is not set here comes from the `OTEL_EXPORTER_OTLP_*` variables of the sidecar." \
     }
-
-/** Once, before the first thread and before files are closed to this process. Errors  NO_MEMORY */
-WB_MUST_USE wb_status wb_otlp_prepare(wb_error *err);
-
-/** What an exporter has to reach once the process is locked in. */
-typedef struct wb_otlp_needs {
-    void (*read)(void *ctx, const char *path);     /* a file or folder; may not be there */
-    void (*read_new)(void *ctx, const char *path); /* a file that may be replaced by another one */
-    void (*connect)(void *ctx, uint16_t port);     /* TCP; 0: any port */
-    void *ctx;
-} wb_otlp_needs;
-
-/** Tell what an exporter of this configuration needs, in this process's environment.
- *  Errors  CONFIG as open | NO_MEMORY */
-WB_MUST_USE wb_status wb_otlp_tell_needs(const char *name, const wb_otlp_config *config,
-                                         const wb_otlp_needs *needs, wb_error *err);
 
 extern const wb_exporter_ops wb_exporter_otlp;
 

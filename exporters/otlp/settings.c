@@ -15,7 +15,7 @@
 
 typedef struct making {
     const char *name;
-    const wb_otlp_config *config;
+    const wb_otlp_export_config *config;
     char *const *env; /* NULL: variables do not count */
     wb_arena *arena;
     wb_error *err;
@@ -128,7 +128,7 @@ static wb_status settle_tls(const making *m, wb_otlp_target *target)
 
 static wb_status settle_endpoint(const making *m, wb_otlp_target *target)
 {
-    const wb_otlp_config *c = m->config;
+    const wb_otlp_export_config *c = m->config;
     const char *const own[] = {[WB_SIGNAL_TRACES] = c->traces_endpoint,
                                [WB_SIGNAL_METRICS] = c->metrics_endpoint,
                                [WB_SIGNAL_LOGS] = c->logs_endpoint};
@@ -236,8 +236,9 @@ static wb_status signal_of(const making *m, wb_slice word, wb_signal *out)
     return refuse(m, "signals", "of traces, logs, metrics");
 }
 
-wb_status wb_otlp_settings_make(const char *name, const wb_otlp_config *config, char *const *env,
-                                wb_arena *arena, wb_otlp_settings *out, wb_error *err)
+wb_status wb_otlp_settings_make(const char *name, const wb_otlp_export_config *config,
+                                char *const *env, wb_arena *arena, wb_otlp_settings *out,
+                                wb_error *err)
 {
     making m = {name, config, config->env ? env : NULL, arena, err, WB_SIGNAL_TRACES};
     wb_otlp_settings s = {.name = name,

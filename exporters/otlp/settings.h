@@ -47,7 +47,7 @@ typedef struct wb_otlp_settings {
  *  env     as environ
  *  arena   holds what `out` points at
  *  Errors  CONFIG settings that can never work | NO_MEMORY */
-WB_MUST_USE wb_status wb_otlp_settings_make(const char *name, const wb_otlp_config *config,
+WB_MUST_USE wb_status wb_otlp_settings_make(const char *name, const wb_otlp_export_config *config,
                                             char *const *env, wb_arena *arena,
                                             wb_otlp_settings *out, wb_error *err);
 
@@ -56,6 +56,10 @@ WB_MUST_USE wb_status wb_otlp_settings_make(const char *name, const wb_otlp_conf
  *  Errors  CONFIG no such header, or one that belongs to the protocol | NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_header_add(wb_otlp_headers *headers, wb_slice text, bool decode,
                                          wb_arena *arena, wb_error *err);
+
+/** exporters/exporter.h, tell_needs. */
+WB_MUST_USE wb_status wb_otlp_tell_needs(const wb_config_section *cfg,
+                                         const wb_exporter_needs *needs, wb_error *err);
 
 /** "traces", "metrics", "logs". */
 const char *wb_otlp_signal_name(wb_signal signal);

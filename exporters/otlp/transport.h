@@ -16,7 +16,7 @@ typedef struct wb_otlp_body {
     uint64_t bytes; /* of all pieces */
 } wb_otlp_body;
 
-/** wb_otlp_prepare was called. NO_MEMORY: NULL. One thread at a time. */
+/** libcurl was prepared (exporters/exporter.h, prepare). NO_MEMORY: NULL. One thread at a time. */
 WB_MUST_USE wb_otlp_transport *wb_otlp_transport_new(const wb_otlp_settings *settings,
                                                      const wb_otlp_secrets *secrets);
 void wb_otlp_transport_free(wb_otlp_transport *transport);

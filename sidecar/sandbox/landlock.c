@@ -8,7 +8,7 @@
  *   ABI 1 (5.13)  reading, writing, making, removing, executing
  *   ABI 2 (5.19)  renaming to another directory (before that it is always forbidden)
  *   ABI 3 (6.2)   truncating; before that, truncate(2) is closed by the seccomp filter
- *   ABI 4 (6.7)   TCP: connecting is forbidden. Binding is not: our ports open after this step
+ *   ABI 4 (6.7)   TCP: connecting is forbidden, but to the ports of `egress`. Binding is not: our ports open after this step
  *   ABI 5 (6.10)  device ioctls
  *   ABI 6 (6.12)  abstract Unix sockets and signals, to processes outside
  *   ABI 7 (6.15)  logging of refusals by the kernel: on by default, left so
@@ -31,6 +31,7 @@
 #define FS_TRUNCATE (UINT64_C(1) << 14)
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)
 #define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define RULE_NET_PORT 2 /* enum landlock_rule_type, ABI 4 */
 #define SCOPE_ABSTRACT_SOCKET (UINT64_C(1) << 0)
 #define SCOPE_SIGNAL (UINT64_C(1) << 1)
 
@@ -38,6 +39,11 @@
 typedef struct ruleset {
     uint64_t fs, net, scoped;
 } ruleset;
+
+/* struct landlock_net_port_attr, ABI 4 */
+typedef struct net_port {
+    uint64_t allowed_access, port;
+} net_port;
 
 static const uint64_t READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 static const uint64_t WRITE = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
@@ -55,12 +61,12 @@ static uint64_t fs_of(int abi)
     return all;
 }
 
-static int new_ruleset(int abi, uint64_t *fs)
+static int new_ruleset(int abi, const wb_egress *egress, uint64_t *fs)
 {
     ruleset rules = {.fs = fs_of(abi)};
     size_t size = sizeof rules.fs;
     if (abi >= 4) {
-        rules.net = NET_CONNECT_TCP;
+        rules.net = egress->any_port ? 0 : NET_CONNECT_TCP;
         size += sizeof rules.net;
     }
     if (abi >= 6) {
@@ -86,7 +92,18 @@ static bool allow(int rules, uint64_t handled, const wb_sandbox_path *path)
     return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0U) == 0;
 }
 
-void wb_landlock_restrict(const wb_sandbox_path *paths, size_t n, wb_sandbox_part *out)
+static bool allow_ports(int rules, int abi, const wb_egress *egress)
+{
+    if (abi < 4 || egress->any_port) return true;
+    for (size_t i = 0; i < egress->n_ports; i++) {
+        const net_port rule = {NET_CONNECT_TCP, egress->ports[i]};
+        if (syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &rule, 0U) != 0) return false;
+    }
+    return true;
+}
+
+void wb_landlock_restrict(const wb_sandbox_path *paths, size_t n, const wb_egress *egress,
+                          wb_sandbox_part *out)
 {
     uint64_t handled;
     *out = (wb_sandbox_part){.why = "not in this kernel"};
@@ -98,10 +115,11 @@ void wb_landlock_restrict(const wb_sandbox_path *paths, size_t n, wb_sandbox_par
     }
     out->version = abi;
     out->why = "refused by the kernel";
-    WB_AUTO_FD rules = new_ruleset(abi, &handled);
+    WB_AUTO_FD rules = new_ruleset(abi, egress, &handled);
     if (rules < 0) return;
     for (size_t i = 0; i < n; i++)
         if (!allow(rules, handled, &paths[i])) return;
+    if (!allow_ports(rules, abi, egress)) return;
     if (syscall(SYS_landlock_restrict_self, rules, 0U) != 0) return;
     out->on = true;
     out->why = NULL;

@@ -7,10 +7,11 @@
 #include "sidecar/sandbox/sandbox.h"
 
 /** Restrict the calling thread. out->on says whether it is. */
-void wb_landlock_restrict(const wb_sandbox_path *paths, size_t n, wb_sandbox_part *out);
+void wb_landlock_restrict(const wb_sandbox_path *paths, size_t n, const wb_egress *egress,
+                          wb_sandbox_part *out);
 
 /** Restrict all threads of the process. */
-void wb_seccomp_restrict(wb_sandbox_part *out);
+void wb_seccomp_restrict(const wb_egress *egress, wb_sandbox_part *out);
 
 /** Let the system call that raised SIGSYS return `value`. One file per processor.
  *  ucontext  as a handler with SA_SIGINFO gets it */

@@ -33,13 +33,13 @@ wb_status wb_sandbox_files(wb_sandbox *sandbox, const wb_sandbox_path *paths, si
                            wb_error *err)
 {
     if (sandbox->wish == WB_SANDBOX_OFF) return WB_OK;
-    wb_landlock_restrict(paths, n, &sandbox->files);
+    wb_landlock_restrict(paths, n, &sandbox->egress, &sandbox->files);
     return demand(sandbox, &sandbox->files, "Landlock", err);
 }
 
 wb_status wb_sandbox_calls(wb_sandbox *sandbox, wb_error *err)
 {
     if (sandbox->wish == WB_SANDBOX_OFF) return WB_OK;
-    wb_seccomp_restrict(&sandbox->calls);
+    wb_seccomp_restrict(&sandbox->egress, &sandbox->calls);
     return demand(sandbox, &sandbox->calls, "seccomp", err);
 }

@@ -24,8 +24,20 @@ typedef struct wb_sandbox_part {
     const char *why; /* not on: in a few words, static */
 } wb_sandbox_part;
 
+enum { WB_EGRESS_PORTS_MAX = 64 };
+
+/** Whom a process may connect to. Zeroed: nobody. */
+typedef struct wb_egress {
+    bool tcp;      /* to `ports`; names may be resolved */
+    bool any_port; /* to all ports */
+    bool unix_sockets;
+    uint16_t ports[WB_EGRESS_PORTS_MAX];
+    size_t n_ports;
+} wb_egress;
+
 typedef struct wb_sandbox {
     wb_sandbox_wish wish;
+    wb_egress egress; /* for both of the steps below; set before them */
     bool no_new_privs, no_dump, no_write_exec;
     wb_sandbox_part files; /* Landlock */
     wb_sandbox_part calls; /* seccomp */
@@ -44,7 +56,8 @@ typedef struct wb_sandbox_path {
  *  kernel refused is false in `out`. */
 void wb_sandbox_process(wb_sandbox_wish wish, wb_sandbox *out);
 
-/** From now on this thread, and what it starts, reaches only these paths and connects to no TCP peer.
+/** From now on this thread, and what it starts, reaches only these paths and connects by TCP as `egress` says. (Without Landlock for the net, that is
+ *  before Linux 6.7, only the system calls are checked: wb_sandbox_calls.)
  *  Errors  CONFIG `require` and the kernel, or this build, has it not */
 WB_MUST_USE wb_status wb_sandbox_files(wb_sandbox *sandbox, const wb_sandbox_path *paths, size_t n,
                                        wb_error *err);

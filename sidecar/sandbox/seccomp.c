@@ -14,6 +14,9 @@
  *   clone           a thread, never a process; clone3 cannot be looked into, ENOSYS sends glibc to clone
  *   open, fchmod    (openat2 cannot be looked into either) without set-user-id, set-group-id and sticky bits: a sidecar of root's, taken over,
  *                   could otherwise leave a program for others to run as root
+ *   socket          with `egress` only: IPv4 and IPv6, Unix sockets if asked for; getaddrinfo tries netlink
+ *                   and nscd's socket too, takes a no for an answer, and is not counted for it
+ *   ioctl           with `egress` only: how many bytes wait (glibc's resolver)
  *   tgkill          ourselves (abort); prctl: names of threads and memory; prlimit64: asking only */
 #include "sidecar/sandbox/parts.h"
 
@@ -24,9 +27,11 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,19 +217,37 @@ static int allow_with_conditions(scmp_filter_ctx filter)
     return failed;
 }
 
-static const char *load(scmp_filter_ctx filter)
+/* What libcurl and libpq need to reach a far side. */
+static int allow_egress(scmp_filter_ctx filter, const wb_egress *egress)
+{
+    int failed = 0;
+    const uint32_t no = SCMP_ACT_ERRNO(EACCES), unknown = SCMP_ACT_ERRNO(EAFNOSUPPORT);
+    if (!egress->tcp && !egress->unix_sockets) return 0;
+    failed |= allow(filter, "connect", 0, NULL);
+    failed |= allow(filter, "socketpair", 0, NULL); /* libcurl wakes itself by it */
+    failed |= allow_when(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD));
+    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET));
+    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+    failed |= seccomp_rule_add(filter, egress->unix_sockets ? SCMP_ACT_ALLOW : no, SCMP_SYS(socket),
+                               1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    failed |=
+        seccomp_rule_add(filter, unknown, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+    return failed;
+}
+
+static const char *load(scmp_filter_ctx filter, const wb_egress *egress)
 {
     if (seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) != 0) return "without TSYNC here";
     if (seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0)
         return "too old here";
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list */
-    int failed = allow_with_conditions(filter);
+    int failed = allow_with_conditions(filter) | allow_egress(filter, egress);
     for (size_t i = 0; i < WB_COUNT(allowed); i++) failed |= allow(filter, allowed[i], 0, NULL);
     if (failed) return "without room for the filter";
     return seccomp_load(filter) == 0 ? NULL : "refused by the kernel";
 }
 
-void wb_seccomp_restrict(wb_sandbox_part *out)
+void wb_seccomp_restrict(const wb_egress *egress, wb_sandbox_part *out)
 {
     struct sigaction action = {.sa_sigaction = on_refused, .sa_flags = SA_SIGINFO | SA_RESTART};
     *out = (wb_sandbox_part){.why = "not in this kernel"};
@@ -232,7 +255,7 @@ void wb_seccomp_restrict(wb_sandbox_part *out)
     if (sigaction(SIGSYS, &action, NULL) != 0) return;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
     if (!filter) return;
-    out->why = load(filter);
+    out->why = load(filter, egress);
     out->on = out->why == NULL;
     seccomp_release(filter);
 }

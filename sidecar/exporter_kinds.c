@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One row a type. A build without a far side has the number, so that numbers do not move, and no row. */
+#include "sidecar/exporter_kinds.h"
+
+#include "core/log.h"
+
+#include <stdio.h>
+
+enum { FILE_BACKOFF_MAX_MS = 5000 }; /* of a file on this host: looking costs next to nothing */
+
+static const wb_exporter_kind kinds[WB_EXPORTER_TYPES] = {
+    [WB_EXPORTER_TYPE_SQLITE] = {&wb_exporter_sqlite, offsetof(wb_exporter_config, sqlite),
+                                 FILE_BACKOFF_MAX_MS},
+#if WAYBILL_OTLP_EXPORT
+    [WB_EXPORTER_TYPE_OTLP] = {&wb_exporter_otlp, offsetof(wb_exporter_config, otlp), 0},
+#endif
+};
+
+const wb_exporter_kind *wb_exporter_kind_of(wb_exporter_type type)
+{
+    WB_ASSERT((unsigned)type < WB_EXPORTER_TYPES);
+    return &kinds[type];
+}
+
+wb_config_section wb_exporter_section(const wb_exporter_config *config, const char *name)
+{
+    const wb_exporter_kind *kind = wb_exporter_kind_of(config->type);
+    return (wb_config_section){.name = name, .values = (const uint8_t *)config + kind->section};
+}
+
+static void say_unsafe(const wb_exporter_config *config)
+{
+    if (config->type == WB_EXPORTER_TYPE_OTLP && config->otlp.insecure_skip_verify)
+        WB_LOG(WARN, "exporter.unverified",
+               "this exporter believes any certificate: whoever is in between can read all spans "
+               "and the credentials",
+               WB_KV("exporter", config->name), WB_KV("key", "tls.insecure_skip_verify"));
+}
+
+wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err)
+{
+    bool wanted[WB_EXPORTER_TYPES] = {false};
+    for (size_t i = 0; i < config->n_exporters; i++) {
+        wanted[config->exporters[i].type] = true;
+        say_unsafe(&config->exporters[i]);
+    }
+    for (size_t i = 0; i < WB_EXPORTER_TYPES; i++)
+        if (wanted[i] && kinds[i].ops->prepare) WB_TRY(kinds[i].ops->prepare(err));
+    return WB_OK;
+}
+
+wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_exporter_needs *needs,
+                                  wb_error *err)
+{
+    for (size_t i = 0; i < config->n_exporters; i++) {
+        const wb_exporter_config *x = &config->exporters[i];
+        const wb_exporter_ops *ops = wb_exporter_kind_of(x->type)->ops;
+        char name[WB_EXPORTER_NAME_MAX + 1];
+        (void)snprintf(name, sizeof name, "%.*s", WB_SLICE_ARG(x->name));
+        const wb_config_section section = wb_exporter_section(x, name);
+        if (ops->tell_needs) WB_TRY(ops->tell_needs(&section, needs, err));
+    }
+    return WB_OK;
+}
