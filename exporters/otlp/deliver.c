@@ -228,7 +228,7 @@ static wb_status send_bodies(const sending *s)
     return WB_OK;
 }
 
-bool wb_otlp_signal_of(const wb_otlp_settings *settings, wb_entry_kind kind, wb_signal *out)
+bool wb_otlp_record_signal(const wb_otlp_settings *settings, wb_entry_kind kind, wb_signal *out)
 {
     switch ((int)kind) {
     case WB_ENTRY_SPANS:
@@ -288,7 +288,7 @@ static wb_status gather(sending *s)
         return wb_fail(s->err, WB_ERR_NO_MEMORY, "no memory for a request");
     for (size_t i = 0; i < s->n; i++) {
         wb_signal signal;
-        if (!wb_otlp_signal_of(s->d->settings, s->records[i].kind, &signal) ||
+        if (!wb_otlp_record_signal(s->d->settings, s->records[i].kind, &signal) ||
             signal != s->signal || is_through(&s->d->marks[signal], &s->records[i]))
             continue;
         WB_TRY(body_of(s, &s->records[i], &s->bodies[s->n_bodies]));

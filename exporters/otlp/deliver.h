@@ -38,7 +38,7 @@ typedef struct wb_otlp_delivery {
 } wb_otlp_delivery;
 
 /** The signal that a record of this kind goes with; false: none here. */
-bool wb_otlp_signal_of(const wb_otlp_settings *settings, wb_entry_kind kind, wb_signal *out);
+bool wb_otlp_record_signal(const wb_otlp_settings *settings, wb_entry_kind kind, wb_signal *out);
 
 /** exporters/exporter.h, send. */
 WB_MUST_USE wb_status wb_otlp_deliver(wb_otlp_delivery *delivery, const wb_record_view *records,
