@@ -42,13 +42,17 @@ void wb_keep_table_free(wb_keep_table *t)
     free(t);
 }
 
+/* Every bit of the id reaches the low bits, wherever a maker of ids puts what differs. */
 static size_t hash_of(const wb_keep_table *t, const wb_trace_id *trace)
 {
     uint64_t half[2];
     memcpy(half, trace->b, sizeof half);
-    uint64_t h = (half[0] ^ t->key[1]) * t->key[0];
-    h = (h ^ (h >> 32) ^ half[1]) * t->key[1];
-    return (size_t)(h ^ (h >> 29));
+    uint64_t h = half[0] ^ t->key[1];
+    for (int round = 0; round < 3; round++) {
+        h = (h ^ (h >> 32)) * t->key[round & 1];
+        if (round == 0) h ^= half[1];
+    }
+    return (size_t)(h ^ (h >> 32));
 }
 
 /* The slot that has the trace, or the empty one where it would be. */

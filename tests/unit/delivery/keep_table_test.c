@@ -7,12 +7,14 @@
 
 #include <cmocka.h>
 
+static size_t place = 0; /* of what differs between the ids */
+
 /* Neighbours, so that a table without a good hash would fill one corner. */
 static wb_trace_id trace(uint32_t n)
 {
     wb_trace_id id = {{0}};
-    memcpy(id.b, &n, sizeof n);
-    id.b[15] = 1;
+    for (size_t i = 0; i < 4; i++) id.b[place + i] = (uint8_t)(n >> (24 - 8 * i));
+    id.b[place ^ 8] |= 1;
     return id;
 }
 
@@ -87,6 +89,20 @@ static void a_trace_that_goes_on_is_remembered_longer(void **state)
     wb_keep_table_free(t);
 }
 
+/* Were they to meet in one place, this would take hours. */
+static void ids_that_count_up_anywhere_are_spread(void **state)
+{
+    (void)state;
+    for (place = 0; place <= 12; place++) {
+        wb_keep_table *t = wb_keep_table_new();
+        for (uint32_t n = 1; n <= WB_KEEP_TRACES_MAX; n++) add(t, n, n, 0);
+        for (uint32_t n = 1; n <= WB_KEEP_TRACES_MAX; n++) assert_true(has(t, n));
+        assert_false(has(t, WB_KEEP_TRACES_MAX + 1));
+        wb_keep_table_free(t);
+    }
+    place = 0;
+}
+
 static void a_flood_that_never_ends_keeps_its_bound(void **state)
 {
     (void)state;
@@ -108,6 +124,7 @@ int main(void)
         cmocka_unit_test(all_that_fit_are_known_and_then_it_is_blind),
         cmocka_unit_test(what_delivery_has_passed_makes_room_the_oldest_first),
         cmocka_unit_test(a_trace_that_goes_on_is_remembered_longer),
+        cmocka_unit_test(ids_that_count_up_anywhere_are_spread),
         cmocka_unit_test(a_flood_that_never_ends_keeps_its_bound),
     };
     return cmocka_run_group_tests_name("keep_table", tests, NULL, NULL);

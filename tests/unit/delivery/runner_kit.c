@@ -65,6 +65,8 @@ static void take_spans(script *s, const wb_record_view *record)
 
 static void take(script *s, const wb_record_view *records, size_t n)
 {
+    if (s->n_taken == 0 && s->first_payload.len == 0)
+        assert_int_equal(wb_buffer_add_slice(&s->first_payload, records[0].payload), WB_OK);
     for (size_t i = 0; i < n; i++) {
         WB_ASSERT(s->n_taken < TAKEN_MAX);
         s->taken[s->n_taken].seq = records[i].seq;
@@ -89,7 +91,7 @@ static void note_send(script *s, const wb_record_view *records, size_t n)
 static wb_status answer(script *s, const wb_record_view *records, size_t n,
                         wb_export_result *result, wb_error *err)
 {
-    if (s->failures > 0) {
+    if (s->failures > 0 && s->n_sends > s->fail_send_from) {
         if (s->failures != UINT32_MAX) s->failures--;
         if (s->took_anyway) take(s, records, n);
         result->retry_after_ms = s->retry_after_ms;
@@ -183,6 +185,7 @@ int set_up(void **state)
     if (wb_journal_open(&journal, &f->journal, NULL, &err) != WB_OK) fail_msg("%s", err.detail);
     pthread_mutex_init(&f->lock, NULL);
     pthread_mutex_init(&f->script.lock, NULL);
+    wb_buffer_init(&f->script.first_payload, 64 << 20);
     f->section = (wb_config_section){.name = "script", .values = &f->script};
     f->origin.journal_id = wb_journal_id(f->journal);
     f->options = (wb_runner_options){.name = "main",
@@ -239,6 +242,7 @@ int tear_down(void **state)
     fixture *f = *state;
     finish(f);
     wb_journal_close(f->journal);
+    wb_buffer_done(&f->script.first_payload);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     (void)nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(f);

@@ -22,9 +22,10 @@ typedef struct script {
     pthread_mutex_t lock;
     /* what to do */
     wb_status open_status;
-    uint32_t failures; /* so many sends fail first ... */
-    wb_status failure; /* ... with this */
-    bool took_anyway;  /* ... although the far side took the records */
+    uint32_t failures;     /* so many sends fail first ... */
+    wb_status failure;     /* ... with this */
+    size_t fail_send_from; /* the first of these, from 0 */
+    bool took_anyway;      /* ... although the far side took the records */
     uint32_t retry_after_ms;
     uint64_t bad_seq[8]; /* records (seq, entry) that it refuses; seq 0: none */
     uint32_t bad_entry[8];
@@ -44,6 +45,7 @@ typedef struct script {
         uint64_t first_seq, last_seq, at_ns;
     } sends[SENDS_MAX];
     bool closed;
+    wb_buffer first_payload; /* of what it took */
     /* the spans of what it took, and of each the start of its tracestate */
     size_t n_spans;
     struct {
