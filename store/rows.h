@@ -39,12 +39,15 @@ wb_stored_trace wb_read_trace(wb_columns c);
     "sidecar_id, journal_id, agent_id, name, version, isolation, first_seen_ns, last_seen_ns"
 wb_stored_sidecar wb_read_sidecar(wb_columns c);
 
-#define WB_SPAN_COLUMNS(s)                                                                         \
+#define WB_SPAN_HEAD                                                                               \
     "span_row, trace_id, span_id, parent_span_id, s.name, kind, status, status_message, service,"  \
     " span_type, error_type, session_id, acceptance_id, delegation_id, started_ns, ended_ns,"      \
-    " s.sidecar_id, seq, resource_id, scope_id, span, r.bytes, c.bytes, w.agent_id, w.name"        \
+    " s.sidecar_id, seq, resource_id, scope_id, span, r.bytes AS resource, c.bytes AS scope,"      \
+    " w.agent_id, w.name AS sidecar_name"
+#define WB_SPAN_FROM(s)                                                                            \
     " FROM " s "spans s LEFT JOIN " s "resources r USING (resource_id) LEFT JOIN " s               \
     "scopes c USING (scope_id) LEFT JOIN " s "sidecars w ON w.sidecar_id = s.sidecar_id"
+#define WB_SPAN_COLUMNS(s) WB_SPAN_HEAD WB_SPAN_FROM(s)
 wb_stored_span wb_read_span(wb_columns c);
 
 #define WB_DELEGATION_COLUMNS(s)                                                                   \
