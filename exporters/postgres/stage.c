@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of spans name their resource and scope by number; these travel once each, in a second COPY.
+ *
+ * The tables are temporary and empty themselves at commit (ON COMMIT DELETE ROWS), and stay: a table that
+ * is made and dropped in every transaction leaves some thirty dead rows in Postgres' catalogues each
+ * time. Behind a pooler in transaction mode they belong to whichever server connection that was; every
+ * transaction asks for them anew (IF NOT EXISTS) and none counts on finding them. Their names carry
+ * a number, to be raised when a column changes: two versions of us may share a server connection. */
+#include "exporters/postgres/stage.h"
+
+#include "core/crc32c.h"
+
+#include <stdlib.h>
+
+enum { ARENA_BYTES = 64 * 1024 * 1024, MESSAGES_MAX = 1 << 20 };
+
+#define COLUMN(name, type) #name " " #type ", "
+#define STAGED(table) "CREATE TEMPORARY TABLE IF NOT EXISTS waybill_" table "_1 ("
+#define EMPTIED ") ON COMMIT DELETE ROWS; "
+#define COPY_INTO(table) "COPY pg_temp.waybill_" table "_1 FROM STDIN WITH (FORMAT binary)"
+
+static const char make_tables[] = STAGED("spans") WB_SPAN_CELLS(
+    COLUMN) "started_at timestamptz, seq bigint, entry bigint, item bigint, resource_no bigint,"
+            " scope_no bigint" EMPTIED STAGED(
+                "messages") "kind bigint, no bigint, bytes bytea" EMPTIED STAGED("delegations")
+                WB_DELEGATION_CELLS(COLUMN) "seq bigint, entry bigint" EMPTIED STAGED("acceptances")
+                    WB_ACCEPTANCE_CELLS(COLUMN) "seq bigint, entry bigint" EMPTIED;
+
+/* ---- resources and scopes ------------------------------------------------------------------- */
+
+static void forget_messages(wb_stage_messages *m)
+{
+    m->n = 0;
+    if (m->slots) memset(m->slots, 0, m->n_slots * sizeof *m->slots);
+}
+
+static void place_message(wb_stage_messages *m, uint32_t no)
+{
+    size_t at = wb_crc32c(0, m->of[no].ptr, m->of[no].len) & (m->n_slots - 1);
+    while (m->slots[at] != 0) at = (at + 1) & (m->n_slots - 1);
+    m->slots[at] = no + 1;
+}
+
+static wb_status grow_messages(wb_stage_messages *m)
+{
+    size_t cap = m->cap ? m->cap * 2 : 64;
+    if (cap > MESSAGES_MAX) return WB_ERR_NO_MEMORY;
+    wb_slice *of = reallocarray(m->of, cap, sizeof *of);
+    if (of) m->of = of;
+    uint32_t *slots = of ? calloc(cap * 2, sizeof *slots) : NULL;
+    if (!slots) return WB_ERR_NO_MEMORY;
+    free(m->slots);
+    m->slots = slots;
+    m->n_slots = cap * 2;
+    m->cap = cap;
+    for (size_t i = 0; i < m->n; i++) place_message(m, (uint32_t)i);
+    return WB_OK;
+}
+
+/* The number of a message; -1 for an empty one. */
+static wb_status number_of(wb_stage_messages *m, wb_slice bytes, int64_t *out)
+{
+    *out = -1;
+    if (bytes.len == 0) return WB_OK;
+    if (m->n == m->cap) WB_TRY(grow_messages(m));
+    size_t at = wb_crc32c(0, bytes.ptr, bytes.len) & (m->n_slots - 1);
+    for (; m->slots[at] != 0; at = (at + 1) & (m->n_slots - 1)) {
+        if (!wb_slice_eq(m->of[m->slots[at] - 1], bytes)) continue;
+        *out = m->slots[at] - 1;
+        return WB_OK;
+    }
+    m->of[m->n] = bytes;
+    m->slots[at] = (uint32_t)m->n + 1;
+    *out = (int64_t)m->n++;
+    return WB_OK;
+}
+
+static wb_status copy_messages(wb_stage *stage, wb_pg *pg, wb_error *err)
+{
+    wb_copy *copy = &stage->copy;
+    if (stage->messages[0].n + stage->messages[1].n == 0) return WB_OK;
+    WB_TRY(wb_copy_begin(copy, pg, COPY_INTO("messages"), err));
+    for (size_t kind = 0; kind < 2; kind++) {
+        for (size_t i = 0; i < stage->messages[kind].n; i++) {
+            wb_copy_row(copy, 3);
+            wb_copy_number(copy, (int64_t)kind);
+            wb_copy_number(copy, (int64_t)i);
+            wb_copy_bytes(copy, stage->messages[kind].of[i]);
+            WB_TRY(wb_copy_row_end(copy, err));
+        }
+    }
+    return wb_copy_end(copy, err);
+}
+
+/* ---- spans ---------------------------------------------------------------------------------- */
+
+/* What neighbouring spans share. */
+typedef struct shared {
+    bool known;
+    uint32_t resource_index, scope_index;
+    int64_t resource_no, scope_no;
+    wb_slice service;
+} shared;
+
+static wb_status look_up_shared(wb_stage *stage, const wb_span_row *row, shared *s, wb_error *err)
+{
+    wb_status status = WB_OK;
+    if (!s->known || s->resource_index != row->resource_index) {
+        status = number_of(&stage->messages[0], row->resource, &s->resource_no);
+        s->service = wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name"));
+    }
+    if (status == WB_OK && (!s->known || s->scope_index != row->scope_index))
+        status = number_of(&stage->messages[1], row->scope, &s->scope_no);
+    if (status != WB_OK) return wb_fail(err, status, "postgres: no memory for resources");
+    s->resource_index = row->resource_index;
+    s->scope_index = row->scope_index;
+    s->known = true;
+    return WB_OK;
+}
+
+static void put_number_or_null(wb_copy *copy, int64_t number)
+{
+    if (number < 0)
+        wb_copy_null(copy);
+    else
+        wb_copy_number(copy, number);
+}
+
+static int64_t clamp(uint64_t ns) { return ns > INT64_MAX ? INT64_MAX : (int64_t)ns; }
+
+static wb_status copy_spans_of(wb_stage *stage, const wb_record_view *record, wb_error *err)
+{
+    wb_span_batch batch;
+    wb_cells cells;
+    shared s = {0};
+    wb_copy *copy = &stage->copy;
+    wb_status status = wb_span_batch_open(record->payload, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_fail(err, WB_ERR_REJECTED, "not a batch of spans");
+    if (status != WB_OK) return status;
+    for (uint32_t i = 0; i < batch.span_count; i++) {
+        wb_span_row row = wb_span_batch_row(&batch, i);
+        WB_TRY(look_up_shared(stage, &row, &s, err));
+        wb_cells_of_span(&row, s.service, &cells);
+        wb_copy_row(copy, cells.n + 6);
+        wb_copy_cells(copy, &cells);
+        wb_copy_time(copy, clamp(row.start_ns));
+        wb_copy_number(copy, (int64_t)record->seq);
+        wb_copy_number(copy, record->entry);
+        wb_copy_number(copy, i);
+        put_number_or_null(copy, s.resource_no);
+        put_number_or_null(copy, s.scope_no);
+        WB_TRY(wb_copy_row_end(copy, err));
+    }
+    return WB_OK;
+}
+
+/* ---- delegations and acceptances ------------------------------------------------------------ */
+
+static wb_status copy_row_of(wb_stage *stage, const wb_record_view *record, wb_error *err)
+{
+    wb_cells cells;
+    wb_copy *copy = &stage->copy;
+    wb_arena_reset(stage->arena);
+    if (record->kind == WB_ENTRY_DELEGATION)
+        WB_TRY(wb_cells_of_delegation(record->payload, stage->arena, &cells, err));
+    else
+        WB_TRY(wb_cells_of_acceptance(record->payload, stage->arena, &cells, err));
+    wb_copy_row(copy, cells.n + 2);
+    wb_copy_cells(copy, &cells);
+    wb_copy_number(copy, (int64_t)record->seq);
+    wb_copy_number(copy, record->entry);
+    return wb_copy_row_end(copy, err);
+}
+
+/* ---- all of a kind -------------------------------------------------------------------------- */
+
+typedef struct selection {
+    const wb_record_view *records;
+    size_t n;
+    const wb_stage_mark *mark;
+} selection;
+
+static bool is_delivered(const wb_stage_mark *mark, const wb_record_view *record)
+{
+    int64_t seq = (int64_t)record->seq;
+    return seq < mark->seq || (seq == mark->seq && record->entry <= mark->entry);
+}
+
+/* The next record of the kind from `at` on; n if there is none. */
+static size_t find(const selection *s, wb_entry_kind kind, size_t at)
+{
+    while (at < s->n && (s->records[at].kind != kind || is_delivered(s->mark, &s->records[at])))
+        at++;
+    return at;
+}
+
+static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, wb_entry_kind kind,
+                          const char *sql, bool *any, wb_error *err)
+{
+    size_t at = find(s, kind, 0);
+    *any = at < s->n;
+    if (!*any) return WB_OK;
+    WB_TRY(wb_copy_begin(&stage->copy, pg, sql, err));
+    for (; at < s->n; at = find(s, kind, at + 1)) {
+        wb_status status = kind == WB_ENTRY_SPANS ? copy_spans_of(stage, &s->records[at], err)
+                                                  : copy_row_of(stage, &s->records[at], err);
+        if (status == WB_OK) continue;
+        if (status == WB_ERR_REJECTED) wb_pg_copy_give_up(pg);
+        return status;
+    }
+    return wb_copy_end(&stage->copy, err);
+}
+
+wb_status wb_stage_fill(wb_stage *stage, wb_pg *pg, const wb_record_view *records, size_t n,
+                        const wb_stage_mark *mark, wb_staged *out, wb_error *err)
+{
+    selection s = {records, n, mark};
+    for (size_t i = 0; i < 2; i++) forget_messages(&stage->messages[i]);
+    WB_TRY(wb_pg_exec(pg, make_tables, err));
+    WB_TRY(copy_all(stage, pg, &s, WB_ENTRY_SPANS, COPY_INTO("spans"), &out->spans, err));
+    WB_TRY(copy_messages(stage, pg, err));
+    WB_TRY(copy_all(stage, pg, &s, WB_ENTRY_DELEGATION, COPY_INTO("delegations"), &out->delegations,
+                    err));
+    return copy_all(stage, pg, &s, WB_ENTRY_ACCEPTANCE, COPY_INTO("acceptances"), &out->acceptances,
+                    err);
+}
+
+wb_status wb_stage_init(wb_stage *stage)
+{
+    *stage = (wb_stage){.arena = wb_arena_new(ARENA_BYTES)};
+    wb_copy_init(&stage->copy);
+    return stage->arena ? WB_OK : WB_ERR_NO_MEMORY;
+}
+
+void wb_stage_done(wb_stage *stage)
+{
+    wb_arena_free(stage->arena);
+    wb_copy_done(&stage->copy);
+    for (size_t i = 0; i < 2; i++) {
+        free(stage->messages[i].of);
+        free(stage->messages[i].slots);
+    }
+}
+
+/* ---- days ----------------------------------------------------------------------------------- */
+
+static const uint64_t DAY_NS = UINT64_C(86400) * WB_NS_PER_S;
+
+uint64_t wb_stage_days(const wb_record_view *records, size_t n, int64_t first_day)
+{
+    uint64_t days = 0;
+    for (size_t i = 0; i < n; i++) {
+        wb_span_batch batch;
+        if (records[i].kind != WB_ENTRY_SPANS ||
+            wb_span_batch_open(records[i].payload, &batch, NULL) != WB_OK)
+            continue;
+        for (uint32_t k = 0; k < batch.span_count; k++) {
+            int64_t day = (int64_t)(wb_span_batch_row(&batch, k).start_ns / DAY_NS) - first_day;
+            if (day >= 0 && day < 64) days |= UINT64_C(1) << day;
+        }
+    }
+    return days;
+}
