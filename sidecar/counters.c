@@ -27,7 +27,7 @@ uint64_t wb_counters_spans_rejected(const wb_counters *c)
 
 const char *wb_receiver_name(wb_receiver receiver)
 {
-    static const char *const names[WB_RECEIVERS] = {"ipc", "otlp_http", "otlp_grpc"};
+    static const char *const names[WB_RECEIVERS] = {"ipc", "http", "grpc"};
     return names[receiver];
 }
 

@@ -47,7 +47,8 @@ typedef struct wb_item_counts {
 } wb_item_counts;
 
 typedef struct wb_counters {
-    atomic_ullong requests, requests_malformed, clients_closed_out;
+    atomic_ullong requests, requests_malformed, clients_closed_out; /* of IPC; those of OTLP count
+                                                                       their own (otlp.h) */
     atomic_ullong answers[WB_RECEIVERS][WB_STATUSES];
     wb_item_counts items[WB_RECEIVERS][WB_SIGNALS];
     atomic_ullong spans_dropped_by_clients;
@@ -67,7 +68,7 @@ static inline void wb_count_by(atomic_ullong *counter, uint64_t n)
 
 static inline void wb_count(atomic_ullong *counter) { wb_count_by(counter, 1); }
 
-/** A request is answered. Of every request that was read so far that an answer could be given. */
+/** A request is answered: over IPC each one, of OTLP those that the receiver did not refuse itself. */
 static inline void wb_count_answer(wb_counters *counters, wb_receiver from, wb_status status)
 {
     wb_count(&counters->answers[from][(unsigned)status < WB_STATUSES ? status : WB_ERR_CORRUPT]);
@@ -88,7 +89,7 @@ void wb_count_closed(wb_counters *counters, wb_delegation_state state, uint64_t 
 uint64_t wb_counters_spans_accepted(const wb_counters *counters);
 uint64_t wb_counters_spans_rejected(const wb_counters *counters);
 
-/** "ipc", "otlp_http" ...; "record" ..., NONE is "none". Static. */
+/** "ipc", "http" ... as in wb_otlp_report; "record" ..., NONE is "none". Static. */
 const char *wb_receiver_name(wb_receiver receiver);
 const char *wb_verb_name(wb_verb verb);
 const char *wb_signal_name(wb_signal signal);

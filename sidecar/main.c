@@ -318,8 +318,8 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
-    WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
     WB_TRY(wb_otlp_open(sidecar, err));
+    WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
     WB_TRY(open_ipc(d, err));
     WB_TRY(start_spare(d, err));
     return wb_confine_calls(sidecar, err);

@@ -126,6 +126,9 @@ void wb_scrape_look(wb_sidecar *sidecar, wb_scrape *out)
     look_at_journal(sidecar, out);
     look_at_process(sidecar, out);
     wb_refusals_get_stats(sidecar->refusals, &out->refusals);
+    while (out->n_receivers < WB_RECEIVERS &&
+           wb_otlp_get_report(sidecar, out->n_receivers, &out->receivers[out->n_receivers]))
+        out->n_receivers++;
     for (size_t i = 0; i < WB_EXPORTERS_MAX; i++) {
         if (!wb_exporters_report(sidecar->exporters, i, &out->exporters[i])) break;
         look_at_exporter(&out->exporters[i], &out->exporter_values[i]);
@@ -168,6 +171,38 @@ void wb_scrape_answers(wb_metrics_text *t, const wb_scrape *s)
         for (unsigned status = WB_OK; status < WB_STATUSES; status++)
             two_labels(t, "receiver", wb_receiver_name(from), "outcome", wb_status_name(status),
                        load(&s->sidecar->counters.answers[from][status]));
+}
+
+void wb_scrape_otlp_requests(wb_metrics_text *t, const wb_scrape *s)
+{
+    for (size_t i = 0; i < s->n_receivers; i++)
+        one_label(t, "receiver", s->receivers[i].name, s->receivers[i].requests);
+}
+
+void wb_scrape_otlp_bytes(wb_metrics_text *t, const wb_scrape *s)
+{
+    for (size_t i = 0; i < s->n_receivers; i++)
+        one_label(t, "receiver", s->receivers[i].name, s->receivers[i].bytes);
+}
+
+void wb_scrape_otlp_refused(wb_metrics_text *t, const wb_scrape *s)
+{
+    for (size_t i = 0; i < s->n_receivers; i++)
+        for (size_t k = 0; k < s->receivers[i].n_refused; k++)
+            two_labels(t, "receiver", s->receivers[i].name, "cause",
+                       s->receivers[i].refused[k].cause, s->receivers[i].refused[k].n);
+}
+
+void wb_scrape_otlp_connections(wb_metrics_text *t, const wb_scrape *s)
+{
+    for (size_t i = 0; i < s->n_receivers; i++)
+        one_label(t, "receiver", s->receivers[i].name, s->receivers[i].connections);
+}
+
+void wb_scrape_otlp_closed_out(wb_metrics_text *t, const wb_scrape *s)
+{
+    for (size_t i = 0; i < s->n_receivers; i++)
+        one_label(t, "receiver", s->receivers[i].name, s->receivers[i].closed_out);
 }
 
 static void write_items(wb_metrics_text *t, const wb_counters *c, wb_receiver from,

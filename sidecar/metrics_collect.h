@@ -5,6 +5,7 @@
 
 #include "sidecar/exporters.h"
 #include "sidecar/metrics_text.h"
+#include "sidecar/otlp.h"
 #include "sidecar/sidecar.h"
 
 /* What a metric without labels has as its value. Times are in ns. */
@@ -34,6 +35,8 @@ typedef struct wb_scrape {
     wb_process_stats process;
     wb_refusals_stats refusals;
     size_t n_exporters;
+    size_t n_receivers;
+    wb_otlp_report receivers[WB_RECEIVERS];
     wb_exporter_report exporters[WB_EXPORTERS_MAX];
     wb_exporter_values exporter_values[WB_EXPORTERS_MAX];
 } wb_scrape;
@@ -43,9 +46,11 @@ void wb_scrape_look(wb_sidecar *sidecar, wb_scrape *out);
 /* The samples of those with labels. */
 typedef void wb_scrape_samples(wb_metrics_text *text, const wb_scrape *scrape);
 wb_scrape_samples wb_scrape_build_info, wb_scrape_sidecar_info, wb_scrape_answers, wb_scrape_items,
-    wb_scrape_request_time, wb_scrape_opened, wb_scrape_closed, wb_scrape_open_by_state,
-    wb_scrape_delegation_time, wb_scrape_verdicts, wb_scrape_refusals, wb_scrape_refusal_records,
-    wb_scrape_full, wb_scrape_commit_time, wb_scrape_exporter_info, wb_scrape_exporter_state,
-    wb_scrape_sends, wb_scrape_dropped, wb_scrape_sandbox;
+    wb_scrape_otlp_requests, wb_scrape_otlp_bytes, wb_scrape_otlp_refused,
+    wb_scrape_otlp_connections, wb_scrape_otlp_closed_out, wb_scrape_request_time, wb_scrape_opened,
+    wb_scrape_closed, wb_scrape_open_by_state, wb_scrape_delegation_time, wb_scrape_verdicts,
+    wb_scrape_refusals, wb_scrape_refusal_records, wb_scrape_full, wb_scrape_commit_time,
+    wb_scrape_exporter_info, wb_scrape_exporter_state, wb_scrape_sends, wb_scrape_dropped,
+    wb_scrape_sandbox;
 
 #endif
