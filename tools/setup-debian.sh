@@ -107,6 +107,32 @@ make_venv() {
     done
 }
 
+# Prometheus' own checker of rules and metrics, beside the Python programs. Out of its package, which is not
+# installed: that would start a server.
+get_promtool() {
+    local folder
+    if [ -x $venv/bin/promtool ] || command -v promtool >/dev/null; then
+        if [ ! -x $venv/bin/promtool ]; then ln -s "$(command -v promtool)" $venv/bin/promtool; fi
+        return
+    fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        say "setup: no promtool (of Prometheus) in PATH: tests/integration/test_metrics*.py want it"
+        return
+    fi
+    say "setup: taking promtool out of the package prometheus"
+    folder=$(mktemp -d)
+    if ! (cd "$folder" && apt-get download -q=2 prometheus >/dev/null 2>&1) &&
+        ! (apt-get update -qq && cd "$folder" && apt-get download -q=2 prometheus >/dev/null); then
+        say "setup: the package prometheus cannot be had"
+        rm -rf "$folder"
+        exit 1
+    fi
+    dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >$venv/bin/promtool.new
+    chmod 755 $venv/bin/promtool.new
+    mv $venv/bin/promtool.new $venv/bin/promtool
+    rm -rf "$folder"
+}
+
 if command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; then
     present=$(mktemp)
     trap 'rm -f "$present"' EXIT
@@ -122,3 +148,4 @@ else
 fi
 mkdir -p build
 make_venv
+get_promtool
