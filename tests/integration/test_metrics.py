@@ -175,7 +175,7 @@ def test_verdicts_refusals_and_signatures(pair, ask):
     watch.wait(1, "waybill_verdicts_total", verdict="reject")
     watch.wait(1, "waybill_refusals_total", code="WB_E_BIND_BODY")
     watch.wait(3, "waybill_refusal_records_total", outcome="kept")  # of what was let in unverified too
-    watch.wait(2, "waybill_ipc_requests_total", outcome="denied")
+    watch.wait(2, "waybill_requests_total", receiver="ipc", outcome="denied")
     assert watch.rise("waybill_signatures_checked_total") >= 2
     assert watch.rise("waybill_acceptances_open") == 2
     assert watch.rise("waybill_replay_rows") == 1
@@ -190,8 +190,8 @@ def test_items_requests_and_commits(pair, ask):
     watch.wait(7, "waybill_items_total", receiver="ipc", signal="traces", outcome="accepted")
     watch.wait(2, "waybill_items_total", receiver="ipc", signal="traces", outcome="rejected")
     watch.wait(2, "waybill_client_dropped_spans_total")
-    watch.wait(2, "waybill_ipc_requests_total", outcome="ok")
-    watch.wait(1, "waybill_ipc_requests_total", outcome="malformed")
+    watch.wait(2, "waybill_requests_total", receiver="ipc", outcome="ok")
+    watch.wait(1, "waybill_requests_total", receiver="ipc", outcome="malformed")
     watch.wait(3, "waybill_ipc_request_duration_seconds_count", verb="record")
     now = Scrape(pair["a"])
     assert watch.rise("waybill_journal_commits_total") >= 1
@@ -211,6 +211,7 @@ def test_otlp_over_http_counts_as_its_own_receiver():
             assert answer.status == 200
         watch.wait(5, "waybill_items_total", receiver="http", signal="traces", outcome="accepted")
         watch.wait(1, "waybill_otlp_requests_total", receiver="http")
+        watch.wait(1, "waybill_requests_total", receiver="http", outcome="ok")
         watch.wait(len(body), "waybill_otlp_received_bytes_total", receiver="http")
         assert watch.rise("waybill_items_total", receiver="ipc") == 0
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/traces", data=b"\xff", headers=headers)
