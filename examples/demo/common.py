@@ -3,7 +3,8 @@
 
 An agent talks to the stage (run.py) in JSON lines on its standard output. Every agent also has an ear
 on its wire: with WIRE_DIR set, the body of each request is written there, as anybody could who sits on
-a hop without TLS. The attacker lives off that.
+a hop without TLS. The attacker lives off that. In a container (docker-compose.yml) DEMO_LISTEN is the
+address to listen at, and DEMO_NAME the host's name in the agent's card.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def argument(number: int) -> str:
 
 
 def make_card(name: str, port: int, job: str, extensions: list[AgentExtension]) -> AgentCard:
-    url = f"http://127.0.0.1:{port}/"
+    url = f"http://{os.environ.get('DEMO_NAME', '127.0.0.1')}:{port}/"
     return AgentCard(
         name=name,
         description=job,
@@ -107,7 +108,8 @@ async def serve(handler: RequestHandler, card: AgentCard, port: int) -> None:
     wire = os.environ.get("WIRE_DIR")
     if wire:
         app = Ear(app, card.name, pathlib.Path(wire))
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
+    host = os.environ.get("DEMO_LISTEN", "127.0.0.1")
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     started = server.startup
 

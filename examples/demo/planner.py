@@ -5,6 +5,7 @@ and writer, polling its task.
 Usage: planner.py report RESEARCHER_URL PROOFREADER_URL WRITER_URL    the main job
        planner.py errand CONTRACTOR_URL                               hands a small, limited errand to a
                                                                       contractor
+       planner.py brief RESEARCHER_URL WRITER_URL                     the main job without a proofreader
 """
 
 from __future__ import annotations
@@ -70,11 +71,12 @@ async def write(url: str) -> None:
             say("written", state=state, artifacts=[a.name for a in task.artifacts])
 
 
-async def report(researcher_url: str, proofreader_url: str, writer_url: str) -> None:
+async def report(researcher_url: str, proofreader_url: str | None, writer_url: str) -> None:
     with wb.span("make a report", type="session") as span:
         say("began", trace_id=span.context.trace_id.hex())
         claim = await research(researcher_url)
-        await proofread(proofreader_url, claim)
+        if proofreader_url:
+            await proofread(proofreader_url, claim)
         await write(writer_url)
 
 
@@ -113,6 +115,8 @@ async def deliver(url: str, request: SendMessageRequest, delegation: waybill.Del
 async def main() -> None:
     if argument(1) == "report":
         await report(argument(2), argument(3), argument(4))
+    elif argument(1) == "brief":
+        await report(argument(2), None, argument(3))
     else:
         await errand(argument(2))
     wb.close()
