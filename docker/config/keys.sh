@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Make what docker-compose.yml needs before anything starts, and nothing that is there already: a key for
-# each sidecar, everybody's trust, two passwords of the database, and folders that belong to who uses
+# each sidecar, everybody's trust, three passwords of the database, and folders that belong to who uses
 # them. Runs once, as root without a network, in the image of the sidecar:
 #
 #     /state/NAME    the volume that NAME's sidecar has at /var/lib/waybill
 #     /socket/NAME   the volume that NAME and its sidecar share, at /run/waybill
-#     /database      the owner's password; for the database, and for who migrates it
+#     /database      three passwords; for the database, and for who makes roles and tables in it
 set -eu
 umask 077
 agents="planner researcher writer"
@@ -46,8 +46,9 @@ done
 
 chown $sidecar:$sidecar /database
 chmod 0700 /database
-password /database/owner
-password /database/writer
+for role in owner writer reader; do
+    password "/database/$role"
+done
 for agent in $agents; do
     cp /database/writer "/state/$agent/secrets/postgres"
     chown $sidecar:$sidecar "/state/$agent/secrets/postgres"

@@ -139,7 +139,7 @@ def test_no_secret_is_in_an_image_or_a_container_s_environment(stack):
         found = stack.engine.docker("run", "--rm", "--network", "none", "-u", "0", "--entrypoint", "find", image, "/",
                                     "-xdev", "(", "-name", "*.key", "-o", "-path", "*/trust.d/*", ")", "-type", "f")
         assert found == ""
-    passwords = [stack.run("postgres", "cat", f"/run/passwords/{name}").strip() for name in ("owner", "writer")]
+    passwords = [stack.run("postgres", "cat", f"/run/passwords/{name}").strip() for name in ("owner", "writer", "reader")]
     assert all(len(password) == 48 for password in passwords)
     for service in (*AGENTS, *(f"{agent}-waybill" for agent in AGENTS), "postgres", "schema", "roles"):
         said = json.dumps(stack.inspect(service))
@@ -205,10 +205,10 @@ def test_jaeger_was_shown_the_delegation_while_it_was_in_flight(stack, trace_id)
 
 
 def test_the_command_line_shows_the_tree_from_postgres(stack, trace_id):
+    password = stack.run("postgres", "cat", "/run/passwords/reader")
     shown = stack.engine.docker(
-        "run", "--rm", "--network", "waybill_default", "-v", "waybill_database-passwords:/run/passwords:ro",
-        "-e", "WAYBILL_STORE_POSTGRES_PASSWORD_FILE=/run/passwords/owner", "--entrypoint", "waybill",
-        "waybill:local", "--store", "postgres://waybill@postgres/waybill", "trace", "show", trace_id)
+        "run", "--rm", "--network", "waybill_default", "--read-only", "-e", f"PGPASSWORD={password}", "--entrypoint",
+        "waybill", "waybill:local", "--store", "postgres://waybill_reader@postgres/waybill", "trace", "show", trace_id)
     for words in ("make a report", "[planner]", "[researcher]", "[writer]", "continue: verified"):
         assert words in shown
     assert "depth 2" in shown

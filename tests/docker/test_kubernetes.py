@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docker/kubernetes/waybill.yaml, run as a kubelet would run it: the pod comes up with the users, volumes
+and probes of the file, the agent delegates through its sidecar, and the end is a drain."""
+
+import json
+import time
+
+import pytest
+
+from pod import Pod, documents_of
+from waybill_testkit import ROOT, wait_until
+
+FILE = ROOT / "docker/kubernetes/waybill.yaml"
+ASK = """
+import json, waybill
+wb = waybill.default()
+with wb.span("ask", type="session") as span:
+    d = wb.delegate(waybill.Target(url="http://writer:9102/", declares=True, name="writer"), method="SendMessage",
+                    message_id="m-1")
+    wb.settle(d, "answered")
+print(json.dumps({"trace_id": span.context.trace_id.hex(), "signed": bool(d.carrier)}))
+wb.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def images(engine):
+    for service in ("keys", "planner"):  # both images of the compose file
+        engine.compose("build", "-q", service)
+    return {"registry.example/waybill:0.1.0": "waybill:local", "registry.example/planner:1.0.0":
+            "waybill-demo-agent:local", "pause": "debian:bookworm-slim"}
+
+
+@pytest.fixture(scope="module")
+def keys(engine, images, tmp_path_factory):
+    """As the head of the file says: made elsewhere by the command line, and put into a Secret."""
+    folder = tmp_path_factory.mktemp("keys")
+    folder.chmod(0o777)
+    waybill = ["run", "--rm", "--network", "none", "-v", f"{folder}:/made", "--entrypoint", "waybill", "waybill:local"]
+    engine.docker(*waybill, "key", "new", "--state-dir", "/made/planner", "--id", "spiffe://example.org/planner")
+    engine.docker(*waybill, "key", "new", "--state-dir", "/made/writer", "--id", "spiffe://example.org/writer")
+    bundle = engine.docker(*waybill, "trust", "bundle", "--state-dir", "/made/writer", "--id",
+                           "spiffe://example.org/writer")
+    return (folder / "planner/keys/current.key").read_bytes(), bundle
+
+
+@pytest.fixture
+def pod(engine, images, keys):
+    key, bundle = keys
+    with Pod(engine, documents_of(FILE), images=images, config_maps={"team-trust": {"team.bundle.json": bundle}},
+             secrets={"planner-waybill-keys": {"current.key": key}}, command=["sleep", "3600"]) as found:
+        yield found
+
+
+def status_of(pod):
+    return json.loads(pod.run("waybilld", "waybill", "--json", "status"))["report"]
+
+
+def test_the_sidecar_is_ready_before_the_agent_starts_and_isolated_from_it(pod):
+    report = status_of(pod)
+    assert report["isolation"] == "uid", report["isolation_because"]
+    assert report["sandbox"]["landlock"] and report["sandbox"]["seccomp"]
+    assert report["trust"]["issuers"] == 1 and report["trust"]["faulty_files"] == 0
+    assert report["agent_id"] == "spiffe://example.org/planner"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert pod.probe(pod.container("waybilld"), probe) == 200
+    assert pod.run("agent", "id", "-u").strip() == "10001"
+    assert pod.run("waybilld", "id", "-u").strip() == "10002"
+
+
+def test_the_agent_delegates_and_sends_otlp_through_it(pod):
+    said = json.loads(pod.run("agent", "python", "-c", ASK))
+    assert said["signed"]
+    # the collector of the file does not exist here: records wait, the sidecar stays ready and alive
+    wait_until(lambda: status_of(pod)["exporters"][0]["state"] == "backoff", 30, "collector: away")
+    assert status_of(pod)["healthy"]
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert pod.probe(pod.container("waybilld"), probe) == 200
+
+
+def test_the_agent_sees_the_socket_and_nothing_else_of_its_sidecar(pod):
+    assert pod.run("agent", "ls", "/run/waybill/planner").split() == ["ipc.sock", "status.json"]
+    for path in ("/var/lib/waybill", "/etc/waybill"):
+        assert pod.engine.try_docker("exec", f"{pod.name}-agent", "ls", path).returncode != 0
+
+
+def test_its_end_is_a_drain_within_the_grace_period(pod):
+    pod.run("agent", "python", "-c", ASK)
+    began = time.monotonic()
+    assert pod.end()["waybilld"] == 0
+    assert time.monotonic() - began < pod.spec["terminationGracePeriodSeconds"]
