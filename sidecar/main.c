@@ -10,6 +10,7 @@
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
+#include "sidecar/marking.h"
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/otlp.h"
@@ -58,6 +59,7 @@ typedef struct daemon_parts {
     wb_reload_watch watch;
     wb_workers *workers;
     wb_sweep *sweep;
+    wb_marking *marking;
     wb_admin *admin;
     wb_notify notify;
     gap_txn gap;
@@ -317,6 +319,7 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     close_gap(d);
     WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
+    WB_TRY(wb_marking_new(sidecar, &d->marking, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_otlp_open(sidecar, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
@@ -379,23 +382,35 @@ static void reload(daemon_parts *d)
     wb_notify_ready(&d->notify);
 }
 
+static void tick(daemon_parts *d)
+{
+    wb_journal_stats journal;
+    wb_reload_tick(&d->sidecar, &d->watch);
+    wb_refusals_tick(d->sidecar.refusals);
+    wb_sweep_tick(d->sweep);
+    wb_otlp_tick(&d->sidecar);
+    watch_socket(d);
+    wb_confine_tick(&d->sidecar);
+    wb_journal_get_stats(d->sidecar.journal, &journal);
+    if (journal.failed || journal.full) wb_writer_nudge(d->sidecar.writer);
+}
+
 /* Signals are blocked in every thread and taken here. Returns the one that ends the process. */
 static int run(daemon_parts *d, const sigset_t *signals)
 {
-    wb_journal_stats journal;
+    uint64_t wait_ms = d->sidecar.markers ? WB_MARKING_TICK_MS : TICK_MS, last = 0;
+    const struct timespec wait = {.tv_sec = (time_t)(wait_ms / 1000),
+                                  .tv_nsec = (long)(wait_ms % 1000 * WB_NS_PER_MS)};
     for (;;) {
-        const struct timespec tick = {.tv_sec = TICK_MS / 1000};
-        int sig = sigtimedwait(signals, NULL, &tick);
+        int sig = sigtimedwait(signals, NULL, &wait);
         if (sig == SIGTERM || sig == SIGINT) return sig;
         if (sig == SIGHUP) reload(d);
-        wb_reload_tick(&d->sidecar, &d->watch);
-        wb_refusals_tick(d->sidecar.refusals);
-        wb_sweep_tick(d->sweep);
-        wb_otlp_tick(&d->sidecar);
-        watch_socket(d);
-        wb_confine_tick(&d->sidecar);
-        wb_journal_get_stats(d->sidecar.journal, &journal);
-        if (journal.failed || journal.full) wb_writer_nudge(d->sidecar.writer);
+        wb_marking_tick(d->marking);
+        uint64_t now = wb_mono(d->sidecar.clock);
+        if (sig != SIGHUP && now - last + wait_ms * WB_NS_PER_MS / 2 < TICK_MS * WB_NS_PER_MS)
+            continue;
+        last = now;
+        tick(d);
     }
 }
 
@@ -448,6 +463,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_writer_stop(sidecar->writer);
     wb_exporters_free(sidecar->exporters);
     wb_sweep_free(d->sweep);
+    wb_marking_free(d->marking);
     wb_look_done(&sidecar->look);
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);

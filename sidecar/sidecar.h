@@ -46,6 +46,7 @@ typedef struct wb_sidecar {
     wb_writer *writer;
     wb_ipc *ipc;
     struct wb_exporters *exporters; /* sidecar/exporters.h */
+    bool markers;                   /* an exporter wants them; as of the start */
     struct wb_otlp *otlp;           /* sidecar/otlp.h; NULL: none listens */
     atomic_ullong export_bytes;     /* that bodies of OTLP in hand take */
     wb_counters counters;

@@ -8,7 +8,9 @@
 #include "core/arena.h"
 #include "core/delegation_state.h"
 #include "proto/arena_alloc.h"
+#include "proto/span_batch.h"
 #include "proto/waybill/v1/journal.pb-c.h"
+#include "sidecar/delegation/markers.h"
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
 #include "sidecar/delegation/turns.h"
@@ -21,6 +23,8 @@ enum { UNPACK_LIMIT = 1024 * 1024 };
 
 typedef struct hot_part {
     uint64_t version, opened_ns, deadline_ns, closed_ns, updated_ns;
+    uint32_t
+        markers; /* of the row, or more: one that was packed meanwhile may not know of the last */
     wb_delegation_state state;
 } hot_part;
 
@@ -32,6 +36,7 @@ struct wb_delegations {
     wb_row_table *by_key; /* 32-byte key -> id, open rows only */
     uint32_t open;
     uint32_t open_in[WB_DELEGATION_ANSWERED]; /* by state; of another that is no state: in NONE's */
+    wb_time_ns next_marker_ns;                /* before it no open row has one due */
     wb_arena *scratch;
 };
 
@@ -42,6 +47,7 @@ wb_delegations *wb_delegations_new(uint32_t max_rows)
     d->rows = wb_row_table_new(sizeof(wb_id), sizeof(hot_part), max_rows);
     d->by_key = wb_row_table_new(WB_FACTS_BYTES, 0, max_rows * KEYS_MAX); /* never the first full */
     d->scratch = wb_arena_new(UNPACK_LIMIT);
+    d->next_marker_ns = UINT64_MAX;
     if (d->rows && d->by_key && d->scratch) return d;
     wb_delegations_free(d);
     return NULL;
@@ -149,6 +155,12 @@ static uint32_t *count_in(wb_delegations *d, wb_delegation_state state)
     return &d->open_in[(unsigned)state < WB_COUNT(d->open_in) ? state : WB_DELEGATION_NONE];
 }
 
+static void expect_marker(wb_delegations *d, const hot_part *hot)
+{
+    wb_time_ns due = hot->opened_ns + wb_marker_due_ns(hot->markers);
+    if (due < d->next_marker_ns) d->next_marker_ns = due;
+}
+
 static uint64_t closed_at(const void *hot) { return ((const hot_part *)hot)->closed_ns; }
 
 static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, wb_slice packed)
@@ -174,11 +186,13 @@ static wb_status put(wb_delegations *d, const Waybill__V1__DelegationRow *row, w
     hot->opened_ns = row->opened_ns;
     hot->deadline_ns = row->deadline_ns;
     hot->closed_ns = row->closed_ns;
+    if (row->markers > hot->markers) hot->markers = row->markers;
     hot->updated_ns = row->updated_ns;
     hot->state = (wb_delegation_state)row->state;
     if (hot->closed_ns != 0) return WB_OK;
     d->open++;
     ++*count_in(d, hot->state);
+    expect_marker(d, hot);
     return remember_keys(d, &id, row);
 }
 
@@ -212,9 +226,38 @@ static wb_status apply_purge(wb_delegations *d, wb_slice packed, wb_error *err)
     return WB_OK;
 }
 
+/* Say in the row how many of its markers were written. The rest of it stays as it is. */
+static wb_status note_marker(wb_delegations *d, const wb_id *id, uint32_t markers)
+{
+    wb_slice packed, noted;
+    void *row_hot;
+    if (!wb_row_get(d->rows, id->b, &packed, &row_hot)) return WB_OK; /* purged since */
+    if (((hot_part *)row_hot)->markers >= markers) return WB_OK;
+    wb_arena_reset(d->scratch);
+    WB_TRY(wb_marker_noted(packed, markers, d->scratch, &noted));
+    WB_TRY(wb_row_put(d->rows, id->b, noted, &row_hot));
+    ((hot_part *)row_hot)->markers = markers;
+    return WB_OK;
+}
+
+static wb_status apply_markers(wb_delegations *d, wb_slice payload, wb_error *err)
+{
+    wb_span_batch spans;
+    WB_TRY(wb_span_batch_open(payload, &spans, err));
+    for (uint32_t i = 0; i < spans.span_count; i++) {
+        wb_marker_due marker;
+        wb_span_row row = wb_span_batch_row(&spans, i);
+        if (!wb_marker_read(&row, &marker)) continue; /* of a later version */
+        wb_status status = note_marker(d, &marker.id, marker.n + 1);
+        if (status != WB_OK) return wb_fail(err, status, "no memory to note a marker");
+    }
+    return WB_OK;
+}
+
 static wb_status apply(void *self, const wb_entry *entry, wb_error *err)
 {
     if (entry->kind == WB_ENTRY_PURGE) return apply_purge(self, entry->payload, err);
+    if (entry->kind == WB_ENTRY_MARKERS) return apply_markers(self, entry->payload, err);
     return apply_row(self, entry->payload, err);
 }
 
@@ -235,11 +278,13 @@ static void reset(void *self)
     wb_row_table_reset(d->by_key);
     d->open = 0;
     memset(d->open_in, 0, sizeof d->open_in);
+    d->next_marker_ns = UINT64_MAX;
 }
 
 const wb_state_ops wb_delegations_ops = {
     .name = "delegations",
-    .kinds = WB_KIND_BIT(WB_ENTRY_DELEGATION) | WB_KIND_BIT(WB_ENTRY_PURGE),
+    .kinds = WB_KIND_BIT(WB_ENTRY_DELEGATION) | WB_KIND_BIT(WB_ENTRY_PURGE) |
+             WB_KIND_BIT(WB_ENTRY_MARKERS),
     .apply = apply,
     .snapshot = snapshot,
     .load = load,
@@ -288,6 +333,26 @@ size_t wb_delegations_due(const wb_delegations *d, wb_time_ns now, uint64_t grac
         if (n < max && hot->deadline_ns + grace_ns <= now) memcpy(out[n++].b, key, sizeof(wb_id));
     }
     if (oldest_ns) *oldest_ns = oldest == UINT64_MAX ? 0 : oldest;
+    return n;
+}
+
+size_t wb_delegations_unmarked(wb_delegations *d, wb_time_ns now, wb_marker_due *out, size_t max)
+{
+    size_t n = 0;
+    if (d->open == 0 || now < d->next_marker_ns) return 0;
+    d->next_marker_ns = UINT64_MAX;
+    for (uint32_t slot = 0; slot < wb_row_slots(d->rows); slot++) {
+        const void *key;
+        void *row_hot;
+        if (!wb_row_at(d->rows, slot, &key, NULL, &row_hot)) continue;
+        const hot_part *hot = row_hot;
+        if (hot->closed_ns != 0) continue;
+        uint32_t due = wb_markers_due(now > hot->opened_ns ? now - hot->opened_ns : 0);
+        expect_marker(d, hot); /* at once again, until what is due now is in the journal */
+        if (due <= hot->markers || n == max) continue;
+        memcpy(out[n].id.b, key, sizeof(wb_id));
+        out[n++].n = due - 1;
+    }
     return n;
 }
 

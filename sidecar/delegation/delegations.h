@@ -19,8 +19,8 @@ typedef struct wb_delegations wb_delegations;
 
 WB_MUST_USE wb_delegations *wb_delegations_new(uint32_t max_rows);
 void wb_delegations_free(wb_delegations *delegations);
-/** Takes WB_ENTRY_DELEGATION (insert or replace; an older version changes nothing) and
- *  WB_ENTRY_PURGE (closed rows past their time leave). */
+/** Takes WB_ENTRY_DELEGATION (insert or replace; an older version changes nothing), WB_ENTRY_PURGE
+ *  (closed rows past their time leave) and WB_ENTRY_MARKERS (which markers were written). */
 extern const wb_state_ops wb_delegations_ops;
 
 /** The packed row, borrowed until the next apply; false if there is none. */
@@ -43,6 +43,17 @@ bool wb_delegations_of_task(const wb_delegations *delegations, wb_slice audience
  *  oldest_ns  when the open one that was opened first was; 0: none is open. May be NULL */
 size_t wb_delegations_due(const wb_delegations *delegations, wb_time_ns now, uint64_t grace_ns,
                           wb_id *out, size_t max, wb_time_ns *oldest_ns);
+
+/* A marker that is due: the n-th of its delegation, from 0. */
+typedef struct wb_marker_due {
+    wb_id id;
+    uint32_t n;
+} wb_marker_due;
+
+/** Up to `max` open delegations that have been so for long enough to be marked again, each with the
+ *  latest marker that is due; those before it are passed over. Returns how many. */
+size_t wb_delegations_unmarked(wb_delegations *delegations, wb_time_ns now, wb_marker_due *out,
+                               size_t max);
 
 uint32_t wb_delegations_count(const wb_delegations *delegations);
 /** Open ones, kept as a running count. */

@@ -36,8 +36,8 @@ static void copy_id(void *id, size_t len, ProtobufCBinaryData from)
     if (from.len == len) memcpy(id, from.data, len);
 }
 
-static wb_status write_one(const wb_span_draft *draft, wb_span_agent agent, wb_buffer *out,
-                           wb_error *err)
+wb_status wb_own_spans(const wb_span_draft *drafts, size_t n, wb_span_agent agent, wb_buffer *out,
+                       wb_error *err)
 {
     const wb_otlp_attr resource[] = {
         WB_ATTR_TEXT("service.name", agent.name),
@@ -50,7 +50,7 @@ static wb_status write_one(const wb_span_draft *draft, wb_span_agent agent, wb_b
                                    .resource_count = WB_COUNT(resource),
                                    .scope_name = WB_S("waybill.sidecar"),
                                    .scope_version = WB_S(WAYBILL_VERSION)};
-    return wb_span_batch_build(&origin, draft, 1, out, err);
+    return wb_span_batch_build(&origin, drafts, n, out, err);
 }
 
 static bool is_error(wb_delegation_state state)
@@ -104,7 +104,7 @@ wb_status wb_delegation_span(const Waybill__V1__DelegationRow *row, wb_span_agen
     copy_id(draft.trace_id.b, sizeof draft.trace_id, row->trace_id);
     copy_id(draft.span_id.b, sizeof draft.span_id, row->span_id);
     copy_id(draft.parent_id.b, sizeof draft.parent_id, row->parent_span_id);
-    return write_one(&draft, agent, out, err);
+    return wb_own_spans(&draft, 1, agent, out, err);
 }
 
 /* trust.mode observe: in the claimed context though the verdict was not CONTINUE. */
@@ -169,7 +169,7 @@ wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agen
     copy_id(draft.span_id.b, sizeof draft.span_id, row->span_id);
     copy_id(draft.parent_id.b, sizeof draft.parent_id, row->parent_span_id);
     if (!WB_ID_ABSENT(draft.parent_id)) draft.flags |= FLAGS_HAS_IS_REMOTE | FLAGS_IS_REMOTE;
-    return write_one(&draft, agent, out, err);
+    return wb_own_spans(&draft, 1, agent, out, err);
 }
 
 wb_status wb_late_answer_span(const Waybill__V1__DelegationRow *row, wb_span_agent agent,
@@ -200,5 +200,5 @@ wb_status wb_late_answer_span(const Waybill__V1__DelegationRow *row, wb_span_age
     copy_id(draft.parent_id.b, sizeof draft.parent_id, row->parent_span_id);
     copy_id(link.trace_id.b, sizeof link.trace_id, row->trace_id);
     copy_id(link.span_id.b, sizeof link.span_id, row->span_id);
-    return write_one(&draft, agent, out, err);
+    return wb_own_spans(&draft, 1, agent, out, err);
 }

@@ -13,6 +13,7 @@
 /* protobuf-c's rows, waybill.v1 in journal.proto */
 struct Waybill__V1__DelegationRow;
 struct Waybill__V1__AcceptanceRow;
+struct wb_span_draft; /* proto/span_batch.h */
 
 /** Whose spans these are; borrowed for the call. */
 typedef struct wb_span_agent {
@@ -20,6 +21,11 @@ typedef struct wb_span_agent {
     wb_slice id;        /* own agent id */
     wb_slice isolation; /* "none" or "uid": could the agent have written this itself? */
 } wb_span_agent;
+
+/** Append a span batch's payload with `n` spans under the sidecar's own resource and scope.
+ *  Errors  as wb_span_batch_build */
+WB_MUST_USE wb_status wb_own_spans(const struct wb_span_draft *drafts, size_t n,
+                                   wb_span_agent agent, wb_buffer *out, wb_error *err);
 
 /** Append a WB_ENTRY_SPANS payload to `out`. The row must be closed or finished: an unfinished span
  *  never leaves under its final id.
