@@ -73,7 +73,9 @@ static const wb_config_table peer_table = {peer_keys, WB_COUNT(peer_keys), sizeo
 /* A build without a far side does not know its word, and has none of its rows. */
 #if WAYBILL_OTLP_EXPORT
 #define TYPE_OTLP "|otlp"
-#define ROWS_OTLP WB_OTLP_EXPORT_CONFIG_KEYS("", offsetof(wb_exporter_config, otlp), "otlp"),
+#define ROWS_OTLP                                                                                  \
+    WB_OTLP_EXPORT_CONFIG_KEYS("", offsetof(wb_exporter_config, otlp), "otlp"),                    \
+        WB_DELIVERY_CONFIG_KEYS("", offsetof(wb_exporter_config, delivery), "otlp"),
 #else
 #define TYPE_OTLP "|"
 #define ROWS_OTLP
@@ -557,6 +559,10 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
                            "exporters: \"%.*s\" is the default store: set store.*, or take another "
                            "name",
                            WB_SLICE_ARG(e->name));
+        wb_error why;
+        if (wb_delivery_config_check(&e->delivery, &why) != WB_OK)
+            return wb_fail(err, WB_ERR_CONFIG, "exporters.%.*s.%.100s", WB_SLICE_ARG(e->name),
+                           why.detail);
     }
     return WB_OK;
 }

@@ -10,6 +10,7 @@
 #include "exporters/sqlite/sqlite.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
+#include "sidecar/delivery/delivery_config.h"
 #include "sidecar/receivers/otlp/config.h"
 #include "sidecar/sandbox/sandbox.h"
 
@@ -42,6 +43,7 @@ typedef struct wb_exporter_config {
     wb_when_full when_full;
     wb_sqlite_config sqlite; /* the one of its type counts */
     wb_otlp_export_config otlp;
+    wb_delivery_config delivery; /* of what is no store */
 } wb_exporter_config;
 
 /* What the default store is. */

@@ -146,6 +146,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .ops = x->ops,
                                  .config = &x->section,
                                  .origin = &e->origin,
+                                 .delivery = &x->config.delivery,
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
@@ -172,11 +173,6 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
 
 /* ---- too far behind ---- */
 
-static uint64_t takes_of(const exporter *x)
-{
-    return x->ops->takes_of ? x->ops->takes_of(&x->section) : x->ops->takes;
-}
-
 static uint64_t count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes)
 {
     wb_frame_view frame;
@@ -195,7 +191,7 @@ static void skip_to(exporter *x, uint64_t seq)
     wb_journal *journal = x->all->sidecar->journal;
     uint64_t from = wb_runner_skip(x->runner, seq), n = 0;
     if (from < seq && wb_journal_reader_open(journal, from, &reader, NULL) == WB_OK) {
-        n = count_records(reader, seq, takes_of(x));
+        n = count_records(reader, seq, wb_runner_takes(x->runner));
         wb_journal_reader_close(reader);
     }
     wb_runner_note_skipped(x->runner, seq, n);
@@ -251,6 +247,7 @@ wb_status wb_exporters_start(wb_sidecar *sidecar, const wb_paths *paths, wb_erro
     describe(e, paths);
     sidecar->exporters = e; /* stopping takes it down, started or not */
     for (size_t i = 0; i < e->n; i++) e->gated |= holds_back(&e->list[i]);
+    for (size_t i = 0; i < e->n; i++) sidecar->markers |= e->list[i].config.delivery.markers;
     WB_TRY(start_all(e, err));
     wb_writer_set_gate(sidecar->writer, is_shut, e);
     return WB_OK;

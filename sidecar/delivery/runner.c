@@ -67,7 +67,8 @@ static wb_status open_delivery(wb_runner *r, wb_error *err)
     WB_TRY(wb_select_new(config, &rules, &r->select, err));
     wb_hold_init(&r->hold, rules.hold_ns, r->position);
     wb_lookahead_init(&r->ahead, r->options.journal, r->select, r->position);
-    r->takes = r->options.ops->takes;
+    const wb_exporter_ops *ops = r->options.ops;
+    r->takes = ops->takes_of ? ops->takes_of(r->options.config) : ops->takes;
     if (!config->markers) r->takes &= ~WB_KIND_BIT(WB_ENTRY_MARKERS);
     return WB_OK;
 }
@@ -98,6 +99,8 @@ wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out, wb_er
     *out = r;
     return WB_OK;
 }
+
+uint64_t wb_runner_takes(const wb_runner *r) { return r->takes; }
 
 void wb_runner_free(wb_runner *r)
 {

@@ -68,6 +68,8 @@ typedef struct wb_runner_stats {
  *  Errors  CONFIG the exporter's settings, or `delivery` | NO_MEMORY */
 WB_MUST_USE wb_status wb_runner_new(const wb_runner_options *options, wb_runner **out,
                                     wb_error *err);
+/** WB_KIND_BIT of the kinds that it delivers. Any thread. */
+uint64_t wb_runner_takes(const wb_runner *runner);
 /** The body of the runner's thread: delivers until stopped or drained. */
 void wb_runner_run(wb_runner *runner);
 /** Any thread. Return from wb_runner_run after the send in hand, whatever is left. */
