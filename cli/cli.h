@@ -71,6 +71,7 @@ extern const wb_verb wb_status_verbs[];      /* cli/status.c */
 extern const wb_verb wb_top_verbs[];         /* cli/top.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */
 extern const wb_verb wb_exporter_verbs[];    /* cli/exporter.c */
+extern const wb_verb wb_store_verbs[];       /* cli/store.c */
 extern const wb_verb wb_doctor_verbs[];      /* cli/doctor.c */
 extern const wb_verb wb_manual_verbs[];      /* cli/manual.c */
 extern const wb_verb wb_completion_verbs[];  /* cli/completion.c */

@@ -5,6 +5,8 @@
 #include "cli/ask.h"
 #include "store/store.h"
 
+#include "core/store_url.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -163,21 +165,23 @@ static void check_clock(wb_doctor *d)
 
 static void check_store(wb_doctor *d)
 {
-    const char *path = d->cli->paths.store;
+    char path[WB_PATH_MAX];
+    bool is_file = !wb_is_postgres_url(d->cli->paths.store);
     WB_AUTO(wb_store) store = NULL;
     wb_error err = {0};
     struct stat st;
-    wb_status status = wb_store_open(path, &store, &err);
+    wb_store_url_hide(d->cli->paths.store, path, sizeof path);
+    wb_status status = wb_store_open(d->cli->paths.store, &store, &err);
     if (status == WB_ERR_NOT_FOUND)
         wb_doctor_say(d, WB_FINDING_WARN, "store", "a sidecar makes it when it first delivers",
                       "%s is not there yet", path);
     else if (status != WB_OK)
         wb_doctor_say(d, WB_FINDING_FAIL, "store",
                       "nothing is lost meanwhile: the journal keeps it", "%s", err.detail);
-    else if (access(path, W_OK) != 0)
+    else if (is_file && access(path, W_OK) != 0)
         wb_doctor_say(d, WB_FINDING_FAIL, "store", "fix its owner: the sidecar must write to it",
                       "%s is not writable", path);
-    else if (stat(path, &st) == 0 && st.st_mode & 0007)
+    else if (is_file && stat(path, &st) == 0 && st.st_mode & 0007)
         wb_doctor_say(d, WB_FINDING_WARN, "store", "chmod 0600",
                       "%s has mode %04o: anybody can read it", path, st.st_mode & 07777U);
     else

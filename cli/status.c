@@ -3,6 +3,8 @@
 #include "cli/output.h"
 #include "cli/probe.h"
 
+#include "core/store_url.h"
+
 enum { ARENA_BYTES = 8 * 1024 * 1024 };
 
 static void line(const wb_cli *cli, const char *key)
@@ -188,7 +190,9 @@ static void print_report(const wb_cli *cli, const wb_probe *probe)
 
 static wb_exit print_json(const wb_cli *cli, const wb_probe *probe)
 {
+    char store[WB_PATH_MAX];
     wb_json_out out;
+    wb_store_url_hide(cli->paths.store, store, sizeof store);
     wb_json_out_init(&out);
     wb_json_open(&out, NULL, '{');
     wb_json_text(&out, "name", wb_slice_str(cli->paths.name));
@@ -196,7 +200,7 @@ static wb_exit print_json(const wb_cli *cli, const wb_probe *probe)
     wb_json_text_or_null(&out, "reason", wb_slice_str(probe->why));
     wb_json_text(&out, "socket", wb_slice_str(cli->paths.socket));
     wb_json_text(&out, "state_dir", wb_slice_str(cli->paths.state_dir));
-    wb_json_text(&out, "store", wb_slice_str(cli->paths.store));
+    wb_json_text(&out, "store", wb_slice_str(store));
     if (probe->report) {
         wb_json_text(&out, "admin_host", wb_slice_str(probe->host));
         wb_json_number(&out, "admin_port", probe->port);

@@ -4,6 +4,7 @@
 #ifndef WAYBILL_STORE_ENGINE_H
 #define WAYBILL_STORE_ENGINE_H
 
+#include "store/admin.h"
 #include "store/store.h"
 
 typedef struct wb_store_ops {
@@ -43,6 +44,12 @@ typedef struct wb_store_ops {
     wb_status (*follow_read)(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
                              wb_error *err);
     void (*follow_reopened)(void *follow);
+    /* store/admin.h; the last two may be NULL */
+    wb_status (*migrate)(const wb_store_place *place, const wb_store_migration *how,
+                         wb_store_migrated *out, wb_error *err);
+    wb_status (*maintain)(const wb_store_place *place, int64_t *made, wb_error *err);
+    wb_status (*prune)(const wb_store_place *place, uint64_t keep_s, int64_t *days, int64_t *rows,
+                       wb_error *err);
 } wb_store_ops;
 
 /** The first member of every engine's own. */

@@ -12,13 +12,19 @@ struct wb_follow {
     void *state;
 };
 
-wb_status wb_store_open(const char *name, wb_store **out, wb_error *err)
+static wb_status engine_of(const char *name, const wb_store_ops **out, wb_error *err)
 {
     bool is_postgres = wb_is_postgres_url(name);
-    const wb_store_ops *ops = is_postgres ? wb_store_postgres_engine : wb_store_sqlite_engine;
-    if (!ops)
-        return wb_fail(err, WB_ERR_CONFIG, "store: this build of Waybill has no %s",
-                       is_postgres ? "Postgres" : "SQLite");
+    *out = is_postgres ? wb_store_postgres_engine : wb_store_sqlite_engine;
+    if (*out) return WB_OK;
+    return wb_fail(err, WB_ERR_CONFIG, "store: this build of Waybill has no %s",
+                   is_postgres ? "Postgres" : "SQLite");
+}
+
+wb_status wb_store_open(const char *name, wb_store **out, wb_error *err)
+{
+    const wb_store_ops *ops;
+    WB_TRY(engine_of(name, &ops, err));
     return ops->open(name, out, err);
 }
 
@@ -160,4 +166,33 @@ wb_status wb_follow_read(wb_follow *follow, wb_store *store, const wb_arrivals *
 void wb_follow_reopened(wb_follow *follow)
 {
     if (follow->ops) follow->ops->follow_reopened(follow->state);
+}
+
+/* ---- what its owner does -------------------------------------------------------------------- */
+
+wb_status wb_store_migrate(const wb_store_place *place, const wb_store_migration *how,
+                           wb_store_migrated *out, wb_error *err)
+{
+    const wb_store_ops *ops;
+    WB_TRY(engine_of(place->name, &ops, err));
+    *out = (wb_store_migrated){0};
+    return ops->migrate(place, how, out, err);
+}
+
+wb_status wb_store_maintain(const wb_store_place *place, int64_t *made, wb_error *err)
+{
+    const wb_store_ops *ops;
+    WB_TRY(engine_of(place->name, &ops, err));
+    if (!ops->maintain)
+        return wb_fail(err, WB_ERR_CONFIG, "a store in a file needs no upkeep: only Postgres does");
+    return ops->maintain(place, made, err);
+}
+
+wb_status wb_store_prune(const wb_store_place *place, uint64_t keep_s, int64_t *days, int64_t *rows,
+                         wb_error *err)
+{
+    const wb_store_ops *ops;
+    WB_TRY(engine_of(place->name, &ops, err));
+    if (!ops->prune) return wb_fail(err, WB_ERR_CONFIG, "only a store in Postgres can be pruned");
+    return ops->prune(place, keep_s, days, rows, err);
 }

@@ -36,5 +36,10 @@ wb_status wb_pg_follow_from_now(void *follow, wb_store *store, uint32_t last_spa
 wb_status wb_pg_follow_read(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
                             wb_error *err);
 void wb_pg_follow_reopened(void *follow);
+wb_status wb_pg_migrate_store(const wb_store_place *place, const wb_store_migration *how,
+                              wb_store_migrated *out, wb_error *err);
+wb_status wb_pg_maintain_store(const wb_store_place *place, int64_t *made, wb_error *err);
+wb_status wb_pg_prune_store(const wb_store_place *place, uint64_t keep_s, int64_t *days,
+                            int64_t *rows, wb_error *err);
 
 #endif

@@ -243,5 +243,8 @@ static const wb_store_ops engine = {
     .follow_from_now = wb_pg_follow_from_now,
     .follow_read = wb_pg_follow_read,
     .follow_reopened = wb_pg_follow_reopened,
+    .migrate = wb_pg_migrate_store,
+    .maintain = wb_pg_maintain_store,
+    .prune = wb_pg_prune_store,
 };
 const wb_store_ops *const wb_store_postgres_engine = &engine;

@@ -33,6 +33,9 @@ wb_status wb_sqlite_follow_read(void *follow, wb_store *store, const wb_arrivals
                                 wb_error *err);
 void wb_sqlite_follow_reopened(void *follow);
 
+wb_status wb_sqlite_migrate_store(const wb_store_place *place, const wb_store_migration *how,
+                                  wb_store_migrated *out, wb_error *err);
+
 /* ---- a statement ---------------------------------------------------------------------------- */
 
 /** From here on the statement waits for locks as long as a reader may. */

@@ -241,5 +241,6 @@ static const wb_store_ops engine = {
     .follow_from_now = wb_sqlite_follow_from_now,
     .follow_read = wb_sqlite_follow_read,
     .follow_reopened = wb_sqlite_follow_reopened,
+    .migrate = wb_sqlite_migrate_store,
 };
 const wb_store_ops *const wb_store_sqlite_engine = &engine;

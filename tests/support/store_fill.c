@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* store_fill PATH: a store with known traces, written by the real exporter as three sidecars would.
+/* store_fill STORE: a store, a file or a Postgres that was migrated, with known traces, written by the real exporter as three sidecars would.
  * For tests of what reads stores. The traces, by id:
  *   1  planner -> writer -> researcher, all done; depth 2
  *   2  planner -> writer, still open
@@ -7,6 +7,8 @@
  *   4  hostile: escape sequences for names, an orphan, two spans that are each other's parent
  *   5  ends in an error     6  ends canceled     7  no root yet, nothing open
  *   8  300 spans, each the parent of the next */
+#include "core/store_url.h"
+#include "exporters/postgres/postgres.h"
 #include "exporters/sqlite/sqlite.h"
 #include "proto/span_batch.h"
 #include "tests/support/records.h"
@@ -22,6 +24,7 @@ static const char *const agent_ids[AGENTS] = {"spiffe://waybill.local/host/plann
                                               "spiffe://waybill.local/host/researcher"};
 
 typedef struct filler {
+    const wb_exporter_ops *ops;
     wb_exporter_origin origins[AGENTS];
     void *exporters[AGENTS];
     uint64_t seqs[AGENTS];
@@ -33,8 +36,7 @@ static void send_payload(filler *f, int agent, wb_entry_kind kind, const wb_buff
         .kind = kind, .seq = ++f->seqs[agent], .payload = wb_buffer_slice(bytes)};
     wb_export_result result;
     wb_error err = {0};
-    if (wb_exporter_sqlite.send(f->exporters[agent], &record, 1, 5000, &result, &err) == WB_OK)
-        return;
+    if (f->ops->send(f->exporters[agent], &record, 1, 5000, &result, &err) == WB_OK) return;
     (void)fprintf(stderr, "store_fill: %s\n", err.detail);
     _exit(1);
 }
@@ -357,11 +359,15 @@ int main(int argc, char **argv)
 {
     filler f = {0};
     if (argc != 2) {
-        (void)fprintf(stderr, "usage: store_fill PATH\n");
+        (void)fprintf(stderr, "usage: store_fill STORE\n");
         return 2;
     }
-    wb_sqlite_config config = {.path = argv[1]};
-    wb_config_section section = {.name = "sqlite", .values = &config};
+    bool is_postgres = wb_is_postgres_url(argv[1]);
+    wb_sqlite_config file = {.path = argv[1]};
+    wb_postgres_config server = {.url = argv[1], .connect_timeout_ms = 5000};
+    wb_config_section section = {.name = "store",
+                                 .values = is_postgres ? (const void *)&server : &file};
+    f.ops = is_postgres ? &wb_exporter_postgres : &wb_exporter_sqlite;
     for (int i = 0; i < AGENTS; i++) {
         wb_error err = {0};
         f.origins[i] = (wb_exporter_origin){.journal_id = test_id(900 + (uint32_t)i),
@@ -369,14 +375,13 @@ int main(int argc, char **argv)
                                             .name = names[i],
                                             .version = WAYBILL_VERSION,
                                             .isolation = "none"};
-        if (wb_exporter_sqlite.open(&section, &f.origins[i], &f.exporters[i], &err) != WB_OK)
-            return 1;
+        if (f.ops->open(&section, &f.origins[i], &f.exporters[i], &err) != WB_OK) return 1;
     }
     add_finished_chain(&f);
     add_finished_spans(&f);
     add_open_and_linked(&f);
     add_hostile(&f);
     add_ends(&f);
-    for (int i = 0; i < AGENTS; i++) wb_exporter_sqlite.close(f.exporters[i]);
+    for (int i = 0; i < AGENTS; i++) f.ops->close(f.exporters[i]);
     return 0;
 }

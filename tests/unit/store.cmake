@@ -7,5 +7,5 @@ if(WAYBILL_SQLITE)
     endforeach()
     # Not a test: fills a store for tests/integration/test_cli_read.py.
     add_executable(store_fill support/store_fill.c support/records.c)
-    target_link_libraries(store_fill PRIVATE wb_exporter_sqlite wb_proto wb_core)
+    target_link_libraries(store_fill PRIVATE wb_exporter_sqlite wb_exporter_postgres wb_proto wb_core)
 endif()
