@@ -56,6 +56,8 @@ typedef struct wb_config_key {
         *only; /* within a LIST or MAP: there is no such key unless the row `type` of the same
                          struct, a WB_CHOICE, is this word. NULL: always */
     bool live; /* a reload takes it; all others keep the value of the start */
+    bool
+        hides_password; /* of a TEXT that is a store's URL: what is printed has *** for passwords */
 } wb_config_key;
 
 struct wb_config_table {

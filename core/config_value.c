@@ -5,6 +5,7 @@
  * the byte order mark are refused, which also makes printing exact with two escapes only. */
 #include "core/config_value.h"
 
+#include "core/store_url.h"
 #include "core/utf8.h"
 
 #include <inttypes.h>
@@ -207,6 +208,15 @@ wb_status wb_config_quote(wb_slice text, wb_buffer *out)
     return wb_buffer_add(out, "\"", 1);
 }
 
+static wb_status print_text(const wb_config_key *key, const char *text, wb_buffer *out)
+{
+    char hidden[WB_CONFIG_MAX_TEXT + 1];
+    if (!text) return WB_OK;
+    if (!key->hides_password) return wb_config_quote(wb_slice_str(text), out);
+    wb_store_url_hide(text, hidden, sizeof hidden);
+    return wb_config_quote(wb_slice_str(hidden), out);
+}
+
 static wb_status print_choice(const wb_config_key *key, uint32_t place, wb_buffer *out)
 {
     wb_slice word = choice_word(key, place);
@@ -235,9 +245,7 @@ wb_status wb_config_value_print(const wb_config_key *key, const void *base, wb_b
     case WB_MS:
     case WB_SECONDS: return wb_buffer_printf(out, "%" PRIu64, *(const uint64_t *)place);
     case WB_CHOICE: return print_choice(key, *(const uint32_t *)place, out);
-    case WB_TEXT:
-        if (!*(const char *const *)place) return WB_OK;
-        return wb_config_quote(wb_slice_str(*(const char *const *)place), out);
+    case WB_TEXT: return print_text(key, *(const char *const *)place, out);
     case WB_SLICE:
         if (!((const wb_slice *)place)->ptr) return WB_OK;
         return wb_config_quote(*(const wb_slice *)place, out);

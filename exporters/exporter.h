@@ -67,6 +67,9 @@ typedef struct wb_exporter_ops {
      *              any other is treated as UNAVAILABLE */
     wb_status (*send)(void *self, const wb_record_view *records, size_t n, uint32_t timeout_ms,
                       wb_export_result *result, wb_error *err);
+    /** There is nothing to send; called again and again until there is, from the runner's thread, at least
+     *  every few seconds. Must not wait. NULL: nothing to do. */
+    void (*idle)(void *self);
     /** NULL is allowed. */
     void (*close)(void *self);
 } wb_exporter_ops;

@@ -13,7 +13,8 @@
 #define NO_LIMIT "9007199254740991" /* WB_NOLIM */
 
 /* By wb_store_type; also its cursor's key in the journal. */
-static const char *const store_names[] = {[WB_STORE_SQLITE] = "sqlite", [WB_STORE_NONE] = ""};
+static const char *const store_names[] = {
+    [WB_STORE_SQLITE] = "sqlite", [WB_STORE_NONE] = "", [WB_STORE_POSTGRES] = "postgres"};
 
 static const wb_config_key policy_keys[] = {
     {.name = "id",
@@ -80,6 +81,17 @@ static const wb_config_table peer_table = {peer_keys, WB_COUNT(peer_keys), sizeo
 #define TYPE_OTLP "|"
 #define ROWS_OTLP
 #endif
+#if WAYBILL_POSTGRES
+#define TYPE_POSTGRES "|postgres"
+#define ROWS_POSTGRES                                                                              \
+    WB_POSTGRES_CONFIG_KEYS("", offsetof(wb_exporter_config, postgres), "postgres"),
+#define ROWS_STORE_POSTGRES                                                                        \
+    WB_POSTGRES_CONFIG_KEYS("store.postgres.", offsetof(wb_sidecar_config, store.postgres), NULL),
+#else
+#define TYPE_POSTGRES "|"
+#define ROWS_POSTGRES
+#define ROWS_STORE_POSTGRES
+#endif
 
 static const wb_config_key exporter_keys[] = {
     {.name = "name",
@@ -91,17 +103,18 @@ static const wb_config_key exporter_keys[] = {
     {.name = "type",
      .type = WB_CHOICE,
      .fallback = "sqlite",
-     .choices = "sqlite" TYPE_OTLP,
+     .choices = "sqlite" TYPE_OTLP TYPE_POSTGRES,
      .offset = offsetof(wb_exporter_config, type),
      .help = "What the far side is."},
     WB_SQLITE_CONFIG_KEYS("", offsetof(wb_exporter_config, sqlite), "sqlite"),
-    ROWS_OTLP{.name = "max_lag_bytes",
-              .type = WB_BYTES,
-              .fallback = "0",
-              .max = UINT64_C(1) << 40,
-              .offset = offsetof(wb_exporter_config, max_lag_bytes),
-              .help = "How far it may fall behind before `when_full` holds. 0: half of "
-                      "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
+    ROWS_OTLP ROWS_POSTGRES{
+        .name = "max_lag_bytes",
+        .type = WB_BYTES,
+        .fallback = "0",
+        .max = UINT64_C(1) << 40,
+        .offset = offsetof(wb_exporter_config, max_lag_bytes),
+        .help = "How far it may fall behind before `when_full` holds. 0: half of "
+                "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
     {.name = "when_full",
      .type = WB_CHOICE,
      .choices = WHEN_FULL,
@@ -367,16 +380,16 @@ static const wb_config_key keys[] = {
     {.name = "store.type",
      .type = WB_CHOICE,
      .fallback = "sqlite",
-     .choices = "sqlite|none",
+     .choices = "sqlite|none" TYPE_POSTGRES,
      KEY(store_type),
      .help = "The default store: an exporter that is there without being asked for."},
     WB_SQLITE_CONFIG_KEYS("store.sqlite.", offsetof(wb_sidecar_config, store.sqlite), NULL),
-    {.name = "store.max_lag_bytes",
-     .type = WB_BYTES,
-     .fallback = "0",
-     .max = UINT64_C(1) << 40,
-     KEY(store.max_lag_bytes),
-     .help = "As `exporters.NAME.max_lag_bytes`."},
+    ROWS_STORE_POSTGRES{.name = "store.max_lag_bytes",
+                        .type = WB_BYTES,
+                        .fallback = "0",
+                        .max = UINT64_C(1) << 40,
+                        KEY(store.max_lag_bytes),
+                        .help = "As `exporters.NAME.max_lag_bytes`."},
     {.name = "store.when_full",
      .type = WB_CHOICE,
      .choices = WHEN_FULL,
@@ -540,7 +553,8 @@ static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error 
     if (c->n_exporters > 0) memcpy(list, c->exporters, c->n_exporters * sizeof *list);
     c->exporters = list;
     for (size_t i = 0; i < c->n_exporters; i++) make_when_full(&list[i]);
-    c->store.type = WB_EXPORTER_TYPE_SQLITE;
+    c->store.type =
+        c->store_type == WB_STORE_POSTGRES ? WB_EXPORTER_TYPE_POSTGRES : WB_EXPORTER_TYPE_SQLITE;
     c->store.name = wb_slice_str(store_names[c->store_type]);
     make_when_full(&c->store);
     return WB_OK;

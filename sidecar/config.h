@@ -7,6 +7,7 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "exporters/otlp/otlp.h"
+#include "exporters/postgres/postgres.h"
 #include "exporters/sqlite/sqlite.h"
 #include "propagation/trust.h"
 #include "sidecar/context.h"
@@ -26,6 +27,7 @@ enum { WB_EXPORTERS_MAX = 16, WB_EXPORTER_NAME_MAX = 64 };
 typedef enum wb_exporter_type {
     WB_EXPORTER_TYPE_SQLITE,
     WB_EXPORTER_TYPE_OTLP,
+    WB_EXPORTER_TYPE_POSTGRES,
     WB_EXPORTER_TYPES,
 } wb_exporter_type;
 
@@ -44,10 +46,11 @@ typedef struct wb_exporter_config {
     wb_sqlite_config sqlite; /* the one of its type counts */
     wb_otlp_export_config otlp;
     wb_delivery_config delivery; /* of what is no store */
+    wb_postgres_config postgres;
 } wb_exporter_config;
 
 /* What the default store is. */
-typedef enum wb_store_type { WB_STORE_SQLITE, WB_STORE_NONE } wb_store_type;
+typedef enum wb_store_type { WB_STORE_SQLITE, WB_STORE_NONE, WB_STORE_POSTGRES } wb_store_type;
 
 typedef struct wb_sidecar_config {
     const char *name; /* of the instance; from the command line, not a key */

@@ -14,6 +14,10 @@ static const wb_exporter_kind kinds[WB_EXPORTER_TYPES] = {
 #if WAYBILL_OTLP_EXPORT
     [WB_EXPORTER_TYPE_OTLP] = {&wb_exporter_otlp, offsetof(wb_exporter_config, otlp), 0},
 #endif
+#if WAYBILL_POSTGRES
+    [WB_EXPORTER_TYPE_POSTGRES] = {&wb_exporter_postgres, offsetof(wb_exporter_config, postgres),
+                                   0},
+#endif
 };
 
 const wb_exporter_kind *wb_exporter_kind_of(wb_exporter_type type)
@@ -40,6 +44,7 @@ static void say_unsafe(const wb_exporter_config *config)
 wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err)
 {
     bool wanted[WB_EXPORTER_TYPES] = {false};
+    wanted[config->store.type] = config->store_type != WB_STORE_NONE;
     for (size_t i = 0; i < config->n_exporters; i++) {
         wanted[config->exporters[i].type] = true;
         say_unsafe(&config->exporters[i]);
@@ -49,16 +54,21 @@ wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err)
     return WB_OK;
 }
 
+static wb_status tell_needs_of(const wb_exporter_config *x, const wb_exporter_needs *needs,
+                               wb_error *err)
+{
+    const wb_exporter_ops *ops = wb_exporter_kind_of(x->type)->ops;
+    char name[WB_EXPORTER_NAME_MAX + 1];
+    (void)snprintf(name, sizeof name, "%.*s", WB_SLICE_ARG(x->name));
+    const wb_config_section section = wb_exporter_section(x, name);
+    return ops->tell_needs ? ops->tell_needs(&section, needs, err) : WB_OK;
+}
+
 wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_exporter_needs *needs,
                                   wb_error *err)
 {
-    for (size_t i = 0; i < config->n_exporters; i++) {
-        const wb_exporter_config *x = &config->exporters[i];
-        const wb_exporter_ops *ops = wb_exporter_kind_of(x->type)->ops;
-        char name[WB_EXPORTER_NAME_MAX + 1];
-        (void)snprintf(name, sizeof name, "%.*s", WB_SLICE_ARG(x->name));
-        const wb_config_section section = wb_exporter_section(x, name);
-        if (ops->tell_needs) WB_TRY(ops->tell_needs(&section, needs, err));
-    }
+    if (config->store_type != WB_STORE_NONE) WB_TRY(tell_needs_of(&config->store, needs, err));
+    for (size_t i = 0; i < config->n_exporters; i++)
+        WB_TRY(tell_needs_of(&config->exporters[i], needs, err));
     return WB_OK;
 }

@@ -21,6 +21,7 @@
 #include "sidecar/workers.h"
 
 #include "core/paths.h"
+#include "core/store_url.h"
 #include "propagation/ed25519.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
@@ -97,7 +98,13 @@ static wb_status load_config(daemon_parts *d, const wb_command_line *o, wb_error
                                               d->config_arena, &d->config, err);
     if (status == WB_ERR_NOT_FOUND)
         return wb_fail(err, WB_ERR_CONFIG, "no such file: %s", o->config_path);
-    if (status != WB_OK || !d->config.state_dir) return status;
+    if (status != WB_OK) return status;
+    if (d->config.store_type == WB_STORE_SQLITE && !d->config.store.sqlite.path &&
+        wb_is_postgres_url(d->paths.store))
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "WAYBILL_STORE names a Postgres: that is for reading; set store.type: "
+                       "postgres and store.postgres.url");
+    if (!d->config.state_dir) return WB_OK;
     choice.state_dir = d->config.state_dir;
     return wb_paths_resolve(&choice, &d->paths, err);
 }

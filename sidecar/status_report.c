@@ -5,6 +5,7 @@
 
 #include "core/files.h"
 #include "core/paths.h"
+#include "core/store_url.h"
 #include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
@@ -318,6 +319,16 @@ char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
     return text;
 }
 
+/* For the command line, which then finds the same store; a password is nobody's but the sidecar's. */
+static void add_url(cJSON *root, const wb_sidecar_config *config)
+{
+    char shown[WB_PATH_MAX];
+    const char *url = config->store.postgres.url;
+    if (!url || !wb_is_postgres_url(url)) return;
+    wb_store_url_hide(url, shown, sizeof shown);
+    if (strcmp(shown, url) == 0) (void)cJSON_AddStringToObject(root, "store", url);
+}
+
 static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, uint16_t admin_port)
 {
     const wb_world *world = wb_world_take(sidecar->worlds);
@@ -341,6 +352,7 @@ static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, 
     (void)cJSON_AddStringToObject(root, "state_dir", paths->state_dir);
     if (sidecar->config->store_type == WB_STORE_SQLITE)
         (void)cJSON_AddStringToObject(root, "store", store ? store : paths->store);
+    if (sidecar->config->store_type == WB_STORE_POSTGRES) add_url(root, sidecar->config);
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);

@@ -17,6 +17,7 @@
 #include "exporters/postgres/postgres.h"
 
 #include "core/clock.h"
+#include "exporters/postgres/needs.h"
 #include "exporters/postgres/stage.h"
 #include "store/postgres/migrate.h"
 
@@ -312,6 +313,15 @@ static wb_status postgres_send(void *self, const wb_record_view *records, size_t
     return status;
 }
 
+static void postgres_idle(void *self)
+{
+    postgres_exporter *x = self;
+    WB_ASSERT(x->magic == MAGIC);
+    uint64_t idle_ms = (wb_mono(&wb_system_clock) - x->used_ns) / WB_NS_PER_MS;
+    if (x->pg && x->config->idle_timeout_ms > 0 && idle_ms >= x->config->idle_timeout_ms)
+        disconnect(x);
+}
+
 static void postgres_close(void *self)
 {
     postgres_exporter *x = self;
@@ -332,7 +342,10 @@ const wb_exporter_ops wb_exporter_postgres = {
     .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_DELEGATION) |
              WB_KIND_BIT(WB_ENTRY_ACCEPTANCE),
     .config = &config_table,
+    .prepare = wb_postgres_prepare,
+    .tell_needs = wb_postgres_tell_needs,
     .open = postgres_open,
     .send = postgres_send,
+    .idle = postgres_idle,
     .close = postgres_close,
 };

@@ -311,6 +311,7 @@ static void idle(wb_runner *r)
 {
     mark_caught_up(r);
     wb_runner_advance(r, false);
+    if (r->options.ops->idle) r->options.ops->idle(r->exporter);
     if (r->holding) {
         uint64_t next_ns = wb_hold_next_ns(&r->hold, wb_runner_mono(r));
         if (!is_draining(r))

@@ -194,9 +194,13 @@ static void note_password(wb_pg *pg, const char *url)
 static void start(wb_pg *pg, const wb_pg_target *target)
 {
     /* Later ones win: the url over our defaults, our file over the url. */
-    const char *keys[10] = {"fallback_application_name", "keepalives_idle", "tcp_user_timeout",
-                            "target_session_attrs",      "dbname",          "client_encoding"};
-    const char *values[10] = {"waybill", "30", "20000", "any", target->url, "UTF8"};
+    const char *keys[10] = {"fallback_application_name",
+                            "keepalives_idle",
+                            "tcp_user_timeout",
+                            "gssencmode",
+                            "dbname",
+                            "client_encoding"};
+    const char *values[10] = {"waybill", "30", "20000", "disable", target->url, "UTF8"};
     if (target->password_file) {
         keys[6] = "password";
         values[6] = pg->password;
