@@ -190,6 +190,24 @@ static void check_store(wb_doctor *d)
 
 /* ---- the running sidecar -------------------------------------------------------------------- */
 
+static void check_receivers(wb_doctor *d)
+{
+    const wb_json *receivers = wb_report_object(d->probe.report, "otlp");
+    for (const wb_json *o = receivers ? receivers->first : NULL; o; o = o->next) {
+        wb_slice name = wb_report_text(o, "receiver"), host = wb_report_text(o, "host");
+        unsigned long long port = wb_report_number(o, "port");
+        unsigned long long denied = wb_report_number(wb_report_object(o, "refused"), "denied");
+        if (denied > 0)
+            wb_doctor_say(d, WB_FINDING_WARN, "otlp",
+                          "the sidecar's log says who (otlp.denied), and what they can do",
+                          "%.*s on %.*s:%llu: %llu requests of those who may not send",
+                          WB_SLICE_ARG(name), WB_SLICE_ARG(host), port, denied);
+        else
+            wb_doctor_say(d, WB_FINDING_OK, "otlp", NULL, "%.*s on %.*s:%llu%s", WB_SLICE_ARG(name),
+                          WB_SLICE_ARG(host), port, wb_report_bool(o, "tls") ? " (TLS)" : "");
+    }
+}
+
 static void check_exporters(wb_doctor *d)
 {
     const wb_json *exporters = wb_report_object(d->probe.report, "exporters");
@@ -297,6 +315,7 @@ static void check_sidecar(wb_doctor *d)
                       WAYBILL_VERSION);
     wb_doctor_locks(d);
     check_journal(d);
+    check_receivers(d);
     check_exporters(d);
     check_unconfigured(d);
 }

@@ -81,6 +81,24 @@ static void print_journal(const wb_cli *cli, const wb_json *journal)
                  (unsigned long long)wb_report_number(journal, "lost_frames"));
 }
 
+static void print_receivers(const wb_cli *cli, const wb_json *receivers)
+{
+    for (const wb_json *o = receivers ? receivers->first : NULL; o; o = o->next) {
+        const wb_json *refused = wb_report_object(o, "refused");
+        unsigned long long n = 0;
+        for (const wb_json *cause = refused ? refused->first : NULL; cause; cause = cause->next)
+            n += cause->number;
+        line(cli, "otlp");
+        wb_print_safe(stdout, wb_report_text(o, "receiver"));
+        (void)printf(" on ");
+        wb_print_safe(stdout, wb_report_text(o, "host"));
+        (void)printf(":%llu%s, %llu requests, %llu refused\n",
+                     (unsigned long long)wb_report_number(o, "port"),
+                     wb_report_bool(o, "tls") ? " (TLS)" : "",
+                     (unsigned long long)wb_report_number(o, "requests"), n);
+    }
+}
+
 static void print_exporters(const wb_cli *cli, const wb_json *exporters)
 {
     char lag[WB_TIME_TEXT];
@@ -172,6 +190,7 @@ static void print_report(const wb_cli *cli, const wb_probe *probe)
     (void)fputc('\n', stdout);
     print_identity(cli, probe);
     print_journal(cli, wb_report_object(r, "journal"));
+    print_receivers(cli, wb_report_object(r, "otlp"));
     print_exporters(cli, wb_report_object(r, "exporters"));
     print_unconfigured(cli, wb_report_object(r, "unconfigured_exporters"));
     line(cli, "delegations");
@@ -234,7 +253,7 @@ static wb_exit run(const wb_cli *cli, const void *line)
 
 const wb_verb wb_status_verbs[] = {
     {.name = "status",
-     .summary = "Show one running sidecar: identity, journal, exporters, trust",
+     .summary = "Show one running sidecar: identity, journal, receivers, exporters, trust",
      .options = wb_cli_no_options,
      .help = "Which one: --name.\n",
      .no = "it does not run, or is in trouble",

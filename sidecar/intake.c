@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sidecar/intake.h"
 
+#include "proto/log_batch.h"
 #include "proto/otlp_edit.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
@@ -18,8 +19,8 @@ void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, w
 
 void wb_intake_done(wb_intake *in) { wb_buffer_done(&in->payload); }
 
-/* The stamp that ties a span to an acceptance counts only if this sidecar made that acceptance. */
-static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_error *err)
+/* The stamp that ties a span or a log record to an acceptance counts only if this sidecar made that acceptance. */
+static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_otlp_owner kind, wb_error *err)
 {
     wb_state *state = &in->sidecar->state;
     wb_status status = WB_OK;
@@ -34,7 +35,7 @@ static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_error *err)
                      wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
                      wb_acceptances_get(state->acceptances, &id, NULL);
         if (!known)
-            status = wb_otlp_rename_attr(batch, &span->attrs, WB_OTLP_SPAN, stamp,
+            status = wb_otlp_rename_attr(batch, &span->attrs, kind, stamp,
                                          WB_S("claimed.waybill.acceptance.id"));
     }
     wb_state_unlock(state);
@@ -52,7 +53,7 @@ static bool is_owned(void *ctx, const wb_trace_id *trace)
     return owned;
 }
 
-wb_status wb_intake_fits(const wb_intake *in, wb_error *err)
+static wb_status check_size(const wb_intake *in, wb_error *err)
 {
     uint64_t room = in->sidecar->config->journal_segment_bytes - FRAME_OVERHEAD;
     if (room > WB_FRAME_MAX_BYTES - FRAME_OVERHEAD) room = WB_FRAME_MAX_BYTES - FRAME_OVERHEAD;
@@ -63,7 +64,15 @@ wb_status wb_intake_fits(const wb_intake *in, wb_error *err)
                    in->payload.len, (unsigned long long)room);
 }
 
-wb_status wb_intake_spans(wb_intake *in, wb_slice body, wb_error *err)
+static void note(wb_intake *in, wb_entry_kind kind, const wb_batch *batch)
+{
+    in->kind = kind;
+    in->accepted = batch->span_count;
+    in->rejected = batch->rejected_count;
+    in->first_rejection = batch->first_rejection;
+}
+
+static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
 {
     wb_sidecar *sidecar = in->sidecar;
     const wb_sidecar_config *config = &in->world->config;
@@ -76,19 +85,49 @@ wb_status wb_intake_spans(wb_intake *in, wb_slice body, wb_error *err)
     wb_batch *batch = NULL;
     WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(sidecar->pipeline), in->arena, &batch, err));
     WB_TRY(wb_pipeline_run(sidecar->pipeline, &view, batch, err));
-    WB_TRY(check_stamps(in, batch, err));
-    in->accepted = batch->span_count;
-    in->rejected = batch->rejected_count;
-    in->first_rejection = batch->first_rejection;
-    if (batch->span_count == 0) return WB_OK;
-    WB_TRY(wb_span_batch_write(batch, &in->payload, err));
-    return wb_intake_fits(in, err);
+    WB_TRY(check_stamps(in, batch, WB_OTLP_SPAN, err));
+    note(in, WB_ENTRY_SPANS, batch);
+    return batch->span_count > 0 ? wb_span_batch_write(batch, &in->payload, err) : WB_OK;
 }
 
-void wb_intake_add(wb_intake *in, wb_state *state, wb_entry_kind kind, wb_txn_entries *out)
+static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
+{
+    wb_batch *batch = NULL;
+    WB_TRY(
+        wb_otlp_walk_logs(body, wb_pipeline_keys(in->sidecar->pipeline), in->arena, &batch, err));
+    WB_TRY(wb_pipeline_run_logs(batch, err));
+    WB_TRY(check_stamps(in, batch, WB_OTLP_LOG, err));
+    note(in, WB_ENTRY_LOGS, batch);
+    return batch->span_count > 0 ? wb_log_batch_write(batch, &in->payload, err) : WB_OK;
+}
+
+/* They pass through: no stage looks at them. */
+static wb_status take_metrics(wb_intake *in, wb_slice body, wb_error *err)
+{
+    wb_batch *batch = NULL;
+    wb_metrics_points points;
+    WB_TRY(wb_otlp_walk_metrics(body, in->arena, &batch, &points, err));
+    note(in, WB_ENTRY_METRICS, batch);
+    in->accepted = points.accepted;
+    in->rejected = points.rejected;
+    return batch->span_count > 0 ? wb_metrics_write(batch, &in->payload, err) : WB_OK;
+}
+
+wb_status wb_intake_take(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
+{
+    wb_status status = WB_OK;
+    switch (signal) {
+    case WB_SIGNAL_TRACES: status = take_spans(in, body, err); break;
+    case WB_SIGNAL_METRICS: status = take_metrics(in, body, err); break;
+    case WB_SIGNAL_LOGS: status = take_logs(in, body, err); break;
+    }
+    return status == WB_OK ? check_size(in, err) : status;
+}
+
+void wb_intake_add(wb_intake *in, wb_state *state, wb_txn_entries *out)
 {
     uint64_t now_s = wb_now(in->sidecar->clock) / WB_NS_PER_S;
-    wb_txn_add(out, kind, wb_buffer_slice(&in->payload));
+    wb_txn_add(out, in->kind, wb_buffer_slice(&in->payload));
     for (size_t i = 0; i < in->n_owned; i++) {
         wb_slice used;
         if (wb_owners_use_trace(state->owners, &in->owned[i], now_s, in->arena, &used))

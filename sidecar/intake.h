@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sidecar/intake.h: the way in of spans, whoever brought them: a body is walked, passed through the
- * pipeline, rendered, and becomes part of a transaction. Used by the verb Record (on_record.c) and by the
+/* sidecar/intake.h: the way in of spans, log records and metrics, whoever brought them: a body is walked,
+ * passed through the pipeline, rendered, and becomes part of a transaction. Used by the verb Record (on_record.c) and by the
  * OTLP receivers (on_export.c). */
 #ifndef WAYBILL_SIDECAR_INTAKE_H
 #define WAYBILL_SIDECAR_INTAKE_H
 
 #include "core/arena.h"
 #include "core/buffer.h"
+#include "proto/signal.h"
 #include "sidecar/sidecar.h"
 
 enum { WB_INTAKE_OWNED_MAX = 4 }; /* of a batch; the others are noted when they come again */
@@ -16,8 +17,8 @@ typedef struct wb_intake {
     wb_sidecar *sidecar;
     const wb_world *world; /* until the intake is done */
     wb_arena *arena;       /* holds what is found in the body */
-    wb_buffer
-        payload; /* of the entry; empty: nothing is acceptable, so there is nothing to commit */
+    wb_entry_kind kind;    /* of the payload */
+    wb_buffer payload;     /* empty: nothing is acceptable, so there is nothing to commit */
     uint64_t accepted, rejected;
     const char *first_rejection;            /* why; NULL: none; static */
     wb_trace_id owned[WB_INTAKE_OWNED_MAX]; /* claimed traces that somebody owns: in use */
@@ -28,15 +29,13 @@ void wb_intake_init(wb_intake *intake, wb_sidecar *sidecar, const wb_world *worl
 /** Free the payload; the world stays the caller's. */
 void wb_intake_done(wb_intake *intake);
 
-/** Take the spans of `body`, an ExportTraceServiceRequest that stays until wb_intake_done. On a receiver's
- *  thread.
+/** Take what `body` holds, an Export<signal>ServiceRequest that stays until wb_intake_done. `accepted` and
+ *  `rejected` count spans, log records or data points. On a receiver's thread.
  *  Errors  MALFORMED, NO_MEMORY as wb_otlp_walk | REJECTED more than one transaction may hold */
-WB_MUST_USE wb_status wb_intake_spans(wb_intake *intake, wb_slice body, wb_error *err);
+WB_MUST_USE wb_status wb_intake_take(wb_intake *intake, wb_signal signal, wb_slice body,
+                                     wb_error *err);
 
 /** In `prepare`, with a payload: its entry, and the owners that were met. */
-void wb_intake_add(wb_intake *intake, wb_state *state, wb_entry_kind kind, wb_txn_entries *out);
-
-/** More than a transaction may hold? REJECTED, and what to do. */
-WB_MUST_USE wb_status wb_intake_fits(const wb_intake *intake, wb_error *err);
+void wb_intake_add(wb_intake *intake, wb_state *state, wb_txn_entries *out);
 
 #endif

@@ -35,7 +35,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
 {
     taken *t = (taken *)(void *)txn;
     (void)err;
-    wb_intake_add(&t->intake, state, WB_ENTRY_SPANS, out);
+    wb_intake_add(&t->intake, state, out);
     return WB_OK;
 }
 
@@ -57,7 +57,7 @@ static void take(wb_sidecar *sidecar, wb_export *export, wb_receiver receiver)
     t->export = export;
     t->receiver = receiver;
     wb_intake_init(&t->intake, sidecar, wb_world_take(sidecar->worlds), export->arena);
-    wb_status status = wb_intake_spans(&t->intake, export->body, &err);
+    wb_status status = wb_intake_take(&t->intake, export->signal, export->body, &err);
     if (status != WB_OK || t->intake.payload.len == 0) {
         answer(t, status, err.detail);
         return;

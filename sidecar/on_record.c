@@ -20,7 +20,7 @@ static wb_status take_batch(wb_request *r, record *rec, wb_error *err)
 {
     ProtobufCBinaryData traces = r->in->record->traces;
     wb_intake *in = &rec->intake;
-    WB_TRY(wb_intake_spans(in, wb_slice_of(traces.data, traces.len), err));
+    WB_TRY(wb_intake_take(in, WB_SIGNAL_TRACES, wb_slice_of(traces.data, traces.len), err));
     rec->reply.accepted_spans = (uint32_t)in->accepted;
     rec->reply.rejected_spans = (uint32_t)in->rejected;
     if (!in->first_rejection) return WB_OK;
@@ -44,7 +44,7 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     if (wb_requests_find(state->requests, &rec->id, &rec->reply.accepted_spans,
                          &rec->reply.rejected_spans))
         return WB_OK;
-    wb_intake_add(&rec->intake, state, WB_ENTRY_SPANS, out);
+    wb_intake_add(&rec->intake, state, out);
     wb_txn_add(out, WB_ENTRY_REQUEST, rec->request_row);
     rec->is_new = true;
     return WB_OK;

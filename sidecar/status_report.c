@@ -9,6 +9,7 @@
 #include "sidecar/confine.h"
 #include "sidecar/exporters.h"
 #include "sidecar/isolation.h"
+#include "sidecar/otlp.h"
 #include "sidecar/trouble.h"
 
 #include <cjson/cJSON.h>
@@ -293,6 +294,28 @@ static void add_counters(wb_sidecar *sidecar, cJSON *root)
     }
 }
 
+/* Receivers of OTLP, with what each was sent and refused. */
+static void add_receivers(const wb_sidecar *sidecar, cJSON *root)
+{
+    wb_otlp_report report;
+    cJSON *list = cJSON_AddArrayToObject(root, "otlp");
+    for (size_t i = 0; wb_otlp_get_report(sidecar, i, &report); i++) {
+        cJSON *one = cJSON_CreateObject();
+        (void)cJSON_AddStringToObject(one, "receiver", report.name);
+        (void)cJSON_AddStringToObject(one, "host", report.host);
+        add_u64(one, "port", report.port);
+        (void)cJSON_AddBoolToObject(one, "tls", report.tls);
+        add_u64(one, "connections", report.connections);
+        add_u64(one, "closed_out", report.closed_out);
+        add_u64(one, "requests", report.requests);
+        add_u64(one, "bytes", report.bytes);
+        cJSON *refused = cJSON_AddObjectToObject(one, "refused");
+        for (size_t k = 0; k < report.n_refused; k++)
+            add_u64(refused, report.refused[k].cause, report.refused[k].n);
+        if (!cJSON_AddItemToArray(list, one)) cJSON_Delete(one);
+    }
+}
+
 char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
 {
     wb_seen seen;
@@ -309,6 +332,7 @@ char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
     if (with_policies) add_policies(&world->config.policies, root);
     wb_world_drop(world);
     add_journal(sidecar, root);
+    add_receivers(sidecar, root);
     add_exporters(sidecar, root);
     wb_look_at(&sidecar->look, &seen);
     add_unconfigured(&seen, root);
@@ -327,6 +351,17 @@ static void add_url(cJSON *root, const wb_sidecar_config *config)
     if (!url || !wb_is_postgres_url(url)) return;
     wb_store_url_hide(url, shown, sizeof shown);
     if (strcmp(shown, url) == 0) (void)cJSON_AddStringToObject(root, "store", url);
+}
+
+/* "otlp_http", "otlp_grpc". */
+static void add_otlp_ports(const wb_sidecar *sidecar, cJSON *ports)
+{
+    wb_otlp_report report;
+    char key[24];
+    for (size_t i = 0; wb_otlp_get_report(sidecar, i, &report); i++) {
+        (void)snprintf(key, sizeof key, "otlp_%s", report.name);
+        add_u64(ports, key, report.port);
+    }
 }
 
 static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, uint16_t admin_port)
@@ -356,6 +391,7 @@ static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, 
     cJSON *ports = cJSON_AddObjectToObject(root, "ports");
     (void)cJSON_AddStringToObject(root, "admin_host", sidecar->config->admin.host);
     add_u64(ports, "admin", admin_port);
+    add_otlp_ports(sidecar, ports);
     char *text = cJSON_PrintUnformatted(root);
     cJSON_Delete(root);
     return text;

@@ -20,14 +20,15 @@ static bool is_acceptance_id(wb_slice any_value)
     return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK;
 }
 
-/* What a span may say itself, once: of duplicates only the first counts for us, but another reader
+/* What a span or a log record may say itself, once: of duplicates only the first counts for us, but another reader
  * may take the last. */
-static bool may_stay(const wb_attrs *attrs, const wb_attr *attr)
+static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *attr)
 {
-    if (wb_attrs_find(attrs, attr->key) != attr) return false;
+    if (kind == WB_OTLP_RESOURCE || wb_attrs_find(attrs, attr->key) != attr) return false;
+    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value);
+    if (kind == WB_OTLP_LOG) return false;
     if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
-    if (wb_slice_eq(attr->key, CLAIMED)) return wb_otlp_value(attr->value).type == WB_VALUE_BOOL;
-    return wb_slice_eq(attr->key, ACCEPTANCE_ID) && is_acceptance_id(attr->value);
+    return wb_slice_eq(attr->key, CLAIMED) && wb_otlp_value(attr->value).type == WB_VALUE_BOOL;
 }
 
 static wb_status claim(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_attr *attr)
@@ -42,10 +43,26 @@ static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kin
 {
     for (wb_attr *a = owner->first; a; a = a->next) {
         if (a->state != WB_ATTR_KEPT || !wb_slice_starts(a->key, prefixes[0])) continue;
-        if (kind == WB_OTLP_SPAN && may_stay(owner, a)) continue;
+        if (may_stay(owner, kind, a)) continue;
         WB_TRY(claim(batch, owner, kind, a));
     }
     return WB_OK;
+}
+
+/* `kind` of what the batch calls spans. */
+static wb_status guard_batch(wb_batch *batch, wb_otlp_owner kind, wb_error *err)
+{
+    wb_status status = WB_OK;
+    for (uint32_t i = 0; i < batch->resource_count && status == WB_OK; i++)
+        status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE);
+    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++)
+        status = guard_attrs(batch, &batch->spans[i].attrs, kind);
+    return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to rename attributes");
+}
+
+wb_status wb_guard_logs(wb_batch *batch, wb_error *err)
+{
+    return guard_batch(batch, WB_OTLP_LOG, err);
 }
 
 static wb_status guard_apply(const void *self, const wb_stage_view *view, wb_batch *batch,
@@ -53,12 +70,7 @@ static wb_status guard_apply(const void *self, const wb_stage_view *view, wb_bat
 {
     (void)self;
     (void)view;
-    wb_status status = WB_OK;
-    for (uint32_t i = 0; i < batch->resource_count && status == WB_OK; i++)
-        status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE);
-    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++)
-        status = guard_attrs(batch, &batch->spans[i].attrs, WB_OTLP_SPAN);
-    return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to rename attributes");
+    return guard_batch(batch, WB_OTLP_SPAN, err);
 }
 
 const wb_stage_ops wb_guard_stage = {.name = "guard",

@@ -12,4 +12,7 @@
  *  DESIGN.md section 2. */
 extern const wb_stage_ops wb_guard_stage;
 
+/** The same for a batch of log records, of which only `waybill.acceptance.id` may stay. NO_MEMORY the batch's arena is at its limit. */
+WB_MUST_USE wb_status wb_guard_logs(wb_batch *batch, wb_error *err);
+
 #endif

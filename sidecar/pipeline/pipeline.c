@@ -80,3 +80,5 @@ wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view
         WB_TRY(stages[i]->apply(pipeline->selves[i], view, batch, err));
     return WB_OK;
 }
+
+wb_status wb_pipeline_run_logs(wb_batch *batch, wb_error *err) { return wb_guard_logs(batch, err); }

@@ -21,4 +21,8 @@ const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline);
 WB_MUST_USE wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view,
                                       wb_batch *batch, wb_error *err);
 
+/** What a batch of log records passes (wb_otlp_walk_logs with the pipeline's keys): Waybill's own names are
+ *  taken from the attributes that arrived. Errors as above. */
+WB_MUST_USE wb_status wb_pipeline_run_logs(wb_batch *batch, wb_error *err);
+
 #endif
