@@ -51,7 +51,7 @@ static enum MHD_Result answer_metrics(wb_sidecar *sidecar, struct MHD_Connection
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
     wb_buffer text;
     wb_buffer_init(&text, WB_METRICS_MAX_BYTES);
-    if (wb_metrics_write(sidecar, format, &text) != WB_OK) {
+    if (wb_metrics_print(sidecar, format, &text) != WB_OK) {
         wb_buffer_done(&text);
         return MHD_NO;
     }

@@ -263,7 +263,7 @@ static void write_metric(wb_metrics_text *text, const metric *m, const wb_scrape
     }
 }
 
-wb_status wb_metrics_write(wb_sidecar *sidecar, wb_metrics_format format, wb_buffer *out)
+wb_status wb_metrics_print(wb_sidecar *sidecar, wb_metrics_format format, wb_buffer *out)
 {
     wb_metrics_text text = {.out = out, .open_metrics = format == WB_METRICS_OPEN};
     wb_scrape scrape;

@@ -21,7 +21,7 @@ enum { WB_METRICS_MAX_BYTES = 1024 * 1024 };
 /** Append all metrics. Takes no lock that is ever held over a disk or a network; where the state is locked
  *  for that long, what was seen of it last is said. One thread at a time.
  *  Errors  NO_MEMORY */
-WB_MUST_USE wb_status wb_metrics_write(wb_sidecar *sidecar, wb_metrics_format format,
+WB_MUST_USE wb_status wb_metrics_print(wb_sidecar *sidecar, wb_metrics_format format,
                                        wb_buffer *out);
 
 /** Every metric as Markdown. NO_MEMORY */

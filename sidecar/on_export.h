@@ -10,6 +10,4 @@
  *  what comes of it is counted as of `receiver`. */
 wb_export_sink wb_export_sink_of(wb_sidecar *sidecar, wb_receiver receiver);
 
-enum { WB_EXPORT_ROOM_BYTES = 12 * 1024 * 1024 }; /* DESIGN section 4 */
-
 #endif

@@ -4,9 +4,11 @@
  * their bound; who finds no room is told to come back, and keeps nothing. */
 #include "sidecar/receivers/otlp/body.h"
 
+#include "proto/otlp_from_json.h"
+
 #include <stdlib.h>
 
-enum { FIRST_BYTES = 16 * 1024 };
+enum { FIRST_BYTES = 16 * 1024, LEAST_PLAIN = 4096 };
 
 void wb_body_init(wb_body *b, const wb_export_sink *sink, size_t most, uint64_t expected)
 {
@@ -80,16 +82,49 @@ wb_status wb_body_inflate(wb_body *b, size_t most, wb_error *err)
     return WB_OK;
 }
 
-wb_slice wb_body_bytes(const wb_body *b)
+/* As it came, or as gzip had it. */
+static wb_slice arrived(const wb_body *b)
 {
-    if (b->plain_reserved > 0) return wb_buffer_slice(&b->plain);
-    if (b->inflated.ptr) return wb_slice_of(b->inflated.ptr, b->inflated.len);
-    return wb_slice_of(b->ptr, b->len);
+    return b->inflated.ptr ? wb_slice_of(b->inflated.ptr, b->inflated.len)
+                           : wb_slice_of(b->ptr, b->len);
 }
 
+/* One attempt with room for `most` bytes. */
+static wb_status transcode(wb_body *b, wb_signal signal, size_t most, wb_error *err)
+{
+    if (!b->sink->reserve(b->sink->self, most))
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "no room for this now: send it again later");
+    b->plain_reserved = most;
+    wb_buffer_init(&b->plain, most);
+    return wb_otlp_from_json(signal, arrived(b), &b->plain, err);
+}
+
+/* Protobuf takes less than half of what its JSON does, but for lists of short numbers. */
 wb_status wb_body_from_json(wb_body *b, wb_signal signal, wb_error *err)
 {
-    (void)b;
-    (void)signal;
-    return wb_fail(err, WB_ERR_MALFORMED, "JSON is not taken yet");
+    size_t len = arrived(b).len, most = WB_EXPORT_ROOM_BYTES - len;
+    if (most > b->most) most = b->most;
+    size_t first = len < LEAST_PLAIN ? LEAST_PLAIN : len;
+    wb_status status = transcode(b, signal, first < most ? first : most, err);
+    bool too_small = status == WB_ERR_NO_MEMORY && b->plain.cap == b->plain.limit;
+    if (too_small && b->plain.limit < most) {
+        drop_plain(b);
+        status = transcode(b, signal, most, err);
+        too_small = status == WB_ERR_NO_MEMORY && b->plain.cap == b->plain.limit;
+    }
+    if (too_small)
+        return wb_fail(err, WB_ERR_REJECTED,
+                       "this JSON makes more than %zu bytes: send fewer items", most);
+    WB_TRY(status);
+    drop_arrived(b);
+    wb_inflated_free(&b->inflated, b->sink);
+    b->sink->release(b->sink->self, b->plain_reserved - b->plain.cap);
+    b->plain_reserved = b->plain.cap;
+    b->is_plain = true;
+    return WB_OK;
+}
+
+wb_slice wb_body_bytes(const wb_body *b)
+{
+    return b->is_plain ? wb_buffer_slice(&b->plain) : arrived(b);
 }

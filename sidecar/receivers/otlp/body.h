@@ -18,6 +18,7 @@ typedef struct wb_body {
     wb_inflated inflated;
     wb_buffer plain; /* JSON made protobuf */
     size_t plain_reserved;
+    bool is_plain; /* it is in `plain`, whatever its length */
 } wb_body;
 
 void wb_body_init(wb_body *body, const wb_export_sink *sink, size_t most, uint64_t expected);

@@ -36,10 +36,12 @@ struct wb_export {
     void *sink; /* the sink's own, from the arena */
 };
 
+enum { WB_EXPORT_ROOM_BYTES = 12 * 1024 * 1024 }; /* DESIGN section 4: of all receivers */
+
 typedef struct wb_export_sink {
     /* On a thread of the receiver, which serves no other connection meanwhile: walk, submit, return. */
     void (*on_export)(void *self, wb_export *export);
-    /* Bytes that all receivers together may hold: bodies as they arrive, and what they are inflated to. False:
+    /* WB_EXPORT_ROOM_BYTES are what all receivers together may hold: bodies as they arrive, and what they are inflated to. False:
      * there is no room now (HTTP 503, gRPC UNAVAILABLE). Any thread. */
     bool (*reserve)(void *self, size_t bytes);
     void (*release)(void *self, size_t bytes);

@@ -22,7 +22,10 @@
 
 enum {
     CONNECTION_MEMORY = 256 * 1024,
-    BACKLOG = 256,
+    BACKLOG = 1024,
+    PLACES =
+        2 *
+        WB_OTLP_HTTP_CONNECTIONS, /* of libmicrohttpd, which deals them out to its threads evenly */
     HEAD_MS = 15 * 1000,
     BODY_MS = 30 * 1000,
     REPLY_MS = 15 * 1000,
@@ -47,7 +50,7 @@ static void link_opened(wb_otlp_http *http, struct MHD_Connection *connection, v
         (void)shutdown(fd, SHUT_RDWR);
         return;
     }
-    wb_otlp_visitor_has(link->visitor, http->options.clock, HEAD_MS);
+    wb_otlp_visitor_now(link->visitor, http->options.clock, WB_OTLP_IDLE, HEAD_MS);
     atomic_fetch_add(&http->counters.connections, 1);
     *context = link;
 }
@@ -107,7 +110,7 @@ static wb_http_request *begin(wb_otlp_http *http, struct MHD_Connection *connect
     r->export.answer = on_answer;
     atomic_fetch_add(&http->counters.requests, 1);
     atomic_fetch_add(&http->in_hand, 1);
-    wb_otlp_visitor_has(link->visitor, http->options.clock, BODY_MS);
+    wb_otlp_visitor_now(link->visitor, http->options.clock, WB_OTLP_READING, BODY_MS);
     wb_http_read_head(r, path, method);
     return r;
 }
@@ -124,7 +127,7 @@ static enum MHD_Result take_bytes(wb_http_request *r, const char *bytes, size_t 
 static enum MHD_Result reply(wb_http_request *r)
 {
     wb_body_drop(&r->body);
-    wb_otlp_visitor_has(r->link->visitor, r->http->options.clock, REPLY_MS);
+    wb_otlp_visitor_now(r->link->visitor, r->http->options.clock, WB_OTLP_ANSWERING, REPLY_MS);
     return wb_http_reply(r) ? MHD_YES : MHD_NO;
 }
 
@@ -138,7 +141,7 @@ static enum MHD_Result hand_on(wb_http_request *r)
         wb_http_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WB_OTLP_REFUSED_BUSY, "no memory");
     if (r->fault.code != 0) return reply(r);
     r->at_sink = true;
-    wb_otlp_visitor_has(r->link->visitor, http->options.clock, 0);
+    wb_otlp_visitor_now(r->link->visitor, http->options.clock, WB_OTLP_ANSWERING, 0);
     atomic_fetch_add(&http->at_sink, 1);
     MHD_suspend_connection(
         r->connection); /* first: the answer may come before the next line returns */
@@ -171,7 +174,7 @@ static void on_completed(void *self, struct MHD_Connection *connection, void **c
     (void)how;
     if (!r) return;
     *context = NULL;
-    wb_otlp_visitor_has(r->link->visitor, http->options.clock, IDLE_MS);
+    wb_otlp_visitor_now(r->link->visitor, http->options.clock, WB_OTLP_IDLE, IDLE_MS);
     free_request(r);
     atomic_fetch_sub(&http->in_hand, 1);
 }
@@ -192,14 +195,13 @@ static struct MHD_Daemon *start(wb_otlp_http *http, int fd, uint16_t port)
         flags |= MHD_USE_TLS;
     else
         tls[0].option = MHD_OPTION_END;
-    return MHD_start_daemon(flags, port, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
-                            MHD_OPTION_THREAD_POOL_SIZE, o->threads > 1 ? (unsigned)o->threads : 0U,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)WB_OTLP_HTTP_CONNECTIONS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(IDLE_MS / 1000),
-                            MHD_OPTION_NOTIFY_CONNECTION, on_link, http,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_ARRAY, tls,
-                            MHD_OPTION_END);
+    return MHD_start_daemon(
+        flags, port, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, o->threads > 1 ? (unsigned)o->threads : 0U,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)PLACES, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(IDLE_MS / 1000),
+        MHD_OPTION_NOTIFY_CONNECTION, on_link, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        http, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 static wb_status prepare(wb_otlp_http *http, wb_error *err)

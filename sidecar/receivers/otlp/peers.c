@@ -22,8 +22,11 @@ struct wb_otlp_visitor {
     wb_otlp_visitor *prev, *next;
     int fd;
     bool is_agent;
+    bool ended; /* shut down: it leaves soon, and takes no place any more */
     peer_key key;
     atomic_ullong until_mono; /* 0: no end */
+    atomic_ullong since_mono; /* of its phase */
+    atomic_uint phase;        /* wb_otlp_phase */
 };
 
 struct wb_otlp_peers {
@@ -83,16 +86,45 @@ static bool same_key(const peer_key *a, const peer_key *b)
            memcmp(a->network, b->network, sizeof a->network) == 0;
 }
 
+static void end_visit(wb_otlp_visitor *v)
+{
+    (void)shutdown(v->fd, SHUT_RDWR);
+    v->ended = true;
+}
+
+/* The one that did nothing for longest: a stranger before the agent, and for a stranger only a stranger. */
+static wb_otlp_visitor *find_idle(const wb_otlp_peers *p, bool for_agent)
+{
+    wb_otlp_visitor *found = NULL;
+    unsigned long long since = 0;
+    for (wb_otlp_visitor *v = p->first; v; v = v->next) {
+        unsigned long long idle = atomic_load(&v->since_mono);
+        if (v->ended || atomic_load(&v->phase) != WB_OTLP_IDLE || (v->is_agent && !for_agent))
+            continue;
+        bool better = !found || (found->is_agent && !v->is_agent) ||
+                      (found->is_agent == v->is_agent && idle < since);
+        if (!better) continue;
+        found = v;
+        since = idle;
+    }
+    return found;
+}
+
 static bool has_place(const wb_otlp_peers *p, const wb_otlp_visitor *new)
 {
     uint32_t all = 0, strangers = 0, same = 0;
     for (const wb_otlp_visitor *v = p->first; v; v = v->next) {
+        if (v->ended) continue;
         all++;
         strangers += !v->is_agent;
         same += !v->is_agent && same_key(&v->key, &new->key);
     }
-    if (all >= p->connections) return false;
-    return new->is_agent || (same < WB_OTLP_PEER_MAX && strangers < p->connections / 2);
+    if (!new->is_agent && (same >= WB_OTLP_PEER_MAX || strangers >= p->connections / 2))
+        return false;
+    if (all < p->connections) return true;
+    wb_otlp_visitor *leaves = find_idle(p, new->is_agent);
+    if (leaves) end_visit(leaves);
+    return leaves != NULL;
 }
 
 wb_otlp_visitor *wb_otlp_peers_enter(wb_otlp_peers *p, int fd)
@@ -131,9 +163,23 @@ void wb_otlp_peers_leave(wb_otlp_peers *p, wb_otlp_visitor *v)
 
 uint64_t wb_otlp_visitor_uid(const wb_otlp_visitor *v) { return v->key.uid; }
 
-void wb_otlp_visitor_has(wb_otlp_visitor *v, const wb_clock *clock, uint32_t ms)
+void wb_otlp_visitor_now(wb_otlp_visitor *v, const wb_clock *clock, wb_otlp_phase phase,
+                         uint32_t ms)
 {
-    atomic_store(&v->until_mono, ms == 0 ? 0 : wb_mono(clock) + (uint64_t)ms * WB_NS_PER_MS);
+    uint64_t now = wb_mono(clock);
+    atomic_store(&v->until_mono, ms == 0 ? 0 : now + (uint64_t)ms * WB_NS_PER_MS);
+    atomic_store(&v->since_mono, now);
+    atomic_store(&v->phase, phase);
+}
+
+/* libmicrohttpd asks epoll for edges, and takes a short read for the end of what there is: where the last bytes
+ * and the end of the connection come at once it never sees the end, and keeps what it read. Who is amid
+ * an answer may have closed his half in order, and gets it. */
+static bool has_left(const wb_otlp_visitor *v)
+{
+    char byte;
+    return atomic_load(&v->phase) != WB_OTLP_ANSWERING &&
+           recv(v->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 uint32_t wb_otlp_peers_tick(wb_otlp_peers *p)
@@ -143,10 +189,10 @@ uint32_t wb_otlp_peers_tick(wb_otlp_peers *p)
     pthread_mutex_lock(&p->lock);
     for (wb_otlp_visitor *v = p->first; v; v = v->next) {
         uint64_t until = atomic_load(&v->until_mono);
-        if (until == 0 || until > now) continue;
-        (void)shutdown(v->fd, SHUT_RDWR);
-        atomic_store(&v->until_mono, 0);
-        n++;
+        bool late = until > 0 && until <= now;
+        if (v->ended || (!late && !has_left(v))) continue;
+        end_visit(v);
+        n += late;
     }
     pthread_mutex_unlock(&p->lock);
     return n;

@@ -2,7 +2,8 @@
 /* sidecar/receivers/otlp/peers.h: the connections of a receiver: whose they are, how many of one peer, and until
  * when each must have done what it is about.
  *
- * The agent may have all the places there are. Others (of loopback: another user; from elsewhere: an address,
+ * The agent may have all the places there are; where all are taken, the connection that has done nothing for
+ * longest makes room. Others (of loopback: another user; from elsewhere: an address,
  * of IPv6 its /64) have WB_OTLP_PEER_MAX each and half of all together, so that they cannot keep the agent out.
  * A connection that is not done when its time is over is shut down; whoever owns it sees it end. */
 #ifndef WAYBILL_SIDECAR_RECEIVERS_OTLP_PEERS_H
@@ -31,10 +32,19 @@ void wb_otlp_peers_leave(wb_otlp_peers *peers, wb_otlp_visitor *visitor);
 
 /** As wb_otlp_peer found. */
 uint64_t wb_otlp_visitor_uid(const wb_otlp_visitor *visitor);
-/** From now on it has so long; 0: until further notice. Any thread. */
-void wb_otlp_visitor_has(wb_otlp_visitor *visitor, const wb_clock *clock, uint32_t ms);
+/* What a connection is at. */
+typedef enum wb_otlp_phase {
+    WB_OTLP_IDLE,      /* nothing in hand; it has so long to bring the whole head of a request */
+    WB_OTLP_READING,   /* so long to bring its body */
+    WB_OTLP_ANSWERING, /* so long to take the answer; 0: as long as it takes to make it */
+} wb_otlp_phase;
 
-/** Shut down those whose time is over; how many. One thread. */
+/** What it is at from now on, and how long that may take. It begins idle, without an end. Any thread. */
+void wb_otlp_visitor_now(wb_otlp_visitor *visitor, const wb_clock *clock, wb_otlp_phase phase,
+                         uint32_t ms);
+
+/** Shut down those whose time is over, and those that have left without a word that was heard; how many of the
+ *  former. Any thread. */
 uint32_t wb_otlp_peers_tick(wb_otlp_peers *peers);
 
 #endif

@@ -1,0 +1,643 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OTLP over HTTP into a real sidecar: what its clients send, what it answers, what is in the store then.
+
+Raw sockets where the bytes matter; the exporters of the OpenTelemetry SDK where what they make of the
+answers does."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import sqlite3
+import struct
+import threading
+import time
+import zlib
+
+import pytest
+from google.protobuf import json_format
+from google.rpc import status_pb2
+from otlp_http import (
+    JSON,
+    PROTOBUF,
+    RESPONSES,
+    Answer,
+    Wire,
+    logs,
+    metrics,
+    port_of,
+    post,
+    request,
+    stored_names,
+    traces,
+    zipped,
+)
+from waybill_testkit import Sidecar, free_port, wait_until
+
+CONFIG = "admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}}\n"
+SMALL = CONFIG + "journal: {segment_bytes: 256KiB, limit_bytes: 2MiB}\n"
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def sidecar():
+    with Sidecar("otlp", config=CONFIG) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def port(sidecar):
+    return port_of(sidecar)
+
+
+_names = iter(range(10**9))
+
+
+def fresh(n: int = 1) -> list[str]:
+    return [f"span {next(_names)}" for _ in range(n)]
+
+
+def is_stored(sidecar: Sidecar, names: list[str]) -> None:
+    """Each of them once, soon."""
+    wait_until(lambda: set(names) <= set(stored_names(sidecar)), 20, f"{len(names)} spans stored")
+    stored = stored_names(sidecar)
+    assert [stored.count(name) for name in names] == [1] * len(names)
+
+
+def said(answer: Answer) -> status_pb2.Status:
+    """The google.rpc.Status of a refusal, in the encoding that its Content-Type names."""
+    if answer.headers["content-type"] == JSON:
+        return json_format.Parse(answer.body, status_pb2.Status())
+    assert answer.headers["content-type"] == PROTOBUF
+    return status_pb2.Status.FromString(answer.body)
+
+
+def report(sidecar: Sidecar) -> dict:
+    (http,) = [
+        one
+        for one in json.loads(sidecar.cli("status", "--json", check=False))["report"]["otlp"]
+        if one["receiver"] == "http"
+    ]
+    return http
+
+
+# -- what is taken ---------------------------------------------------------------------------------
+
+
+def test_protobuf_is_taken_and_answered_with_an_empty_message(sidecar, port):
+    names = fresh(3)
+    answer = post(port, "/v1/traces", traces(names).SerializeToString())
+    assert (answer.code, answer.headers["content-type"], answer.body) == (200, PROTOBUF, b"")
+    is_stored(sidecar, names)
+
+
+def test_json_is_taken_and_answered_in_json(sidecar, port):
+    names = fresh(3)
+    body = node_json(names)
+    answer = post(port, "/v1/traces", body, kind=JSON, chunks=5)
+    assert (answer.code, answer.headers["content-type"], answer.body) == (200, JSON, b"{}")
+    is_stored(sidecar, names)
+
+
+def node_json(names: list[str]) -> bytes:
+    """As @opentelemetry/exporter-trace-otlp-http writes it: hex ids, times as strings, intValue as a number,
+    empty lists and zero counters."""
+    now = time.time_ns()
+    spans = [
+        {
+            "traceId": "0af7651916cd43dd8448eb211c80319c",
+            "spanId": f"{zlib.crc32(name.encode()):08x}{i:08x}",
+            "name": name,
+            "kind": 1,
+            "startTimeUnixNano": str(now),
+            "endTimeUnixNano": str(now + 5),
+            "attributes": [{"key": "n", "value": {"intValue": i}}],
+            "droppedAttributesCount": 0,
+            "events": [],
+            "droppedEventsCount": 0,
+            "links": [],
+            "droppedLinksCount": 0,
+            "status": {"code": 0},
+            "flags": 257,
+        }
+        for i, name in enumerate(names)
+    ]
+    scope = {"scope": {"name": "node"}, "spans": spans}
+    return json.dumps({"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [scope]}]}).encode()
+
+
+@pytest.mark.parametrize("chunks", [0, 1, 7, 300])
+@pytest.mark.parametrize("zip_it", [False, True])
+def test_a_body_may_come_in_pieces_and_zipped(sidecar, port, chunks, zip_it):
+    names = fresh(20)
+    body = traces(names).SerializeToString()
+    headers = {"Content-Encoding": "gzip"} if zip_it else {}
+    answer = post(port, "/v1/traces", zipped(body) if zip_it else body, chunks=chunks, headers=headers)
+    assert answer.code == 200, answer
+    is_stored(sidecar, names)
+
+
+def test_gzip_of_several_members_is_one_body(sidecar, port):
+    names = fresh(10)
+    body = traces(names).SerializeToString()
+    pieces = b"".join(gzip.compress(body[at : at + 100]) for at in range(0, len(body), 100))
+    answer = post(port, "/v1/traces", pieces, headers={"Content-Encoding": "GZIP"})
+    assert answer.code == 200, answer
+    is_stored(sidecar, names)
+
+
+def test_a_connection_is_kept_and_may_send_ahead(sidecar, port):
+    with Wire(port) as wire:
+        names = fresh(6)
+        for name in names[:3]:
+            assert wire.post("/v1/traces", traces([name]).SerializeToString()).code == 200
+        wire.send(b"".join(request("/v1/traces", traces([name]).SerializeToString()) for name in names[3:]))
+        assert [wire.answer().code for _ in names[3:]] == [200] * 3
+        assert wire.post("/v1/nowhere", b"").code == 404  # a refusal does not end it either
+        assert wire.post("/v1/traces", b"").code == 200
+    is_stored(sidecar, names)
+
+
+def test_who_asks_for_leave_gets_it(sidecar, port):
+    (name,) = fresh()
+    body = traces([name]).SerializeToString()
+    with Wire(port) as wire:
+        whole = request("/v1/traces", body, headers={"Expect": "100-continue"})
+        wire.send(whole[: -len(body)])
+        assert wire.head()[0] == 100
+        wire.send(body)
+        assert wire.answer().code == 200
+    is_stored(sidecar, [name])
+
+
+def test_who_asks_for_leave_in_vain_need_not_send(port):
+    with Wire(port) as wire:
+        wire.send(request("/v1/traces", b"", kind="text/plain", headers={"Expect": "100-continue"}))
+        assert wire.answer().code == 415
+
+
+@pytest.mark.parametrize("path", RESPONSES)
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+def test_an_empty_request_of_any_signal_is_a_success(port, path, kind):
+    body = b"{}" if kind == JSON else b""
+    answer = post(port, path, body, kind=kind)
+    assert (answer.code, answer.body) == (200, body)
+
+
+def test_logs_and_metrics_are_taken_and_counted(sidecar, port):
+    before = report(sidecar)
+    for path, made in (("/v1/logs", logs(["a", "b"])), ("/v1/metrics", metrics(["m"]))):
+        answer = post(port, path, made.SerializeToString())
+        assert (answer.code, answer.body) == (200, b""), answer
+        text = json_format.MessageToJson(made, use_integers_for_enums=True).encode()
+        assert post(port, path, text, kind=JSON).body == b"{}"
+    after = report(sidecar)
+    assert after["requests"] - before["requests"] == 4
+    assert after["bytes"] > before["bytes"]
+
+
+# -- what is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+@pytest.mark.parametrize(
+    "path, method, headers, body, code, rpc",
+    [
+        ("/v1/trace", "POST", {}, b"", 404, 5),
+        ("/", "POST", {}, b"", 404, 5),
+        ("/v1/traces/", "POST", {}, b"", 404, 5),
+        ("/v1/traces", "GET", {}, b"", 405, 12),
+        ("/v1/traces", "PUT", {}, b"x" * 100, 405, 12),
+        ("/v1/traces", "DELETE", {}, b"", 405, 12),
+        ("/v1/traces", "OPTIONS", {}, b"", 405, 12),
+        ("/v1/traces", "POST", {"Content-Encoding": "zstd"}, b"x" * 100, 415, 3),
+        ("/v1/traces", "POST", {"Content-Encoding": "gzip, gzip"}, b"x" * 100, 415, 3),
+        ("/v1/traces", "POST", {}, b"\xff\xff\xff", 400, 3),
+        ("/v1/traces", "POST", {"Content-Encoding": "gzip"}, b"no gzip", 400, 3),
+        ("/v1/traces", "POST", {"Content-Encoding": "gzip"}, b"", 400, 3),
+        ("/v1/logs", "POST", {}, b"\x0a\x05", 400, 3),
+        ("/v1/metrics", "POST", {}, b"\x0a\x05", 400, 3),
+    ],
+)
+def test_a_refusal_says_why_in_the_encoding_of_the_request(
+    port, kind, path, method, headers, body, code, rpc
+):
+    with Wire(port) as wire:
+        answer = wire.post(path, body, kind=kind, method=method, headers=headers)
+        assert answer.code == code, answer
+        assert answer.headers["content-type"] == kind
+        assert said(answer).code == rpc and said(answer).message
+        assert answer.headers.get("allow") == ("POST" if code == 405 else None)
+        assert wire.post("/v1/traces", b"").code == 200  # what came behind it was read as one request
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/xml", "application/jsonx", "; json"])
+def test_another_content_type_is_415_in_json(port, kind):
+    answer = post(port, "/v1/traces", b"{}", kind=kind)
+    assert answer.code == 415
+    assert "application/x-protobuf" in said(answer).message
+
+
+@pytest.mark.parametrize("kind", ["APPLICATION/JSON", "application/json; charset=utf-8", "application/json;x"])
+def test_a_content_type_has_no_case_and_may_have_parameters(port, kind):
+    assert post(port, "/v1/traces", b"{}", kind=kind).body == b"{}"
+
+
+def test_one_bad_span_is_refused_and_the_others_are_stored(sidecar, port):
+    names = fresh(3)
+    for name_of_bad in (b"bad \xff\xfe", b"\xc0\x80"):
+        made = traces([*names, "????????"])
+        body = made.SerializeToString().replace(b"????????", name_of_bad.ljust(8, b"\xff"))
+        answer = post(port, "/v1/traces", body)
+        assert answer.code == 200
+        partial = RESPONSES["/v1/traces"].FromString(answer.body).partial_success
+        assert partial.rejected_spans == 1 and "UTF-8" in partial.error_message
+        names = fresh(3)
+    is_stored(sidecar, [])
+
+
+def test_spans_without_ids_are_refused_in_json_too(sidecar, port):
+    (good,) = fresh()
+    made = json.loads(node_json([good, "no id"]))
+    made["resourceSpans"][0]["scopeSpans"][0]["spans"][1]["spanId"] = "0" * 16
+    answer = post(port, "/v1/traces", json.dumps(made).encode(), kind=JSON)
+    partial = json.loads(answer.body)["partialSuccess"]
+    assert (answer.code, partial["rejectedSpans"]) == (200, "1") and partial["errorMessage"]
+    is_stored(sidecar, [good])
+    assert "no id" not in stored_names(sidecar)
+
+
+def test_too_large_is_413_however_it_is_said(sidecar, port):
+    big = traces(["big"], pad=9 * MIB).SerializeToString()
+    for answer in (
+        post(port, "/v1/traces", big),
+        post(port, "/v1/traces", big, chunks=20),
+        post(port, "/v1/traces", zipped(big), headers={"Content-Encoding": "gzip"}),
+        post(port, "/v1/traces", zipped(big), headers={"Content-Encoding": "gzip"}, chunks=9),
+    ):
+        assert answer.code == 413, answer
+        assert said(answer).code == 8 and "bytes" in said(answer).message
+    names = fresh(1)
+    almost = traces(names, pad=8 * MIB - 4096).SerializeToString()
+    assert post(port, "/v1/traces", almost).code == 200
+    is_stored(sidecar, names)
+
+
+def test_a_bomb_is_413_and_costs_no_memory(sidecar, port):
+    bomb = gzip.compress(b"\0" * (200 * MIB), 9)
+    two = zipped(b"\0" * (5 * MIB)) * 2  # each within bounds, both not
+    for body in (bomb, two, bomb[:8] + bomb[8:]):
+        answer = post(port, "/v1/traces", body, headers={"Content-Encoding": "gzip"})
+        assert answer.code == 413, answer
+    assert peak_memory(sidecar) < 100 * MIB
+
+
+def peak_memory(sidecar: Sidecar) -> int:
+    with open(f"/proc/{sidecar.pid}/status", encoding="ascii") as text:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", text.read())[1]) * 1024
+
+
+def test_a_gzip_that_is_cut_or_lies_is_400(port):
+    whole = zipped(traces(["x"] * 50).SerializeToString())
+    headers = {"Content-Encoding": "gzip"}
+    for body in (
+        whole[:-1],
+        whole[:-8],
+        whole[: len(whole) // 2],
+        whole[:10],
+        whole + b"x",
+        whole + whole[:20],
+        whole[:-8] + b"\0\0\0\0" + whole[-4:],  # another check sum
+        whole[:-4] + struct.pack("<I", 2**32 - 1),  # another length
+        b"\x1f\x8b" + b"\0" * 40,
+    ):
+        answer = post(port, "/v1/traces", body, headers=headers)
+        assert answer.code == 400, (len(body), answer)
+        assert "gzip" in said(answer).message
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\r\n\r\n\r\n",
+        b"GARBAGE\r\n\r\n",
+        b"POST\r\n\r\n",
+        b"POST /v1/traces HTTP/9.9\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n0\r\n\r\n",
+        b"POST /" + b"a" * 400_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\n" + b"X-A: b\r\n" * 60_000 + b"\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 200,  # a TLS hello
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        bytes(range(256)) * 20,
+    ],
+)
+def test_what_is_no_http_does_no_harm(sidecar, port, raw):
+    with Wire(port) as wire:
+        try:
+            wire.send(raw)
+            wire.socket.shutdown(1)
+            while wire.socket.recv(65536):
+                continue
+        except ConnectionError:
+            pass
+    assert sidecar.running
+    assert post(port, "/v1/traces", b"").code == 200
+
+
+def test_whoever_leaves_amid_a_body_leaves_nothing_behind(sidecar, port):
+    whole = request("/v1/traces", traces(["gone"], pad=3 * MIB).SerializeToString())
+    for cut in (10, 200, MIB, len(whole) - 1):
+        for half in (False, True):
+            with Wire(port) as wire:
+                wire.send(whole[:cut])
+                if half:
+                    wire.socket.shutdown(1)
+                    assert wire.closed()
+    names = fresh(1)
+    almost = traces(names, pad=8 * MIB - 4096).SerializeToString()  # needs nearly all the room there is
+    wait_until(lambda: post(port, "/v1/traces", almost).code == 200, 20, "room")
+    wait_until(lambda: names[0] in stored_names(sidecar), 20, "stored")
+    assert "gone" not in stored_names(sidecar)
+
+
+def test_a_client_that_closes_its_half_does_no_harm(sidecar, port):
+    """libmicrohttpd takes it for gone where it sees that before its answer; then nothing was acknowledged."""
+    for _ in range(20):
+        names = fresh(1)
+        with Wire(port) as wire:
+            wire.send(request("/v1/traces", traces(names).SerializeToString()))
+            wire.socket.shutdown(1)
+            try:
+                assert wire.answer().code == 200
+            except (EOFError, ConnectionError):
+                continue
+        is_stored(sidecar, names)
+    assert post(port, "/v1/traces", b"").code == 200
+
+
+def test_bodies_that_come_slowly_hold_no_more_than_there_is_room(sidecar, port):
+    """Three that together exceed the room: at least one is told to come back, and with those gone all can."""
+    body = traces(["slow"], pad=7 * MIB).SerializeToString()
+    whole = request("/v1/traces", body)
+    wires = [Wire(port) for _ in range(3)]
+    try:
+        for wire in wires:
+            wire.send(whole[: 6 * MIB])
+        codes = []
+        for wire in wires:
+            wire.send(whole[6 * MIB :])
+            answer = wire.answer()
+            codes.append(answer.code)
+            if answer.code == 503:
+                assert int(answer.headers["retry-after"]) >= 1
+                assert said(answer).code == 14
+    finally:
+        for wire in wires:
+            wire.socket.close()
+    assert 503 in codes and set(codes) <= {200, 503}, codes
+    assert post(port, "/v1/traces", body).code == 200
+    assert report(sidecar)["refused"]["busy"] >= 1
+
+
+def test_a_thousand_idle_connections_keep_nobody_out(sidecar, port):
+    idle = [Wire(port) for _ in range(1000)]
+    try:
+        names = fresh(1)
+        assert post(port, "/v1/traces", traces(names).SerializeToString()).code == 200
+        is_stored(sidecar, names)
+        assert len(list_fds(sidecar)) < 600
+    finally:
+        for wire in idle:
+            wire.socket.close()
+    assert post(port, "/v1/traces", b"").code == 200
+
+
+def list_fds(sidecar: Sidecar) -> list:
+    import os
+
+    return os.listdir(f"/proc/{sidecar.pid}/fd")
+
+
+def test_a_head_that_drips_is_ended(sidecar, port):
+    """Each byte is progress, all of them are none: about fifteen seconds."""
+    drips = b"POST /v1/traces HTTP/1.1\r\nX-Slow: " + b"a" * 600
+    with Wire(port) as wire:
+        wire.socket.settimeout(0.1)
+        for at in range(len(drips)):
+            try:
+                wire.send(drips[at : at + 1])
+                if wire.socket.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            raise AssertionError("it may drip for a minute")
+    assert sidecar.running
+
+
+# -- durable ---------------------------------------------------------------------------------------
+
+
+def lock_store(path):
+    """Hold the store's write lock, as another process that hangs would."""
+    db = sqlite3.connect(path, isolation_level=None, timeout=20)
+    db.execute("BEGIN IMMEDIATE")
+    return db
+
+
+def test_what_was_acknowledged_survives_kill_9():
+    with Sidecar("killed", config=CONFIG) as sidecar:
+        port = port_of(sidecar)
+        assert post(port, "/v1/traces", traces(["first"]).SerializeToString()).code == 200
+        wait_until(lambda: stored_names(sidecar) == ["first"], 20, "a store")
+        db = lock_store(sidecar.store)  # nothing is delivered from here on
+        taken: list[str] = []
+
+        def send(mine: list[str]) -> None:
+            try:
+                with Wire(port) as wire:
+                    for name in mine:
+                        if wire.post("/v1/traces", traces([name]).SerializeToString()).code == 200:
+                            taken.append(name)
+            except (OSError, EOFError):
+                pass
+
+        senders = [threading.Thread(target=send, args=(fresh(5000),)) for _ in range(4)]
+        for one in senders:
+            one.start()
+        wait_until(lambda: len(taken) > 200, 30, "200 acknowledged")
+        sidecar.kill9()
+        for one in senders:
+            one.join(30)
+        db.execute("ROLLBACK")
+        db.close()
+        sidecar.start()
+        acknowledged = set(taken)
+        wait_until(lambda: acknowledged <= set(stored_names(sidecar)), 60, "all of them stored")
+        stored = stored_names(sidecar)
+        assert len(stored) == len(set(stored))
+
+
+def test_a_full_journal_is_503_until_there_is_room():
+    with Sidecar("full", config=SMALL) as sidecar:
+        port = port_of(sidecar)
+        assert post(port, "/v1/traces", traces(["first"]).SerializeToString()).code == 200
+        wait_until(lambda: stored_names(sidecar) == ["first"], 20, "a store")
+        db = lock_store(sidecar.store)
+        taken = ["first"]
+        with Wire(port) as wire:
+            for _ in range(400):
+                (name,) = fresh()
+                answer = wire.post("/v1/traces", traces([name], pad=20_000).SerializeToString())
+                if answer.code != 200:
+                    break
+                taken.append(name)
+            assert answer.code == 503, answer
+            assert answer.headers["retry-after"] == "1"
+            assert said(answer).code == 14 and "limit" in said(answer).message
+            assert wire.post("/v1/logs", logs(["x" * 20_000]).SerializeToString()).code == 503
+        db.execute("ROLLBACK")
+        db.close()
+        body = traces(["after"]).SerializeToString()
+        wait_until(lambda: post(port, "/v1/traces", body).code == 200, 40, "room again")
+        wait_until(lambda: {*taken, "after"} <= set(stored_names(sidecar)), 20, "all stored")
+        assert report(sidecar)["refused"]["full"] >= 2
+
+
+def test_more_than_a_transaction_may_hold_is_413():
+    config = CONFIG + "journal: {segment_bytes: 64KiB, limit_bytes: 1MiB}\n"
+    with Sidecar("tiny", config=config) as sidecar:
+        answer = post(port_of(sidecar), "/v1/traces", traces(["x"], pad=80_000).SerializeToString())
+        assert answer.code == 413 and "journal.segment_bytes" in said(answer).message
+        answer = post(port_of(sidecar), "/v1/metrics", metrics(["m" * 80_000]).SerializeToString())
+        assert answer.code == 413
+
+
+def test_sigterm_answers_what_is_in_hand():
+    with Sidecar("drained", config=CONFIG) as sidecar:
+        port = port_of(sidecar)
+        names = fresh(40)
+        answers: list[int] = []
+
+        def send(mine: list[str]) -> None:
+            with Wire(port) as wire:
+                for name in mine:
+                    try:
+                        code = wire.post("/v1/traces", traces([name]).SerializeToString()).code
+                    except (OSError, EOFError):
+                        return
+                    answers.append(code)
+                    if code != 200:
+                        return
+                    taken.append(name)
+
+        taken: list[str] = []
+        senders = [threading.Thread(target=send, args=(names[i::4],)) for i in range(4)]
+        for one in senders:
+            one.start()
+        assert sidecar.stop() == 0
+        for one in senders:
+            one.join(20)
+        assert set(answers) <= {200, 503}
+        assert set(taken) <= set(stored_names(sidecar))
+        sidecar.start()
+        assert post(port_of(sidecar), "/v1/traces", b"").code == 200
+
+
+# -- where it listens, and says so -----------------------------------------------------------------
+
+
+def test_a_defaulted_port_that_is_taken_becomes_another_one():
+    """The first of two has 4318, unless somebody else on this machine does; both say what they have."""
+    with Sidecar("one") as one, Sidecar("two") as two:
+        ports = [port_of(one), port_of(two)]
+        assert len(set(ports)) == 2
+        for sidecar, port in zip((one, two), ports):
+            assert post(port, "/v1/traces", b"").code == 200
+            assert f"http on 127.0.0.1:{port}" in sidecar.cli("status")
+            checks = json.loads(sidecar.cli("doctor", "--json", check=False))
+            assert any(c["check"] == "otlp" and f":{port}" in c["detail"] for c in checks)
+
+
+def test_a_configured_port_that_is_taken_is_an_error():
+    port = free_port()
+    config = f"otlp: {{http: {{listen: 127.0.0.1:{port}}}}}\n"
+    with Sidecar("one", config=config):
+        two = Sidecar("two", config=config)
+        try:
+            two.start(wait=False)
+            assert two.process.wait(20) == 78
+            assert f"otlp.http.listen: cannot listen on 127.0.0.1:{port}" in two.log()
+        finally:
+            two.close()
+
+
+def test_off_listens_nowhere():
+    with Sidecar("off", config="otlp: {http: {listen: 'off'}}\n") as sidecar:
+        assert "otlp_http" not in sidecar.status()["ports"]
+
+
+# -- the SDK's exporters ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zip_it", [False, True])
+def test_the_python_sdk_delivers_all_its_spans(sidecar, port, zip_it):
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    names = fresh(1000)
+    exporter = OTLPSpanExporter(
+        f"http://127.0.0.1:{port}/v1/traces",
+        compression=Compression.Gzip if zip_it else Compression.NoCompression,
+    )
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    for name in names:
+        with tracer.start_as_current_span(name):
+            pass
+    provider.shutdown()
+    is_stored(sidecar, names)
+
+
+def test_the_python_sdk_delivers_logs_and_metrics(sidecar, port):
+    import logging
+
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    before = report(sidecar)
+    base = f"http://127.0.0.1:{port}/v1"
+    logger_provider = LoggerProvider()
+    logger_provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{base}/logs")))
+    logger = logging.getLogger("otlp test")
+    handler = LoggingHandler(logger_provider=logger_provider)
+    logger.addHandler(handler)
+    logger.warning("through the bridge")
+    assert logger_provider.force_flush()
+    logger.removeHandler(handler)
+    logger_provider.shutdown()
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(f"{base}/metrics"), export_interval_millis=60_000)
+    meters = MeterProvider([reader])
+    meter = meters.get_meter("test")
+    meter.create_counter("n").add(3)
+    meter.create_histogram("h").record(1.5)
+    assert meters.force_flush()
+    meters.shutdown()
+    after = report(sidecar)
+    assert after["requests"] - before["requests"] >= 2
+    assert after["refused"] == before["refused"]
