@@ -248,7 +248,9 @@ void wb_grpc_call_answered(wb_grpc_call *call)
 
 void wb_grpc_call_leave(wb_grpc_call *call)
 {
-    call->from->active_ns = wb_grpc_now(call->grpc);
+    wb_grpc_connection *c = call->from;
+    c->active_ns = wb_grpc_now(call->grpc);
+    wb_grpc_tick_by(call->grpc, c->active_ns + call->grpc->options.idle_ms * WB_NS_PER_MS);
     call->stream = 0;
     if (call->phase == WB_GRPC_IN_SINK) return;
     unlink_call(call);

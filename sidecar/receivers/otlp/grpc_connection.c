@@ -192,17 +192,21 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t co
     return 0;
 }
 
-/* An answer that left before its request had come: RFC 9113 section 8.1, ask for no more of it. And what we
- * have to reset for a fault of the client's costs it a drop. */
+/* An answer that left before its request had come: RFC 9113 section 8.1, ask for no more of it. What we have to
+ * reset for a fault of the client's costs it a drop. The PING of a drain goes behind its GOAWAY: submitted
+ * together they would leave the other way round. */
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
+    wb_grpc_connection *c = user;
     int32_t stream = frame->hd.stream_id;
     bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     if (frame->hd.type == NGHTTP2_HEADERS && ends &&
         nghttp2_session_get_stream_remote_close(session, stream) == 0)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_NO_ERROR);
+    if (frame->hd.type == NGHTTP2_GOAWAY && c->drain == WB_GRPC_NOTICED)
+        return nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_mark);
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-        odd_frame(user);
+        odd_frame(c);
     return 0;
 }
 
@@ -429,6 +433,18 @@ static bool shake_hands(wb_grpc_connection *c)
     return false;
 }
 
+/* The library reads no further. */
+static void broken(wb_grpc_connection *c, int error)
+{
+    c->fault = error == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "it does not speak HTTP/2"
+               : error == NGHTTP2_ERR_FLOODED        ? "it reads no acknowledgements"
+                                                     : "it breaks HTTP/2";
+    if (nghttp2_session_terminate_session(c->session, error == NGHTTP2_ERR_FLOODED
+                                                          ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                          : NGHTTP2_PROTOCOL_ERROR) != 0)
+        wb_grpc_connection_cut(c, NULL);
+}
+
 /* False: nothing more for now. */
 static bool read_some(wb_grpc_connection *c)
 {
@@ -438,17 +454,10 @@ static bool read_some(wb_grpc_connection *c)
         wb_grpc_connection_cut(c, NULL);
         return false;
     }
-    if (c->drain == WB_GRPC_ENDED) return true;
+    if (c->drain == WB_GRPC_ENDED || c->fault) return true; /* thrown away */
     c->active_ns = wb_grpc_now(c->grpc);
     ssize_t rv = nghttp2_session_mem_recv(c->session, c->grpc->in, (size_t)n);
-    if (rv < 0) { /* what the library wants to say of it is in its queue */
-        c->fault = rv == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? "it does not speak HTTP/2"
-                   : rv == NGHTTP2_ERR_FLOODED        ? "it reads no acknowledgements"
-                                                      : "it breaks HTTP/2";
-        wb_grpc_connection_flush(c);
-        wb_grpc_connection_cut(c, NULL);
-        return false;
-    }
+    if (rv < 0) broken(c, (int)rv);
     return wb_grpc_io_has_more(&c->io) || n == WB_GRPC_IN_BYTES;
 }
 
@@ -524,9 +533,7 @@ void wb_grpc_connection_drain(wb_grpc_connection *c)
     }
     c->drain = WB_GRPC_NOTICED;
     c->drain_ns = wb_grpc_now(c->grpc);
-    if (nghttp2_submit_shutdown_notice(c->session) != 0 ||
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, drain_mark) != 0)
-        drain_acknowledged(c);
+    if (nghttp2_submit_shutdown_notice(c->session) != 0) drain_acknowledged(c);
     wb_grpc_tick_by(c->grpc, c->drain_ns + DRAIN_STEP_MS * WB_NS_PER_MS);
     wb_grpc_connection_flush_soon(c);
 }

@@ -37,21 +37,8 @@ static wb_grpc_head head_with(const field *other)
 
 static void timeouts_that_are_none_are_refused(void **state)
 {
-    const char *const none[] = {"",
-                                "S",
-                                "1",
-                                "1s",
-                                "1h",
-                                "-1S",
-                                "+1S",
-                                "1.5S",
-                                " 1S",
-                                "123456789S",
-                                "0x10S",
-                                "1S ",
-                                "1SS",
-                                "\xff"
-                                "1S"};
+    const char *const none[] = {"",     "S",   "1",          "1s",    "1h",  "-1S", "+1S",
+                                "1.5S", " 1S", "123456789S", "0x10S", "1S ", "1SS", "\3771S"};
     (void)state;
     for (size_t i = 0; i < WB_COUNT(none); i++) {
         uint64_t ns = 77;
