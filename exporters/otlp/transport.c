@@ -8,7 +8,13 @@
  *
  * gRPC is HTTP/2: agreed by ALPN with TLS, known beforehand without it. Its trailers reach the header
  * callback like headers do. A server may answer before it has read all, and reset the stream: an answer
- * that is complete counts, however the transfer ended. */
+ * that is complete counts, however the transfer ended.
+ *
+ * libcurl before 8.0 (Debian 12 has 7.88) breaks a kept connection when it is told again that HTTP/2 is
+ * known beforehand (curl issue 10634). So that is said with a new connection only, and "HTTP/2" without
+ * more to a kept one, which is HTTP/2 already. If the kept one turns out to be gone, libcurl makes a new
+ * one and asks in HTTP/1.1 whether it may upgrade, which no gRPC server understands: that request counts
+ * for nothing and is made again, with a connection that begins as it should. */
 #include "exporters/otlp/transport.h"
 
 #include <curl/curl.h>
@@ -19,7 +25,9 @@ enum {
     CONNECT_MS = 5000,
     STALL_S = 30, /* not a byte in either direction; matters where the timeout is longer */
     KEPT_CONNECTIONS = 4,
-    CA_KEPT_S = 60, /* a file of authorities that was replaced is read again after it */
+    KEPT_S = 3600,       /* an idle connection; whoever closes it sooner is noticed */
+    FIXED_IN = 0x080000, /* libcurl: see above */
+    CA_KEPT_S = 60,      /* a file of authorities that was replaced is read again after it */
 };
 
 struct wb_otlp_transport {
@@ -28,7 +36,8 @@ struct wb_otlp_transport {
     CURL *curl;
     struct curl_slist *headers;
     char why[CURL_ERROR_SIZE];
-    bool no_memory; /* while setting up */
+    bool no_memory;        /* while setting up */
+    bool kept[WB_SIGNALS]; /* its target has a connection open that is HTTP/2 without TLS */
     /* the request in hand */
     const wb_otlp_body *body;
     size_t piece, offset; /* what is read next */
@@ -168,10 +177,39 @@ static void set_tls(wb_otlp_transport *t, const wb_otlp_target *target)
     SET(t, CURLOPT_SSL_VERIFYHOST, 0L);
 }
 
-static long http_version(const wb_otlp_target *target)
+static bool is_clear_grpc(const wb_otlp_target *target)
 {
-    if (target->protocol != WB_OTLP_GRPC) return CURL_HTTP_VERSION_1_1;
-    return target->tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    return target->on && target->protocol == WB_OTLP_GRPC && !target->tls;
+}
+
+static bool shares_connection(const wb_otlp_target *a, const wb_otlp_target *b)
+{
+    return is_clear_grpc(a) && is_clear_grpc(b) && a->port == b->port &&
+           strcmp(a->host, b->host) == 0;
+}
+
+/* Remember it for all signals that go to the same place. */
+static void set_kept(wb_otlp_transport *t, const wb_otlp_target *target, bool kept)
+{
+    for (unsigned i = 0; i < WB_SIGNALS; i++)
+        if (shares_connection(&t->settings->targets[i], target)) t->kept[i] = kept;
+}
+
+static bool is_kept(const wb_otlp_transport *t, const wb_otlp_target *target)
+{
+    return t->kept[target - t->settings->targets];
+}
+
+static void set_version(wb_otlp_transport *t, const wb_otlp_target *target)
+{
+    long version = CURL_HTTP_VERSION_1_1;
+    if (target->protocol == WB_OTLP_GRPC)
+        version = target->tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    if (is_clear_grpc(target) && curl_version_info(CURLVERSION_NOW)->version_num < FIXED_IN) {
+        if (is_kept(t, target)) version = CURL_HTTP_VERSION_2_0;
+        SET(t, CURLOPT_FRESH_CONNECT, is_kept(t, target) ? 0L : 1L);
+    }
+    SET(t, CURLOPT_HTTP_VERSION, version);
 }
 
 static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t timeout_ms)
@@ -180,12 +218,13 @@ static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t 
     curl_easy_reset(t->curl); /* connections stay */
     SET(t, CURLOPT_URL, target->url);
     SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(t, CURLOPT_HTTP_VERSION, http_version(target));
+    set_version(t, target);
     SET(t, CURLOPT_USERAGENT, "OTel-OTLP-Exporter-C/" WAYBILL_VERSION " waybill");
     if (!t->settings->proxy_from_env) SET(t, CURLOPT_PROXY, "");
     SET(t, CURLOPT_NOSIGNAL, 1L);
     SET(t, CURLOPT_ERRORBUFFER, t->why);
     SET(t, CURLOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    SET(t, CURLOPT_MAXAGE_CONN, (long)KEPT_S);
     SET(t, CURLOPT_TCP_KEEPALIVE, 1L);
     SET(t, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     SET(t, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
@@ -260,19 +299,36 @@ static wb_status check_version(const wb_otlp_transport *t, const wb_otlp_target 
                    target->host, target->port);
 }
 
+static CURLcode perform(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t timeout_ms)
+{
+    t->piece = t->offset = 0;
+    t->too_large = t->no_memory = false;
+    t->why[0] = '\0';
+    wb_otlp_reply_clear(t->reply);
+    set_up(t, target, timeout_ms);
+    return t->no_memory ? CURLE_OUT_OF_MEMORY : curl_easy_perform(t->curl);
+}
+
+/* The kept connection was gone, and a new one began in HTTP/1.1. */
+static bool began_wrongly(const wb_otlp_transport *t, const wb_otlp_target *target)
+{
+    long made = 0;
+    (void)curl_easy_getinfo(t->curl, CURLINFO_NUM_CONNECTS, &made);
+    return is_clear_grpc(target) && is_kept(t, target) && made > 0;
+}
+
 wb_status wb_otlp_transport_post(wb_otlp_transport *t, wb_signal signal, const wb_otlp_body *body,
                                  uint32_t timeout_ms, wb_otlp_reply *reply, wb_error *err)
 {
     const wb_otlp_target *target = &t->settings->targets[signal];
     t->body = body;
     t->reply = reply;
-    t->piece = t->offset = 0;
-    t->too_large = t->no_memory = false;
-    t->why[0] = '\0';
-    wb_otlp_reply_clear(reply);
-    set_up(t, target, timeout_ms);
-    if (t->no_memory) return fail(t, target, CURLE_OUT_OF_MEMORY, timeout_ms, err);
-    CURLcode code = curl_easy_perform(t->curl);
-    if (code != CURLE_OK && !has_answer(t, target)) return fail(t, target, code, timeout_ms, err);
-    return check_version(t, target, err);
+    CURLcode code = perform(t, target, timeout_ms);
+    if (code != CURLE_OUT_OF_MEMORY && began_wrongly(t, target)) {
+        set_kept(t, target, false);
+        code = perform(t, target, timeout_ms);
+    }
+    bool answered = code == CURLE_OK || has_answer(t, target);
+    set_kept(t, target, code == CURLE_OK && is_clear_grpc(target));
+    return answered ? check_version(t, target, err) : fail(t, target, code, timeout_ms, err);
 }
