@@ -15,7 +15,8 @@ enum { DEPTH_MAX = 64, HEX_BYTES = 16 };
 typedef enum field_kind {
     FIELD_TEXT,
     FIELD_HEX,     /* bytes that are an id */
-    FIELD_NUMBER,  /* uint32, enum */
+    FIELD_NUMBER,  /* uint32 */
+    FIELD_ENUM,    /* an int32 */
     FIELD_FIXED32, /* as a number */
     FIELD_FIXED64, /* as a string */
     FIELD_VALUE,   /* AnyValue */
@@ -74,7 +75,7 @@ static const field link_fields[] = {{1, FIELD_HEX, false, "traceId", NULL},
 MESSAGE(link);
 
 static const field status_fields[] = {{2, FIELD_TEXT, false, "message", NULL},
-                                      {3, FIELD_NUMBER, false, "code", NULL}};
+                                      {3, FIELD_ENUM, false, "code", NULL}};
 MESSAGE(status);
 
 static const field span_fields[] = {{1, FIELD_HEX, false, "traceId", NULL},
@@ -82,7 +83,7 @@ static const field span_fields[] = {{1, FIELD_HEX, false, "traceId", NULL},
                                     {3, FIELD_TEXT, false, "traceState", NULL},
                                     {4, FIELD_HEX, false, "parentSpanId", NULL},
                                     {5, FIELD_TEXT, false, "name", NULL},
-                                    {6, FIELD_NUMBER, false, "kind", NULL},
+                                    {6, FIELD_ENUM, false, "kind", NULL},
                                     {7, FIELD_FIXED64, false, "startTimeUnixNano", NULL},
                                     {8, FIELD_FIXED64, false, "endTimeUnixNano", NULL},
                                     {9, FIELD_MESSAGE, true, "attributes", &key_value},
@@ -159,7 +160,7 @@ static wb_status put_value(wb_buffer *out, wb_value value, unsigned depth)
 
 static wb_wire_type wire_type_of(field_kind kind)
 {
-    if (kind == FIELD_NUMBER) return WB_WIRE_VARINT;
+    if (kind == FIELD_NUMBER || kind == FIELD_ENUM) return WB_WIRE_VARINT;
     if (kind == FIELD_FIXED32) return WB_WIRE_FIXED32;
     return kind == FIELD_FIXED64 ? WB_WIRE_FIXED64 : WB_WIRE_LEN;
 }
@@ -182,6 +183,7 @@ static wb_status put_field(wb_buffer *out, const field *f, const wb_wire_field *
     switch (f->kind) {
     case FIELD_TEXT: return wb_json_put_text(out, found->bytes);
     case FIELD_HEX: return put_hex(out, found->bytes);
+    case FIELD_ENUM: return wb_buffer_printf(out, "%d", (int)(uint32_t)found->value);
     case FIELD_NUMBER:
     case FIELD_FIXED32: return wb_buffer_printf(out, "%u", (unsigned)found->value);
     case FIELD_FIXED64: return wb_buffer_printf(out, "\"%llu\"", (unsigned long long)found->value);

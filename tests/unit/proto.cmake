@@ -1,7 +1,8 @@
 # The OTLP walk, what reads, edits and renders its batches, and the IPC messages' allocator.
 include(${CMAKE_CURRENT_SOURCE_DIR}/support/otlp_oracle.cmake)
 
-foreach(noun key_set otlp_walk otlp_read otlp_export span_batch span_batch_edit arena_alloc texts)
+foreach(noun key_set otlp_walk otlp_read otlp_export span_batch span_batch_edit arena_alloc texts
+        otlp_from_json json_value)
     waybill_test(proto_${noun}_test SOURCES unit/proto/${noun}_test.c LIBS wb_proto wb_otlp_oracle)
 endforeach()
 waybill_test(core_utf8_test SOURCES unit/core/utf8_test.c LIBS wb_core)
