@@ -3,12 +3,14 @@
 and probes of the file, the agent delegates through its sidecar, and the end is a drain."""
 
 import json
+import subprocess
 import time
 
 import pytest
 
+from peers import peer
 from pod import Pod, documents_of
-from waybill_testkit import ROOT, wait_until
+from waybill_testkit import ROOT, find_program, wait_until
 
 FILE = ROOT / "docker/kubernetes/waybill.yaml"
 ASK = """
@@ -50,6 +52,27 @@ def pod(engine, images, keys):
     with Pod(engine, documents_of(FILE), images=images, config_maps={"team-trust": {"team.bundle.json": bundle}},
              secrets={"planner-waybill-keys": {"current.key": key}}, command=["sleep", "3600"]) as found:
         yield found
+
+
+@pytest.mark.parametrize("version", ["1.29", "1.30"])
+def test_files_pass_the_schemas_of_the_api(version, tmp_path):
+    """And a field that there is not is noticed, where an API server would drop it without a word."""
+    files = sorted((ROOT / "docker/kubernetes").glob("*.yaml"))
+    command = [str(peer("kubectl-validate")), "--version", version]
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stderr.count("OK") == len(files), done.stderr
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(FILE.read_text("utf-8").replace("restartPolicy: Always", "restartPolicies: Always"), "utf-8")
+    done = subprocess.run([*command, str(wrong)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "initContainers[1].restartPolicies" in done.stderr
+
+
+def test_its_configuration_is_one(tmp_path):
+    config = tmp_path / "planner.yaml"
+    config.write_text(next(each for each in documents_of(FILE) if each["kind"] == "ConfigMap")["data"]["planner.yaml"])
+    done = subprocess.run([str(find_program("waybilld")), "--name", "planner", "--config", str(config), "--check"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def status_of(pod):
