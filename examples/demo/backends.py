@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import subprocess
 import sys
 import urllib.request
 from typing import Any
@@ -24,7 +25,6 @@ class Backends:
         self.env: dict[str, str] = {}
         self.store_url: str | None = None
         self.jaeger_url: str | None = None
-        self._servers: list[Any] = []
         self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -35,20 +35,22 @@ class Backends:
             undo.pop_all()
 
     def _start_postgres(self) -> None:
-        from postgres import Postgres  # tests/support: only who asks for it needs it
+        from postgres import Cluster  # tests/support: only who asks for it needs it
+        from waybill_testkit import find_program
 
-        server = self._open.enter_context(Postgres())
-        self._servers.append(server)
-        server.migrate()
-        self.store_url = server.writer_url
-        self.config["store"] = {"type": "postgres", "postgres": {"url": server.writer_url}}
-        self.env["WAYBILL_STORE"] = server.reader_url
+        database = self._open.enter_context(self._open.enter_context(Cluster()).database("demo"))
+        migrate = [str(find_program("waybill")), "store", "migrate", "--store", database.owner]
+        done = subprocess.run(migrate, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(migrate[1:])}: {done.stderr}")
+        self.store_url = database.reader
+        self.config["store"] = {"type": "postgres", "postgres": {"url": database.writer}}
+        self.env["WAYBILL_STORE"] = database.reader
 
     def _start_jaeger(self) -> None:
         from peers import Jaeger
 
         server = self._open.enter_context(Jaeger())
-        self._servers.append(server)
         self.jaeger_url = f"http://127.0.0.1:{server.query_port}"
         self.config["exporters"] = {
             "jaeger": {"type": "otlp", "endpoint": server.http_url, "signals": ["traces"], "markers": True}
@@ -63,10 +65,6 @@ class Backends:
             return 0
         return sum(tag["key"] == "waybill.marker" for trace in found["data"] for span in trace["spans"]
                    for tag in span["tags"])
-
-    def pids(self) -> list[int]:
-        """Of servers that are left running."""
-        return [server.process.pid for server in self._servers]
 
     def close(self) -> None:
         self._open.close()

@@ -212,7 +212,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave all running, say what to try")
     parser.add_argument("--folder", type=pathlib.Path, help="work in this new folder and leave it there")
     parser.add_argument("--plant", choices=PLANTS, help="break something: the demo must fail")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.keep and (options.jaeger or options.store != "sqlite"):
+        parser.error("--keep goes with SQLite and without Jaeger: the demo's own servers end with it")
+    return options
 
 
 def show_what_to_try(demo: Demo) -> None:

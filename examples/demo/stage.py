@@ -201,7 +201,6 @@ class Stage:
     def leave_running(self) -> list[str]:
         """Write a script that ends everything; returns the commands to show."""
         pids = [agent.process.pid for agent in self.agents if agent.process.poll() is None]
-        pids += self.backends.pids()
         pids += [sidecar.pid for sidecar in self.sidecars.values() if sidecar.running]
         planner = self.sidecars["planner"]
         exports = [f"export {key}='{value}'" for key, value in planner.env.items()
