@@ -132,6 +132,7 @@ const wb_exporter_ops wb_exporter_otlp = {
     .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_MARKERS) |
              WB_KIND_BIT(WB_ENTRY_LOGS) | WB_KIND_BIT(WB_ENTRY_METRICS) |
              WB_KIND_BIT(WB_ENTRY_DELEGATION),
+    .parts = true,
     .config = &config_table,
     .takes_of = otlp_takes_of,
     .prepare = otlp_prepare,

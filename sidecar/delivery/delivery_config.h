@@ -34,13 +34,14 @@ enum { WB_DELIVERY_ATTRIBUTES_MAX = 32, WB_DELIVERY_HOLD_MAX_MS = 60000 };
 #define WB_DELIVERY_CONFIG_KEYS(prefix, at, only_type)                                             \
     {.name = prefix "sampling.ratio",                                                              \
      .type = WB_TEXT,                                                                              \
+     .fallback = "1",                                                                              \
      .min = 1,                                                                                     \
      .max = 32,                                                                                    \
      .only = (only_type),                                                                          \
      WB_DELIVERY_KEY(at, ratio),                                                                   \
      .help =                                                                                       \
          "Which part of all traces this exporter gets, 0 to 1, by the randomness of the trace "    \
-         "id (OpenTelemetry's `th`), so that all sidecars agree. Unset: `1`."},                    \
+         "id (OpenTelemetry's `th`), so that all sidecars agree."},                                \
         {.name = prefix "sampling.keep",                                                           \
          .type = WB_SLICES,                                                                        \
          .max = 8,                                                                                 \
@@ -58,7 +59,6 @@ enum { WB_DELIVERY_ATTRIBUTES_MAX = 32, WB_DELIVERY_HOLD_MAX_MS = 60000 };
          .help = "A span that lasted this long is `slow`."},                                       \
         {.name = prefix "hold",                                                                    \
          .type = WB_TEXT,                                                                          \
-         .min = 1,                                                                                 \
          .max = 16,                                                                                \
          .only = (only_type),                                                                      \
          WB_DELIVERY_KEY(at, hold),                                                                \
