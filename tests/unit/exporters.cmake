@@ -1,0 +1,6 @@
+if(WAYBILL_OTLP_EXPORT)
+    foreach(noun reply settings)
+        waybill_test(exporters_otlp_${noun}_test SOURCES unit/exporters/otlp_${noun}_test.c
+            LIBS wb_exporter_otlp wb_proto wb_core)
+    endforeach()
+endif()
