@@ -133,6 +133,7 @@ wb_otlp_visitor *wb_otlp_peers_enter(wb_otlp_peers *p, int fd)
     if (!v) return NULL;
     uint64_t uid = wb_otlp_peer(p->access, fd);
     v->fd = fd;
+    atomic_init(&v->since_mono, wb_mono(p->clock));
     v->key = key_of(fd, uid);
     v->is_agent = wb_otlp_admit(p->access, uid, (wb_slice){0}) == WB_OTLP_AGENT;
     pthread_mutex_lock(&p->lock);
