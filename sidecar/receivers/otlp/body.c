@@ -82,11 +82,11 @@ wb_status wb_body_inflate(wb_body *b, size_t most, wb_error *err)
     return WB_OK;
 }
 
-/* As it came, or as gzip had it. */
+/* As it came, or as gzip had it. Never NULL: who walks it adds to the pointer. */
 static wb_slice arrived(const wb_body *b)
 {
-    return b->inflated.ptr ? wb_slice_of(b->inflated.ptr, b->inflated.len)
-                           : wb_slice_of(b->ptr, b->len);
+    if (b->inflated.ptr) return wb_slice_of(b->inflated.ptr, b->inflated.len);
+    return b->ptr ? wb_slice_of(b->ptr, b->len) : WB_S("");
 }
 
 /* One attempt with room for `most` bytes. */
@@ -126,5 +126,6 @@ wb_status wb_body_from_json(wb_body *b, wb_signal signal, wb_error *err)
 
 wb_slice wb_body_bytes(const wb_body *b)
 {
-    return b->is_plain ? wb_buffer_slice(&b->plain) : arrived(b);
+    if (!b->is_plain) return arrived(b);
+    return b->plain.len > 0 ? wb_buffer_slice(&b->plain) : WB_S("");
 }
