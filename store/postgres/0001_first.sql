@@ -297,8 +297,9 @@ LEFT JOIN LATERAL (
 -- Make the partitions of these days, as far as they lie within 31 days behind and 8 ahead of now: nobody
 -- fills the catalogue with what a broken clock wrote. Returns how many tables were made. Writers call it:
 -- it is all that they can do to the schema. Rows of such a day that came before are moved out of the
--- default partition. A reader that holds it up for longer than 2 s makes it fail: those rows then go to
--- the default partition, and are moved by a later call.
+-- default partition. That needs the default partition alone for a moment: a transaction that holds it up for
+-- longer than 200 ms, such as a backup, makes this fail, for whoever waits for us waits for that, too. Rows
+-- of the day then go to the default partition, and are moved by a later call.
 CREATE FUNCTION waybill.make_days(days date[]) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -311,15 +312,17 @@ DECLARE
     lower_at timestamptz;
     upper_at timestamptz;
 BEGIN
-    PERFORM set_config('lock_timeout', '2s', true);
+    PERFORM set_config('lock_timeout', '200ms', true);
     FOR d IN SELECT DISTINCT x FROM unnest(days) x
               WHERE x BETWEEN today - 31 AND today + 8 ORDER BY x LOOP
         FOREACH parent IN ARRAY ARRAY['logs', 'spans'] LOOP
             part := parent || '_' || to_char(d, 'YYYYMMDD');
             key := CASE parent WHEN 'spans' THEN 'started_at' ELSE 'time_at' END;
-            CONTINUE WHEN to_regclass('waybill.' || part) IS NOT NULL;
+            CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part
+                                   AND relnamespace = 'waybill'::regnamespace);
             PERFORM pg_advisory_xact_lock(6287404696018373700); -- "WAYBILLD": one at a time
-            CONTINUE WHEN to_regclass('waybill.' || part) IS NOT NULL;
+            CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part
+                                   AND relnamespace = 'waybill'::regnamespace);
             lower_at := d::timestamp AT TIME ZONE 'UTC';
             upper_at := (d + 1)::timestamp AT TIME ZONE 'UTC';
             EXECUTE format('CREATE TABLE waybill.%I (LIKE waybill.%I INCLUDING ALL)', part, parent);

@@ -254,9 +254,13 @@ void wb_pg_close(wb_pg *pg)
     free(pg);
 }
 
+/* A server that stops says so before it hangs up: what is there is read up to the end. */
 bool wb_pg_is_gone(wb_pg *pg)
 {
-    return !PQconsumeInput(pg->conn) || PQstatus(pg->conn) != CONNECTION_OK;
+    struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
+    for (int i = 0; i < 4 && poll(&fd, 1, 0) > 0; i++)
+        if (!PQconsumeInput(pg->conn)) return true;
+    return PQstatus(pg->conn) != CONNECTION_OK;
 }
 
 /* ---- statements ----------------------------------------------------------------------------- */

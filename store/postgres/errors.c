@@ -42,9 +42,18 @@ static const meaning meanings[] = {
     {"", WB_ERR_UNAVAILABLE, NULL},
 };
 
-static const meaning *meaning_of(const char *state)
+/* A row that was on its way to the default partition when its day was made: next time it goes there. Only
+ * a CHECK of somebody's has a name. */
+static bool is_moved_partition(const wb_pg_result *result, const char *state)
 {
+    return strcmp(state, "23514") == 0 && !PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+}
+
+static const meaning *meaning_of(const wb_pg_result *result, const char *state)
+{
+    static const meaning moved = {"23514", WB_ERR_UNAVAILABLE, "repeated by itself"};
     size_t i = 0;
+    if (is_moved_partition(result, state)) return &moved;
     while (strncmp(state, meanings[i].state, strlen(meanings[i].state)) != 0) i++;
     return &meanings[i];
 }
@@ -74,7 +83,7 @@ wb_status wb_pg_fail(wb_pg *pg, const wb_pg_result *result, wb_error *err)
     const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *text = result ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     if (!state) return fail_connection(pg, err);
-    const meaning *m = meaning_of(state);
+    const meaning *m = meaning_of(result, state);
     first_line(text ? text : "failed", words, m->todo ? sizeof words - 20 : sizeof words);
     wb_pg_hide_password(pg, words);
     if (!m->todo) return wb_fail(err, m->status, "postgres: %s (%s)", words, state);
