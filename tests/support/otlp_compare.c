@@ -184,13 +184,20 @@ static const char *request_differs(progress *p, const Oracle__TracesRequest *req
     return all ? NULL : "more spans, scopes or resources";
 }
 
-bool wb_oracle_unpacks(wb_slice body)
+bool wb_oracle_unpacks_signal(wb_signal signal, wb_slice body)
 {
-    Oracle__TracesRequest *request = oracle__traces_request__unpack(NULL, body.len, body.ptr);
+    static const ProtobufCMessageDescriptor *const requests[WB_SIGNALS] = {
+        [WB_SIGNAL_TRACES] = &oracle__traces_request__descriptor,
+        [WB_SIGNAL_METRICS] = &oracle__metrics_request__descriptor,
+        [WB_SIGNAL_LOGS] = &oracle__logs_request__descriptor};
+    ProtobufCMessage *request =
+        protobuf_c_message_unpack(requests[signal], NULL, body.len, body.ptr);
     if (!request) return false;
-    oracle__traces_request__free_unpacked(request, NULL);
+    protobuf_c_message_free_unpacked(request, NULL);
     return true;
 }
+
+bool wb_oracle_unpacks(wb_slice body) { return wb_oracle_unpacks_signal(WB_SIGNAL_TRACES, body); }
 
 const char *wb_oracle_differs(const wb_batch *batch, bool exact)
 {

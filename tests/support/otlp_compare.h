@@ -5,9 +5,12 @@
 #define WAYBILL_TESTS_SUPPORT_OTLP_COMPARE_H
 
 #include "core/batch.h"
+#include "proto/signal.h"
 
 /** Does protobuf-c unpack this body? */
 bool wb_oracle_unpacks(wb_slice body);
+/** The same of any signal's body. */
+bool wb_oracle_unpacks_signal(wb_signal signal, wb_slice body);
 
 /** NULL if `batch`, made from `body`, is what protobuf-c says, else what differs first.
  *

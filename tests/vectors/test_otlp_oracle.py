@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pathlib
 import random
 import struct
 import subprocess
@@ -18,6 +19,7 @@ from waybill_testkit import find_program
 
 SIGNALS = ["traces", "logs", "metrics"]
 ROUNDS = 1500
+SAMPLES = pathlib.Path(__file__).with_name("otlp_json")
 ITEMS = {"traces": ("scope_spans", "spans"), "logs": ("scope_logs", "log_records"),
          "metrics": ("scope_metrics", "metrics")}
 
@@ -207,6 +209,18 @@ def test_json_says_what_protobuf_says(signal):
     for request, text, answer in zip(made, texts, feed([("json", signal, text) for text in texts])):
         assert isinstance(answer, tuple), (answer, text)
         assert same(parsed(signal, answer[0]), request), text
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_what_sdks_write_is_taken_whole(path):
+    """Bodies in the manner of the Node SDK's exporters and of the specification's examples."""
+    signal = path.stem.split("_")[0]
+    want, is_text = read_json(signal, path.read_bytes())
+    [made] = feed([("json", signal, path.read_bytes())])
+    assert isinstance(made, tuple), made
+    assert is_text and same(parsed(signal, made[0]), want)
+    [walked] = feed([("walk", signal, made[0])])
+    assert isinstance(walked, tuple) and walked[1] >= 1 and walked[2] == 0
 
 
 def mutated(rng: random.Random, text: bytes) -> bytes:

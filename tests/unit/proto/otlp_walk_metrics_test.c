@@ -191,6 +191,11 @@ static void what_is_written_is_what_arrived(void **state)
     assert_int_equal(walk(f, body, &batch), WB_OK);
     assert_int_equal(wb_metrics_write(batch, &f->out, NULL), WB_OK);
     assert_true(wb_slice_eq(wb_buffer_slice(&f->out), body));
+    wb_buffer_clear(&f->out);
+    assert_int_equal(walk(f, WB_S(""), &batch), WB_OK);
+    assert_int_equal(wb_metrics_write(batch, &f->out, NULL), WB_OK);
+    assert_int_equal(f->out.len, 0);
+    assert_int_equal(walk(f, body, &batch), WB_OK);
     WB_AUTO_BUFFER small;
     wb_error err;
     wb_buffer_init(&small, body.len - 1);
