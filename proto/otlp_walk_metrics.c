@@ -32,10 +32,11 @@ wb_status wb_metrics_write(const wb_batch *batch, wb_buffer *out, wb_error *err)
 {
     wb_render_plan plan;
     uint8_t *at;
-    if (batch->body.len == 0) return WB_OK;
-    if (wb_render_plan_make(batch, &plan) != WB_OK ||
-        wb_buffer_reserve(out, plan.size, &at) != WB_OK)
+    if (wb_render_plan_make(batch, &plan) != WB_OK)
         return wb_fail(err, WB_ERR_NO_MEMORY, "no memory to render %u metrics", batch->span_count);
+    if (plan.size == 0) return WB_OK; /* a buffer may have no first byte to point at */
+    if (wb_buffer_reserve(out, plan.size, &at) != WB_OK)
+        return wb_fail(err, WB_ERR_NO_MEMORY, "no room for %u metrics", batch->span_count);
     wb_render(batch, &plan, at);
     return WB_OK;
 }
