@@ -3,6 +3,7 @@
 flight by their markers, and once by their own span."""
 
 import collections
+import json
 import time
 
 import pytest
@@ -33,6 +34,7 @@ def test_each_span_once(jaeger, protocol):
         sdk_send("python", "traces", "http/protobuf", http_url=wired.http_url, grpc_target=wired.grpc_target,
                  count=COUNT, tag=service.removeprefix("py-"))
         wait_until(lambda: len(jaeger.traces_of(service)) >= COUNT, 30, f"{jaeger.name}: {COUNT} traces")
+        wait_until(lambda: wired.stored("traces", service) >= COUNT, 30, "the store")
         stored = wired.stored("traces", service)
     spans = [span for trace in jaeger.traces_of(service) for span in trace["spans"]]
     numbers = collections.Counter(tag["value"] for span in spans for tag in span["tags"]
@@ -71,16 +73,21 @@ def test_a_delegation_is_seen_while_it_is_in_flight(jaeger):
         assert settled["duration"] >= 1_000_000  # microseconds: it was in flight for longer than a second
 
 
-def test_restarts_of_the_sidecar_repeat_nothing_that_jaeger_would_show_twice(jaeger):
-    """Jaeger shows equal spans once; what is sent again after a kill is equal to the byte."""
+def test_what_is_sent_again_after_a_kill_is_the_same_span(jaeger):
+    """Between an answer and the note of it a kill repeats spans. Jaeger 2 shows equal spans once; Jaeger 1
+    shows them as often as they came."""
     service = "py-killed"
     with wiring.Wired({"jaeger": exporter_to(jaeger)}) as wired:
-        for number in range(4):
+        for _ in range(4):
             sdk_send("python", "traces", "http/protobuf", http_url=wired.http_url, grpc_target=wired.grpc_target,
                      count=30, tag="killed")
             wired.sidecar.kill9()
             wired.sidecar.start()
         wait_until(lambda: len(jaeger.traces_of(service)) >= 120, 30, f"{jaeger.name}: 120 traces")
+        wait_until(lambda: wired.stored("traces", service) >= 120, 30, "the store")
         assert wired.stored("traces", service) == 120
     for trace in jaeger.traces_of(service):
-        assert len(trace["spans"]) == 1
+        seen = {json.dumps({key: value for key, value in span.items() if key not in ("processID", "warnings")},
+                           sort_keys=True) for span in trace["spans"]}
+        assert len(seen) == 1
+        assert len(trace["spans"]) == 1 or jaeger.name == "jaeger"
