@@ -67,6 +67,7 @@ extern const wb_verb wb_trace_verbs[];       /* cli/trace.c */
 extern const wb_verb wb_delegations_verbs[]; /* cli/delegations.c */
 extern const wb_verb wb_tail_verbs[];        /* cli/tail.c */
 extern const wb_verb wb_agents_verbs[];      /* cli/agents.c */
+extern const wb_verb wb_logs_verbs[];        /* cli/logs.c */
 extern const wb_verb wb_status_verbs[];      /* cli/status.c */
 extern const wb_verb wb_top_verbs[];         /* cli/top.c */
 extern const wb_verb wb_reload_verbs[];      /* cli/reload.c */

@@ -8,6 +8,7 @@
  * it was. */
 #include "cli/tail.h"
 
+#include "cli/events.h"
 #include "cli/store_watch.h"
 #include "cli/terminal.h"
 #include "cli/trace.h"
@@ -89,6 +90,16 @@ static wb_status each_acceptance(void *ctx, const wb_stored_acceptance *a)
     return enough(t, close_json(t));
 }
 
+static wb_status each_log(void *ctx, const wb_stored_log *log)
+{
+    tail *t = ctx;
+    if (!wb_tail_wants_log(&t->filter, log)) return WB_OK;
+    if (!t->cli->json) return enough(t, wb_tail_log(t->cli, log, &t->text));
+    open_json(t, "log");
+    wb_json_log(&t->json, log);
+    return enough(t, close_json(t));
+}
+
 /* ---- looking -------------------------------------------------------------------------------- */
 
 static bool print(tail *t)
@@ -111,7 +122,7 @@ static wb_exit unwritten(void)
 
 static wb_exit read_new(tail *t, wb_store_watch *watch)
 {
-    static const wb_arrivals take = {each_span, each_delegation, each_acceptance};
+    static const wb_arrivals take = {each_span, each_delegation, each_acceptance, each_log};
     wb_status status;
     do {
         wb_error err = {0};
@@ -191,8 +202,9 @@ static const wb_option options[] = {
     {.name = "--type",
      .value = "TYPE",
      WB_INTO_TEXT(tail_line, type),
-     .choices = "span|delegation|acceptance|session|agent|llm_call|tool_call|embedding|retrieval|"
-                "workflow|execution|event|error",
+     .choices =
+         "span|log|delegation|acceptance|session|agent|llm_call|tool_call|embedding|retrieval|"
+         "workflow|execution|event|error",
      .help = "of this kind of row, or spans of this type"},
     {.name = "--status",
      .value = "STATUS",
@@ -212,12 +224,12 @@ static const wb_option options[] = {
 
 const wb_verb wb_tail_verbs[] = {
     {.name = "tail",
-     .summary = "Follow spans, delegations and acceptances as they arrive in the store",
+     .summary = "Follow spans, log records, delegations and acceptances as they arrive",
      .options = options,
-     .help = "One line for each span and for each change of a delegation or an acceptance, in the\n"
-             "order of arrival. Waits for a store that is locked or replaced. Ctrl-C ends it with\n"
-             "exit code 0.\n",
-     .json = "one object a line; its `type` is span, delegation or acceptance",
+     .help = "One line for each span, each log record and each change of a delegation or an\n"
+             "acceptance, in the order of arrival. Waits for a store that is locked or replaced.\n"
+             "Ctrl-C ends it with exit code 0.\n",
+     .json = "one object a line; its `type` is span, log, delegation or acceptance",
      .run = run},
     {0},
 };

@@ -3,12 +3,14 @@
  *
  *   2026-01-02 03:04:06Z  span        0af7651916cd43dd  planner  chat  1.20s  ok
  *   2026-01-02 03:04:06Z  delegation  0af7651916cd43dd  planner -> writer  in_flight  3.10s
+ *   2026-01-02 03:04:06Z  log         0af7651916cd43dd  planner  WARN model.slow: asked twice
  *   2026-01-02 03:04:06Z  acceptance  0af7651916cd43dd  writer <- spiffe://...  continue: verified
  *
  * The time is when the thing ended or changed, by its sender's clock; lines come in the order in which
  * they arrived. */
 #include "cli/tail.h"
 
+#include "cli/events.h"
 #include "cli/trace.h"
 
 enum { SHORT_ID = 8 };
@@ -53,6 +55,13 @@ bool wb_tail_wants_acceptance(const wb_tail_filter *f, const wb_stored_acceptanc
            is_one_of(f->agent, names, WB_COUNT(names));
 }
 
+/* A log record has no status to ask for. */
+bool wb_tail_wants_log(const wb_tail_filter *f, const wb_stored_log *log)
+{
+    return wants(f, &log->trace_id, "log", WB_S(""), WB_S("")) &&
+           is_one_of(f->agent, (wb_slice[]){log->agent_id, log->sidecar_name}, 2);
+}
+
 /* ---- lines ---------------------------------------------------------------------------------- */
 
 /* A line in the making; a failure sticks. */
@@ -88,7 +97,8 @@ static void begin(line *l, wb_time_ns time, const char *kind, const wb_trace_id 
     put(l, "  ");
     put(l, kind);
     put(l, &"            "[strlen(kind)]);
-    put_colored(l, WB_COLOR_DIM, wb_slice_of(hex, 2 * SHORT_ID));
+    put_colored(l, WB_COLOR_DIM,
+                WB_ID_ABSENT(*trace) ? WB_S("-               ") : wb_slice_of(hex, 2 * SHORT_ID));
     put(l, "  ");
     put_colored(l, WB_COLOR_BOLD, who.len ? who : WB_S("?"));
 }
@@ -161,5 +171,18 @@ wb_status wb_tail_acceptance(const wb_cli *cli, const wb_stored_acceptance *a, w
     put(&l, "  ");
     put_safe(&l, a->finished_ns == 0 ? WB_S("running") : a->outcome);
     if (a->finished_ns) put_duration(&l, a->opened_ns, a->finished_ns);
+    return end(&l);
+}
+
+wb_status wb_tail_log(const wb_cli *cli, const wb_stored_log *log, wb_buffer *out)
+{
+    line l = {cli, out, WB_OK};
+    wb_moment m = wb_moment_of_log(log);
+    begin(&l, log->time_ns, "log", &log->trace_id, log->sidecar_name);
+    if (m.severity.len + m.name.len > 0) put(&l, "  ");
+    put_colored(&l, m.color, m.severity);
+    if (m.severity.len > 0 && m.name.len > 0) put(&l, " ");
+    put_safe(&l, m.name);
+    put_reason(&l, m.text);
     return end(&l);
 }

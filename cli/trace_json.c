@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A trace as one JSON object, the tree nested in "children". Ids are hex, times Unix nanoseconds as
  * integers, what is absent is null. The shape is documented in docs/cli.md and only ever grows. */
+#include "cli/events.h"
 #include "cli/trace.h"
 
 #include "proto/otlp_json.h"
@@ -172,6 +173,13 @@ static void add_owner(wb_json_out *out, const wb_tree_node *node)
     wb_json_text_or_null(out, "sidecar", node->sidecar ? node->sidecar->name : WB_S(""));
 }
 
+static void add_log(wb_json_out *out, const wb_stored_log *log)
+{
+    wb_json_open(out, NULL, '{');
+    wb_json_log(out, log);
+    wb_json_close(out, '}');
+}
+
 static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *node,
                      unsigned depth);
 
@@ -203,6 +211,9 @@ static void add_node(wb_json_out *out, const wb_tree *tree, const wb_tree_node *
     else
         wb_json_number(out, "duration_ns", duration);
     if (node->span) wb_json_span(out, node->span);
+    wb_json_open(out, "logs", '[');
+    for (size_t i = 0; i < node->n_logs; i++) add_log(out, &node->logs[i]);
+    wb_json_close(out, ']');
     if (node->delegation) {
         wb_json_open(out, "delegation", '{');
         wb_json_delegation(out, node->delegation);
@@ -237,6 +248,9 @@ wb_exit wb_trace_print_json(const wb_tree *tree, FILE *file)
     wb_json_trace(&out, &tree->trace);
     add_children(&out, tree, &tree->top, 0);
     add_links(&out, tree);
+    wb_json_open(&out, "other_logs", '[');
+    for (size_t i = 0; i < tree->n_other_logs; i++) add_log(&out, tree->other_logs[i]);
+    wb_json_close(&out, ']');
     wb_json_close(&out, '}');
     wb_exit code = wb_json_out_finish(&out, file);
     wb_json_out_done(&out);

@@ -4,15 +4,21 @@
  *   ##########   plan  [planner]  1.20s
  *    ########    +- delegate writer client  [planner]  900.0ms  completed
  *     #######  C |  `- SendMessage server  [writer]  880.0ms  continue: verified, depth 1
+ *                |     * +12.0ms WARN model.slow: the model was asked twice
  *
+ * A span's events, and the log records that name it, stand below it with the time since its start.
  * Lines are drawn with box characters where the locale is UTF-8. */
+#include "cli/events.h"
 #include "cli/terminal.h"
 #include "cli/trace.h"
 #include "cli/trace_bar.h"
 
 #include "proto/otlp_json.h"
 
+#include <stdlib.h>
 #include <unistd.h>
+
+enum { EVENTS_SHOWN = 20 }; /* of one span */
 
 typedef struct printer {
     const wb_cli *cli;
@@ -167,6 +173,50 @@ static void print_attributes(printer *p, const wb_tree_node *node)
     }
 }
 
+static void print_moment(const printer *p, const wb_moment *m, wb_time_ns started_ns)
+{
+    char since[WB_TIME_TEXT];
+    bool before = m->time_ns < started_ns;
+    uint64_t ns = before ? started_ns - m->time_ns : m->time_ns - started_ns;
+    (void)printf("* %s%s", before ? "-" : "+", wb_duration_text(ns, since));
+    color(p, m->color);
+    if (m->severity.len > 0) (void)fputc(' ', stdout);
+    wb_print_safe(stdout, m->severity);
+    if (m->name.len > 0) (void)fputc(' ', stdout);
+    wb_print_safe(stdout, m->name);
+    color(p, WB_COLOR_NONE);
+    if (m->text.len > 0) {
+        (void)fputs(": ", stdout);
+        wb_print_safe(stdout, m->text);
+    }
+    (void)fputc('\n', stdout);
+}
+
+static void begin_event(printer *p, const wb_tree_node *node)
+{
+    wb_trace_bar_print(&p->bar, NULL);
+    print_prefix(p);
+    color(p, WB_COLOR_DIM);
+    (void)fputs(node->first_child ? p->line : p->gap, stdout);
+    color(p, WB_COLOR_NONE);
+}
+
+static void print_events(printer *p, const wb_tree_node *node)
+{
+    wb_moment *moments;
+    size_t n = wb_moments(node->span, node->logs, node->n_logs, &moments);
+    size_t shown = !moments ? 0 : n > EVENTS_SHOWN ? EVENTS_SHOWN : n;
+    for (size_t i = 0; i < shown; i++) {
+        begin_event(p, node);
+        print_moment(p, &moments[i], node->started_ns);
+    }
+    if (shown < n) {
+        begin_event(p, node);
+        (void)printf("* %zu more: --json has them all\n", n - shown);
+    }
+    free(moments);
+}
+
 static size_t count_below(const wb_tree_node *node, unsigned depth)
 {
     size_t n = 0;
@@ -211,6 +261,7 @@ static void print_node(printer *p, const wb_tree_node *node, unsigned depth)
     const char *more = depth == 0 ? "" : node->next ? p->line : p->gap;
     if (wb_buffer_add(&p->prefix, more, strlen(more)) != WB_OK) return;
     if (p->attributes && node->span) print_attributes(p, node);
+    print_events(p, node);
     print_children(p, node, depth + 1);
     p->prefix.len = outer;
 }
@@ -227,6 +278,22 @@ static void print_links(const printer *p)
         print_acceptance(p, a);
         (void)fputc('\n', stdout);
     }
+}
+
+/* Of the trace, but under no span that is here. */
+static void print_other_logs(const printer *p)
+{
+    const wb_tree *t = p->tree;
+    size_t shown = t->n_other_logs > EVENTS_SHOWN ? EVENTS_SHOWN : t->n_other_logs;
+    if (shown == 0) return;
+    (void)fputs("log records that name no span of these:\n", stdout);
+    for (size_t i = 0; i < shown; i++) {
+        wb_moment m = wb_moment_of_log(t->other_logs[i]);
+        (void)fputs("  ", stdout);
+        print_moment(p, &m, t->trace.started_ns);
+    }
+    if (shown < t->n_other_logs)
+        (void)printf("  * %zu more: --json has them all\n", t->n_other_logs - shown);
 }
 
 static void print_head(const printer *p)
@@ -266,6 +333,7 @@ void wb_trace_print_text(const wb_cli *cli, const wb_tree *tree, bool attributes
     print_children(&p, &tree->top, 0);
     if (p.hidden > 0) (void)printf("(%zu spans below are too deep to show)\n", p.hidden);
     print_links(&p);
+    print_other_logs(&p);
     wb_trace_bar_legend(&p.bar);
     wb_buffer_done(&p.prefix);
 }

@@ -15,7 +15,7 @@ typedef struct rows {
 
 typedef struct loader {
     wb_arena *arena;
-    rows spans, delegations, acceptances, sidecars;
+    rows spans, delegations, acceptances, sidecars, logs;
     wb_status status;
 } loader;
 
@@ -92,6 +92,19 @@ static wb_status take_sidecar(void *ctx, const wb_stored_sidecar *row)
     return l->status;
 }
 
+static wb_status take_log(void *ctx, const wb_stored_log *row)
+{
+    loader *l = ctx;
+    wb_stored_log *log = next_row(l, &l->logs);
+    if (!log) return WB_ERR_NO_MEMORY;
+    *log = *row;
+    wb_slice *texts[] = {&log->severity_text, &log->event_name, &log->body,
+                         &log->service,       &log->log,        &log->resource,
+                         &log->scope,         &log->agent_id,   &log->sidecar_name};
+    for (size_t i = 0; i < WB_COUNT(texts); i++) own(l, texts[i]);
+    return l->status;
+}
+
 typedef struct trace_taker {
     loader *l;
     wb_stored_trace *out;
@@ -120,6 +133,7 @@ static wb_status load_rows(wb_store *store, const wb_trace_id *trace, loader *l,
     if (!taker.found) return wb_fail(err, WB_ERR_NOT_FOUND, "no trace with this id in the store");
     WB_TRY(wb_store_sidecars(store, take_sidecar, l, err));
     WB_TRY(wb_store_spans(store, trace, WB_SPANS_BY_START, take_span, l, err));
+    WB_TRY(wb_store_logs(store, trace, 0, take_log, l, err));
     WB_TRY(wb_store_delegations(store, &delegations, take_delegation, l, err));
     return wb_store_acceptances(store, trace, take_acceptance, l, err);
 }
@@ -263,6 +277,33 @@ static void hang_in(wb_tree *tree, const joiner *by_id, wb_tree_node **in_order)
     }
 }
 
+static int by_span_then_time(const void *a, const void *b)
+{
+    const wb_stored_log *x = a, *y = b;
+    int order = memcmp(x->span_id.b, y->span_id.b, sizeof x->span_id.b);
+    if (order != 0) return order;
+    if (x->time_ns != y->time_ns) return x->time_ns < y->time_ns ? -1 : 1;
+    return x->log_row < y->log_row ? -1 : x->log_row > y->log_row;
+}
+
+/* Neighbours name the same span. */
+static wb_status join_logs(const loader *l, const joiner *by_id, wb_tree *tree, wb_error *err)
+{
+    wb_stored_log *all = l->logs.items;
+    if (l->logs.n == 0) return WB_OK;
+    tree->other_logs = wb_arena_array(l->arena, l->logs.n, sizeof *tree->other_logs);
+    if (!tree->other_logs) return wb_fail(err, WB_ERR_NO_MEMORY, "the trace is too large to show");
+    qsort(all, l->logs.n, sizeof *all, by_span_then_time);
+    for (size_t i = 0; i < l->logs.n; i++) {
+        wb_tree_node *node = WB_ID_ABSENT(all[i].span_id) ? NULL : find(by_id, &all[i].span_id);
+        if (!node)
+            tree->other_logs[tree->n_other_logs++] = &all[i];
+        else if (node->n_logs++ == 0)
+            node->logs = &all[i];
+    }
+    return WB_OK;
+}
+
 static void measure(wb_tree *tree, const joiner *j)
 {
     for (size_t i = 0; i < j->n; i++) {
@@ -289,6 +330,7 @@ static wb_status join(const loader *l, wb_tree *tree, wb_error *err)
     memcpy(in_order, j.index, j.n * sizeof *in_order);
     if (j.n > 0) qsort(in_order, j.n, sizeof *in_order, by_start);
     hang_in(tree, &j, in_order);
+    WB_TRY(join_logs(l, &j, tree, err));
     measure(tree, &j);
     tree->n_nodes = j.n;
     tree->acceptances = l->acceptances.items;
@@ -303,7 +345,8 @@ wb_status wb_tree_load(wb_store *store, const wb_trace_id *trace, wb_time_ns now
                 .spans = {.size = sizeof(wb_stored_span)},
                 .delegations = {.size = sizeof(wb_stored_delegation)},
                 .acceptances = {.size = sizeof(wb_stored_acceptance)},
-                .sidecars = {.size = sizeof(wb_stored_sidecar)}};
+                .sidecars = {.size = sizeof(wb_stored_sidecar)},
+                .logs = {.size = sizeof(wb_stored_log)}};
     *tree = (wb_tree){.now_ns = now_ns};
     WB_TRY(wb_store_begin(store, err));
     wb_status status = load_rows(store, trace, &l, tree, err);

@@ -19,6 +19,8 @@ struct wb_tree_node {
     const wb_stored_delegation *delegation; /* of which this is the CLIENT span; or NULL */
     const wb_stored_acceptance *acceptance; /* of which this is the SERVER span; or NULL */
     const wb_stored_sidecar *sidecar;       /* who delivered it */
+    const wb_stored_log *logs;              /* that name it, by time */
+    size_t n_logs;
     wb_span_id span_id, parent_id;
     wb_time_ns started_ns;
     wb_tree_node *first_child, *last_child, *next; /* by start */
@@ -32,6 +34,8 @@ typedef struct wb_tree {
     wb_tree_node top;                        /* its children are the roots */
     const wb_stored_acceptance *acceptances; /* those of the trace, and those that link to it */
     size_t n_acceptances;
+    const wb_stored_log **other_logs; /* of the trace, that name no span, or one that is not here */
+    size_t n_other_logs;
     size_t n_nodes;
     wb_time_ns now_ns; /* for what is open */
     wb_time_ns from_ns,

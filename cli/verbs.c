@@ -7,6 +7,7 @@ const wb_family wb_cli_families[] = {
     {wb_run_verbs, "Run commands in spans"},
     {wb_trace_verbs, "Look at traces over all agents"},
     {wb_tail_verbs, NULL},
+    {wb_logs_verbs, NULL},
     {wb_delegations_verbs, NULL},
     {wb_agents_verbs, NULL},
     {wb_status_verbs, NULL},

@@ -27,7 +27,7 @@ static const char *title_of(const wb_option *row) { return row->name ? row->name
 
 static wb_status take_choice(const wb_option *row, const char *text, wb_error *err)
 {
-    char words[128] = ""; /* of many choices the first ones */
+    char words[144] = ""; /* of many choices the first ones */
     size_t len = 0;
     if (!row->choices || is_choice(row->choices, text)) return WB_OK;
     for (const char *c = row->choices; *c && len + 3 < sizeof words; c++) {

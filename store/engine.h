@@ -24,6 +24,9 @@ typedef struct wb_store_ops {
     wb_status (*spans)(wb_store *store, const wb_trace_id *trace, wb_span_order order,
                        wb_status (*each)(void *ctx, const wb_stored_span *row), void *ctx,
                        wb_error *err);
+    wb_status (*logs)(wb_store *store, const wb_trace_id *trace, uint32_t limit,
+                      wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
+                      wb_error *err);
     wb_status (*delegations)(wb_store *store, const wb_delegation_filter *filter,
                              wb_status (*each)(void *ctx, const wb_stored_delegation *row),
                              void *ctx, wb_error *err);

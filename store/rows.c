@@ -85,6 +85,32 @@ wb_stored_span wb_read_span(wb_columns c)
     return row;
 }
 
+wb_stored_log wb_read_log(wb_columns c)
+{
+    wb_stored_log row = {.log_row = wb_take_number(&c)};
+    WB_TAKE_ID(&c, row.trace_id);
+    WB_TAKE_ID(&c, row.span_id);
+    row.time_ns = wb_take_number(&c);
+    row.observed_ns = wb_take_number(&c);
+    row.severity = (uint32_t)wb_take_number(&c);
+    row.severity_text = wb_take_bytes(&c);
+    row.event_name = wb_take_bytes(&c);
+    row.body = wb_take_bytes(&c);
+    row.service = wb_take_bytes(&c);
+    WB_TAKE_ID(&c, row.acceptance_id);
+    WB_TAKE_ID(&c, row.delegation_id);
+    row.sidecar_id = wb_take_number(&c);
+    row.seq = wb_take_number(&c);
+    row.entry = (uint32_t)wb_take_number(&c);
+    row.item = (uint32_t)wb_take_number(&c);
+    row.log = wb_take_bytes(&c);
+    row.resource = wb_take_bytes(&c);
+    row.scope = wb_take_bytes(&c);
+    row.agent_id = wb_take_bytes(&c);
+    row.sidecar_name = wb_take_bytes(&c);
+    return row;
+}
+
 static void read_delegation_parties(wb_columns *c, wb_stored_delegation *row)
 {
     row->target_url = wb_take_bytes(c);

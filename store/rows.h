@@ -50,6 +50,14 @@ wb_stored_sidecar wb_read_sidecar(wb_columns c);
 #define WB_SPAN_COLUMNS(s) WB_SPAN_HEAD WB_SPAN_FROM(s)
 wb_stored_span wb_read_span(wb_columns c);
 
+#define WB_LOG_COLUMNS(s)                                                                          \
+    "log_row, trace_id, span_id, time_ns, observed_ns, severity, severity_text, event_name, body," \
+    " service, acceptance_id, delegation_id, l.sidecar_id, seq, entry, item, log, r.bytes,"        \
+    " c.bytes, w.agent_id, w.name"                                                                 \
+    " FROM " s "logs l LEFT JOIN " s "resources r USING (resource_id) LEFT JOIN " s                \
+    "scopes c USING (scope_id) LEFT JOIN " s "sidecars w ON w.sidecar_id = l.sidecar_id"
+wb_stored_log wb_read_log(wb_columns c);
+
 #define WB_DELEGATION_COLUMNS(s)                                                                   \
     "delegation_id, version, state, trace_id, span_id, parent_span_id, trace_flags,"               \
     " parent_acceptance, target_url, target_agent_id, target_name, method, message_id, "           \

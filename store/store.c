@@ -93,6 +93,13 @@ wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, wb_span_orde
     return store->ops->spans(store, trace, order, each, ctx, err);
 }
 
+wb_status wb_store_logs(wb_store *store, const wb_trace_id *trace, uint32_t limit,
+                        wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
+                        wb_error *err)
+{
+    return store->ops->logs ? store->ops->logs(store, trace, limit, each, ctx, err) : WB_OK;
+}
+
 wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,
                                wb_status (*each)(void *ctx, const wb_stored_delegation *row),
                                void *ctx, wb_error *err)

@@ -96,6 +96,28 @@ WB_MUST_USE wb_status wb_store_spans(wb_store *store, const wb_trace_id *trace, 
                                      wb_status (*each)(void *ctx, const wb_stored_span *row),
                                      void *ctx, wb_error *err);
 
+typedef struct wb_stored_log {
+    uint64_t log_row;     /* grows with the order of arrival */
+    wb_trace_id trace_id; /* absent: of no trace */
+    wb_span_id span_id;   /* absent: of no span */
+    wb_time_ns time_ns;   /* when it happened, else when it was seen */
+    wb_time_ns observed_ns;
+    uint32_t severity; /* 1 to 24; 0: none */
+    wb_slice severity_text, event_name, service;
+    wb_slice body; /* the beginning of a body that is text; all of it is in `log` */
+    wb_id acceptance_id, delegation_id;
+    uint64_t sidecar_id, seq;
+    uint32_t entry, item;          /* its place in the frame */
+    wb_slice log, resource, scope; /* OTLP messages: proto/otlp_read.h */
+    wb_slice agent_id, sidecar_name;
+} wb_stored_log;
+
+/** The log records of a trace, by time. With an absent id those of no trace, the newest first, at most
+ *  `limit` (0: all). */
+WB_MUST_USE wb_status wb_store_logs(wb_store *store, const wb_trace_id *trace, uint32_t limit,
+                                    wb_status (*each)(void *ctx, const wb_stored_log *row),
+                                    void *ctx, wb_error *err);
+
 typedef struct wb_stored_delegation {
     wb_id delegation_id, parent_acceptance;
     uint64_t version;
@@ -209,9 +231,10 @@ typedef struct wb_arrivals {
     wb_status (*span)(void *ctx, const wb_stored_span *row);
     wb_status (*delegation)(void *ctx, const wb_stored_delegation *row);
     wb_status (*acceptance)(void *ctx, const wb_stored_acceptance *row);
+    wb_status (*log)(void *ctx, const wb_stored_log *row);
 } wb_arrivals;
 
-/** Hand out what arrived since: each span once, of delegations and acceptances each version that is
+/** Hand out what arrived since: each span and each log record once, of delegations and acceptances each version that is
  *  there when it is looked at.
  *  Errors  NO_MEMORY | those of callbacks | as all reads */
 WB_MUST_USE wb_status wb_follow_read(wb_follow *follow, wb_store *store, const wb_arrivals *take,

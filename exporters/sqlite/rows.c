@@ -37,6 +37,12 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
         " delegation_id, sidecar_id, seq, resource_id, scope_id, span) VALUES"
         " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (trace_id, span_id) DO NOTHING",
+    [WB_ROWS_LOG] =
+        "INSERT INTO logs (trace_id, span_id, time_ns, observed_ns, severity, severity_text,"
+        " event_name, body, service, acceptance_id, delegation_id, sidecar_id, seq, entry, item,"
+        " resource_id, scope_id, log) VALUES"
+        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (sidecar_id, seq, entry, item) DO NOTHING",
     [WB_ROWS_KNOWN_DELEGATION] = "SELECT 1 FROM delegations WHERE delegation_id = ?",
     [WB_ROWS_DELEGATION] =
         "INSERT OR REPLACE INTO delegations (delegation_id, version, sidecar_id, seq, state, "
@@ -121,6 +127,8 @@ void wb_put_blob(wb_rows_values *v, wb_slice bytes)
     else
         (void)sqlite3_bind_blob64(v->stmt, v->next++, bytes.ptr, bytes.len, SQLITE_STATIC);
 }
+
+void wb_put_empty(wb_rows_values *v) { (void)sqlite3_bind_zeroblob(v->stmt, v->next++, 0); }
 
 void wb_put_id(wb_rows_values *v, const void *id, size_t len)
 {

@@ -19,6 +19,7 @@ typedef enum wb_rows_statement {
     WB_ROWS_FIND_SCOPE,
     WB_ROWS_ADD_SCOPE,
     WB_ROWS_SPAN,
+    WB_ROWS_LOG,
     WB_ROWS_KNOWN_DELEGATION,
     WB_ROWS_DELEGATION,
     WB_ROWS_KNOWN_ACCEPTANCE,
@@ -72,7 +73,26 @@ WB_MUST_USE wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *re
 WB_MUST_USE wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *at,
                                     bool *more, bool (*pause)(void *ctx), void *ctx, wb_error *err);
 
-/* For rows.c and spans.c: a statement's run. */
+/** The same of log records. */
+WB_MUST_USE wb_status wb_rows_logs(wb_rows *rows, const wb_record_view *record, uint32_t *at,
+                                   bool *more, bool (*pause)(void *ctx), void *ctx, wb_error *err);
+
+/* What neighbouring spans or log records share; zeroed at first. For spans.c and logs.c. */
+typedef struct wb_rows_shared {
+    bool known;
+    uint32_t resource_index, scope_index;
+    int64_t resource_id, scope_id; /* 0: none */
+    wb_slice service;
+} wb_rows_shared;
+
+/** Look up, or add, what is not the same as before. */
+WB_MUST_USE wb_status wb_rows_share(wb_rows *rows, wb_rows_shared *shared, uint32_t resource_index,
+                                    wb_slice resource, uint32_t scope_index, wb_slice scope,
+                                    wb_error *err);
+/** The id that 32 hex digits say; *out is left alone by anything else. */
+void wb_rows_take_id(wb_slice hex, wb_id *out);
+
+/* For rows.c, spans.c and logs.c: a statement's run. */
 
 /** Values are bound from left to right; what is absent (0, empty) becomes NULL. */
 typedef struct wb_rows_values {
@@ -86,6 +106,7 @@ void wb_put_number_or_null(wb_rows_values *v, uint64_t number);
 void wb_put_text(wb_rows_values *v, wb_slice text);
 void wb_put_str(wb_rows_values *v, const char *text); /* may be NULL */
 void wb_put_blob(wb_rows_values *v, wb_slice bytes);
+void wb_put_empty(wb_rows_values *v); /* a blob without a byte, which is not NULL */
 void wb_put_id(wb_rows_values *v, const void *id, size_t len);
 /** Run it; `found` (may be NULL) gets the first column of the row, 0 without one. */
 WB_MUST_USE wb_status wb_rows_run(wb_rows *rows, wb_rows_values *v, int64_t *found, wb_error *err);

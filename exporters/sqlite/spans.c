@@ -11,7 +11,7 @@ typedef struct span_columns {
     wb_id acceptance_id, delegation_id; /* absent unless 32 hex digits */
 } span_columns;
 
-static void take_id(wb_slice hex, wb_id *out)
+void wb_rows_take_id(wb_slice hex, wb_id *out)
 {
     wb_id id;
     if (hex.len == WB_ID_HEX && wb_unhex(hex, id.b, sizeof id.b) == WB_OK) *out = id;
@@ -29,8 +29,10 @@ static span_columns read_columns(wb_slice span)
         if (wb_slice_eq(key, WB_S("error.type"))) c.error_type = text;
         if (wb_slice_eq(key, WB_S("session.id"))) c.session_id = text;
         if (wb_slice_eq(key, WB_S("gen_ai.conversation.id"))) c.conversation_id = text;
-        if (wb_slice_eq(key, WB_S("waybill.acceptance.id"))) take_id(text, &c.acceptance_id);
-        if (wb_slice_eq(key, WB_S("waybill.delegation.id"))) take_id(text, &c.delegation_id);
+        if (wb_slice_eq(key, WB_S("waybill.acceptance.id")))
+            wb_rows_take_id(text, &c.acceptance_id);
+        if (wb_slice_eq(key, WB_S("waybill.delegation.id")))
+            wb_rows_take_id(text, &c.delegation_id);
     }
     if (c.session_id.len == 0) c.session_id = c.conversation_id;
     return c;
@@ -51,26 +53,18 @@ static wb_status message_id(wb_rows *rows, wb_rows_statement find, wb_rows_state
     return wb_rows_run(rows, &v, id, err);
 }
 
-/* What neighbouring spans share. */
-typedef struct shared {
-    bool known;
-    uint32_t resource_index, scope_index;
-    int64_t resource_id, scope_id;
-    wb_slice service;
-} shared;
-
-static wb_status look_up_shared(wb_rows *rows, const wb_span_row *row, shared *s, wb_error *err)
+wb_status wb_rows_share(wb_rows *rows, wb_rows_shared *s, uint32_t resource_index,
+                        wb_slice resource, uint32_t scope_index, wb_slice scope, wb_error *err)
 {
-    if (!s->known || s->resource_index != row->resource_index) {
-        WB_TRY(message_id(rows, WB_ROWS_FIND_RESOURCE, WB_ROWS_ADD_RESOURCE, row->resource,
+    if (!s->known || s->resource_index != resource_index) {
+        WB_TRY(message_id(rows, WB_ROWS_FIND_RESOURCE, WB_ROWS_ADD_RESOURCE, resource,
                           &s->resource_id, err));
-        s->service = wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name"));
+        s->service = wb_otlp_find_text(resource, WB_OTLP_RESOURCE, WB_S("service.name"));
     }
-    if (!s->known || s->scope_index != row->scope_index)
-        WB_TRY(
-            message_id(rows, WB_ROWS_FIND_SCOPE, WB_ROWS_ADD_SCOPE, row->scope, &s->scope_id, err));
-    s->resource_index = row->resource_index;
-    s->scope_index = row->scope_index;
+    if (!s->known || s->scope_index != scope_index)
+        WB_TRY(message_id(rows, WB_ROWS_FIND_SCOPE, WB_ROWS_ADD_SCOPE, scope, &s->scope_id, err));
+    s->resource_index = resource_index;
+    s->scope_index = scope_index;
     s->known = true;
     return WB_OK;
 }
@@ -94,7 +88,7 @@ static const char *status_name(uint8_t status)
 
 /* The values are bound as they lie, so `columns` must outlive the statement's run. */
 static void bind_span(wb_rows *rows, wb_rows_values *v, const wb_span_row *row,
-                      const span_columns *columns, const shared *s, uint64_t seq)
+                      const span_columns *columns, const wb_rows_shared *s, uint64_t seq)
 {
     wb_otlp_span_detail detail = wb_otlp_read_span(row->span);
     wb_put_id(v, row->trace_id.b, sizeof row->trace_id.b);
@@ -119,8 +113,8 @@ static void bind_span(wb_rows *rows, wb_rows_values *v, const wb_span_row *row,
     wb_put_blob(v, row->span);
 }
 
-static wb_status write_span(wb_rows *rows, const wb_span_row *row, const shared *s, uint64_t seq,
-                            wb_error *err)
+static wb_status write_span(wb_rows *rows, const wb_span_row *row, const wb_rows_shared *s,
+                            uint64_t seq, wb_error *err)
 {
     wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_SPAN);
     span_columns columns = read_columns(row->span);
@@ -139,7 +133,7 @@ wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *a
                         bool (*pause)(void *ctx), void *ctx, wb_error *err)
 {
     wb_span_batch batch;
-    shared s = {0};
+    wb_rows_shared s = {0};
     wb_status status = wb_span_batch_open(record->payload, &batch, err);
     if (status == WB_ERR_CORRUPT) return wb_fail(err, WB_ERR_REJECTED, "not a batch of spans");
     if (status != WB_OK) return status;
@@ -147,7 +141,8 @@ wb_status wb_rows_spans(wb_rows *rows, const wb_record_view *record, uint32_t *a
     for (; *at < batch.span_count; ++*at) {
         if (pause(ctx)) return WB_OK;
         wb_span_row row = wb_span_batch_row(&batch, *at);
-        WB_TRY(look_up_shared(rows, &row, &s, err));
+        WB_TRY(wb_rows_share(rows, &s, row.resource_index, row.resource, row.scope_index, row.scope,
+                             err));
         WB_TRY(write_span(rows, &row, &s, record->seq, err));
     }
     *more = false;

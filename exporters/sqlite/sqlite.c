@@ -101,12 +101,16 @@ static bool is_delivered(const wb_rows_mark *mark, const wb_record_view *record)
     return record->seq < mark->seq || (record->seq == mark->seq && record->entry <= mark->entry);
 }
 
-static wb_status write_spans(delivery *d, const wb_record_view *record, wb_error *err)
+typedef wb_status row_writer(wb_rows *rows, const wb_record_view *record, uint32_t *at, bool *more,
+                             bool (*pause)(void *ctx), void *ctx, wb_error *err);
+
+static wb_status write_batch(delivery *d, const wb_record_view *record, row_writer *write,
+                             wb_error *err)
 {
     uint32_t at = 0;
     for (;;) {
         bool more;
-        WB_TRY(wb_rows_spans(&d->x->rows, record, &at, &more, transaction_is_long, d, err));
+        WB_TRY(write(&d->x->rows, record, &at, &more, transaction_is_long, d, err));
         if (!more) return WB_OK;
         WB_TRY(yield_lock(d, err));
     }
@@ -117,7 +121,8 @@ static wb_status write_record(delivery *d, const wb_record_view *record, wb_erro
     wb_rows *rows = &d->x->rows;
     wb_arena_reset(rows->arena);
     switch ((int)record->kind) {
-    case WB_ENTRY_SPANS: return write_spans(d, record, err);
+    case WB_ENTRY_SPANS: return write_batch(d, record, wb_rows_spans, err);
+    case WB_ENTRY_LOGS: return write_batch(d, record, wb_rows_logs, err);
     case WB_ENTRY_DELEGATION: return wb_rows_delegation(rows, record, err);
     case WB_ENTRY_ACCEPTANCE: return wb_rows_acceptance(rows, record, err);
     default: return WB_OK; /* not asked for */
@@ -188,8 +193,8 @@ static void sqlite_close(void *self)
 
 const wb_exporter_ops wb_exporter_sqlite = {
     .name = "sqlite",
-    .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_DELEGATION) |
-             WB_KIND_BIT(WB_ENTRY_ACCEPTANCE),
+    .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_LOGS) |
+             WB_KIND_BIT(WB_ENTRY_DELEGATION) | WB_KIND_BIT(WB_ENTRY_ACCEPTANCE),
     .config = &config_table,
     .open = sqlite_open,
     .send = sqlite_send,

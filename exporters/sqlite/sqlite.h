@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exporters/sqlite/sqlite.h: spans, delegations and acceptances into a store that all sidecars of a
+/* exporters/sqlite/sqlite.h: spans, log records, delegations and acceptances into a store that all sidecars of a
  * host share. Schema: docs/store.md; store/sqlite/database.h opens and migrates it. */
 #ifndef WAYBILL_EXPORTERS_SQLITE_SQLITE_H
 #define WAYBILL_EXPORTERS_SQLITE_SQLITE_H

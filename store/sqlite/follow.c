@@ -6,6 +6,7 @@
  *   under a momentary read lock, and no table. It changes when another connection commits.
  * - Spans: rows are only ever added, and SQLite has one writer at a time, so a later commit has higher
  *   span_rows: the highest one handed out is the place. A span that arrives an hour late is new.
+ * - Log records: the same, by log_row.
  * - Delegations and acceptances: rows are replaced, so a place in the table says nothing. But a row
  *   keeps the frame of its sidecar's journal that changed it last (seq), and a journal is delivered in
  *   the order of its frames. The place is, for each journal, the highest seq handed out; since a frame
@@ -41,13 +42,14 @@ typedef struct source {
     wb_id journal_id;
     uint64_t sidecar_id;               /* in the store at hand; 0: not there */
     uint64_t span_seq, span_seq_known; /* handed out; to be left out */
+    uint64_t log_seq, log_seq_known;   /* the same of log records */
     channel delegations, acceptances;
 } source;
 
 typedef struct follower {
     source *sources;
     size_t n_sources, cap;
-    uint64_t span_row;
+    uint64_t span_row, log_row;
 } follower;
 
 void *wb_sqlite_follow_new(void) { return calloc(1, sizeof(follower)); }
@@ -67,10 +69,11 @@ void wb_sqlite_follow_free(void *self)
 void wb_sqlite_follow_reopened(void *self)
 {
     follower *follow = self;
-    follow->span_row = 0;
+    follow->span_row = follow->log_row = 0;
     for (size_t i = 0; i < follow->n_sources; i++) {
         follow->sources[i].sidecar_id = 0;
         follow->sources[i].span_seq_known = follow->sources[i].span_seq;
+        follow->sources[i].log_seq_known = follow->sources[i].log_seq;
     }
 }
 
@@ -142,7 +145,7 @@ static wb_status load_sources(follower *follow, wb_sqlite_store *store, bool ski
             break;
         }
         s->sidecar_id = sidecar_id;
-        if (skip) s->span_seq = s->delegations.seq = s->acceptances.seq = delivered;
+        if (skip) s->span_seq = s->log_seq = s->delegations.seq = s->acceptances.seq = delivered;
     }
     (void)sqlite3_finalize(stmt); /* repeats the step's code */
     return status;
@@ -267,15 +270,49 @@ static wb_status read_spans(follower *follow, wb_sqlite_store *store, const wb_a
     return status;
 }
 
+static wb_status read_logs(follower *follow, wb_sqlite_store *store, const wb_arrivals *take,
+                           void *ctx, wb_error *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    WB_TRY(wb_query_prepare(
+        store, "SELECT " WB_LOG_COLUMNS("") " WHERE log_row > ? ORDER BY log_row", &stmt, err));
+    (void)sqlite3_bind_int64(stmt, 1, (int64_t)follow->log_row);
+    wb_status status = WB_OK;
+    source *s = NULL;
+    while (wb_query_step(store, stmt, &status, err)) {
+        wb_stored_log row = wb_read_log(wb_query_columns(stmt));
+        follow->log_row = row.log_row;
+        if (!s || s->sidecar_id != row.sidecar_id) s = source_of(follow, row.sidecar_id);
+        if (s && row.seq <= s->log_seq_known) continue;
+        if (s && row.seq > s->log_seq) s->log_seq = row.seq;
+        if (take->log) status = take->log(ctx, &row);
+    }
+    (void)sqlite3_finalize(stmt); /* repeats the step's code */
+    return status;
+}
+
+static wb_status last_row(wb_sqlite_store *store, const char *sql, uint64_t *row, wb_error *err)
+{
+    int64_t last;
+    WB_TRY(wb_sqlite_number(store->db, sql, &last, err));
+    *row = (uint64_t)last;
+    return WB_OK;
+}
+
+#define LAST_SPAN "SELECT coalesce(max(span_row), 0) FROM spans"
+#define LAST_LOG "SELECT coalesce(max(log_row), 0) FROM logs"
+
 static wb_status read_all(follower *follow, wb_sqlite_store *store, const wb_arrivals *take,
                           void *ctx, wb_error *err)
 {
-    int64_t last;
-    WB_TRY(wb_sqlite_number(store->db, "SELECT coalesce(max(span_row), 0) FROM spans", &last, err));
-    if ((uint64_t)last < follow->span_row) wb_sqlite_follow_reopened(follow);
+    uint64_t span, log;
+    WB_TRY(last_row(store, LAST_SPAN, &span, err));
+    WB_TRY(last_row(store, LAST_LOG, &log, err));
+    if (span < follow->span_row || log < follow->log_row) wb_sqlite_follow_reopened(follow);
     WB_TRY(load_sources(follow, store, false, err));
     WB_TRY(read_changes(follow, store, take, ctx, err));
-    return read_spans(follow, store, take, ctx, err);
+    WB_TRY(read_spans(follow, store, take, ctx, err));
+    return read_logs(follow, store, take, ctx, err);
 }
 
 wb_status wb_sqlite_follow_read(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
@@ -308,6 +345,7 @@ static wb_status skip_all(follower *follow, wb_sqlite_store *store, uint32_t las
 {
     static const wb_arrivals nobody;
     WB_TRY(find_last(store, last_spans, &follow->span_row, err));
+    WB_TRY(last_row(store, LAST_LOG, &follow->log_row, err));
     WB_TRY(load_sources(follow, store, true, err));
     return read_changes(follow, store, &nobody, NULL, err);
 }

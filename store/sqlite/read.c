@@ -231,6 +231,7 @@ static const wb_store_ops engine = {
     .trace_ids = trace_ids,
     .sidecars = sidecars,
     .spans = spans,
+    .logs = wb_sqlite_logs,
     .delegations = delegations,
     .acceptances = acceptances,
     .leniences = leniences,

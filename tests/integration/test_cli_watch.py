@@ -250,7 +250,7 @@ def test_a_type_that_no_row_can_have_is_refused_with_all_there_are(store):
     done = waybill("--store", str(store), "tail", "--type", "bogus")
     assert (done.returncode, done.stdout) == (USAGE, "")
     listed = done.stderr.split("not one of ")[1].split(";")[0]
-    assert set(listed.split(", ")) == {"span", "delegation", "acceptance"} | TYPES
+    assert set(listed.split(", ")) == {"span", "log", "delegation", "acceptance"} | TYPES
 
 
 def read_tail(store: pathlib.Path, *args: str) -> list[dict]:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/records.h"
 
+#include "proto/log_batch.h"
 #include "proto/span_batch.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 
@@ -82,6 +83,40 @@ void test_spans_payload(wb_buffer *out, const test_span_spec *spans, size_t n)
     WB_ASSERT(status == WB_OK);
 }
 
+static wb_time_ns time_of(uint64_t ms) { return ms ? TEST_T0 + ms * WB_NS_PER_MS : 0; }
+
+void test_logs_payload(wb_buffer *out, const test_log_spec *logs, size_t n)
+{
+    wb_log_draft drafts[64] = {0};
+    wb_otlp_attr attrs[64][3];
+    char ids[64][2][WB_ID_HEX + 1];
+    WB_ASSERT(n > 0 && n <= WB_COUNT(drafts));
+    for (size_t i = 0; i < n; i++) {
+        const test_log_spec *l = &logs[i];
+        attrs[i][0] = text_attr("waybill.acceptance.id", hex_of(l->acceptance, ids[i][0]));
+        attrs[i][1] = text_attr("waybill.delegation.id", hex_of(l->delegation, ids[i][1]));
+        attrs[i][2] = text_attr("test.note", WB_S("a \"quoted\" value"));
+        drafts[i] = (wb_log_draft){.trace_id = test_trace(l->trace),
+                                   .span_id = test_span(l->span),
+                                   .time_ns = time_of(l->time_ms),
+                                   .observed_ns = time_of(l->observed_ms),
+                                   .severity = l->severity,
+                                   .severity_text = wb_slice_str(l->severity_text),
+                                   .event_name = wb_slice_str(l->event_name),
+                                   .body = wb_slice_str(l->body),
+                                   .attrs = attrs[i],
+                                   .attr_count = 3};
+    }
+    wb_otlp_attr service = text_attr("service.name", WB_S("agent"));
+    wb_span_origin origin = {.resource = &service,
+                             .resource_count = 1,
+                             .scope_name = WB_S("test"),
+                             .scope_version = WB_S("1")};
+    wb_error err = {0};
+    wb_status status = wb_log_batch_build(&origin, drafts, n, out, &err);
+    WB_ASSERT(status == WB_OK);
+}
+
 static ProtobufCBinaryData bytes_of(const void *id, size_t len)
 {
     bool absent = wb_id_is_zero(id, len);
@@ -96,8 +131,6 @@ static size_t count_of(const char *const *texts)
     while (texts && texts[n]) n++;
     return n;
 }
-
-static uint64_t time_of(uint64_t ms) { return ms ? TEST_T0 + ms * WB_NS_PER_MS : 0; }
 
 void test_delegation_payload(wb_buffer *out, const test_delegation_spec *s)
 {

@@ -30,6 +30,17 @@ typedef struct test_span_spec {
 /** The payload of WB_ENTRY_SPANS with these spans, each under its own resource. Aborts on failure. */
 void test_spans_payload(wb_buffer *out, const test_span_spec *spans, size_t n);
 
+typedef struct test_log_spec {
+    uint32_t trace, span;          /* 0: none */
+    uint64_t time_ms, observed_ms; /* after TEST_T0; 0: not said */
+    uint8_t severity;
+    const char *severity_text, *event_name, *body;
+    uint32_t acceptance, delegation; /* attributes; 0: none */
+} test_log_spec;
+
+/** The payload of WB_ENTRY_LOGS with these log records, of the service "agent". Aborts on failure. */
+void test_logs_payload(wb_buffer *out, const test_log_spec *logs, size_t n);
+
 typedef struct test_delegation_spec {
     uint32_t id, trace, span, parent, parent_acceptance;
     uint64_t version;

@@ -32,6 +32,16 @@ void store_kit_span(store_kit *f, test_span_spec spec)
     store_kit_spans(f, &spec, 1);
 }
 
+void store_kit_logs(store_kit *f, const test_log_spec *specs, size_t n)
+{
+    WB_AUTO_BUFFER bytes;
+    wb_buffer_init(&bytes, 1 << 20);
+    test_logs_payload(&bytes, specs, n);
+    send_payload(f, WB_ENTRY_LOGS, &bytes);
+}
+
+void store_kit_log(store_kit *f, test_log_spec spec) { store_kit_logs(f, &spec, 1); }
+
 void store_kit_delegation(store_kit *f, test_delegation_spec spec)
 {
     WB_AUTO_BUFFER bytes;

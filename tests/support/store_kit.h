@@ -30,6 +30,8 @@ void store_kit_open(store_kit *f);
 /* Deliver one record each. */
 void store_kit_spans(store_kit *f, const test_span_spec *specs, size_t n);
 void store_kit_span(store_kit *f, test_span_spec spec);
+void store_kit_logs(store_kit *f, const test_log_spec *specs, size_t n);
+void store_kit_log(store_kit *f, test_log_spec spec);
 void store_kit_delegation(store_kit *f, test_delegation_spec spec);
 void store_kit_acceptance(store_kit *f, test_acceptance_spec spec);
 

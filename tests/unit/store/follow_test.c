@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 typedef struct arrived {
-    size_t spans, delegations, acceptances;
+    size_t spans, delegations, acceptances, logs;
     uint64_t last; /* version of the last delegation, or last byte of the last span's id */
     wb_status answer;
 } arrived;
@@ -38,9 +38,17 @@ static wb_status on_acceptance(void *ctx, const wb_stored_acceptance *row)
     return WB_OK;
 }
 
+static wb_status on_log(void *ctx, const wb_stored_log *row)
+{
+    arrived *a = ctx;
+    a->logs++;
+    a->last = row->seq;
+    return a->answer;
+}
+
 static arrived read_arrivals(store_kit *f, wb_follow *follow, wb_status answer)
 {
-    static const wb_arrivals take = {on_span, on_delegation, on_acceptance};
+    static const wb_arrivals take = {on_span, on_delegation, on_acceptance, on_log};
     arrived a = {.answer = answer};
     wb_error err = {0};
     if (!f->store) store_kit_open(f);
@@ -124,6 +132,40 @@ static void a_follower_of_a_copy_gets_only_what_the_old_file_did_not_have(void *
     assert_true(a.spans == 1 && a.delegations == 0 && a.last == 2);
 }
 
+static void log_records_arrive_once_also_from_a_copy_and_from_another_journal(void **state)
+{
+    store_kit *f = *state;
+    WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
+    store_kit_log(f, (test_log_spec){.trace = 1, .body = "one"});
+    store_kit_log(f, (test_log_spec){.body = "two"}); /* of no trace */
+    assert_int_equal(read_arrivals(f, follow, WB_ERR_FULL).last, 1);
+    assert_int_equal(read_arrivals(f, follow, WB_ERR_FULL).last, 2);
+    assert_int_equal(read_arrivals(f, follow, WB_OK).logs, 0);
+    wb_follow_reopened(follow); /* a copy */
+    store_kit_log(f, (test_log_spec){.trace = 1, .body = "three"});
+    arrived a = read_arrivals(f, follow, WB_OK);
+    assert_true(a.logs == 1 && a.last == 3);
+    store_kit_become(f, 2, "beta"); /* begins at frame 1 again */
+    f->seq = 0;
+    store_kit_log(f, (test_log_spec){.trace = 1, .body = "four"});
+    assert_int_equal(read_arrivals(f, follow, WB_OK).logs, 1);
+}
+
+static void a_follower_from_now_skips_log_records_that_are_there(void **state)
+{
+    store_kit *f = *state;
+    wb_error err = {0};
+    WB_AUTO(wb_follow) follow = wb_follow_new();
+    assert_non_null(follow);
+    store_kit_log(f, (test_log_spec){.trace = 1, .body = "old"});
+    store_kit_open(f);
+    assert_int_equal(wb_follow_from_now(follow, f->store, 2, &err), WB_OK);
+    assert_int_equal(read_arrivals(f, follow, WB_OK).logs, 0);
+    store_kit_log(f, (test_log_spec){.trace = 1, .body = "new"});
+    assert_int_equal(read_arrivals(f, follow, WB_OK).logs, 1);
+}
+
 static void a_reader_learns_of_others_writes_and_of_its_files_removal(void **state)
 {
     store_kit *f = *state;
@@ -148,6 +190,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FOLLOW_TEST(a_follower_gets_each_row_once_and_each_new_version),
+        FOLLOW_TEST(log_records_arrive_once_also_from_a_copy_and_from_another_journal),
+        FOLLOW_TEST(a_follower_from_now_skips_log_records_that_are_there),
         FOLLOW_TEST(a_follower_that_stops_goes_on_behind_the_row),
         FOLLOW_TEST(a_follower_from_now_skips_what_is_there_but_for_the_last_spans),
         FOLLOW_TEST(a_follower_of_a_copy_gets_only_what_the_old_file_did_not_have),
