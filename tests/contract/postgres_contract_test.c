@@ -676,7 +676,8 @@ static wb_status see_acceptance(void *ctx, const wb_stored_acceptance *row)
     return WB_OK;
 }
 
-static const wb_arrivals see = {see_span, see_delegation, see_acceptance};
+static const wb_arrivals see = {
+    .span = see_span, .delegation = see_delegation, .acceptance = see_acceptance};
 
 static void follow(wb_follow *f, wb_store *store, seen *out)
 {
