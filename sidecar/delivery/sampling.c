@@ -188,18 +188,34 @@ static bool add_sub(ot_text *ot, wb_slice sub)
     return true;
 }
 
-/* The `ot` member's new value: th first, then the sub-keys that there were, or of them rv alone. */
-static bool build_ot(wb_slice old, wb_slice th, bool rv_only, ot_text *ot)
+/* The sub-key that wb_sampling_read takes R from; empty if there is none. */
+static wb_slice find_rv(wb_slice ot)
+{
+    wb_slice sub;
+    uint64_t ignored;
+    while (next_part(&ot, ';', &sub))
+        if (wb_slice_starts(sub, WB_S("rv:")) && read_hex(behind(sub, 3), true, &ignored))
+            return sub;
+    return (wb_slice){NULL, 0};
+}
+
+/* The `ot` member's new value: th first, then the sub-keys that there were; false if that is too long. */
+static bool build_ot(wb_slice old, wb_slice th, ot_text *ot)
 {
     wb_slice sub;
     ot->len = 0;
     if (!add_sub(ot, th)) return false;
-    while (next_part(&old, ';', &sub)) {
-        if (wb_slice_starts(sub, WB_S("th:"))) continue;
-        if (rv_only && (sub.len != 3 + HEX_DIGITS || !wb_slice_starts(sub, WB_S("rv:")))) continue;
-        if (!add_sub(ot, sub)) return false;
-    }
+    while (next_part(&old, ';', &sub))
+        if (!wb_slice_starts(sub, WB_S("th:")) && !add_sub(ot, sub)) return false;
     return true;
+}
+
+/* The same with rv alone, which always fits. */
+static void build_short_ot(wb_slice old, wb_slice th, ot_text *ot)
+{
+    ot->len = 0;
+    bool fits = add_sub(ot, th) && add_sub(ot, find_rv(old));
+    WB_ASSERT(fits);
 }
 
 static wb_status add_member(wb_buffer *out, size_t *n, wb_slice member)
@@ -215,8 +231,7 @@ wb_status wb_sampling_write(wb_slice trace_state, wb_sampling_verdict verdict, w
     ot_text ot;
     size_t n = 0, th_len = verdict.mark == WB_SAMPLING_SET ? format_th(verdict.th, th) : 0;
     wb_slice member, old = find_ot(trace_state), th_text = wb_slice_of(th, th_len);
-    if (!build_ot(old, th_text, false, &ot) && !build_ot(old, th_text, true, &ot))
-        (void)build_ot((wb_slice){NULL, 0}, th_text, true, &ot);
+    if (!build_ot(old, th_text, &ot)) build_short_ot(old, th_text, &ot);
     if (ot.len > 0) {
         WB_TRY(wb_buffer_add_slice(out, WB_S("ot=")));
         WB_TRY(wb_buffer_add(out, ot.text, ot.len));

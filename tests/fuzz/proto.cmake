@@ -8,7 +8,8 @@ foreach(target
         otlp_walk
         otlp_walk_logs
         otlp_walk_metrics
-        span_batch)
+        span_batch
+        span_batch_edit)
     waybill_fuzz(${target}_fuzz SOURCES ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/${target}_fuzz.c
         LIBS wb_proto wb_otlp_oracle)
 endforeach()

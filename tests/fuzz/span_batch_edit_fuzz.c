@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A stored payload, damaged in any way, can be cut and edited, or is refused; what comes out opens again
+ * and has the spans that were kept, as they were but for the edits. */
+#include "proto/span_batch_edit.h"
+
+#include "proto/otlp_edit.h"
+#include "proto/wire.h"
+
+enum { SPANS_MAX = 256, ARENA_BYTES = 8 << 20, OUT_BYTES = 32 << 20 };
+
+/* Which spans go, as the bytes decide. */
+static bool goes(const uint8_t *data, size_t size, uint32_t i) { return data[i % size] % 3 == 0; }
+
+static bool is_whole(wb_slice message)
+{
+    wb_wire_field f;
+    while (message.len > 0)
+        if (!wb_wire_next(&message, &f)) return false;
+    return true;
+}
+
+static wb_status edit(wb_batch *batch)
+{
+    const wb_value value = {.type = WB_VALUE_TEXT, .text = WB_S("v")};
+    for (uint32_t i = 0; i < batch->span_count; i++) {
+        wb_span *span = &batch->spans[i];
+        if (i % 2 == 0) WB_TRY(wb_otlp_set_trace_state(batch, span, WB_S("ot=th:c")));
+        WB_TRY(wb_otlp_mask_key(batch, &span->attrs, WB_OTLP_SPAN, span->extent, WB_S("k")));
+        WB_TRY(wb_otlp_append_attr(batch, &span->attrs, WB_OTLP_SPAN, WB_S("k"), value));
+    }
+    for (uint32_t i = 0; i < batch->resource_count; i++) {
+        wb_resource_spans *group = &batch->resources[i];
+        WB_TRY(
+            wb_otlp_mask_key(batch, &group->attrs, WB_OTLP_RESOURCE, group->resource, WB_S("k")));
+        WB_TRY(wb_otlp_append_attr(batch, &group->attrs, WB_OTLP_RESOURCE, WB_S("k"), value));
+    }
+    return WB_OK;
+}
+
+static void check(const wb_span_batch *before, const bool *left_out, wb_slice payload)
+{
+    wb_span_batch after;
+    WB_ASSERT(wb_span_batch_open(payload, &after, NULL) == WB_OK);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < before->span_count; i++) {
+        if (left_out[i]) continue;
+        wb_span_row was = wb_span_batch_row(before, i), is = wb_span_batch_row(&after, kept++);
+        WB_ASSERT(WB_ID_EQ(was.span_id, is.span_id) && wb_slice_eq(was.scope, is.scope));
+        if (is_whole(was.span)) /* else readers stop before what was appended */
+            WB_ASSERT(wb_slice_eq(wb_otlp_find_text(is.span, WB_OTLP_SPAN, WB_S("k")), WB_S("v")));
+    }
+    WB_ASSERT(kept == after.span_count);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    wb_span_batch stored;
+    wb_batch *batch = NULL;
+    bool left_out[SPANS_MAX];
+    if (wb_span_batch_open((wb_slice){data, size}, &stored, NULL) != WB_OK) return 0;
+    if (stored.span_count > SPANS_MAX) return 0;
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    WB_AUTO_BUFFER out;
+    wb_buffer_init(&out, OUT_BYTES);
+    if (!arena) return 0;
+    for (uint32_t i = 0; i < stored.span_count; i++) left_out[i] = goes(data, size, i);
+    if (wb_span_batch_edit(&stored, left_out, arena, &batch, NULL) != WB_OK) return 0;
+    if (edit(batch) != WB_OK || wb_span_batch_write(batch, &out, NULL) != WB_OK) return 0;
+    check(&stored, left_out, wb_buffer_slice(&out));
+    return 0;
+}
