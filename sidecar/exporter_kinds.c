@@ -72,3 +72,16 @@ wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_expo
         WB_TRY(tell_needs_of(&config->exporters[i], needs, err));
     return WB_OK;
 }
+
+static void ignore_path(void *ctx, const char *path) { (void)ctx, (void)path; }
+static void ignore_port(void *ctx, uint16_t port) { (void)ctx, (void)port; }
+static void ignore_unix(void *ctx) { (void)ctx; }
+
+wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err)
+{
+    const wb_exporter_needs none = {.read = ignore_path,
+                                    .read_new = ignore_path,
+                                    .connect = ignore_port,
+                                    .connect_unix = ignore_unix};
+    return wb_exporters_tell_needs(config, &none, err);
+}

@@ -23,6 +23,10 @@ wb_config_section wb_exporter_section(const wb_exporter_config *config, const ch
  *  about them is not safe. Errors NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err);
 
+/** Could all configured exporters be opened with their settings, as far as can be said without opening
+ *  them? Errors  CONFIG says which could not | NO_MEMORY */
+WB_MUST_USE wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err);
+
 /** Tell what all configured exporters have to reach. Errors  CONFIG | NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_tell_needs(const wb_sidecar_config *config,
                                               const wb_exporter_needs *needs, wb_error *err);

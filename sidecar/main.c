@@ -545,6 +545,7 @@ int main(int argc, char **argv)
     }
     if (tells_of_itself(&o)) return tell(&o, &text);
     wb_status status = load_config(&d, &o, &err);
+    if (status == WB_OK) status = wb_exporters_check(&d.config, &err);
     if (status != WB_OK) {
         (void)fprintf(stderr, "waybilld: %s\n", err.detail);
         wb_arena_free(d.config_arena);
