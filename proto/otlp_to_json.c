@@ -147,13 +147,19 @@ static wb_status put_repeated(wb_buffer *out, const wb_otlp_message *type, const
     return put(out, "]");
 }
 
-static wb_status put_last(wb_buffer *out, const wb_otlp_message *type, const wb_otlp_field *f,
-                          wb_slice message, unsigned depth)
+/* The one that counts of a field that is not repeated. */
+static wb_wire_field last_of(const wb_otlp_message *type, const wb_otlp_field *f, wb_slice message)
 {
     wb_wire_field found, last = {0};
     while (message.len > 0 && wb_wire_next(&message, &found))
         if (known(type, &found) == f) last = found;
-    return put_element(out, f, &last, depth);
+    return last;
+}
+
+/* ProtoJSON leaves out a zero that says as much as no field. */
+static bool says_nothing(const wb_otlp_field *f, const wb_wire_field *found)
+{
+    return !f->present && found->value == 0 && found->bytes.len == 0;
 }
 
 /* Which fields a message has, as bits; of a oneof the last one only. */
@@ -178,13 +184,15 @@ static wb_status put_message(wb_buffer *out, const wb_otlp_message *type, wb_sli
                              unsigned depth)
 {
     if (depth > DEPTH_MAX) return put(out, "{}");
-    uint64_t mask = fields_of(type, message);
     const char *before = "{";
-    for (; mask != 0; mask &= mask - 1) {
+    for (uint64_t mask = fields_of(type, message); mask != 0; mask &= mask - 1) {
         const wb_otlp_field *f = &type->fields[__builtin_ctzll(mask)];
+        wb_wire_field last = {0};
+        if (!f->repeated) last = last_of(type, f, message);
+        if (!f->repeated && says_nothing(f, &last)) continue;
         WB_TRY(wb_buffer_printf(out, "%s\"%s\":", before, f->name));
         WB_TRY(f->repeated ? put_repeated(out, type, f, message, depth)
-                           : put_last(out, type, f, message, depth));
+                           : put_element(out, f, &last, depth));
         before = ",";
     }
     return put(out, *before == '{' ? "{}" : "}");
