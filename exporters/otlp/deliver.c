@@ -81,7 +81,7 @@ static bool is_through(const wb_otlp_mark *mark, const wb_record_view *record)
 
 static bool is_suspect(wb_otlp_delivery *d)
 {
-    uint64_t now = wb_mono(&wb_system_clock);
+    uint64_t now = wb_mono(d->clock);
     if (d->server_errors == 0) d->server_errors_since_ns = now;
     if (d->server_errors < UINT32_MAX) d->server_errors++;
     if (d->server_errors >= SUSPECT_ERRORS && now - d->server_errors_since_ns >= SUSPECT_NS)
@@ -105,7 +105,7 @@ static wb_status judge(const sending *s, const wb_otlp_answer *answer)
 
 static uint32_t time_left(const sending *s)
 {
-    uint64_t now = wb_mono(&wb_system_clock);
+    uint64_t now = wb_mono(s->d->clock);
     uint64_t left = now < s->deadline_ns ? (s->deadline_ns - now) / WB_NS_PER_MS : 0;
     uint32_t own = target_of(s)->timeout_ms;
     if (own > 0 && left > own) left = own;
@@ -125,7 +125,7 @@ static wb_status post(const sending *s, const wb_slice *bodies, size_t n, bool m
     uint32_t timeout_ms = time_left(s);
     if (timeout_ms == 0) return say(s, WB_ERR_TIMEOUT, "slower than the time for a send");
     WB_TRY(wb_otlp_transport_post(d->transport, s->signal, &body, timeout_ms, &d->reply, s->err));
-    wb_otlp_reply_read(&d->reply, target->protocol, s->signal, wb_now(&wb_system_clock), &answer);
+    wb_otlp_reply_read(&d->reply, target->protocol, s->signal, wb_now(d->clock), &answer);
     return judge(s, &answer);
 }
 
@@ -317,7 +317,7 @@ wb_status wb_otlp_deliver(wb_otlp_delivery *d, const wb_record_view *records, si
     sending s = {.d = d,
                  .records = records,
                  .n = n,
-                 .deadline_ns = wb_mono(&wb_system_clock) + timeout_ms * WB_NS_PER_MS,
+                 .deadline_ns = wb_mono(d->clock) + timeout_ms * WB_NS_PER_MS,
                  .result = result,
                  .err = err};
     *result = (wb_export_result){0};

@@ -3,4 +3,6 @@ if(WAYBILL_OTLP_EXPORT)
         waybill_test(exporters_otlp_${noun}_test SOURCES unit/exporters/otlp_${noun}_test.c
             LIBS wb_exporter_otlp wb_proto wb_core)
     endforeach()
+    waybill_test(exporters_otlp_deliver_test SOURCES unit/exporters/otlp_deliver_test.c support/records.c
+        LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::CURL)
 endif()
