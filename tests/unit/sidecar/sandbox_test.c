@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -156,6 +157,76 @@ static void calls_beyond_the_listed_ones_fail_on_every_thread_and_are_counted(vo
     in_a_process(calls_body, *state);
 }
 
+/* 0, or errno, of connecting to a port of this host. */
+static int connect_result(uint16_t port)
+{
+    const struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (tcp < 0) return errno;
+    int result = connect(tcp, (const struct sockaddr *)&at, sizeof at) == 0 ? 0 : errno;
+    (void)close(tcp);
+    return result;
+}
+
+static int listen_on(uint16_t *port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (const struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 4) != 0 ||
+        getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+        return -1;
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+static int egress_body(const fixture *f)
+{
+    wb_sandbox sandbox;
+    wb_error err;
+    uint16_t wanted = 0, other = 0;
+    int last, pair[2], waiting = 0;
+    const wb_sandbox_path paths[] = {{f->write, WB_SANDBOX_WRITE}};
+    int listener = listen_on(&wanted);
+    NEED(listener >= 0 && listen_on(&other) >= 0);
+    wb_sandbox_process(WB_SANDBOX_AUTO, &sandbox);
+    sandbox.egress = (wb_egress){.tcp = true, .ports = {wanted}, .n_ports = 1};
+    NEED(wb_sandbox_files(&sandbox, paths, 1, &err) == WB_OK);
+    NEED(wb_sandbox_calls(&sandbox, &err) == WB_OK);
+    NEED(connect_result(wanted) == 0);
+    if (sandbox.files.on && sandbox.files.version >= 4) NEED(connect_result(other) == EACCES);
+    if (!sandbox.calls.on) _exit(0);
+    NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    NEED(ioctl(listener, FIONREAD, &waiting) == 0 || errno != EPERM);
+    NEED(socket(AF_UNIX, SOCK_STREAM, 0) < 0 && errno == EACCES);       /* nscd */
+    NEED(socket(AF_NETLINK, SOCK_RAW, 0) < 0 && errno == EAFNOSUPPORT); /* getaddrinfo */
+    NEED(wb_sandbox_refused(&last) == 0);                               /* neither counts */
+    NEED(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
+    NEED(ioctl(listener, FIONBIO, &waiting) < 0 && errno == EPERM);
+    NEED(wb_sandbox_refused(&last) == 2);
+    _exit(0);
+}
+
+static void with_egress_the_named_ports_can_be_reached_and_nothing_else(void **state)
+{
+    in_a_process(egress_body, *state);
+}
+
+static int unix_body(const fixture *f)
+{
+    wb_sandbox sandbox;
+    wb_error err;
+    (void)f;
+    wb_sandbox_process(WB_SANDBOX_AUTO, &sandbox);
+    sandbox.egress = (wb_egress){.unix_sockets = true};
+    NEED(wb_sandbox_calls(&sandbox, &err) == WB_OK);
+    NEED(socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+    _exit(0);
+}
+
+static void unix_sockets_are_open_where_asked_for(void **state) { in_a_process(unix_body, *state); }
+
 static int off_body(const fixture *f)
 {
     wb_sandbox sandbox;
@@ -196,6 +267,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_beyond_the_listed_ones_are_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(
             calls_beyond_the_listed_ones_fail_on_every_thread_and_are_counted, setup, teardown),
+        cmocka_unit_test_setup_teardown(with_egress_the_named_ports_can_be_reached_and_nothing_else,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(unix_sockets_are_open_where_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(off_leaves_files_and_calls_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(require_fails_exactly_where_a_lock_is_missing, setup,
                                         teardown),
