@@ -225,13 +225,13 @@ static int allow_egress(scmp_filter_ctx filter, const wb_egress *egress)
     if (!egress->tcp && !egress->unix_sockets) return 0;
     failed |= allow(filter, "connect", 0, NULL);
     failed |= allow(filter, "socketpair", 0, NULL); /* libcurl wakes itself by it */
-    failed |= allow_when(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET));
-    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+    failed |= allow_when(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0));
+    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0));
+    failed |= allow_when(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0));
     failed |= seccomp_rule_add(filter, egress->unix_sockets ? SCMP_ACT_ALLOW : no, SCMP_SYS(socket),
-                               1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+                               1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
     failed |=
-        seccomp_rule_add(filter, unknown, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK));
+        seccomp_rule_add(filter, unknown, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0));
     return failed;
 }
 
