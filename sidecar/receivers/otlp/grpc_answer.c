@@ -106,9 +106,9 @@ static wb_grpc_code code_of(wb_status status)
 {
     switch (status) {
     case WB_OK: return WB_GRPC_OK;
-    case WB_ERR_MALFORMED:
-    case WB_ERR_REJECTED: return WB_GRPC_INVALID_ARGUMENT;
+    case WB_ERR_MALFORMED: return WB_GRPC_INVALID_ARGUMENT;
     case WB_ERR_DENIED: return WB_GRPC_PERMISSION_DENIED;
+    case WB_ERR_REJECTED: /* more than can be taken at once: OTLP's code for it */
     case WB_ERR_FULL: return WB_GRPC_RESOURCE_EXHAUSTED;
     default: return WB_GRPC_UNAVAILABLE;
     }
@@ -154,7 +154,7 @@ void wb_grpc_answer_of(const wb_export_answer *said, wb_grpc_answer *out)
         out->reply_len = put_reply(out->reply, said->rejected, message);
         return;
     }
-    bool again = out->code == WB_GRPC_RESOURCE_EXHAUSTED || out->code == WB_GRPC_UNAVAILABLE;
+    bool again = said->status == WB_ERR_FULL || out->code == WB_GRPC_UNAVAILABLE;
     uint32_t after_s = said->retry_after_s > 0 ? said->retry_after_s : WB_GRPC_RETRY_AFTER_S;
     put_failure(out, message, again ? after_s : 0);
 }
@@ -167,10 +167,11 @@ void wb_grpc_answer_refuse(const wb_grpc_refusal *refusal, wb_grpc_answer *out)
 
 wb_otlp_refusal wb_grpc_why(wb_status status)
 {
-    switch (code_of(status)) {
-    case WB_GRPC_INVALID_ARGUMENT: return WB_OTLP_REFUSED_MALFORMED;
-    case WB_GRPC_PERMISSION_DENIED: return WB_OTLP_REFUSED_DENIED;
-    case WB_GRPC_RESOURCE_EXHAUSTED: return WB_OTLP_REFUSED_FULL;
+    switch (status) {
+    case WB_ERR_MALFORMED: return WB_OTLP_REFUSED_MALFORMED;
+    case WB_ERR_DENIED: return WB_OTLP_REFUSED_DENIED;
+    case WB_ERR_REJECTED: return WB_OTLP_REFUSED_TOO_LARGE;
+    case WB_ERR_FULL: return WB_OTLP_REFUSED_FULL;
     default: return WB_OTLP_REFUSED_BUSY;
     }
 }

@@ -115,7 +115,8 @@ wb_grpc_call *wb_grpc_call_new(wb_grpc_connection *from, int32_t stream)
                            .progress_ns = now};
     if (from->calls) from->calls->prev = call;
     from->calls = call;
-    from->n_calls++;
+    if (from->n_calls++ == 0)
+        wb_otlp_visitor_now(from->visitor, grpc->options.clock, WB_OTLP_ANSWERING, 0);
     wb_grpc_tick_by(grpc, now + grpc->options.stall_ms * WB_NS_PER_MS);
     return call;
 }
@@ -228,7 +229,8 @@ static void unlink_call(wb_grpc_call *call)
     else
         c->calls = call->next;
     if (call->next) call->next->prev = call->prev;
-    c->n_calls--;
+    if (--c->n_calls == 0 && c->visitor) /* it may make room for another one */
+        wb_otlp_visitor_now(c->visitor, call->grpc->options.clock, WB_OTLP_IDLE, 0);
     call->from = NULL;
 }
 

@@ -159,26 +159,49 @@ static void request_frame(wb_grpc_connection *c, const nghttp2_frame *frame)
     if (ends) wb_grpc_call_complete(call);
 }
 
+/* Each frame, also those that the library then ignores. */
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    (void)session;
+    switch (head->type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_CONTINUATION: /* the library counts these, */
+    case NGHTTP2_RST_STREAM: /* and these */ return 0;
+    default: odd_frame(user); return 0;
+    }
+}
+
+/* Frames of types that nobody knows are to be ignored (RFC 9113 section 5.5), which the library does without a
+ * word. Asked for them it tells of each, so that they can be counted. */
+static int on_unknown(nghttp2_session *session, const nghttp2_frame_hd *head, const uint8_t *bytes,
+                      size_t len, void *user)
+{
+    (void)session, (void)head, (void)bytes, (void)len, (void)user;
+    return 0;
+}
+
+static int unpack_unknown(nghttp2_session *session, void **payload, const nghttp2_frame_hd *head,
+                          void *user)
+{
+    (void)session, (void)payload, (void)head, (void)user;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     wb_grpc_connection *c = user;
-    bool is_ack = frame->hd.flags & NGHTTP2_FLAG_ACK;
     (void)session;
     switch (frame->hd.type) {
     case NGHTTP2_DATA:
     case NGHTTP2_HEADERS: request_frame(c, frame); break;
     case NGHTTP2_PING:
-        if (is_ack && memcmp(frame->ping.opaque_data, drain_mark, sizeof drain_mark) == 0)
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK &&
+            memcmp(frame->ping.opaque_data, drain_mark, sizeof drain_mark) == 0)
             drain_acknowledged(c);
-        else
-            odd_frame(c);
         break;
-    case NGHTTP2_SETTINGS:
-        c->greeted = true;
-        if (!is_ack) odd_frame(c);
-        break;
-    case NGHTTP2_RST_STREAM: /* the library counts them */ break;
-    default: odd_frame(c);
+    case NGHTTP2_SETTINGS: c->greeted = true; break;
+    default: break;
     }
     return 0;
 }
@@ -205,6 +228,9 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_NO_ERROR);
     if (frame->hd.type == NGHTTP2_GOAWAY && c->drain == WB_GRPC_NOTICED)
         return nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_mark);
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        !c->fault)
+        c->fault = "it breaks HTTP/2, or resets too many requests";
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
         odd_frame(c);
     return 0;
@@ -218,9 +244,14 @@ wb_status wb_grpc_library_open(wb_otlp_grpc *grpc)
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_chunk);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
+    nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(cb, on_unknown);
+    nghttp2_session_callbacks_set_unpack_extension_callback(cb, unpack_unknown);
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        nghttp2_option_set_user_recv_extension_type(grpc->library, (uint8_t)type);
     nghttp2_option_set_no_closed_streams(grpc->library, 1);
     nghttp2_option_set_max_outbound_ack(grpc->library, ACKS_MAX);
     nghttp2_option_set_stream_reset_rate_limit(grpc->library, RESETS_BURST, RESETS_PER_S);
