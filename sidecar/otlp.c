@@ -105,7 +105,16 @@ static void on_closed_out(void *self, const char *why, uint64_t uid)
     uint64_t held_back = 0;
     if (!wb_log_gate_pass(&gate, wb_mono(((wb_sidecar *)self)->clock), &held_back)) return;
     WB_LOG(WARN, "otlp.closed_out", "an OTLP/gRPC client was closed", WB_KV("why", why),
-           WB_KV("peer_uid", (int64_t)uid), WB_KV("held_back", held_back));
+           WB_KV("peer_uid", uid), WB_KV("held_back", held_back));
+}
+
+static void on_denied(void *self, const char *todo, uint64_t uid)
+{
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    if (!wb_log_gate_pass(&gate, wb_mono(((wb_sidecar *)self)->clock), &held_back)) return;
+    WB_LOG(WARN, "otlp.denied", "telemetry of somebody who may not send it was refused",
+           WB_KV("peer_uid", uid), WB_KV("todo", todo), WB_KV("held_back", held_back));
 }
 
 static void *run_grpc(void *arg)
@@ -128,6 +137,7 @@ static wb_status open_grpc(wb_sidecar *sidecar, wb_otlp *o, wb_error *err)
                                  .arrive_ms = GRPC_ARRIVE_MS,
                                  .idle_ms = GRPC_IDLE_MS,
                                  .on_closed_out = on_closed_out,
+                                 .on_denied = on_denied,
                                  .self = sidecar};
     WB_TRY(wb_listen_open("otlp.grpc.listen", &sidecar->config->otlp.grpc, GRPC_BACKLOG,
                           &grpc.listen_fd, &o->grpc_port, err));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The input is the fields of a request, one "name: value" a line. A head that is taken has all that a request
- * needs; a timeout is read as a slower reader reads it; a request with more bytes than the limit, or of
- * one who may not send, is never taken. */
+ * needs; a timeout is read as a slower reader reads it; a request with more bytes than the limit is
+ * never taken. */
 #include "sidecar/receivers/otlp/grpc_head.h"
 
 #include "core/status.h"
@@ -37,9 +37,8 @@ static void check_timeout(wb_slice text)
 
 static void check(const wb_grpc_head *head)
 {
-    const wb_grpc_refusal *refusal = wb_grpc_head_check(head, LIMIT, true);
-    const wb_grpc_refusal *stranger = wb_grpc_head_check(head, LIMIT, false);
-    WB_ASSERT(stranger && (stranger->http > 0 || stranger->code != WB_GRPC_OK));
+    const wb_grpc_refusal *refusal = wb_grpc_head_check_form(head, LIMIT);
+    if (!refusal) refusal = wb_grpc_head_check(head);
     WB_ASSERT(!refusal || refusal->http > 0 || refusal->code != WB_GRPC_OK);
     if (refusal) return;
     WB_ASSERT(head->is_post && head->is_grpc && head->is_known && head->bytes <= LIMIT);

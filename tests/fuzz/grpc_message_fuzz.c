@@ -36,7 +36,8 @@ static size_t announced(const uint8_t *body)
 static bool is_one(const uint8_t *body, size_t len, bool compressed)
 {
     if (len < WB_GRPC_PREFIX || body[0] > 1 || (body[0] == 1 && !compressed)) return false;
-    return announced(body) <= LIMIT && announced(body) == len - WB_GRPC_PREFIX;
+    size_t limit = body[0] == 1 ? LIMIT / 2 : LIMIT;
+    return announced(body) <= limit && announced(body) == len - WB_GRPC_PREFIX;
 }
 
 static const wb_grpc_refusal *feed(wb_grpc_message *m, wb_slice body, unsigned seed,

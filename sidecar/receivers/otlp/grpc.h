@@ -36,6 +36,8 @@ typedef struct wb_otlp_grpc_options {
     /* A connection was closed because of what its client did: `why` is static. On the receiver's thread; may
      * be NULL. */
     void (*on_closed_out)(void *self, const char *why, uint64_t uid);
+    /* A request of one who may not send was refused: `todo` is static. As above. */
+    void (*on_denied)(void *self, const char *todo, uint64_t uid);
     void *self;
 } wb_otlp_grpc_options;
 

@@ -123,39 +123,63 @@ wb_grpc_call *wb_grpc_call_new(wb_grpc_connection *from, int32_t stream)
 
 static void ask_access(wb_grpc_call *call, wb_slice authorization)
 {
-    const wb_grpc_connection *c = call->from;
-    call->caller =
-        wb_otlp_admit(call->grpc->options.access, wb_otlp_visitor_uid(c->visitor), authorization);
-    if (call->caller == WB_OTLP_DENIED && c->io.is_verified) call->caller = WB_OTLP_OTHER;
+    const wb_otlp_access *access = call->grpc->options.access;
+    uint64_t uid = wb_otlp_visitor_uid(call->from->visitor);
+    call->has_bearer = true;
+    call->by_bearer = wb_otlp_admit(access, WB_OTLP_PEER_UNKNOWN, authorization);
+    call->by_anybody = wb_otlp_admit(access, uid, authorization);
 }
 
 void wb_grpc_call_field(wb_grpc_call *call, wb_slice name, wb_slice value)
 {
     if (call->phase != WB_GRPC_HEAD) return; /* a trailer */
     wb_grpc_head_take(&call->head, name, value);
-    if (!wb_slice_eq(name, WB_S("authorization")) || call->has_bearer) return;
-    call->has_bearer = true;
-    ask_access(call, value);
+    if (wb_slice_eq(name, WB_S("origin"))) call->is_browsers = true;
+    if (wb_slice_eq(name, WB_S("authorization")) && !call->has_bearer) ask_access(call, value);
+}
+
+/* A page in a browser can be made to send here, and its process may be the agent's user's: as http_request.c
+ * has it. */
+static wb_otlp_caller caller_of(wb_grpc_call *call)
+{
+    if (!call->has_bearer) ask_access(call, WB_S(""));
+    if (call->is_browsers) return call->by_bearer;
+    bool certified = call->by_anybody == WB_OTLP_DENIED && call->from->io.is_verified;
+    return certified ? WB_OTLP_OTHER : call->by_anybody;
+}
+
+static void deny(wb_grpc_call *call)
+{
+    const wb_otlp_grpc_options *options = &call->grpc->options;
+    uint64_t uid =
+        call->is_browsers ? WB_OTLP_PEER_UNKNOWN : wb_otlp_visitor_uid(call->from->visitor);
+    const wb_grpc_refusal stranger = {.code = WB_GRPC_UNAUTHENTICATED,
+                                      .message = wb_otlp_access_advice(options->access, uid),
+                                      .why = WB_OTLP_REFUSED_DENIED};
+    if (options->on_denied) options->on_denied(options->self, stranger.message, uid);
+    wb_grpc_call_refuse(call, &stranger);
 }
 
 void wb_grpc_call_headed(wb_grpc_call *call)
 {
-    wb_otlp_grpc *grpc = call->grpc;
     if (call->phase != WB_GRPC_HEAD) return; /* refused already: too slow */
-    if (!call->has_bearer) ask_access(call, WB_S(""));
-    bool admitted = call->caller != WB_OTLP_DENIED;
-    const wb_grpc_refusal *refusal =
-        wb_grpc_head_check(&call->head, WB_GRPC_HEADER_BYTES, admitted);
+    wb_otlp_caller caller = caller_of(call);
+    const wb_grpc_refusal *refusal = wb_grpc_head_check_form(&call->head, WB_GRPC_HEADER_BYTES);
     call->phase = WB_GRPC_BODY;
+    if (!refusal && caller == WB_OTLP_DENIED) {
+        deny(call);
+        return;
+    }
+    if (!refusal) refusal = wb_grpc_head_check(&call->head);
     if (refusal) {
         wb_grpc_call_refuse(call, refusal);
         return;
     }
     call->export.signal = call->head.signal;
-    call->export.is_agent = call->caller == WB_OTLP_AGENT;
+    call->export.is_agent = caller == WB_OTLP_AGENT;
     if (!call->head.has_timeout) return;
     call->deadline_ns = call->began_ns + call->head.timeout_ns;
-    wb_grpc_tick_by(grpc, call->deadline_ns);
+    wb_grpc_tick_by(call->grpc, call->deadline_ns);
 }
 
 void wb_grpc_call_chunk(wb_grpc_call *call, wb_slice chunk)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Field by field, nothing is kept but what each one means. The order of refusals: who does not speak
- * gRPC gets an HTTP status that any client understands; who may not send learns nothing else. */
+ * gRPC gets an HTTP status that any client understands; who may not send, which is asked between the two
+ * checks, learns nothing of the rest. */
 #include "sidecar/receivers/otlp/grpc_head.h"
 
 enum { FIELD_OVERHEAD = 32, TIMEOUT_DIGITS = 8 }; /* RFC 9113 section 6.5.2 */
@@ -13,10 +14,6 @@ static const wb_grpc_refusal not_grpc = {.http = 415,
 static const wb_grpc_refusal too_long = {.code = WB_GRPC_RESOURCE_EXHAUSTED,
                                          .message = "the header fields are larger than the limit",
                                          .why = WB_OTLP_REFUSED_TOO_LARGE};
-static const wb_grpc_refusal stranger = {
-    .code = WB_GRPC_UNAUTHENTICATED,
-    .message = "neither the agent's own user nor a bearer or certificate that is known",
-    .why = WB_OTLP_REFUSED_DENIED};
 static const wb_grpc_refusal unknown = {
     .code = WB_GRPC_UNIMPLEMENTED,
     .message = "no such method: Export of Trace, Metrics and LogsService v1 is what there is",
@@ -106,13 +103,15 @@ void wb_grpc_head_take(wb_grpc_head *head, wb_slice name, wb_slice value)
     }
 }
 
-const wb_grpc_refusal *wb_grpc_head_check(const wb_grpc_head *head, size_t limit_bytes,
-                                          bool admitted)
+const wb_grpc_refusal *wb_grpc_head_check_form(const wb_grpc_head *head, size_t limit_bytes)
 {
     if (!head->is_post) return &not_post;
     if (!head->is_grpc) return &not_grpc;
-    if (head->bytes > limit_bytes) return &too_long;
-    if (!admitted) return &stranger;
+    return head->bytes > limit_bytes ? &too_long : NULL;
+}
+
+const wb_grpc_refusal *wb_grpc_head_check(const wb_grpc_head *head)
+{
     if (!head->is_known) return &unknown;
     if (head->encoding == WB_GRPC_UNKNOWN_ENCODING) return &no_such_encoding;
     return head->bad_timeout ? &no_timeout : NULL;

@@ -28,9 +28,11 @@ typedef struct wb_grpc_head {
 /** Take one field; those that mean nothing here only count. */
 void wb_grpc_head_take(wb_grpc_head *head, wb_slice name, wb_slice value);
 
-/** The fields are complete: NULL, or why the request is refused. `admitted`: its sender may send. */
-WB_MUST_USE const wb_grpc_refusal *wb_grpc_head_check(const wb_grpc_head *head, size_t limit_bytes,
-                                                      bool admitted);
+/** The fields are complete: NULL if they are gRPC's and within the limit, or why the request is refused. */
+WB_MUST_USE const wb_grpc_refusal *wb_grpc_head_check_form(const wb_grpc_head *head,
+                                                           size_t limit_bytes);
+/** Behind it, of one who may send: NULL, or why the request is refused. */
+WB_MUST_USE const wb_grpc_refusal *wb_grpc_head_check(const wb_grpc_head *head);
 
 /** "10S", "250m": at most eight digits and a unit of H M S m u n. False: it is none. */
 bool wb_grpc_timeout_parse(wb_slice text, uint64_t *out_ns);

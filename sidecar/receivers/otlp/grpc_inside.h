@@ -38,8 +38,10 @@ struct wb_grpc_call {
     int32_t stream; /* 0: nobody waits for it any more */
     wb_grpc_phase phase;
     wb_grpc_head head;
-    bool has_bearer; /* its authorization field was asked about */
-    wb_otlp_caller caller;
+    bool is_browsers;          /* it has an Origin: by whose process it came means nothing */
+    bool has_bearer;           /* the next two were asked for */
+    wb_otlp_caller by_bearer;  /* by its authorization field alone, */
+    wb_otlp_caller by_anybody; /* or also by whose process its connection is */
     wb_grpc_message message;
     wb_inflated inflated;
     uint64_t began_ns, progress_ns; /* monotonic */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A length prefix is a claim. Memory up to FIRST_BYTES is taken at once, so that a usual batch is copied
  * into place once and never moved; beyond that it doubles with what really came, so that whoever only
- * announces eight megabytes holds no more than FIRST_BYTES of what all receivers share. */
+ * announces eight megabytes holds no more than FIRST_BYTES of what all receivers share. A compressed message may
+ * have half the limit: it and what comes of it are held at once, and have to fit into that. */
 #include "sidecar/receivers/otlp/grpc_message.h"
 
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static const wb_grpc_refusal *read_prefix(wb_grpc_message *m, size_t limit, bool
     if (p[0] > 1) return &bad_flag;
     if (p[0] == 1 && !compressed) return &no_encoding;
     m->len = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
-    return m->len > limit ? &too_large : NULL;
+    return m->len > (p[0] == 1 ? limit / 2 : limit) ? &too_large : NULL;
 }
 
 /* Room for `more` bytes behind those that came; more is within what was announced. */

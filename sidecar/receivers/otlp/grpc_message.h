@@ -20,7 +20,7 @@ typedef struct wb_grpc_message {
 } wb_grpc_message;
 
 /** Take the next bytes of the request's body, wherever the frames cut them.
- *  limit       of the message's length, in bytes
+ *  limit       of the message's length, in bytes; of a compressed one half as much
  *  compressed  the request has a grpc-encoding: the flag may be 1
  *  sink        asked for room before it is taken
  *  Returns     NULL, or why the request is to be refused: `message` is to be given up then */

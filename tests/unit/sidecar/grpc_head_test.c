@@ -35,6 +35,12 @@ static wb_grpc_head head_with(const field *other)
     return head;
 }
 
+static const wb_grpc_refusal *check(const wb_grpc_head *head, size_t limit)
+{
+    const wb_grpc_refusal *refusal = wb_grpc_head_check_form(head, limit);
+    return refusal ? refusal : wb_grpc_head_check(head);
+}
+
 static void timeouts_that_are_none_are_refused(void **state)
 {
     const char *const none[] = {"",     "S",   "1",          "1s",    "1h",  "-1S", "+1S",
@@ -98,20 +104,21 @@ static void each_fault_has_its_answer(void **state)
     (void)state;
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
         wb_grpc_head head = head_with(&cases[i].other);
-        const wb_grpc_refusal *refusal = wb_grpc_head_check(&head, LIMIT, true);
+        const wb_grpc_refusal *refusal = check(&head, LIMIT);
         assert_non_null(refusal);
         assert_int_equal(refusal->http, cases[i].http);
         assert_int_equal(refusal->code, cases[i].code);
     }
 }
 
-static void who_may_not_send_learns_nothing_else(void **state)
+static void what_only_who_may_send_is_told_does_not_show_in_the_form(void **state)
 {
     const field faults[] = {{":path", "/"}, {"grpc-encoding", "br"}, {"grpc-timeout", "x"}};
     (void)state;
     for (size_t i = 0; i < WB_COUNT(faults); i++) {
         wb_grpc_head head = head_with(&faults[i]);
-        assert_int_equal(wb_grpc_head_check(&head, LIMIT, false)->code, WB_GRPC_UNAUTHENTICATED);
+        assert_null(wb_grpc_head_check_form(&head, LIMIT));
+        assert_non_null(wb_grpc_head_check(&head));
     }
 }
 
@@ -124,11 +131,11 @@ static void fields_are_counted_as_the_settings_count_them(void **state)
     for (size_t i = 0; i < WB_COUNT(good); i++)
         bytes += strlen(good[i].name) + strlen(good[i].value) + 32;
     assert_int_equal(head.bytes, bytes);
-    assert_null(wb_grpc_head_check(&head, bytes, true));
-    assert_int_equal(wb_grpc_head_check(&head, bytes - 1, true)->code, WB_GRPC_RESOURCE_EXHAUSTED);
+    assert_null(check(&head, bytes));
+    assert_int_equal(check(&head, bytes - 1)->code, WB_GRPC_RESOURCE_EXHAUSTED);
     memset(long_value, 'x', sizeof long_value - 1);
     head = head_with(&(field){"x-long", long_value});
-    assert_int_equal(wb_grpc_head_check(&head, LIMIT, true)->code, WB_GRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(check(&head, LIMIT)->code, WB_GRPC_RESOURCE_EXHAUSTED);
 }
 
 static void good_heads_are_understood(void **state)
@@ -146,7 +153,7 @@ static void good_heads_are_understood(void **state)
     (void)state;
     for (size_t i = 0; i < WB_COUNT(paths); i++) {
         wb_grpc_head head = head_with(&(field){":path", paths[i].path});
-        assert_null(wb_grpc_head_check(&head, LIMIT, true));
+        assert_null(check(&head, LIMIT));
         assert_int_equal(head.signal, paths[i].signal);
         assert_int_equal(head.encoding, WB_GRPC_GZIP);
         assert_true(head.has_timeout);
@@ -154,10 +161,10 @@ static void good_heads_are_understood(void **state)
     }
     for (size_t i = 0; i < WB_COUNT(types); i++) {
         wb_grpc_head head = head_with(&(field){"content-type", types[i]});
-        assert_null(wb_grpc_head_check(&head, LIMIT, true));
+        assert_null(check(&head, LIMIT));
     }
     wb_grpc_head head = head_with(&(field){"grpc-encoding", "identity"});
-    assert_null(wb_grpc_head_check(&head, LIMIT, true));
+    assert_null(check(&head, LIMIT));
     assert_int_equal(head.encoding, WB_GRPC_IDENTITY);
 }
 
@@ -167,7 +174,7 @@ int main(void)
         cmocka_unit_test(timeouts_that_are_none_are_refused),
         cmocka_unit_test(timeouts_are_read_in_their_unit),
         cmocka_unit_test(each_fault_has_its_answer),
-        cmocka_unit_test(who_may_not_send_learns_nothing_else),
+        cmocka_unit_test(what_only_who_may_send_is_told_does_not_show_in_the_form),
         cmocka_unit_test(fields_are_counted_as_the_settings_count_them),
         cmocka_unit_test(good_heads_are_understood),
     };

@@ -182,6 +182,21 @@ static void only_the_bearer_lets_in_who_is_not_the_agent(void **state)
     assert_true(seen.is_agent);
 }
 
+static void a_page_in_the_agents_browser_is_not_the_agent(void **state)
+{
+    const grpc_host_options options = {.bearer = "open sesame"};
+    grpc_host_seen seen;
+    h2_request request = small_request();
+    (void)state;
+    request.fields[0] = (h2_field){"origin", "http://evil.example"};
+    h2_answer answer = ask(&(grpc_host_options){.held = false}, &request, &seen);
+    assert_int_equal(answer.grpc, WB_GRPC_UNAUTHENTICATED);
+    assert_int_equal(seen.exports, 0);
+    request.fields[1] = (h2_field){"authorization", "Bearer open sesame"};
+    answer = ask(&options, &request, &seen);
+    assert_int_equal(answer.grpc, WB_GRPC_OK);
+}
+
 static void bodies_that_are_none_are_refused(void **state)
 {
     static const uint8_t flag[] = {7, 0, 0, 0, 0}, packed[] = {1, 0, 0, 0, 1, 'x'};
@@ -450,6 +465,7 @@ int main(void)
         cmocka_unit_test(a_partial_success_is_a_message),
         cmocka_unit_test(what_is_no_export_is_answered_before_it_ends),
         cmocka_unit_test(only_the_bearer_lets_in_who_is_not_the_agent),
+        cmocka_unit_test(a_page_in_the_agents_browser_is_not_the_agent),
         cmocka_unit_test(bodies_that_are_none_are_refused),
         cmocka_unit_test(a_gzip_body_is_inflated_within_the_budget),
         cmocka_unit_test(without_room_a_request_is_to_be_sent_again),
