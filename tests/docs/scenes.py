@@ -66,6 +66,7 @@ SCENES = {
     "docs/security.md": Scene(before="useradd --no-create-home planner\n", machine=True),
     "docs/cli.md": Scene(before=started("a", "b") + STORE + PARTNER + "echo 'print(1)' >agent.py\n"),
     "docs/troubleshooting.md": Scene(before=started("planner") + STORE),
+    "docs/otlp.md": Scene(before=started("planner")),
     "docs/metrics.md": Scene(before=started("planner")),
     "docs/upgrade.md": Scene(before=started("planner") + STORE),
     "docs/watching.md": Scene(before="export LC_ALL=C.UTF-8\n" + started("planner", "writer") + STORE),
