@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import sqlite3
 import struct
@@ -33,7 +34,7 @@ from otlp_http import (
     traces,
     zipped,
 )
-from waybill_testkit import Sidecar, free_port, wait_until
+from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
 
 CONFIG = "admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}}\n"
 SMALL = CONFIG + "journal: {segment_bytes: 256KiB, limit_bytes: 2MiB}\n"
@@ -287,10 +288,11 @@ def test_too_large_is_413_however_it_is_said(sidecar, port):
 def test_a_bomb_is_413_and_costs_no_memory(sidecar, port):
     bomb = gzip.compress(b"\0" * (200 * MIB), 9)
     two = zipped(b"\0" * (5 * MIB)) * 2  # each within bounds, both not
-    for body in (bomb, two, bomb[:8] + bomb[8:]):
+    for body in (bomb, two):
         answer = post(port, "/v1/traces", body, headers={"Content-Encoding": "gzip"})
         assert answer.code == 413, answer
-    assert peak_memory(sidecar) < 100 * MIB
+    room = 1000 if is_sanitized(find_program("waybilld")) else 100
+    assert peak_memory(sidecar) < room * MIB
 
 
 def peak_memory(sidecar: Sidecar) -> int:
@@ -344,7 +346,7 @@ def test_what_is_no_http_does_no_harm(sidecar, port, raw):
             wire.socket.shutdown(1)
             while wire.socket.recv(65536):
                 continue
-        except ConnectionError:
+        except OSError:  # it was closed out, perhaps amid this
             pass
     assert sidecar.running
     assert post(port, "/v1/traces", b"").code == 200
@@ -418,9 +420,7 @@ def test_a_thousand_idle_connections_keep_nobody_out(sidecar, port):
     assert post(port, "/v1/traces", b"").code == 200
 
 
-def list_fds(sidecar: Sidecar) -> list:
-    import os
-
+def list_fds(sidecar: Sidecar) -> list[str]:
     return os.listdir(f"/proc/{sidecar.pid}/fd")
 
 

@@ -45,28 +45,6 @@ static bool is_agent(void *self, uint64_t uid)
     return ((fixture *)self)->we_are_the_agent && uid == geteuid();
 }
 
-static int setup_at(void **state, const char *host)
-{
-    fixture *f = calloc(1, sizeof *f);
-    wb_listen where;
-    if (!f) return -1;
-    *state = f;
-    f->clock = (held_clock){{held_wall, held_mono}, 1000 * WB_NS_PER_S};
-    f->we_are_the_agent = true;
-    f->listener = -1;
-    const wb_otlp_access_options options = {
-        .bearer = wb_slice_str(TOKEN), .is_agent = is_agent, .self = f};
-    if (wb_listen_make("test", host, 0, false, &where, NULL) != WB_OK) return -1;
-    if (wb_listen_open("test", &where, CLIENTS_MAX, &f->listener, &f->port, NULL) != WB_OK)
-        return -1;
-    if (wb_otlp_access_open(&options, &f->access, NULL) != WB_OK) return -1;
-    return wb_otlp_peers_new(f->access, &f->clock.clock, PLACES, &f->peers, NULL) == WB_OK ? 0 : -1;
-}
-
-static int setup(void **state) { return setup_at(state, "127.0.0.1:0"); }
-static int setup_six(void **state) { return setup_at(state, "[::1]:0"); }
-static int setup_both(void **state) { return setup_at(state, "[::]:0"); }
-
 static int teardown(void **state)
 {
     fixture *f = *state;
@@ -81,6 +59,34 @@ static int teardown(void **state)
     free(f);
     return 0;
 }
+
+static wb_status open_all(fixture *f, const char *host)
+{
+    wb_listen where;
+    const wb_otlp_access_options options = {
+        .bearer = wb_slice_str(TOKEN), .is_agent = is_agent, .self = f};
+    WB_TRY(wb_listen_make("test", host, 0, false, &where, NULL));
+    WB_TRY(wb_listen_open("test", &where, CLIENTS_MAX, &f->listener, &f->port, NULL));
+    WB_TRY(wb_otlp_access_open(&options, &f->access, NULL));
+    return wb_otlp_peers_new(f->access, &f->clock.clock, PLACES, &f->peers, NULL);
+}
+
+static int setup_at(void **state, const char *host)
+{
+    fixture *f = calloc(1, sizeof *f);
+    if (!f) return -1;
+    *state = f;
+    f->clock = (held_clock){{held_wall, held_mono}, 1000 * WB_NS_PER_S};
+    f->we_are_the_agent = true;
+    f->listener = -1;
+    if (open_all(f, host) == WB_OK) return 0;
+    (void)teardown(state); /* after a setup that fails there is none */
+    return -1;
+}
+
+static int setup(void **state) { return setup_at(state, "127.0.0.1:0"); }
+static int setup_six(void **state) { return setup_at(state, "[::1]:0"); }
+static int setup_both(void **state) { return setup_at(state, "[::]:0"); }
 
 /* A client connects; returns its number. */
 static int connect_to(fixture *f, int family)
