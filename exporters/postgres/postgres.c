@@ -11,6 +11,10 @@
  *      synchronous_commit is on, whatever the server's default.
  * A record that can never be stored takes the transaction with it, and the runner finds it by halving.
  *
+ * A server that is too slow for a whole send in the time given would be asked for the same for ever. So
+ * behind a timeout a send is several transactions of fewer records; each that commits is progress, which
+ * the next send finds in `delivered`.
+ *
  * Day partitions are made before the transaction, in one of their own, because that takes a lock which
  * nobody should hold for the length of a batch. Rows of a day that could not be made go to the default
  * partition. */
@@ -31,6 +35,8 @@ enum {
     DAYS_AHEAD = 2,   /* of the seven that it lets us make */
     RETRY_DAYS_MS = 60000,
     PRUNE_MS = 3600000,
+    FEWER = 4, /* times, behind a timeout */
+    MOST_RECORDS = 65536,
     HANG_MS = 10000, /* the server ends a transaction of ours that says nothing for so long */
 };
 
@@ -45,6 +51,8 @@ typedef struct postgres_exporter {
     int64_t first_day; /* of `days` */
     uint64_t days;     /* that have partitions, as far as this connection knows */
     uint64_t days_after_ns, prune_after_ns; /* monotonic: not again before */
+    size_t most;                            /* records in a transaction; 0: any number */
+    wb_stage_mark mark;                     /* as this connection last saw it */
 } postgres_exporter;
 
 static wb_status postgres_open(const wb_config_section *cfg, const wb_exporter_origin *origin,
@@ -72,6 +80,7 @@ static void disconnect(postgres_exporter *x)
     wb_pg_close(WB_STEAL(x->pg));
     x->days = 0;
     x->days_after_ns = 0;
+    x->mark = (wb_stage_mark){0, -1};
 }
 
 /* ---- connecting ----------------------------------------------------------------------------- */
@@ -286,7 +295,42 @@ static wb_status write_all(postgres_exporter *x, const wb_record_view *records, 
     WB_TRY(begin(x, &sidecar_id, &mark, err));
     WB_TRY(wb_stage_fill(&x->stage, x->pg, records, n, &mark, &staged, err));
     mark = last_of(records, n, mark);
-    return finish(x, &staged, sidecar_id, &mark, err);
+    WB_TRY(finish(x, &staged, sidecar_id, &mark, err));
+    x->mark = mark;
+    return WB_OK;
+}
+
+/* What this connection knows to be delivered is not asked for again. */
+static size_t skip_delivered(const postgres_exporter *x, const wb_record_view *records, size_t n)
+{
+    size_t at = 0;
+    while (at < n && wb_stage_is_delivered(&x->mark, &records[at])) at++;
+    return at;
+}
+
+/* A transaction that took little of its time may be larger next time. */
+static void learn(postgres_exporter *x, size_t n, uint32_t before_ms, wb_status status)
+{
+    if (status == WB_ERR_TIMEOUT) x->most = n > FEWER ? n / FEWER : 1;
+    if (status == WB_OK && x->most && wb_pg_time_left_ms(x->pg) > before_ms / 2) x->most *= 2;
+    if (x->most > MOST_RECORDS) x->most = 0;
+}
+
+static wb_status write_in_parts(postgres_exporter *x, const wb_record_view *records, size_t n,
+                                wb_error *err)
+{
+    for (size_t done = n ? skip_delivered(x, records, n) : 0;;) {
+        uint32_t left_ms = wb_pg_time_left_ms(x->pg);
+        size_t part = x->most && x->most < n - done ? x->most : n - done;
+        wb_status status = write_all(x, records + done, part, err);
+        learn(x, part, left_ms, status);
+        if (status != WB_OK) return status;
+        done += part;
+        done += skip_delivered(x, records + done, n - done);
+        if (done == n) return WB_OK;
+        if (wb_pg_time_left_ms(x->pg) <= 1)
+            return wb_fail(err, WB_ERR_TIMEOUT, "postgres: slower than the send's timeout");
+    }
 }
 
 static wb_status postgres_send(void *self, const wb_record_view *records, size_t n,
@@ -303,7 +347,7 @@ static wb_status postgres_send(void *self, const wb_record_view *records, size_t
         if (err) err->status = WB_ERR_UNAVAILABLE;
         return WB_ERR_UNAVAILABLE;
     }
-    status = write_all(x, records, n, err);
+    status = write_in_parts(x, records, n, err);
     x->used_ns = wb_mono(&wb_system_clock);
     if (status == WB_OK) {
         result->accepted = (uint32_t)n;

@@ -29,7 +29,6 @@ typedef struct wb_postgres_config {
              "all that libpq takes (postgres.md). A password in it is never printed."},            \
         {.name = prefix "password_file",                                                           \
          .type = WB_TEXT,                                                                          \
-         .min = 1,                                                                                 \
          .max = 400,                                                                               \
          .only = (only_type),                                                                      \
          .offset = (at) + offsetof(wb_postgres_config, password_file),                             \

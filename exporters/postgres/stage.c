@@ -180,7 +180,7 @@ typedef struct selection {
     const wb_stage_mark *mark;
 } selection;
 
-static bool is_delivered(const wb_stage_mark *mark, const wb_record_view *record)
+bool wb_stage_is_delivered(const wb_stage_mark *mark, const wb_record_view *record)
 {
     int64_t seq = (int64_t)record->seq;
     return seq < mark->seq || (seq == mark->seq && record->entry <= mark->entry);
@@ -189,7 +189,8 @@ static bool is_delivered(const wb_stage_mark *mark, const wb_record_view *record
 /* The next record of the kind from `at` on; n if there is none. */
 static size_t find(const selection *s, wb_entry_kind kind, size_t at)
 {
-    while (at < s->n && (s->records[at].kind != kind || is_delivered(s->mark, &s->records[at])))
+    while (at < s->n &&
+           (s->records[at].kind != kind || wb_stage_is_delivered(s->mark, &s->records[at])))
         at++;
     return at;
 }

@@ -36,6 +36,8 @@ typedef struct wb_stage {
 WB_MUST_USE wb_status wb_stage_init(wb_stage *stage);
 void wb_stage_done(wb_stage *stage);
 
+bool wb_stage_is_delivered(const wb_stage_mark *mark, const wb_record_view *record);
+
 /** Within a transaction: make the tables where they are not there, and fill them with what of `records` is
  *  behind `mark`.
  *  Errors  REJECTED a record that can never be stored | as wb_pg_exec */

@@ -4,6 +4,7 @@
  *   22xxx data exceptions, 23xxx constraints, 54xxx limits of a row   the record: REJECTED
  *   a connection that broke                                           not known: TIMEOUT behind a COMMIT,
  *                                                                     which whoever committed says
+ *   57014, 55P03 its own limits of time                               TIMEOUT
  *   everything else                                                   the far side: UNAVAILABLE
  *
  * Words for people: what the server said first, then what to do, within the 160 bytes of an error. */
@@ -36,8 +37,8 @@ static const meaning meanings[] = {
     {"42", WB_ERR_UNAVAILABLE, "run: waybill store migrate"},
     {"53100", WB_ERR_UNAVAILABLE, "make room on the server's disk"},
     {"53300", WB_ERR_UNAVAILABLE, "raise max_connections, or put PgBouncer before it"},
-    {"55P03", WB_ERR_UNAVAILABLE, "somebody holds a lock: see pg_stat_activity"},
-    {"57014", WB_ERR_UNAVAILABLE, "the server is too slow, or waits for a lock"},
+    {"55P03", WB_ERR_TIMEOUT, "somebody holds a lock: see pg_stat_activity"},
+    {"57014", WB_ERR_TIMEOUT, "the server is too slow, or waits for a lock"},
     {"57P0", WB_ERR_UNAVAILABLE, "the server stops or starts"},
     {"", WB_ERR_UNAVAILABLE, NULL},
 };

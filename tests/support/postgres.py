@@ -20,16 +20,16 @@ import pathlib
 import pwd
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from typing import Any, Iterator, Sequence
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-
-from tests.support.waybill_testkit import free_port  # noqa: E402
+from waybill_testkit import free_port
 
 PR_SET_PDEATHSIG = 1
 SETTINGS = {
@@ -71,8 +71,10 @@ def _as_server(command: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
 class Cluster:
     """One server. A context; ``start`` and ``stop`` within it are an outage."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, env: dict[str, str] | None = None, **settings: str) -> None:
+        """`env` is added to the server's environment, `settings` to its configuration."""
         self.settings = {**SETTINGS, **settings}
+        self.env = {**os.environ, **(env or {})}
         self.port = free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="wb-pg-", dir="/tmp"))
         self.data = self.folder / "data"
@@ -109,7 +111,7 @@ class Cluster:
         for word in words:
             command += ["-c", word]
         with open(self.log, "ab") as log:
-            self._server = _as_server(command, stdout=log, stderr=log, cwd=self.folder)
+            self._server = _as_server(command, stdout=log, stderr=log, cwd=self.folder, env=self.env)
         deadline = time.monotonic() + timeout_s
         while subprocess.run([program("pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port)],
                              check=False).returncode != 0:
@@ -195,6 +197,90 @@ class Database:
 
     def count(self, table: str) -> int:
         return int(self.value(f"SELECT count(*) FROM waybill.{table}"))
+
+
+class PgBouncer:
+    """PgBouncer in transaction mode before a cluster: few server connections for any number of clients."""
+
+    def __init__(self, cluster: Cluster, pool_size: int = 2) -> None:
+        self.cluster = cluster
+        self.port = free_port()
+        self.pool_size = pool_size
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="wb-bouncer-", dir="/tmp"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PgBouncer:
+        users = self.folder / "users.txt"
+        users.write_text("".join(f'"{u}" ""\n' for u in ("postgres", "waybill_owner", "waybill_writer", "waybill_reader")))
+        config = self.folder / "pgbouncer.ini"
+        config.write_text(
+            "[databases]\n"
+            f"* = host=127.0.0.1 port={self.cluster.port}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\n"
+            f"default_pool_size = {self.pool_size}\nadmin_users = postgres\n"
+        )
+        user = server_user()
+        if user:
+            for path in (self.folder, users, config):
+                shutil.chown(path, user)
+        found = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        with open(self.folder / "log", "wb") as log:
+            self._process = _as_server([found, "-q", str(config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while subprocess.run([program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+                             check=False).returncode != 0:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.folder / "log").read_text())
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(30)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class CuttingProxy:
+    """A TCP proxy before a server that resets connections: each that has carried `limit` bytes towards the
+    server since it began, as long as `limit` is set."""
+
+    def __init__(self, port: int) -> None:
+        self.limit: int | None = None
+        self.cuts = 0
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                for ends, counts in (((client, server), True), ((server, client), False)):
+                    threading.Thread(target=self._carry, args=(*ends, counts), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
+        carried = 0
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                carried += len(data)
+                if counts and self.limit is not None and carried > self.limit:
+                    self.cuts += 1
+                    for end in (source, target):  # RST, not FIN
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self) -> None:
+        self._listener.close()
 
 
 def main() -> int:
