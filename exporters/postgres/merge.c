@@ -17,14 +17,16 @@
 
 static const char add_resources[] =
     "INSERT INTO waybill.resources (digest, bytes)"
-    " SELECT sha256(m.bytes), m.bytes FROM pg_temp.waybill_messages_1 m WHERE m.kind = 0"
-    "  AND NOT EXISTS (SELECT 1 FROM waybill.resources r WHERE r.digest = sha256(m.bytes))"
+    " SELECT sha256(m.resource), m.resource FROM pg_temp.waybill_spans_1 m"
+    "  WHERE m.resource IS NOT NULL AND NOT EXISTS"
+    "  (SELECT 1 FROM waybill.resources r WHERE r.digest = sha256(m.resource))"
     " ORDER BY 1 ON CONFLICT (digest) DO NOTHING";
 
 static const char add_scopes[] =
     "INSERT INTO waybill.scopes (digest, bytes)"
-    " SELECT sha256(m.bytes), m.bytes FROM pg_temp.waybill_messages_1 m WHERE m.kind = 1"
-    "  AND NOT EXISTS (SELECT 1 FROM waybill.scopes c WHERE c.digest = sha256(m.bytes))"
+    " SELECT sha256(m.scope), m.scope FROM pg_temp.waybill_spans_1 m"
+    "  WHERE m.scope IS NOT NULL AND NOT EXISTS"
+    "  (SELECT 1 FROM waybill.scopes c WHERE c.digest = sha256(m.scope))"
     " ORDER BY 1 ON CONFLICT (digest) DO NOTHING";
 
 /* A row that the WHERE leaves as it is gets locked all the same. */
@@ -57,11 +59,15 @@ static const char add_spans[] = "WITH added AS (INSERT INTO waybill.spans (" WB_
               S_NAME) "s.started_at, $1, s.seq, s.entry::integer, r.resource_id, c.scope_id"
                       " FROM pg_temp.waybill_spans_1 s JOIN waybill.trace_windows w ON w.trace_id "
                       "= s.trace_id"
-                      " LEFT JOIN (SELECT m.no, r.resource_id FROM pg_temp.waybill_messages_1 m"
-                      "  JOIN waybill.resources r ON r.digest = sha256(m.bytes) WHERE m.kind = 0) r"
+                      " LEFT JOIN (SELECT m.resource_no AS no, r.resource_id FROM "
+                      "pg_temp.waybill_spans_1 m"
+                      "  JOIN waybill.resources r ON r.digest = sha256(m.resource) WHERE "
+                      "m.resource IS NOT NULL) r"
                       "  ON r.no = s.resource_no"
-                      " LEFT JOIN (SELECT m.no, c.scope_id FROM pg_temp.waybill_messages_1 m"
-                      "  JOIN waybill.scopes c ON c.digest = sha256(m.bytes) WHERE m.kind = 1) c"
+                      " LEFT JOIN (SELECT m.scope_no AS no, c.scope_id FROM "
+                      "pg_temp.waybill_spans_1 m"
+                      "  JOIN waybill.scopes c ON c.digest = sha256(m.scope) WHERE m.scope IS NOT "
+                      "NULL) c"
                       "  ON c.no = s.scope_no"
                       " WHERE NOT EXISTS (SELECT 1 FROM waybill.spans x WHERE x.trace_id = "
                       "s.trace_id"

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of spans name their resource and scope by number; these travel once each, in a second COPY.
+/* Rows of spans name their resource and scope by number; the message itself travels once, in the first row
+ * that names it.
  *
- * The tables are temporary and empty themselves at commit (ON COMMIT DELETE ROWS), and stay: a table that
- * is made and dropped in every transaction leaves some thirty dead rows in Postgres' catalogues each
- * time. Behind a pooler in transaction mode they belong to whichever server connection that was; every
- * transaction asks for them anew (IF NOT EXISTS) and none counts on finding them. Their names carry
- * a number, to be raised when a column changes: two versions of us may share a server connection. */
+ * The table for spans is temporary, empties itself at commit and stays: one that is made and dropped in
+ * every transaction leaves some fifty dead rows in Postgres' catalogues each time. Behind a pooler in
+ * transaction mode it belongs to whichever server connection that was; every transaction asks for it anew
+ * (IF NOT EXISTS) and none counts on finding it. Its name carries a number, to be raised when a column
+ * changes: two versions of us may share a server connection. To empty a table costs as much as to drop it,
+ * also where it was not used, so those for delegations and acceptances, which few batches bring, are
+ * dropped. */
 #include "exporters/postgres/stage.h"
 
 #include "core/crc32c.h"
@@ -15,16 +18,18 @@
 enum { ARENA_BYTES = 64 * 1024 * 1024, MESSAGES_MAX = 1 << 20 };
 
 #define COLUMN(name, type) #name " " #type ", "
-#define STAGED(table) "CREATE TEMPORARY TABLE IF NOT EXISTS waybill_" table "_1 ("
-#define EMPTIED ") ON COMMIT DELETE ROWS; "
 #define COPY_INTO(table) "COPY pg_temp.waybill_" table "_1 FROM STDIN WITH (FORMAT binary)"
 
-static const char make_tables[] = STAGED("spans") WB_SPAN_CELLS(
-    COLUMN) "started_at timestamptz, seq bigint, entry bigint, item bigint, resource_no bigint,"
-            " scope_no bigint" EMPTIED STAGED(
-                "messages") "kind bigint, no bigint, bytes bytea" EMPTIED STAGED("delegations")
-                WB_DELEGATION_CELLS(COLUMN) "seq bigint, entry bigint" EMPTIED STAGED("acceptances")
-                    WB_ACCEPTANCE_CELLS(COLUMN) "seq bigint, entry bigint" EMPTIED;
+static const char make_spans[] =
+    "CREATE TEMPORARY TABLE IF NOT EXISTS waybill_spans_1 (" WB_SPAN_CELLS(
+        COLUMN) "started_at timestamptz, seq bigint, entry bigint, item bigint, resource_no bigint,"
+                " scope_no bigint, resource bytea, scope bytea) ON COMMIT DELETE ROWS";
+static const char make_delegations[] =
+    "CREATE TEMPORARY TABLE waybill_delegations_1 (" WB_DELEGATION_CELLS(
+        COLUMN) "seq bigint, entry bigint) ON COMMIT DROP";
+static const char make_acceptances[] =
+    "CREATE TEMPORARY TABLE waybill_acceptances_1 (" WB_ACCEPTANCE_CELLS(
+        COLUMN) "seq bigint, entry bigint) ON COMMIT DROP";
 
 /* ---- resources and scopes ------------------------------------------------------------------- */
 
@@ -57,10 +62,11 @@ static wb_status grow_messages(wb_stage_messages *m)
     return WB_OK;
 }
 
-/* The number of a message; -1 for an empty one. */
-static wb_status number_of(wb_stage_messages *m, wb_slice bytes, int64_t *out)
+/* The number of a message; -1 for an empty one. *is_new: it had none yet. */
+static wb_status number_of(wb_stage_messages *m, wb_slice bytes, int64_t *out, bool *is_new)
 {
     *out = -1;
+    *is_new = false;
     if (bytes.len == 0) return WB_OK;
     if (m->n == m->cap) WB_TRY(grow_messages(m));
     size_t at = wb_crc32c(0, bytes.ptr, bytes.len) & (m->n_slots - 1);
@@ -72,31 +78,15 @@ static wb_status number_of(wb_stage_messages *m, wb_slice bytes, int64_t *out)
     m->of[m->n] = bytes;
     m->slots[at] = (uint32_t)m->n + 1;
     *out = (int64_t)m->n++;
+    *is_new = true;
     return WB_OK;
-}
-
-static wb_status copy_messages(wb_stage *stage, wb_pg *pg, wb_error *err)
-{
-    wb_copy *copy = &stage->copy;
-    if (stage->messages[0].n + stage->messages[1].n == 0) return WB_OK;
-    WB_TRY(wb_copy_begin(copy, pg, COPY_INTO("messages"), err));
-    for (size_t kind = 0; kind < 2; kind++) {
-        for (size_t i = 0; i < stage->messages[kind].n; i++) {
-            wb_copy_row(copy, 3);
-            wb_copy_number(copy, (int64_t)kind);
-            wb_copy_number(copy, (int64_t)i);
-            wb_copy_bytes(copy, stage->messages[kind].of[i]);
-            WB_TRY(wb_copy_row_end(copy, err));
-        }
-    }
-    return wb_copy_end(copy, err);
 }
 
 /* ---- spans ---------------------------------------------------------------------------------- */
 
 /* What neighbouring spans share. */
 typedef struct shared {
-    bool known;
+    bool known, new_resource, new_scope;
     uint32_t resource_index, scope_index;
     int64_t resource_no, scope_no;
     wb_slice service;
@@ -105,12 +95,13 @@ typedef struct shared {
 static wb_status look_up_shared(wb_stage *stage, const wb_span_row *row, shared *s, wb_error *err)
 {
     wb_status status = WB_OK;
+    s->new_resource = s->new_scope = false;
     if (!s->known || s->resource_index != row->resource_index) {
-        status = number_of(&stage->messages[0], row->resource, &s->resource_no);
+        status = number_of(&stage->messages[0], row->resource, &s->resource_no, &s->new_resource);
         s->service = wb_otlp_find_text(row->resource, WB_OTLP_RESOURCE, WB_S("service.name"));
     }
     if (status == WB_OK && (!s->known || s->scope_index != row->scope_index))
-        status = number_of(&stage->messages[1], row->scope, &s->scope_no);
+        status = number_of(&stage->messages[1], row->scope, &s->scope_no, &s->new_scope);
     if (status != WB_OK) return wb_fail(err, status, "postgres: no memory for resources");
     s->resource_index = row->resource_index;
     s->scope_index = row->scope_index;
@@ -124,6 +115,14 @@ static void put_number_or_null(wb_copy *copy, int64_t number)
         wb_copy_null(copy);
     else
         wb_copy_number(copy, number);
+}
+
+static void put_bytes_if(wb_copy *copy, bool is, wb_slice bytes)
+{
+    if (is)
+        wb_copy_bytes(copy, bytes);
+    else
+        wb_copy_null(copy);
 }
 
 static int64_t clamp(uint64_t ns) { return ns > INT64_MAX ? INT64_MAX : (int64_t)ns; }
@@ -141,7 +140,7 @@ static wb_status copy_spans_of(wb_stage *stage, const wb_record_view *record, wb
         wb_span_row row = wb_span_batch_row(&batch, i);
         WB_TRY(look_up_shared(stage, &row, &s, err));
         wb_cells_of_span(&row, s.service, &cells);
-        wb_copy_row(copy, cells.n + 6);
+        wb_copy_row(copy, cells.n + 8);
         wb_copy_cells(copy, &cells);
         wb_copy_time(copy, clamp(row.start_ns));
         wb_copy_number(copy, (int64_t)record->seq);
@@ -149,6 +148,8 @@ static wb_status copy_spans_of(wb_stage *stage, const wb_record_view *record, wb
         wb_copy_number(copy, i);
         put_number_or_null(copy, s.resource_no);
         put_number_or_null(copy, s.scope_no);
+        put_bytes_if(copy, s.new_resource, row.resource);
+        put_bytes_if(copy, s.new_scope, row.scope);
         WB_TRY(wb_copy_row_end(copy, err));
     }
     return WB_OK;
@@ -195,16 +196,23 @@ static size_t find(const selection *s, wb_entry_kind kind, size_t at)
     return at;
 }
 
-static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, wb_entry_kind kind,
-                          const char *sql, bool *any, wb_error *err)
+/* A kind with its table. */
+typedef struct staged_kind {
+    wb_entry_kind kind;
+    const char *make, *copy;
+} staged_kind;
+
+static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, const staged_kind *k,
+                          bool *any, wb_error *err)
 {
-    size_t at = find(s, kind, 0);
+    size_t at = find(s, k->kind, 0);
     *any = at < s->n;
     if (!*any) return WB_OK;
-    WB_TRY(wb_copy_begin(&stage->copy, pg, sql, err));
-    for (; at < s->n; at = find(s, kind, at + 1)) {
-        wb_status status = kind == WB_ENTRY_SPANS ? copy_spans_of(stage, &s->records[at], err)
-                                                  : copy_row_of(stage, &s->records[at], err);
+    WB_TRY(wb_pg_exec(pg, k->make, err));
+    WB_TRY(wb_copy_begin(&stage->copy, pg, k->copy, err));
+    for (; at < s->n; at = find(s, k->kind, at + 1)) {
+        wb_status status = k->kind == WB_ENTRY_SPANS ? copy_spans_of(stage, &s->records[at], err)
+                                                     : copy_row_of(stage, &s->records[at], err);
         if (status == WB_OK) continue;
         if (status == WB_ERR_REJECTED) wb_pg_copy_give_up(pg);
         return status;
@@ -215,15 +223,16 @@ static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, wb_ent
 wb_status wb_stage_fill(wb_stage *stage, wb_pg *pg, const wb_record_view *records, size_t n,
                         const wb_stage_mark *mark, wb_staged *out, wb_error *err)
 {
+    static const staged_kind spans = {WB_ENTRY_SPANS, make_spans, COPY_INTO("spans")};
+    static const staged_kind delegations = {WB_ENTRY_DELEGATION, make_delegations,
+                                            COPY_INTO("delegations")};
+    static const staged_kind acceptances = {WB_ENTRY_ACCEPTANCE, make_acceptances,
+                                            COPY_INTO("acceptances")};
     selection s = {records, n, mark};
     for (size_t i = 0; i < 2; i++) forget_messages(&stage->messages[i]);
-    WB_TRY(wb_pg_exec(pg, make_tables, err));
-    WB_TRY(copy_all(stage, pg, &s, WB_ENTRY_SPANS, COPY_INTO("spans"), &out->spans, err));
-    WB_TRY(copy_messages(stage, pg, err));
-    WB_TRY(copy_all(stage, pg, &s, WB_ENTRY_DELEGATION, COPY_INTO("delegations"), &out->delegations,
-                    err));
-    return copy_all(stage, pg, &s, WB_ENTRY_ACCEPTANCE, COPY_INTO("acceptances"), &out->acceptances,
-                    err);
+    WB_TRY(copy_all(stage, pg, &s, &spans, &out->spans, err));
+    WB_TRY(copy_all(stage, pg, &s, &delegations, &out->delegations, err));
+    return copy_all(stage, pg, &s, &acceptances, &out->acceptances, err);
 }
 
 wb_status wb_stage_init(wb_stage *stage)

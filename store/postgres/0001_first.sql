@@ -312,7 +312,6 @@ DECLARE
     lower_at timestamptz;
     upper_at timestamptz;
 BEGIN
-    PERFORM set_config('lock_timeout', '200ms', true);
     FOR d IN SELECT DISTINCT x FROM unnest(days) x
               WHERE x BETWEEN today - 31 AND today + 8 ORDER BY x LOOP
         FOREACH parent IN ARRAY ARRAY['logs', 'spans'] LOOP
@@ -320,7 +319,9 @@ BEGIN
             key := CASE parent WHEN 'spans' THEN 'started_at' ELSE 'time_at' END;
             CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part
                                    AND relnamespace = 'waybill'::regnamespace);
+            PERFORM set_config('lock_timeout', '5s', true); -- others make theirs
             PERFORM pg_advisory_xact_lock(6287404696018373700); -- "WAYBILLD": one at a time
+            PERFORM set_config('lock_timeout', '200ms', true);
             CONTINUE WHEN EXISTS (SELECT 1 FROM pg_class WHERE relname = part
                                    AND relnamespace = 'waybill'::regnamespace);
             lower_at := d::timestamp AT TIME ZONE 'UTC';

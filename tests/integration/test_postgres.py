@@ -446,7 +446,7 @@ def test_a_password_in_the_url_is_shown_nowhere(store: Database):
     with Sidecar(config=config(url)) as sidecar:
         holds(store, send(sidecar, 1))
         printed = subprocess.run([str(find_program("waybilld")), "--config", str(sidecar.config_file),
-                                  "--print-config"], env=sidecar.env, capture_output=True, text=True, check=True)
+                                  "--check"], env=sidecar.env, capture_output=True, text=True, check=True)
         shown = [printed.stdout, printed.stderr, sidecar.log(), json.dumps(report(sidecar)),
                  json.dumps(sidecar.status()), sidecar.cli("status"), sidecar.cli("status", "--json"),
                  run_waybill("doctor", "--store", url).stdout,
