@@ -159,13 +159,6 @@ bool wb_scan_is_number(wb_slice text)
     return number_end(text.ptr, text.ptr + text.len) == text.ptr + text.len && text.len > 0;
 }
 
-bool wb_scan_word(wb_scan *s, wb_slice word)
-{
-    if ((size_t)(s->end - s->at) < word.len || memcmp(s->at, word.ptr, word.len) != 0) return false;
-    s->at += word.len;
-    return true;
-}
-
 /* ---- values that are passed over ------------------------------------------------------------- */
 
 /* What is open around the place where the scan is. */

@@ -69,7 +69,27 @@ static inline uint64_t wb_scan_load(const uint8_t *p)
     return le64toh(word);
 }
 
-/* The first quote, backslash or control character from `p` on, or `end`. */
+#if defined(__SSE2__)
+
+typedef uint8_t wb_scan_bytes __attribute__((vector_size(16)));
+
+/* The first quote, backslash or control character from `p` on, or `end`. Sixteen bytes at a time where the
+ * processor has such registers (all of x86-64 does): half of JSON's bytes are gone through here. */
+static inline const uint8_t *wb_scan_plain(const uint8_t *p, const uint8_t *end)
+{
+    for (; end - p >= 16; p += 16) {
+        wb_scan_bytes bytes;
+        memcpy(&bytes, p, sizeof bytes);
+        __auto_type found = (bytes == '"') | (bytes == '\\') | (bytes < 0x20);
+        int hits = __builtin_ia32_pmovmskb128((__attribute__((vector_size(16))) char)found);
+        if (hits) return p + __builtin_ctz((unsigned)hits);
+    }
+    while (p < end && *p != '"' && *p != '\\' && *p >= 0x20) p++;
+    return p;
+}
+
+#else
+
 static inline const uint8_t *wb_scan_plain(const uint8_t *p, const uint8_t *end)
 {
     while (end - p >= 8) {
@@ -80,6 +100,8 @@ static inline const uint8_t *wb_scan_plain(const uint8_t *p, const uint8_t *end)
     while (p < end && *p != '"' && *p != '\\' && *p >= 0x20) p++;
     return p;
 }
+
+#endif
 
 /* A string as it stands between its quotes. */
 typedef struct wb_scan_text {
@@ -112,7 +134,12 @@ bool wb_scan_number(wb_scan *s, wb_slice *out);
 bool wb_scan_is_number(wb_slice text);
 
 /* true, false or null, whichever `word` is. */
-bool wb_scan_word(wb_scan *s, wb_slice word);
+static inline bool wb_scan_word(wb_scan *s, wb_slice word)
+{
+    if ((size_t)(s->end - s->at) < word.len || memcmp(s->at, word.ptr, word.len) != 0) return false;
+    s->at += word.len;
+    return true;
+}
 
 /* Any value, of any kind. */
 bool wb_scan_skip(wb_scan *s);

@@ -75,11 +75,30 @@ static bool whole_of(const parts *p, uint64_t *out)
     return true;
 }
 
+/* Eight digits, the first in the lowest byte, as a number: neighbours are joined to pairs, pairs to fours, fours
+ * to the whole. False: not all of them are digits. */
+static inline bool eight_digits(uint64_t word, uint64_t *out)
+{
+    const uint64_t high = UINT64_C(0xF0F0F0F0F0F0F0F0), zeros = UINT64_C(0x3030303030303030);
+    if (((word & high) | ((word + UINT64_C(0x0606060606060606)) & high) >> 4) !=
+        (zeros | zeros >> 4))
+        return false;
+    word -= zeros;
+    word = (word * 10 + (word >> 8)) & UINT64_C(0x00FF00FF00FF00FF);
+    word = (word * 100 + (word >> 16)) & UINT64_C(0x0000FFFF0000FFFF);
+    *out = (word * 10000 + (word >> 32)) & UINT32_MAX;
+    return true;
+}
+
 /* Digits and nothing else, as nearly all integers are written. */
 static bool plain_digits(const uint8_t *p, const uint8_t *end, uint64_t *out)
 {
-    uint64_t value = 0;
+    uint64_t value = 0, eight;
     if (end - p > 19 || p == end || (*p == '0' && end - p > 1)) return false;
+    for (; end - p >= 8; p += 8) {
+        if (!eight_digits(wb_scan_load(p), &eight)) return false;
+        value = value * 100000000 + eight;
+    }
     for (; p < end; p++) {
         unsigned digit = *p - (unsigned)'0';
         if (digit > 9) return false;

@@ -19,6 +19,7 @@
 #include "proto/otlp_from_json.h"
 
 #include "core/number.h"
+#include "proto/json_attr.h"
 #include "proto/json_scan.h"
 #include "proto/json_value.h"
 #include "proto/otlp_schema.h"
@@ -273,10 +274,23 @@ static bool pass_over(maker *m, unsigned number)
     return wb_scan_skip(&m->s) && open_field(m, number, 1, &empty) && close_field(m, empty);
 }
 
+/* False says nothing but that the long way must be gone. */
+static inline bool common_attribute(maker *m, unsigned number)
+{
+    if (!room(m, WB_COMMON_ATTR_ROOM)) {
+        m->no_memory = false; /* with less room it may do */
+        return false;
+    }
+    size_t len = wb_json_common_attr(&m->s.at, m->s.end, number, m->to);
+    m->to += len;
+    return len > 0;
+}
+
 static bool read_submessage(maker *m, const wb_otlp_field *field, unsigned number)
 {
     open_message message;
     bool nests = field->message->role == WB_MESSAGE_VALUE;
+    if (field->message->role == WB_MESSAGE_ATTRIBUTE && common_attribute(m, number)) return true;
     if (wb_scan_peek(&m->s) != '{') return wrong(m, field, m->s.at, "no object");
     if (nests && m->values == WB_OTLP_DEPTH_MAX) return pass_over(m, number);
     m->values += nests;
@@ -350,13 +364,17 @@ static bool read_list(maker *m, const wb_otlp_field *field, unsigned number)
     return true;
 }
 
-/* Names are 3 to 23 bytes. */
+/* Bytes that are the same; 3 to 24 of them. Inline, and no loop: names are compared more often than anything
+ * else is done. */
 static inline bool same_name(const uint8_t *a, const uint8_t *b, size_t len)
 {
-    if (len < 8) return memcmp(a, b, len) == 0;
-    uint64_t differ = wb_scan_load(a) ^ wb_scan_load(b);
-    if (len > 16) differ |= wb_scan_load(a + 8) ^ wb_scan_load(b + 8);
-    return (differ | (wb_scan_load(a + len - 8) ^ wb_scan_load(b + len - 8))) == 0;
+    if (len >= 8) {
+        uint64_t differ = wb_scan_load(a) ^ wb_scan_load(b);
+        if (len > 16) differ |= wb_scan_load(a + 8) ^ wb_scan_load(b + 8);
+        return (differ | (wb_scan_load(a + len - 8) ^ wb_scan_load(b + len - 8))) == 0;
+    }
+    if (len >= 4) return memcmp(a, b, 4) == 0 && memcmp(a + len - 4, b + len - 4, 4) == 0;
+    return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
 /* The number of the field of that name, 0 if there is none. The search begins at `likely`. */
@@ -397,18 +415,40 @@ typedef struct members {
     unsigned likely; /* the number that comes next */
 } members;
 
+/* The field that most likely comes, if it comes, and is written as most write it: no escape, no space. */
+static const wb_otlp_field *take_likely(maker *m, const wb_otlp_message *type, members *had)
+{
+    wb_scan *s = &m->s;
+    while (had->likely < type->count && type->fields[had->likely].kind == WB_FIELD_NONE)
+        had->likely++;
+    if (had->likely >= type->count) return NULL;
+    const wb_otlp_field *field = &type->fields[had->likely];
+    size_t len = field->name_len;
+    const uint8_t *p = s->at;
+    if ((size_t)(s->end - p) < len + 3 || p[0] != '"' || p[len + 1] != '"' || p[len + 2] != ':')
+        return NULL;
+    if (!same_name((const uint8_t *)field->name, p + 1, len)) return NULL;
+    s->at += len + 3;
+    wb_scan_space(s);
+    return field;
+}
+
 static bool read_member(maker *m, const wb_otlp_message *type, members *had)
 {
     wb_slice name;
     const uint8_t *where = m->s.at;
-    if (!read_name(m, &name)) return false;
-    unsigned number = find(type, name, had->likely);
-    if (number == 0) return wb_scan_skip(&m->s);
-    const wb_otlp_field *field = &type->fields[number];
+    const wb_otlp_field *field = take_likely(m, type, had);
+    if (!field) {
+        if (!read_name(m, &name)) return false;
+        unsigned found = find(type, name, had->likely);
+        if (found == 0) return wb_scan_skip(&m->s);
+        field = &type->fields[found];
+    }
+    unsigned number = (unsigned)(field - type->fields);
     had->likely = number + 1;
     if (had->seen >> number & 1) return wrong(m, field, where, "a name twice in one object");
     had->seen |= UINT32_C(1) << number;
-    if (wb_scan_word(&m->s, WB_S("null"))) return true;
+    if (wb_scan_peek(&m->s) == 'n' && wb_scan_word(&m->s, WB_S("null"))) return true;
     if (field->oneof && had->oneof) return wrong(m, field, where, "a second value of one");
     had->oneof |= field->oneof;
     return field->repeated ? read_list(m, field, number) : read_one(m, field, number);
