@@ -69,12 +69,15 @@ static void answer(const char *what, wb_signal signal, wb_slice bytes, wb_arena 
 
 int main(void)
 {
-    char line[64], what[8], signal[8];
+    char line[64];
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA);
     WB_ASSERT(arena);
     while (fgets(line, sizeof line, stdin)) {
-        size_t len;
-        WB_ASSERT(sscanf(line, "%7s %7s %zu", what, signal, &len) == 3 && len <= LIMIT);
+        char *rest, *end;
+        const char *what = strtok_r(line, " ", &rest), *signal = strtok_r(NULL, " ", &rest);
+        WB_ASSERT(what && signal && rest);
+        size_t len = strtoul(rest, &end, 10);
+        WB_ASSERT(end != rest && *end == '\n' && len <= LIMIT);
         uint8_t *bytes = malloc(len + 1);
         WB_ASSERT(bytes && fread(bytes, 1, len, stdin) == len);
         answer(what, signal_of(signal), (wb_slice){bytes, len}, arena);
