@@ -5,14 +5,20 @@ in `logs`."""
 from __future__ import annotations
 
 import json
+import os
+import time
+import urllib.request
 
 import pytest
 from cli_store import YES, change, copy_of, filled_store, trace_id, waybill
+from metrics import Scrape
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from test_cli_watch import Follower
-from waybill_testkit import wait_until
+from waybill_testkit import Sidecar, free_port, wait_until
 
 T0 = 1767323045 * 10**9
 ROOT = 9001  # a span of trace 99 whose row this file makes
@@ -161,3 +167,36 @@ def test_tail_of_a_trace_leaves_out_those_of_others(store):
         change(store, a_log(None, None, body="of none"), a_log(trace=5, body="of another"), a_log(body="wanted"))
         wait_until(lambda: bodies(tail) == ["wanted"], 10, "it")
         assert tail.interrupt() == YES
+
+
+def test_log_records_that_come_by_otlp_join_their_span():
+    """From a real request to the terminal: stored once, though delivered by a sidecar that is killed in between."""
+    port, trace, span_id = free_port(), os.urandom(16), os.urandom(8)
+    config = f"admin: {{listen: 127.0.0.1:0}}\notlp: {{http: {{listen: 127.0.0.1:{port}}}, grpc: {{listen: 'off'}}}}\n"
+    logs, spans, now = ExportLogsServiceRequest(), ExportTraceServiceRequest(), time.time_ns()
+    scope_logs = logs.resource_logs.add().scope_logs.add()
+    scope_logs.log_records.add(trace_id=trace, span_id=span_id, time_unix_nano=now + 10**6, severity_number=17,
+                               body=AnyValue(string_value="it broke"))  # fmt: skip
+    scope_logs.log_records.add(time_unix_nano=now, body=AnyValue(string_value="of no trace"))
+    spans.resource_spans.add().scope_spans.add().spans.add(
+        trace_id=trace, span_id=span_id, name="work", start_time_unix_nano=now, end_time_unix_nano=now + 10**9
+    )
+    with Sidecar("logs", config=config) as sidecar:
+        before = Scrape(sidecar)["waybill_items_total", {"receiver": "http", "signal": "logs", "outcome": "accepted"}]
+        for path, message in (("logs", logs), ("traces", spans)):  # the log record is there before its span
+            post(port, path, message.SerializeToString())
+        after = Scrape(sidecar)["waybill_items_total", {"receiver": "http", "signal": "logs", "outcome": "accepted"}]
+        assert after - before == 2
+        sidecar.kill9()
+        sidecar.start()
+        wait_until(lambda: trace.hex() in sidecar.cli("trace", "list", "--json", check=False), 10, "the trace")
+        shown = sidecar.cli("trace", "show", trace.hex(), "--no-bars")
+        assert [line.strip() for line in shown.splitlines() if line.strip().startswith("* ")] == ["* +1.0ms ERROR: it broke"]
+        assert [log["body"] for log in json.loads(sidecar.cli("logs", "--json"))] == ["of no trace"]
+
+
+def post(port: int, path: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/x-protobuf"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/{path}", data=body, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
