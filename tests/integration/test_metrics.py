@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -250,6 +251,35 @@ def test_the_process_and_its_health(pair):
     (info,) = now.all("waybill_sidecar_info")
     assert info.labels == {"name": "a", "agent_id": agent_id("a"), "isolation": "none"}
     assert now["waybill_trust_issuers"] == 1 and now["waybill_reload_generation"] >= 1
+
+
+def test_scrapes_and_work_at_once_lose_nothing(pair):
+    """Also what a race detector is to watch: every part is read while it is written."""
+    threads, each = 4, 25
+    watch, failed = Watch(pair["a"]), []
+
+    def work() -> None:
+        asker = Asker(pair["a"])
+        for _ in range(each):
+            asked = a_delegate(origin(NAMES, "b"))
+            told = [asker.ask(delegate=asked), asker.ask(record=_wire.Record(traces=some_spans(3))),
+                    asker.ask(settle=_wire.Settle(delegation_id=asked.delegation_id, outcome="completed"))]  # fmt: skip
+            failed.extend(reply for reply in told if reply.status != Status.OK)
+        asker.close()
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    while any(worker.is_alive() for worker in workers):
+        Scrape(pair["a"])
+        urllib.request.urlopen(f"http://127.0.0.1:{pair['a'].status()['ports']['admin']}/status", timeout=20).close()
+    for worker in workers:
+        worker.join()
+    assert failed == []
+    watch.wait(threads * each * 3, "waybill_items_total", receiver="ipc", signal="traces", outcome="accepted")
+    watch.wait(threads * each, "waybill_delegations_closed_total", state="completed")
+    watch.wait(0, "waybill_delegations_open")
+    watch.wait(threads * each * 3, "waybill_requests_total", receiver="ipc", outcome="ok")
 
 
 # ---- in trouble --------------------------------------------------------------------------------
