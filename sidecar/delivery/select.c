@@ -8,6 +8,7 @@
 #include "sidecar/delivery/select.h"
 
 #include "proto/otlp_edit.h"
+#include "proto/otlp_walk.h"
 #include "proto/span_batch_edit.h"
 #include "sidecar/delivery/keep_table.h"
 #include "sidecar/delivery/sampling.h"
@@ -182,6 +183,16 @@ static wb_status add_all(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, w
     return WB_OK;
 }
 
+static wb_status add_to_resources(const wb_select *s, wb_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->resource_count; i++) {
+        wb_resource_spans *group = &batch->resources[i];
+        WB_TRY(add_all(batch, &group->attrs, WB_OTLP_RESOURCE, group->resource, s->resource_adds,
+                       s->n_resource_adds));
+    }
+    return WB_OK;
+}
+
 static wb_status edit(wb_select *s, const decided *d, wb_batch *batch)
 {
     for (uint32_t i = 0, kept = 0; kept < batch->span_count; i++) {
@@ -191,12 +202,7 @@ static wb_status edit(wb_select *s, const decided *d, wb_batch *batch)
         WB_TRY(
             add_all(batch, &span->attrs, WB_OTLP_SPAN, span->extent, s->span_adds, s->n_span_adds));
     }
-    for (uint32_t i = 0; i < batch->resource_count; i++) {
-        wb_resource_spans *group = &batch->resources[i];
-        WB_TRY(add_all(batch, &group->attrs, WB_OTLP_RESOURCE, group->resource, s->resource_adds,
-                       s->n_resource_adds));
-    }
-    return WB_OK;
+    return add_to_resources(s, batch);
 }
 
 static wb_status write_anew(wb_select *s, const wb_span_batch *spans, const decided *d,
@@ -228,14 +234,47 @@ static wb_status apply_spans(wb_select *s, const wb_span_batch *spans, wb_slice 
     return WB_OK;
 }
 
+/* Logs and metrics have no part in sampling: only their resources may get something. */
+static wb_status apply_logs(wb_select *s, wb_slice payload, wb_buffer *out, wb_error *err)
+{
+    wb_log_batch logs;
+    wb_batch *batch;
+    wb_status status = wb_log_batch_open(payload, &logs, err);
+    if (status == WB_OK) status = wb_log_batch_edit(&logs, s->arena, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, payload);
+    WB_TRY(status);
+    WB_TRY(add_to_resources(s, batch));
+    return wb_log_batch_write(batch, out, err);
+}
+
+static wb_status apply_metrics(wb_select *s, wb_slice payload, wb_buffer *out, wb_error *err)
+{
+    wb_batch *batch;
+    wb_status status = wb_metrics_edit(payload, s->arena, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, payload);
+    WB_TRY(status);
+    WB_TRY(add_to_resources(s, batch));
+    return wb_metrics_write(batch, out, err);
+}
+
+static wb_status apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_buffer *out, bool *any,
+                       wb_error *err)
+{
+    wb_span_batch spans;
+    if (entry->kind == WB_ENTRY_LOGS && s->n_resource_adds > 0)
+        return apply_logs(s, entry->payload, out, err);
+    if (entry->kind == WB_ENTRY_METRICS && s->n_resource_adds > 0)
+        return apply_metrics(s, entry->payload, out, err);
+    if (!is_spans(entry->kind) || wb_span_batch_open(entry->payload, &spans, NULL) != WB_OK)
+        return wb_buffer_add_slice(out, entry->payload);
+    return apply_spans(s, &spans, entry->payload, seq, out, any, err);
+}
+
 wb_status wb_select_apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_buffer *out,
                           bool *any, wb_error *err)
 {
-    wb_span_batch spans;
     *any = true;
-    if (!is_spans(entry->kind) || wb_span_batch_open(entry->payload, &spans, NULL) != WB_OK)
-        return wb_buffer_add_slice(out, entry->payload);
-    wb_status status = apply_spans(s, &spans, entry->payload, seq, out, any, err);
+    wb_status status = apply(s, entry, seq, out, any, err);
     wb_arena_reset(s->arena);
     return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sidecar/delivery/select.h: what of each record goes to one exporter, and in which dress. One thread.
  *
- * Spans may be sampled and get attributes, in records of SPANS and MARKERS; resources get theirs there
- * too. All other records go on as they are. */
+ * Spans may be sampled and get attributes, in records of SPANS and MARKERS; resources get theirs there,
+ * and in LOGS and METRICS too. All other records go on as they are. */
 #ifndef WAYBILL_SIDECAR_DELIVERY_SELECT_H
 #define WAYBILL_SIDECAR_DELIVERY_SELECT_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a runner sends of a real journal when it is asked to sample, to hold and to add. */
 #include "core/clock.h"
+#include "proto/log_batch.h"
 #include "proto/span_batch.h"
 #include "sidecar/delivery/keep_table.h"
 #include "tests/support/records.h"
@@ -396,6 +397,38 @@ static void every_span_and_resource_gets_what_is_added(void **state)
     assert_string_equal(state_of(f, 1), "");
 }
 
+static void resources_of_logs_and_metrics_get_theirs_too(void **state)
+{
+    fixture *f = *state;
+    static const wb_slice added[] = {WORD("deployment=eu")};
+    const wb_delivery_config config = {
+        .ratio = "0", .hold = "0", .resource_attributes = added, .n_resource_attributes = 1};
+    const wb_span_origin origin = {.scope_name = WB_S("x")};
+    const wb_log_draft log = {.time_ns = 5, .body = WB_S("text")};
+    static const char metrics[] = "\x0a\x05\x12\x03\x12\x01\x0a";
+    wb_exporter_ops ops = script_ops;
+    WB_AUTO_BUFFER logs;
+    wb_buffer_init(&logs, 1 << 20);
+    assert_int_equal(wb_log_batch_build(&origin, &log, 1, &logs, NULL), WB_OK);
+    ops.takes |= WB_KIND_BIT(WB_ENTRY_LOGS) | WB_KIND_BIT(WB_ENTRY_METRICS);
+    f->options.ops = &ops;
+    f->options.delivery = &config;
+    (void)frame_of(f, WB_ENTRY_LOGS, wb_buffer_slice(&logs));
+    (void)frame_of(f, WB_ENTRY_METRICS, wb_slice_of(metrics, 7));
+    (void)frame_of(f, WB_ENTRY_METRICS, WB_S("no metrics"));
+    start(f);
+    EVENTUALLY(cursor_is(f, 3));
+    wb_log_batch batch;
+    assert_int_equal(wb_log_batch_open(first_payload(f), &batch, NULL), WB_OK);
+    wb_log_row row = wb_log_batch_row(&batch, 0);
+    assert_true(wb_slice_eq(wb_otlp_find_text(row.resource, WB_OTLP_RESOURCE, WB_S("deployment")),
+                            WB_S("eu")));
+    /* 2 of a Resource, 2 of an attribute, 12 of the key, 6 of the value */
+    assert_int_equal(f->script.taken[1].len, 7 + 2 + 2 + 12 + 6);
+    assert_int_equal(f->script.taken[2].len, 10);
+    finish(f);
+}
+
 /* ---- markers -------------------------------------------------------------------------------- */
 
 static void markers_go_to_those_who_ask(void **state)
@@ -442,6 +475,7 @@ int main(void)
         RUNNER_TEST(an_outage_does_not_change_what_was_chosen),
         RUNNER_TEST(too_many_traces_to_know_are_all_kept),
         RUNNER_TEST(every_span_and_resource_gets_what_is_added),
+        RUNNER_TEST(resources_of_logs_and_metrics_get_theirs_too),
         RUNNER_TEST(markers_go_to_those_who_ask),
     };
     return cmocka_run_group_tests_name("runner_sampling", tests, NULL, NULL);

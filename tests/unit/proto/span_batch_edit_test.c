@@ -277,6 +277,93 @@ static void a_resource_that_was_not_there_comes_with_its_attribute(void **state)
         wb_slice_eq(wb_otlp_find_text(row.resource, WB_OTLP_RESOURCE, WB_S("k")), WB_S("v")));
 }
 
+/* ---- logs and metrics ------------------------------------------------------------------------ */
+
+static void add_to_resource(wb_batch *batch)
+{
+    const wb_value value = {.type = WB_VALUE_TEXT, .text = WB_S("v")};
+    assert_int_equal(batch->resource_count, 1);
+    wb_resource_spans *group = &batch->resources[0];
+    assert_int_equal(wb_otlp_append_attr(batch, &group->attrs, WB_OTLP_RESOURCE, WB_S("k"), value),
+                     WB_OK);
+}
+
+static void log_records_stay_while_their_resource_gets_something(void **state)
+{
+    fixture *f = *state;
+    wb_log_batch stored, again;
+    wb_batch *batch = NULL;
+    const wb_otlp_attr service = WB_ATTR_TEXT("service.name", WB_S("agent"));
+    const wb_span_origin origin = {&service, 1, WB_S("scope"), WB_S("1")};
+    const wb_log_draft logs[] = {{.trace_id = {{1}},
+                                  .span_id = {{2}},
+                                  .time_ns = 5,
+                                  .observed_ns = 6,
+                                  .severity = WB_SEVERITY_WARN,
+                                  .event_name = WB_S("event"),
+                                  .body = WB_S("text")},
+                                 {.time_ns = 7, .body = WB_S("more")}};
+    assert_int_equal(wb_log_batch_build(&origin, logs, 2, &f->stored, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_open(wb_buffer_slice(&f->stored), &stored, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_edit(&stored, f->arena, &batch, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_write(batch, &f->out, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_open(wb_buffer_slice(&f->out), &again, NULL), WB_OK);
+    assert_true(wb_slice_eq(again.body, stored.body));
+    wb_buffer_clear(&f->out);
+    add_to_resource(batch);
+    assert_int_equal(wb_log_batch_write(batch, &f->out, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_open(wb_buffer_slice(&f->out), &again, NULL), WB_OK);
+    assert_int_equal(again.log_count, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        wb_log_row was = wb_log_batch_row(&stored, i), is = wb_log_batch_row(&again, i);
+        assert_true(wb_slice_eq(was.log, is.log) && wb_slice_eq(was.event_name, is.event_name));
+        assert_true(was.time_ns == is.time_ns && was.observed_ns == is.observed_ns &&
+                    was.severity == is.severity && WB_ID_EQ(was.trace_id, is.trace_id));
+        assert_true(
+            wb_slice_eq(wb_otlp_find_text(is.resource, WB_OTLP_RESOURCE, WB_S("k")), WB_S("v")));
+        assert_true(wb_slice_eq(
+            wb_otlp_find_text(is.resource, WB_OTLP_RESOURCE, WB_S("service.name")), WB_S("agent")));
+    }
+    stored.log_count = 1;
+    assert_int_equal(wb_log_batch_edit(&stored, f->arena, &batch, NULL), WB_ERR_CORRUPT);
+}
+
+static void metrics_stay_while_their_resource_gets_something(void **state)
+{
+    fixture *f = *state;
+    maker m = {.arena = f->arena};
+    wb_batch *batch = NULL;
+    wb_slice metric = make_len(&m, 2, make_len(&m, 1, WB_S("requests")));
+    const wb_slice two[] = {metric, metric};
+    wb_slice scope = make_len(&m, 2, make_joined(&m, two, 2));
+    wb_slice body = make_len(&m, 1, scope);
+    assert_int_equal(wb_metrics_edit(body, f->arena, &batch, NULL), WB_OK);
+    assert_int_equal(batch->span_count, 2);
+    assert_int_equal(wb_metrics_write(batch, &f->out, NULL), WB_OK);
+    assert_true(wb_slice_eq(wb_buffer_slice(&f->out), body));
+    wb_buffer_clear(&f->out);
+    add_to_resource(batch);
+    assert_int_equal(wb_metrics_write(batch, &f->out, NULL), WB_OK);
+    wb_slice key = make_len(&m, 1, WB_S("k")), value = make_len(&m, 2, make_len(&m, 1, WB_S("v")));
+    const wb_slice pair[] = {key, value};
+    const wb_slice parts[] = {make_len(&m, 1, make_len(&m, 1, make_joined(&m, pair, 2))), scope};
+    assert_true(wb_slice_eq(wb_buffer_slice(&f->out), make_len(&m, 1, make_joined(&m, parts, 2))));
+}
+
+static void what_is_no_metrics_request_is_refused(void **state)
+{
+    fixture *f = *state;
+    maker m = {.arena = f->arena};
+    wb_batch *batch = NULL;
+    const wb_slice bad[] = {WB_S("\xff"), make_len(&m, 1, WB_S("\x0f")),
+                            make_len(&m, 1, make_len(&m, 2, WB_S("\x12\x05x"))),
+                            make_len(&m, 1, WB_S("\x10\x01"))};
+    for (size_t i = 0; i < WB_COUNT(bad); i++)
+        assert_int_equal(wb_metrics_edit(bad[i], f->arena, &batch, NULL), WB_ERR_CORRUPT);
+    assert_null(batch);
+    assert_int_equal(wb_metrics_edit(WB_S(""), f->arena, &batch, NULL), WB_OK);
+}
+
 #define EDIT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -291,6 +378,9 @@ int main(void)
         EDIT_TEST(a_trace_state_is_replaced_and_erased),
         EDIT_TEST(an_attribute_replaces_those_of_its_key),
         EDIT_TEST(a_resource_that_was_not_there_comes_with_its_attribute),
+        EDIT_TEST(log_records_stay_while_their_resource_gets_something),
+        EDIT_TEST(metrics_stay_while_their_resource_gets_something),
+        EDIT_TEST(what_is_no_metrics_request_is_refused),
     };
     return cmocka_run_group_tests_name("span_batch_edit", tests, NULL, NULL);
 }
