@@ -207,6 +207,10 @@ static const metric metrics[] = {
     LABELLED("waybill_exporter_dropped_records_total", COUNTER, "exporter, cause", dropped,
              "Records that were never sent because it was too far behind (lag; goes on counting "
              "over restarts), or that the far side took and dropped (far_side)."),
+    OF_EXPORTER("waybill_exporter_unsampled_spans_total", COUNTER, NUMBER, unsampled_spans,
+                "Spans that sampling.ratio left out and no rule of sampling.keep kept."),
+    OF_EXPORTER("waybill_exporter_unsure_spans_total", COUNTER, NUMBER, unsure_spans,
+                "Spans that were kept because too many traces were to be kept to know them all."),
     OF_EXPORTER("waybill_exporter_undecided_records", GAUGE, NUMBER, undecided_records,
                 "Records that were given up while they were being sent: they may have arrived."),
     OF_EXPORTER("waybill_exporter_last_drop_timestamp_seconds", GAUGE, SECONDS, last_drop_ns,

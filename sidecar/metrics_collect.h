@@ -25,6 +25,7 @@ typedef struct wb_scrape_values {
 typedef struct wb_exporter_values {
     uint64_t cursor, lag_frames, lag_bytes, max_lag_bytes, lag_ns, failing, backoff_ns;
     uint64_t sent_records, sent_bytes, parked_records, undecided_records, last_drop_ns;
+    uint64_t unsampled_spans, unsure_spans;
 } wb_exporter_values;
 
 typedef struct wb_scrape {

@@ -199,6 +199,7 @@ static void add_exporter(const wb_exporter_report *report, cJSON *exporter)
     add_u64(dropped, "lag", stats->skipped_records);
     add_u64(dropped, "far_side", stats->dropped_records);
     add_u64(exporter, "dropped_last_ns", stats->skipped_ns);
+    add_u64(exporter, "unsampled_spans", stats->unsampled_spans);
     if (stats->last_error.status != WB_OK)
         (void)cJSON_AddStringToObject(exporter, "last_error", stats->last_error.detail);
     else
