@@ -165,8 +165,9 @@ wb_sampling_verdict wb_sampling_decide(wb_sampled span, uint64_t threshold, wb_s
 static size_t format_th(uint64_t th, char out[TH_MAX])
 {
     static const char digits[] = "0123456789abcdef";
+    static const char key[] = {'t', 'h', ':'};
     size_t len = TH_MAX;
-    memcpy(out, "th:", 3);
+    memcpy(out, key, sizeof key);
     for (int i = 0; i < HEX_DIGITS; i++) out[3 + i] = digits[th >> (52 - 4 * i) & 0xF];
     while (len > 4 && out[len - 1] == '0') len--;
     return len;

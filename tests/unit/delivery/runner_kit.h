@@ -96,9 +96,9 @@ typedef struct span_spec {
 } span_spec;
 
 /* A span batch's payload; real OTLP. */
-void make_spans(wb_buffer *out, const span_spec *spans, size_t n);
+void make_spans(wb_buffer *out, const span_spec *specs, size_t n);
 /* A frame of one record of these spans. */
-uint64_t record_of(fixture *f, const span_spec *spans, size_t n);
+uint64_t record_of(fixture *f, const span_spec *specs, size_t n);
 
 wb_runner_stats stats(fixture *f);
 bool cursor_is(fixture *f, uint64_t seq);

@@ -318,15 +318,11 @@ static void other_members_and_sub_keys_stay(void **state)
 static void a_member_too_many_pushes_the_last_one_out(void **state)
 {
     (void)state;
-    char many[512] = "", want[512] = "ot=th:c";
+    char many[512], want[512];
+    size_t n = 0, w = (size_t)snprintf(want, sizeof want, "ot=th:c");
     for (int i = 0; i < 32; i++) {
-        char member[16];
-        (void)snprintf(member, sizeof member, "m%d=%d", i, i);
-        if (i > 0) strcat(many, ",");
-        strcat(many, member);
-        if (i == 31) continue;
-        strcat(want, ",");
-        strcat(want, member);
+        n += (size_t)snprintf(many + n, sizeof many - n, "%sm%d=%d", i > 0 ? "," : "", i, i);
+        if (i < 31) w += (size_t)snprintf(want + w, sizeof want - w, ",m%d=%d", i, i);
     }
     assert_string_equal(
         after(many, WB_SAMPLING_NEVER - 1, threshold("0.25"), WB_SAMPLING_BY_CHANCE), want);
