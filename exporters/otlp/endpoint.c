@@ -39,8 +39,8 @@ static wb_status out_of_memory(const reading *r)
     return wb_fail(r->err, WB_ERR_NO_MEMORY, "no memory for %s", r->endpoint->from);
 }
 
-/* A part as a text of the arena; NULL if the address has none. */
-static wb_status get(const reading *r, CURLUPart part, unsigned flags, const char **out)
+/* A part as a text of the arena; NULL if the address has none, as it may of query and fragment. */
+static wb_status get_optional(const reading *r, CURLUPart part, unsigned flags, const char **out)
 {
     char *text = NULL;
     wb_slice copy;
@@ -54,6 +54,12 @@ static wb_status get(const reading *r, CURLUPart part, unsigned flags, const cha
     if (status != WB_OK) return out_of_memory(r);
     *out = (const char *)copy.ptr;
     return WB_OK;
+}
+
+static wb_status get(const reading *r, CURLUPart part, unsigned flags, const char **out)
+{
+    WB_TRY(get_optional(r, part, flags, out));
+    return *out ? WB_OK : refuse(r, "a part of the address is missing");
 }
 
 static wb_status set(const reading *r, CURLUPart part, const char *text)
@@ -97,8 +103,8 @@ static wb_status set_path(const reading *r, wb_otlp_protocol protocol, wb_signal
 {
     const char *path, *query, *fragment;
     WB_TRY(get(r, CURLUPART_PATH, 0, &path));
-    WB_TRY(get(r, CURLUPART_QUERY, 0, &query));
-    WB_TRY(get(r, CURLUPART_FRAGMENT, 0, &fragment));
+    WB_TRY(get_optional(r, CURLUPART_QUERY, 0, &query));
+    WB_TRY(get_optional(r, CURLUPART_FRAGMENT, 0, &fragment));
     if (fragment) return refuse(r, "an address ends before #");
     if (query && (r->endpoint->is_base || protocol == WB_OTLP_GRPC))
         return refuse(r, "a query (?) can be in the address of one signal only");

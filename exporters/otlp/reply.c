@@ -441,7 +441,7 @@ static void read_grpc(const wb_otlp_reply *reply, wb_otlp_answer *out)
 {
     uint64_t code;
     telling t = {0};
-    if (!wb_json_int(wb_slice_str(reply->grpc_status), &code)) {
+    if (!wb_json_int(wb_slice_of(reply->grpc_status, strlen(reply->grpc_status)), &code)) {
         read_not_grpc(reply, out);
     } else if (code != 0) {
         read_grpc_failure(reply, code, out);

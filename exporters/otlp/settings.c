@@ -134,7 +134,7 @@ static wb_status settle_endpoint(const making *m, wb_otlp_target *target)
                                [WB_SIGNAL_LOGS] = c->logs_endpoint};
     char from[WB_COUNT(((variable *)0)->name) + 96];
     wb_otlp_endpoint e = {.text = own[m->signal], .from = from};
-    variable v = {0};
+    variable v;
     const char *key = "its own endpoint";
     if (!said(e.text)) {
         e.text = c->endpoint;

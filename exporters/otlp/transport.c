@@ -212,24 +212,9 @@ static void set_version(wb_otlp_transport *t, const wb_otlp_target *target)
     SET(t, CURLOPT_HTTP_VERSION, version);
 }
 
-static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t timeout_ms)
+/* What is sent and received goes through this object. */
+static void set_streams(wb_otlp_transport *t)
 {
-    long connect_ms = timeout_ms < CONNECT_MS ? (long)timeout_ms : CONNECT_MS;
-    curl_easy_reset(t->curl); /* connections stay */
-    SET(t, CURLOPT_URL, target->url);
-    SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
-    set_version(t, target);
-    SET(t, CURLOPT_USERAGENT, "OTel-OTLP-Exporter-C/" WAYBILL_VERSION " waybill");
-    if (!t->settings->proxy_from_env) SET(t, CURLOPT_PROXY, "");
-    SET(t, CURLOPT_NOSIGNAL, 1L);
-    SET(t, CURLOPT_ERRORBUFFER, t->why);
-    SET(t, CURLOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
-    SET(t, CURLOPT_MAXAGE_CONN, (long)KEPT_S);
-    SET(t, CURLOPT_TCP_KEEPALIVE, 1L);
-    SET(t, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-    SET(t, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
-    SET(t, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    SET(t, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
     SET(t, CURLOPT_POST, 1L);
     SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body->bytes);
     SET(t, CURLOPT_READFUNCTION, on_read);
@@ -240,6 +225,32 @@ static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t 
     SET(t, CURLOPT_HEADERDATA, t);
     SET(t, CURLOPT_WRITEFUNCTION, on_body);
     SET(t, CURLOPT_WRITEDATA, t);
+    SET(t, CURLOPT_ERRORBUFFER, t->why);
+}
+
+static void set_times(wb_otlp_transport *t, uint32_t timeout_ms)
+{
+    long connect_ms = timeout_ms < CONNECT_MS ? (long)timeout_ms : CONNECT_MS;
+    SET(t, CURLOPT_NOSIGNAL, 1L);
+    SET(t, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    SET(t, CURLOPT_CONNECTTIMEOUT_MS, connect_ms);
+    SET(t, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    SET(t, CURLOPT_LOW_SPEED_TIME, (long)STALL_S);
+    SET(t, CURLOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+    SET(t, CURLOPT_MAXAGE_CONN, (long)KEPT_S);
+    SET(t, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t timeout_ms)
+{
+    curl_easy_reset(t->curl); /* connections stay */
+    SET(t, CURLOPT_URL, target->url);
+    SET(t, CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(t, CURLOPT_USERAGENT, "OTel-OTLP-Exporter-C/" WAYBILL_VERSION " waybill");
+    if (!t->settings->proxy_from_env) SET(t, CURLOPT_PROXY, "");
+    set_version(t, target);
+    set_times(t, timeout_ms);
+    set_streams(t);
     set_headers(t, target, timeout_ms);
     set_tls(t, target);
 }
