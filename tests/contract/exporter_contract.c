@@ -15,6 +15,11 @@
 
 enum { SEND_MS = 2000 };
 
+static uint32_t send_ms(const contract_fixture *f)
+{
+    return f->ops->send_ms > 0 ? f->ops->send_ms : SEND_MS;
+}
+
 static void put_spans(contract_fixture *f, size_t at, uint32_t first_span)
 {
     test_span_spec spans[4] = {0};
@@ -119,7 +124,7 @@ wb_status contract_send(contract_fixture *f, size_t from, size_t n)
     wb_export_result result = {.accepted = 99};
     wb_error err = {0};
     wb_status status =
-        f->ops->exporter->send(f->exporter, f->records + from, n, SEND_MS, &result, &err);
+        f->ops->exporter->send(f->exporter, f->records + from, n, send_ms(f), &result, &err);
     assert_int_equal(result.accepted, status == WB_OK ? n : 0);
     if (status != WB_OK) {
         assert_int_equal(err.status, status);
@@ -303,7 +308,7 @@ static void send_state(contract_fixture *f, uint64_t seq, uint64_t version,
         .kind = WB_ENTRY_DELEGATION, .seq = seq, .payload = wb_buffer_slice(&bytes)};
     wb_export_result result;
     wb_error err = {0};
-    assert_int_equal(f->ops->exporter->send(f->exporter, &record, 1, SEND_MS, &result, &err),
+    assert_int_equal(f->ops->exporter->send(f->exporter, &record, 1, send_ms(f), &result, &err),
                      WB_OK);
 }
 

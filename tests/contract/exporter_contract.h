@@ -12,6 +12,7 @@
 typedef struct far_side_ops {
     const wb_exporter_ops *exporter;
     const void *impossible_settings; /* for open: can never work */
+    uint32_t send_ms;                /* time for a send; 0: 2 s */
     /* Start an empty one. `values` of the exporter's section go to *settings, borrowed until stop. */
     void *(*start)(const void **settings);
     void (*stop)(void *far);

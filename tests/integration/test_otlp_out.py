@@ -27,7 +27,7 @@ from waybill_testkit import Sidecar, find_program, wait_until
 from waybill import _otlp, _wire
 from waybill._wire import Status
 
-ADMIN = "admin: {listen: 127.0.0.1:0}\n"
+ADMIN = "admin: {listen: 127.0.0.1:0}\ndrain_timeout_ms: 500\n"  # some far sides stay away
 OTLP_OFF = "otlp: {http: {listen: 'off'}, grpc: {listen: 'off'}}\n"
 
 
