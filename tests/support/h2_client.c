@@ -13,23 +13,23 @@
 
 enum { STREAMS = 512, USUAL = 6 };
 
-typedef struct stream {
+typedef struct one_stream {
     h2_request request;
     size_t sent;
     h2_answer answer;
-} stream;
+} one_stream;
 
 struct h2_client {
     int fd;
     nghttp2_session *session;
-    stream streams[STREAMS]; /* by number / 2 */
+    one_stream streams[STREAMS]; /* by number / 2 */
     bool lost;
     unsigned goaways;
     int32_t last_stream;
     uint32_t goaway_error;
 };
 
-static stream *stream_of(h2_client *c, int32_t id)
+static one_stream *stream_of(h2_client *c, int32_t id)
 {
     return id > 0 && id / 2 < STREAMS ? &c->streams[id / 2] : NULL;
 }
@@ -45,15 +45,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *user)
 {
-    stream *s = stream_of(user, frame->hd.stream_id);
+    one_stream *s = stream_of(user, frame->hd.stream_id);
     wb_slice n = wb_slice_of(name, name_len);
     char text[16];
     (void)session;
     (void)flags;
     if (!s) return 0;
     copy(text, sizeof text, value, value_len);
-    if (wb_slice_eq(n, WB_S(":status"))) s->answer.http = atoi(text);
-    if (wb_slice_eq(n, WB_S("grpc-status"))) s->answer.grpc = atoi(text);
+    if (wb_slice_eq(n, WB_S(":status"))) s->answer.http = (int)strtol(text, NULL, 10);
+    if (wb_slice_eq(n, WB_S("grpc-status"))) s->answer.grpc = (int)strtol(text, NULL, 10);
     if (wb_slice_eq(n, WB_S("grpc-message")))
         copy(s->answer.message, sizeof s->answer.message, value, value_len);
     if (wb_slice_eq(n, WB_S("grpc-status-details-bin")))
@@ -66,7 +66,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
                     size_t len, void *user)
 {
-    stream *s = stream_of(user, id);
+    one_stream *s = stream_of(user, id);
     (void)session;
     (void)flags;
     if (!s || len > sizeof s->answer.body - s->answer.body_len) return 0;
@@ -77,7 +77,7 @@ static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const u
 
 static int on_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
-    stream *s = stream_of(user, id);
+    one_stream *s = stream_of(user, id);
     (void)session;
     if (!s) return 0;
     s->answer.closed = true;
@@ -159,7 +159,7 @@ static bool read_some(h2_client *c, int timeout_ms)
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t len,
                          uint32_t *flags, nghttp2_data_source *source, void *user)
 {
-    stream *s = source->ptr;
+    one_stream *s = source->ptr;
     size_t n = s->request.body.len - s->sent;
     (void)session;
     (void)id;
@@ -204,18 +204,18 @@ int32_t h2_send(h2_client *c, const h2_request *request)
                 fields[n++] = field(usual[i].name, usual[i].value);
     }
     int32_t next = (int32_t)nghttp2_session_get_next_stream_id(c->session);
-    stream *s = stream_of(c, next);
+    one_stream *s = stream_of(c, next);
     if (!s) return -1;
-    *s = (stream){.request = *request, .answer = {.http = -1, .grpc = -1}};
+    *s = (one_stream){.request = *request, .answer = {.http = -1, .grpc = -1}};
     const nghttp2_data_provider body = {.source.ptr = s, .read_callback = read_body};
     int32_t id = nghttp2_submit_request(c->session, NULL, fields, n, &body, NULL);
     write_some(c);
     return c->lost ? -1 : id;
 }
 
-void h2_reset(h2_client *c, int32_t id)
+void h2_reset(h2_client *c, int32_t stream)
 {
-    (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_CANCEL);
     write_some(c);
 }
 
@@ -231,10 +231,10 @@ static int left_ms(uint64_t end)
     return now >= end ? 0 : (int)((end - now) / WB_NS_PER_MS) + 1;
 }
 
-const h2_answer *h2_wait(h2_client *c, int32_t id, int timeout_ms)
+const h2_answer *h2_wait(h2_client *c, int32_t stream, int timeout_ms)
 {
     static const h2_answer none = {.lost = true, .http = -1, .grpc = -1};
-    stream *s = stream_of(c, id);
+    one_stream *s = stream_of(c, stream);
     uint64_t end = wb_mono(&wb_system_clock) + (uint64_t)timeout_ms * WB_NS_PER_MS;
     if (!s) return &none;
     write_some(c);

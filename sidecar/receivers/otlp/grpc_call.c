@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of one request: HEAD, BODY, IN_SINK, ANSWERED, and each of the first three may end in a refusal.
  *
- * Its memory is the loop's thread's, but while the sink has it: then `said`, `answer` and the place in the
- * list are written by whoever answers, the last of them under the receiver's lock, and nobody frees it. Its stream may close
- * meanwhile, or its time may be over: `stream` becomes 0, and when the answer comes there is nobody to
- * tell. It still counts among its connection's requests as long as that lives, so that a client that
- * starts requests only to reset them has no more in hand than one that waits. */
+ * Its memory is the loop's thread's, but while the sink has it: then `said`, `answer` and the place in the list
+ * are written by whoever answers, the last of them under the receiver's lock, and nobody frees it. Its
+ * stream may close meanwhile, or its time may be over: `stream` becomes 0, and when the answer comes there is
+ * nobody to tell. It still counts among its connection's requests as long as that lives, so that a client
+ * that starts requests only to reset them has no more in hand than one that waits. */
 #include "sidecar/receivers/otlp/grpc_inside.h"
 
 #include <stdlib.h>

@@ -302,7 +302,7 @@ static void a_deadline_ends_a_request_that_the_sink_still_has(void **state)
     const char *const timeouts[] = {"30m", "300m", "3S"}; /* until it gets there in time */
     fixture f = begin(&(grpc_host_options){.held = true});
     h2_request request = small_request();
-    h2_answer answer = {.grpc = -1}, open = {.grpc = -1};
+    h2_answer answer = {.grpc = -1};
     unsigned exports = 0;
     (void)state;
     for (size_t i = 0; i < WB_COUNT(timeouts) && exports == 0; i++) {
@@ -311,7 +311,7 @@ static void a_deadline_ends_a_request_that_the_sink_still_has(void **state)
         exports = grpc_host_look(f.host).exports;
     }
     request.stays_open = true;
-    open = *h2_wait(f.client, h2_send(f.client, &request), PATIENCE_MS);
+    h2_answer open = *h2_wait(f.client, h2_send(f.client, &request), PATIENCE_MS);
     end(&f);
     assert_int_equal(exports, 1);
     assert_int_equal(answer.error, NGHTTP2_CANCEL);
