@@ -233,7 +233,7 @@ static void pass_on(wb_grpc_call *call)
     call->phase = WB_GRPC_ANSWERED;
     call->progress_ns = wb_grpc_now(grpc);
     wb_grpc_tick_by(grpc, call->progress_ns + grpc->options.stall_ms * WB_NS_PER_MS);
-    wb_grpc_connection_answer(call->from, call);
+    wb_grpc_session_answer(call->from, call);
 }
 
 void wb_grpc_call_refuse(wb_grpc_call *call, const wb_grpc_refusal *refusal)
@@ -322,6 +322,6 @@ uint64_t wb_grpc_call_tick(wb_grpc_call *call, uint64_t now)
     default: /* the client does not take its answer */
         if (now < stalled) return stalled;
     }
-    wb_grpc_connection_reset(call->from, call->stream);
+    wb_grpc_session_reset(call->from, call->stream);
     return UINT64_MAX;
 }

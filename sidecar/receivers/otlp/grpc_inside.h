@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sidecar/receivers/otlp/grpc_inside.h: what the files of the gRPC receiver share: the receiver with its
- * loop (grpc.c), its connections (grpc_connection.c) and their requests (grpc_call.c). All of it is the
+ * loop (grpc.c), its connections (grpc_connection.c), their HTTP/2 (grpc_session.c) and requests (grpc_call.c). All of it is the
  * loop's thread's, but for what says otherwise. */
 #ifndef WAYBILL_SIDECAR_RECEIVERS_OTLP_GRPC_INSIDE_H
 #define WAYBILL_SIDECAR_RECEIVERS_OTLP_GRPC_INSIDE_H
@@ -117,10 +117,20 @@ void wb_grpc_connection_drain(wb_grpc_connection *c);
 void wb_grpc_connection_cut(wb_grpc_connection *c, const char *why);
 uint64_t wb_grpc_connection_tick(wb_grpc_connection *c, uint64_t now);
 void wb_grpc_connection_free(wb_grpc_connection *c);
-/** Hand an answer to the HTTP/2 library: it stays in `call` until its stream closes. */
-void wb_grpc_connection_answer(wb_grpc_connection *c, wb_grpc_call *call);
+
+/* ---- its HTTP/2 ---- */
+
+/** Begin: our SETTINGS and windows. NO_MEMORY */
+WB_MUST_USE wb_status wb_grpc_session_open(wb_grpc_connection *c);
+/** Bytes of the client's. */
+void wb_grpc_session_take(wb_grpc_connection *c, wb_slice bytes);
+/** Hand an answer to the library: it stays in `call` until its stream closes. */
+void wb_grpc_session_answer(wb_grpc_connection *c, wb_grpc_call *call);
 /** Give a stream up. */
-void wb_grpc_connection_reset(wb_grpc_connection *c, int32_t stream);
+void wb_grpc_session_reset(wb_grpc_connection *c, int32_t stream);
+/** The two steps of a drain; the second comes by itself if the client answers. */
+void wb_grpc_session_notice(wb_grpc_connection *c);
+void wb_grpc_session_last(wb_grpc_connection *c);
 
 /* ---- the receiver ---- */
 
