@@ -19,6 +19,7 @@ import zlib
 import pytest
 from google.protobuf import json_format
 from google.rpc import status_pb2
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from otlp_http import (
     JSON,
     PROTOBUF,
@@ -196,6 +197,30 @@ def test_logs_and_metrics_are_taken_and_counted(sidecar, port):
     after = report(sidecar)
     assert after["requests"] - before["requests"] == 4
     assert after["bytes"] > before["bytes"]
+
+
+def test_a_log_record_speaks_only_in_its_own_name(sidecar, port):
+    """What is named waybill.* is Waybill's to say; an acceptance id counts if the acceptance is ours."""
+    made = logs(["who says it"])
+    record = made.resource_logs[0].scope_logs[0].log_records[0]
+    for key in ("waybill.token.verdict", "waybill.acceptance.id", "plain"):
+        record.attributes.add(key=key).value.string_value = "0" * 31 + "1"
+    assert post(port, "/v1/logs", made.SerializeToString()).code == 200
+    (stored,) = wait_until(lambda: stored_logs(sidecar, "who says it"), 20, "a log record")
+    keys = {one.key for one in LogRecord.FromString(stored).attributes}
+    assert keys == {"claimed.waybill.token.verdict", "claimed.waybill.acceptance.id", "plain"}
+
+
+def stored_logs(sidecar: Sidecar, body: str) -> list[bytes]:
+    if not sidecar.store.exists():
+        return []
+    db = sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True, timeout=20)
+    try:
+        return [log for (log,) in db.execute("SELECT log FROM logs WHERE body = ?", (body,))]
+    except sqlite3.OperationalError:  # it is being made
+        return []
+    finally:
+        db.close()
 
 
 # -- what is refused -------------------------------------------------------------------------------

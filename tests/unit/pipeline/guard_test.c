@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "proto/log_batch.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
 #include "sidecar/pipeline/pipeline.h"
@@ -201,6 +202,36 @@ static void run_stops_at_the_arenas_limit(void **state)
     assert_int_equal(wb_pipeline_run(f->pipeline, &no_view, batch, &err), WB_ERR_NO_MEMORY);
 }
 
+/* ResourceLogs 1 { ScopeLogs 2 { LogRecord 2 } }, as spans are wrapped. */
+static void guard_leaves_a_log_record_its_acceptance_and_nothing_else(void **state)
+{
+    static const char id[] = "00112233445566778899aabbccddeeff";
+    fixture *f = *state;
+    const wb_slice attrs[] = {
+        text_attr(&f->m, WB_OTLP_LOG, WB_S("waybill.acceptance.id"), wb_slice_str(id)),
+        text_attr(&f->m, WB_OTLP_LOG, WB_S("waybill.span.type"), WB_S("llm_call")),
+        text_attr(&f->m, WB_OTLP_LOG, WB_S("waybill.delegation.id"), wb_slice_str(id)),
+        text_attr(&f->m, WB_OTLP_LOG, WB_S("plain"), WB_S("stays")),
+    };
+    wb_batch *batch = NULL;
+    wb_log_batch read;
+    wb_slice record = make_len(&f->m, 2, make_joined(&f->m, attrs, WB_COUNT(attrs)));
+    wb_slice body = make_len(&f->m, 1, make_len(&f->m, 2, record));
+    assert_int_equal(wb_otlp_walk_logs(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL),
+                     WB_OK);
+    assert_int_equal(wb_pipeline_run_logs(batch, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_write(batch, &f->out, NULL), WB_OK);
+    assert_int_equal(wb_log_batch_open(wb_buffer_slice(&f->out), &read, NULL), WB_OK);
+    assert_int_equal(read.log_count, 1);
+    wb_slice log = wb_log_batch_row(&read, 0).log;
+    assert_true(has(log, WB_OTLP_LOG, WB_S("waybill.acceptance.id")));
+    assert_true(has(log, WB_OTLP_LOG, WB_S("claimed.waybill.span.type")));
+    assert_true(has(log, WB_OTLP_LOG, WB_S("claimed.waybill.delegation.id")));
+    assert_true(has(log, WB_OTLP_LOG, WB_S("plain")));
+    assert_false(has(log, WB_OTLP_LOG, WB_S("waybill.span.type")));
+    assert_false(has(log, WB_OTLP_LOG, WB_S("waybill.delegation.id")));
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -212,6 +243,7 @@ int main(void)
         CASE(guard_leaves_a_span_its_type_and_acceptance),
         CASE(guard_leaves_only_the_first_of_two),
         CASE(no_forged_name_leaves_the_pipeline),
+        CASE(guard_leaves_a_log_record_its_acceptance_and_nothing_else),
         CASE(run_stops_at_the_arenas_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
