@@ -77,7 +77,7 @@ static void say_access(const wb_otlp *o, const wb_otlp_config *config)
         WB_LOG(WARN, "otlp.users_unknown",
                "the kernel does not say which user is at the other end of a connection, so each "
                "sender needs the bearer",
-               WB_KV("todo", "let the process open NETLINK_SOCK_DIAG, or set otlp.bearer_file"));
+               WB_KV("todo", "let the process have AF_NETLINK sockets, or set otlp.bearer_file"));
     bool far = (!config->http.off && !wb_listen_is_loopback(&config->http)) ||
                (!config->grpc.off && !wb_listen_is_loopback(&config->grpc));
     if (far && o->cert.len == 0)
