@@ -5,6 +5,8 @@
  * the top would reach, are cut at one of them. */
 #include "cli/trace_tree.h"
 
+#include "proto/otlp_read.h"
+
 #include <stdlib.h>
 
 /* A growing array in the arena: the old copy is left behind, at most as large again. */
@@ -105,6 +107,59 @@ static wb_status take_log(void *ctx, const wb_stored_log *row)
     return l->status;
 }
 
+/* ---- log records of spans that were moved ------------------------------------------------------ */
+
+/* A span under a trace id that its caller only claimed was moved here, and says from where
+ * (docs/design/rehoming.md). Its log records were not: nothing in them says whose child their span is. Every
+ * claimed trace has a home of its own, so there is one such id, if any. Theirs are the records that name a span of
+ * ours and came by the same sidecar. */
+typedef struct movers {
+    loader *l;
+    const wb_stored_span **by_id;
+    size_t n;
+} movers;
+
+static bool claimed_trace(const loader *l, wb_trace_id *out)
+{
+    const wb_stored_span *spans = l->spans.items;
+    for (size_t i = 0; i < l->spans.n; i++) {
+        wb_slice hex =
+            wb_otlp_find_text(spans[i].span, WB_OTLP_SPAN, WB_S("waybill.claimed.trace_id"));
+        if (hex.len > 0 && wb_unhex(hex, out->b, sizeof out->b) == WB_OK) return true;
+    }
+    return false;
+}
+
+static int by_stored_span_id(const void *a, const void *b)
+{
+    const wb_stored_span *x = *(const wb_stored_span *const *)a;
+    const wb_stored_span *y = *(const wb_stored_span *const *)b;
+    int order = memcmp(x->span_id.b, y->span_id.b, sizeof x->span_id.b);
+    return order != 0 ? order : (x->sidecar_id > y->sidecar_id) - (x->sidecar_id < y->sidecar_id);
+}
+
+static wb_status take_log_of_moved(void *ctx, const wb_stored_log *row)
+{
+    const movers *m = ctx;
+    const wb_stored_span key = {.span_id = row->span_id, .sidecar_id = row->sidecar_id};
+    const wb_stored_span *sought = &key;
+    bool ours =
+        m->n > 0 && bsearch(&sought, m->by_id, m->n, sizeof *m->by_id, by_stored_span_id) != NULL;
+    return ours ? take_log(m->l, row) : WB_OK;
+}
+
+static wb_status load_logs_of_moved(wb_store *store, loader *l, wb_error *err)
+{
+    wb_trace_id claimed;
+    movers m = {.l = l, .n = l->spans.n};
+    if (!claimed_trace(l, &claimed)) return WB_OK;
+    m.by_id = wb_arena_array(l->arena, m.n, sizeof *m.by_id);
+    if (!m.by_id) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < m.n; i++) m.by_id[i] = (const wb_stored_span *)l->spans.items + i;
+    qsort(m.by_id, m.n, sizeof *m.by_id, by_stored_span_id);
+    return wb_store_logs(store, &claimed, 0, take_log_of_moved, &m, err);
+}
+
 typedef struct trace_taker {
     loader *l;
     wb_stored_trace *out;
@@ -134,6 +189,7 @@ static wb_status load_rows(wb_store *store, const wb_trace_id *trace, loader *l,
     WB_TRY(wb_store_sidecars(store, take_sidecar, l, err));
     WB_TRY(wb_store_spans(store, trace, WB_SPANS_BY_START, take_span, l, err));
     WB_TRY(wb_store_logs(store, trace, 0, take_log, l, err));
+    WB_TRY(load_logs_of_moved(store, l, err));
     WB_TRY(wb_store_delegations(store, &delegations, take_delegation, l, err));
     return wb_store_acceptances(store, trace, take_acceptance, l, err);
 }

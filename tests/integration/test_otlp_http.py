@@ -211,6 +211,46 @@ def test_a_log_record_speaks_only_in_its_own_name(sidecar, port):
     assert keys == {"claimed.waybill.token.verdict", "claimed.waybill.acceptance.id", "plain"}
 
 
+def test_log_records_are_shown_under_their_spans_also_where_these_were_moved(sidecar, port):
+    """A caller's trace id that nobody vouches for: the spans get a trace of their own, and their log records are
+    found from there, whichever came first. Another span's under the same claimed id are not."""
+    made = traces(fresh(2))
+    entry, child = made.resource_spans[0].scope_spans[0].spans
+    claimed = entry.trace_id
+    entry.parent_span_id, entry.flags = b"far side", 0x301  # the parent is remote
+    child.parent_span_id, child.flags = entry.span_id, 0x101
+    records = logs(["of the entry", "of its child", "of nobody here"])
+    spans = (entry.span_id, child.span_id, b"stranger")
+    for record, span_id in zip(records.resource_logs[0].scope_logs[0].log_records, spans):
+        record.trace_id, record.span_id = claimed, span_id
+    assert post(port, "/v1/logs", records.SerializeToString()).code == 200
+    assert post(port, "/v1/traces", made.SerializeToString()).code == 200
+    home = wait_until(lambda: trace_of(sidecar, child.span_id), 20, "the spans")
+    assert home != claimed.hex()
+    shown = json.loads(sidecar.cli("trace", "show", home, "--json"))
+    nodes = {node["name"]: node for node in flat(shown["children"])}
+    assert [log["body"] for log in nodes[entry.name]["logs"]] == ["of the entry"]
+    assert [log["body"] for log in nodes[child.name]["logs"]] == ["of its child"]
+    assert shown["other_logs"] == []
+
+
+def flat(nodes: list) -> list:
+    return [found for node in nodes for found in (node, *flat(node["children"]))]
+
+
+def trace_of(sidecar: Sidecar, span_id: bytes) -> str | None:
+    if not sidecar.store.exists():
+        return None
+    db = sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True, timeout=20)
+    try:
+        found = db.execute("SELECT hex(trace_id) FROM spans WHERE span_id = ?", (span_id,)).fetchone()
+        return found[0].lower() if found else None
+    except sqlite3.OperationalError:  # it is being made
+        return None
+    finally:
+        db.close()
+
+
 def stored_logs(sidecar: Sidecar, body: str) -> list[bytes]:
     if not sidecar.store.exists():
         return []
