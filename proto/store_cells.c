@@ -139,6 +139,49 @@ void wb_cells_of_span(const wb_span_row *row, wb_slice service, wb_cells *out)
     WB_ASSERT(out->n == WB_SPAN_CELL_COUNT);
 }
 
+/* ---- log records ---------------------------------------------------------------------------- */
+
+enum { PREVIEW_CHARACTERS = 500 };
+
+/* A byte that continues a character begins none. */
+static wb_slice preview(wb_slice text)
+{
+    size_t characters = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if ((text.ptr[i] & 0xC0) == 0x80) continue;
+        if (characters++ == PREVIEW_CHARACTERS) return wb_slice_of(text.ptr, i);
+    }
+    return text;
+}
+
+void wb_cells_of_log(const wb_log_row *row, wb_slice service, wb_cells *out)
+{
+    wb_otlp_log_detail detail = wb_otlp_read_log(row->log);
+    wb_slice acceptance = {NULL, 0}, delegation = {NULL, 0};
+    wb_otlp_iter it = {row->log};
+    wb_otlp_attr attr;
+    while (wb_otlp_next_attr(&it, WB_OTLP_LOG, &attr)) {
+        if (attr.value.type != WB_VALUE_TEXT) continue;
+        if (wb_slice_eq(attr.key, WB_S("waybill.acceptance.id"))) acceptance = attr.value.text;
+        if (wb_slice_eq(attr.key, WB_S("waybill.delegation.id"))) delegation = attr.value.text;
+    }
+    out->n = 0;
+    put_bytes(out, wb_slice_of(row->trace_id.b, sizeof row->trace_id.b));
+    put_id(out, row->span_id.b, sizeof row->span_id.b);
+    put_number(out, row->time_ns ? row->time_ns : row->observed_ns);
+    put_number_or_null(out, row->observed_ns);
+    put_number(out, row->severity);
+    put_text(out, detail.severity_text);
+    put_text(out, row->event_name);
+    put_text(out,
+             detail.body.type == WB_VALUE_TEXT ? preview(detail.body.text) : (wb_slice){NULL, 0});
+    put_text(out, service);
+    put_hex_id(out, acceptance, out->ids[0]);
+    put_hex_id(out, delegation, out->ids[1]);
+    *next(out) = (wb_cell){.type = WB_CELL_BYTES, .bytes = row->log}; /* may say nothing */
+    WB_ASSERT(out->n == WB_LOG_CELL_COUNT);
+}
+
 /* ---- delegations and acceptances ------------------------------------------------------------ */
 
 static bool is_id(ProtobufCBinaryData bytes, size_t len)

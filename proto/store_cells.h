@@ -6,6 +6,7 @@
 #define WAYBILL_PROTO_STORE_CELLS_H
 
 #include "core/arena.h"
+#include "proto/log_batch.h"
 #include "proto/span_batch.h"
 
 typedef enum wb_cell_type {
@@ -41,6 +42,21 @@ typedef struct wb_cell {
     X(acceptance_id, bytea)                                                                        \
     X(delegation_id, bytea)                                                                        \
     X(span, bytea)
+
+/* trace_id is all zero where it is absent: it is part of keys. */
+#define WB_LOG_CELLS(X)                                                                            \
+    X(trace_id, bytea)                                                                             \
+    X(span_id, bytea)                                                                              \
+    X(time_ns, bigint)                                                                             \
+    X(observed_ns, bigint)                                                                         \
+    X(severity, bigint)                                                                            \
+    X(severity_text, text)                                                                         \
+    X(event_name, text)                                                                            \
+    X(body, text)                                                                                  \
+    X(service, text)                                                                               \
+    X(acceptance_id, bytea)                                                                        \
+    X(delegation_id, bytea)                                                                        \
+    X(log, bytea)
 
 #define WB_DELEGATION_CELLS(X)                                                                     \
     X(delegation_id, bytea)                                                                        \
@@ -118,6 +134,7 @@ typedef struct wb_cell {
 #define WB_CELL_COUNT(name, type) +1
 enum {
     WB_SPAN_CELL_COUNT = 0 WB_SPAN_CELLS(WB_CELL_COUNT),
+    WB_LOG_CELL_COUNT = 0 WB_LOG_CELLS(WB_CELL_COUNT),
     WB_DELEGATION_CELL_COUNT = 0 WB_DELEGATION_CELLS(WB_CELL_COUNT),
     WB_ACCEPTANCE_CELL_COUNT = 0 WB_ACCEPTANCE_CELLS(WB_CELL_COUNT),
     WB_CELLS_MAX = WB_DELEGATION_CELL_COUNT,
@@ -131,6 +148,8 @@ typedef struct wb_cells {
 
 /** A span, with its resource's service name. Cannot fail. */
 void wb_cells_of_span(const wb_span_row *row, wb_slice service, wb_cells *out);
+/** A log record, likewise. */
+void wb_cells_of_log(const wb_log_row *row, wb_slice service, wb_cells *out);
 /** A payload of WB_ENTRY_DELEGATION or WB_ENTRY_ACCEPTANCE.
  *  Errors  REJECTED not such a row: never will be | NO_MEMORY */
 WB_MUST_USE wb_status wb_cells_of_delegation(wb_slice payload, wb_arena *arena, wb_cells *out,

@@ -383,8 +383,8 @@ static const wb_config_table config_table = {keys, WB_COUNT(keys), sizeof(wb_pos
 
 const wb_exporter_ops wb_exporter_postgres = {
     .name = "postgres",
-    .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_DELEGATION) |
-             WB_KIND_BIT(WB_ENTRY_ACCEPTANCE),
+    .takes = WB_KIND_BIT(WB_ENTRY_SPANS) | WB_KIND_BIT(WB_ENTRY_LOGS) |
+             WB_KIND_BIT(WB_ENTRY_DELEGATION) | WB_KIND_BIT(WB_ENTRY_ACCEPTANCE),
     .config = &config_table,
     .prepare = wb_postgres_prepare,
     .tell_needs = wb_postgres_tell_needs,

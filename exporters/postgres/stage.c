@@ -24,6 +24,9 @@ static const char make_spans[] =
     "CREATE TEMPORARY TABLE IF NOT EXISTS waybill_spans_1 (" WB_SPAN_CELLS(
         COLUMN) "started_at timestamptz, seq bigint, entry bigint, item bigint, resource_no bigint,"
                 " scope_no bigint, resource bytea, scope bytea) ON COMMIT DELETE ROWS";
+static const char make_logs[] = "CREATE TEMPORARY TABLE waybill_logs_1 (" WB_LOG_CELLS(
+    COLUMN) "time_at timestamptz, seq bigint, entry bigint, item bigint, resource_no bigint,"
+            " scope_no bigint, resource bytea, scope bytea) ON COMMIT DROP";
 static const char make_delegations[] =
     "CREATE TEMPORARY TABLE waybill_delegations_1 (" WB_DELEGATION_CELLS(
         COLUMN) "seq bigint, entry bigint) ON COMMIT DROP";
@@ -84,7 +87,13 @@ static wb_status number_of(wb_stage_messages *m, wb_slice bytes, int64_t *out, b
 
 /* ---- spans ---------------------------------------------------------------------------------- */
 
-/* What neighbouring spans share. */
+/* What spans and log records name alike. */
+typedef struct with_shared {
+    uint32_t resource_index, scope_index;
+    wb_slice resource, scope;
+} with_shared;
+
+/* What neighbours share. */
 typedef struct shared {
     bool known, new_resource, new_scope;
     uint32_t resource_index, scope_index;
@@ -92,7 +101,7 @@ typedef struct shared {
     wb_slice service;
 } shared;
 
-static wb_status look_up_shared(wb_stage *stage, const wb_span_row *row, shared *s, wb_error *err)
+static wb_status look_up_shared(wb_stage *stage, const with_shared *row, shared *s, wb_error *err)
 {
     wb_status status = WB_OK;
     s->new_resource = s->new_scope = false;
@@ -127,30 +136,60 @@ static void put_bytes_if(wb_copy *copy, bool is, wb_slice bytes)
 
 static int64_t clamp(uint64_t ns) { return ns > INT64_MAX ? INT64_MAX : (int64_t)ns; }
 
+/* The columns behind the cells, alike for spans and log records. */
+static wb_status end_row(wb_copy *copy, const wb_record_view *record, uint32_t item,
+                         const with_shared *row, const shared *s, uint64_t time_ns, wb_error *err)
+{
+    wb_copy_time(copy, clamp(time_ns));
+    wb_copy_number(copy, (int64_t)record->seq);
+    wb_copy_number(copy, record->entry);
+    wb_copy_number(copy, item);
+    put_number_or_null(copy, s->resource_no);
+    put_number_or_null(copy, s->scope_no);
+    put_bytes_if(copy, s->new_resource, row->resource);
+    put_bytes_if(copy, s->new_scope, row->scope);
+    return wb_copy_row_end(copy, err);
+}
+
+enum { COLUMNS_BEHIND = 8 };
+
 static wb_status copy_spans_of(wb_stage *stage, const wb_record_view *record, wb_error *err)
 {
     wb_span_batch batch;
     wb_cells cells;
     shared s = {0};
-    wb_copy *copy = &stage->copy;
     wb_status status = wb_span_batch_open(record->payload, &batch, err);
     if (status == WB_ERR_CORRUPT) return wb_fail(err, WB_ERR_REJECTED, "not a batch of spans");
     if (status != WB_OK) return status;
     for (uint32_t i = 0; i < batch.span_count; i++) {
         wb_span_row row = wb_span_batch_row(&batch, i);
-        WB_TRY(look_up_shared(stage, &row, &s, err));
+        with_shared names = {row.resource_index, row.scope_index, row.resource, row.scope};
+        WB_TRY(look_up_shared(stage, &names, &s, err));
         wb_cells_of_span(&row, s.service, &cells);
-        wb_copy_row(copy, cells.n + 8);
-        wb_copy_cells(copy, &cells);
-        wb_copy_time(copy, clamp(row.start_ns));
-        wb_copy_number(copy, (int64_t)record->seq);
-        wb_copy_number(copy, record->entry);
-        wb_copy_number(copy, i);
-        put_number_or_null(copy, s.resource_no);
-        put_number_or_null(copy, s.scope_no);
-        put_bytes_if(copy, s.new_resource, row.resource);
-        put_bytes_if(copy, s.new_scope, row.scope);
-        WB_TRY(wb_copy_row_end(copy, err));
+        wb_copy_row(&stage->copy, cells.n + COLUMNS_BEHIND);
+        wb_copy_cells(&stage->copy, &cells);
+        WB_TRY(end_row(&stage->copy, record, i, &names, &s, row.start_ns, err));
+    }
+    return WB_OK;
+}
+
+static wb_status copy_logs_of(wb_stage *stage, const wb_record_view *record, wb_error *err)
+{
+    wb_log_batch batch;
+    wb_cells cells;
+    shared s = {0};
+    wb_status status = wb_log_batch_open(record->payload, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_fail(err, WB_ERR_REJECTED, "not a batch of logs");
+    if (status != WB_OK) return status;
+    for (uint32_t i = 0; i < batch.log_count; i++) {
+        wb_log_row row = wb_log_batch_row(&batch, i);
+        with_shared names = {row.resource_index, row.scope_index, row.resource, row.scope};
+        WB_TRY(look_up_shared(stage, &names, &s, err));
+        wb_cells_of_log(&row, s.service, &cells);
+        wb_copy_row(&stage->copy, cells.n + COLUMNS_BEHIND);
+        wb_copy_cells(&stage->copy, &cells);
+        uint64_t time_ns = row.time_ns ? row.time_ns : row.observed_ns;
+        WB_TRY(end_row(&stage->copy, record, i, &names, &s, time_ns, err));
     }
     return WB_OK;
 }
@@ -199,7 +238,8 @@ static size_t find(const selection *s, wb_entry_kind kind, size_t at)
 /* A kind with its table. */
 typedef struct staged_kind {
     wb_entry_kind kind;
-    const char *make, *copy;
+    const char *make, *sql;
+    wb_status (*copy)(wb_stage *stage, const wb_record_view *record, wb_error *err);
 } staged_kind;
 
 static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, const staged_kind *k,
@@ -209,10 +249,10 @@ static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, const 
     *any = at < s->n;
     if (!*any) return WB_OK;
     WB_TRY(wb_pg_exec(pg, k->make, err));
-    WB_TRY(wb_copy_begin(&stage->copy, pg, k->copy, err));
+    for (size_t i = 0; i < 2; i++) forget_messages(&stage->messages[i]);
+    WB_TRY(wb_copy_begin(&stage->copy, pg, k->sql, err));
     for (; at < s->n; at = find(s, k->kind, at + 1)) {
-        wb_status status = k->kind == WB_ENTRY_SPANS ? copy_spans_of(stage, &s->records[at], err)
-                                                     : copy_row_of(stage, &s->records[at], err);
+        wb_status status = k->copy(stage, &s->records[at], err);
         if (status == WB_OK) continue;
         if (status == WB_ERR_REJECTED) wb_pg_copy_give_up(pg);
         return status;
@@ -223,14 +263,16 @@ static wb_status copy_all(wb_stage *stage, wb_pg *pg, const selection *s, const 
 wb_status wb_stage_fill(wb_stage *stage, wb_pg *pg, const wb_record_view *records, size_t n,
                         const wb_stage_mark *mark, wb_staged *out, wb_error *err)
 {
-    static const staged_kind spans = {WB_ENTRY_SPANS, make_spans, COPY_INTO("spans")};
+    static const staged_kind spans = {WB_ENTRY_SPANS, make_spans, COPY_INTO("spans"),
+                                      copy_spans_of};
+    static const staged_kind logs = {WB_ENTRY_LOGS, make_logs, COPY_INTO("logs"), copy_logs_of};
     static const staged_kind delegations = {WB_ENTRY_DELEGATION, make_delegations,
-                                            COPY_INTO("delegations")};
+                                            COPY_INTO("delegations"), copy_row_of};
     static const staged_kind acceptances = {WB_ENTRY_ACCEPTANCE, make_acceptances,
-                                            COPY_INTO("acceptances")};
+                                            COPY_INTO("acceptances"), copy_row_of};
     selection s = {records, n, mark};
-    for (size_t i = 0; i < 2; i++) forget_messages(&stage->messages[i]);
     WB_TRY(copy_all(stage, pg, &s, &spans, &out->spans, err));
+    WB_TRY(copy_all(stage, pg, &s, &logs, &out->logs, err));
     WB_TRY(copy_all(stage, pg, &s, &delegations, &out->delegations, err));
     return copy_all(stage, pg, &s, &acceptances, &out->acceptances, err);
 }
@@ -256,18 +298,40 @@ void wb_stage_done(wb_stage *stage)
 
 static const uint64_t DAY_NS = UINT64_C(86400) * WB_NS_PER_S;
 
+static uint64_t day_bit(uint64_t ns, int64_t first_day)
+{
+    int64_t day = (int64_t)(ns / DAY_NS) - first_day;
+    return day >= 0 && day < 64 ? UINT64_C(1) << day : 0;
+}
+
+static uint64_t days_of_spans(wb_slice payload, int64_t first_day)
+{
+    wb_span_batch batch;
+    uint64_t days = 0;
+    if (wb_span_batch_open(payload, &batch, NULL) != WB_OK) return 0;
+    for (uint32_t i = 0; i < batch.span_count; i++)
+        days |= day_bit(wb_span_batch_row(&batch, i).start_ns, first_day);
+    return days;
+}
+
+static uint64_t days_of_logs(wb_slice payload, int64_t first_day)
+{
+    wb_log_batch batch;
+    uint64_t days = 0;
+    if (wb_log_batch_open(payload, &batch, NULL) != WB_OK) return 0;
+    for (uint32_t i = 0; i < batch.log_count; i++) {
+        wb_log_row row = wb_log_batch_row(&batch, i);
+        days |= day_bit(row.time_ns ? row.time_ns : row.observed_ns, first_day);
+    }
+    return days;
+}
+
 uint64_t wb_stage_days(const wb_record_view *records, size_t n, int64_t first_day)
 {
     uint64_t days = 0;
     for (size_t i = 0; i < n; i++) {
-        wb_span_batch batch;
-        if (records[i].kind != WB_ENTRY_SPANS ||
-            wb_span_batch_open(records[i].payload, &batch, NULL) != WB_OK)
-            continue;
-        for (uint32_t k = 0; k < batch.span_count; k++) {
-            int64_t day = (int64_t)(wb_span_batch_row(&batch, k).start_ns / DAY_NS) - first_day;
-            if (day >= 0 && day < 64) days |= UINT64_C(1) << day;
-        }
+        if (records[i].kind == WB_ENTRY_SPANS) days |= days_of_spans(records[i].payload, first_day);
+        if (records[i].kind == WB_ENTRY_LOGS) days |= days_of_logs(records[i].payload, first_day);
     }
     return days;
 }

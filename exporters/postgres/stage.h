@@ -15,7 +15,7 @@ typedef struct wb_stage_mark {
 
 /** Which of the staging tables have rows. */
 typedef struct wb_staged {
-    bool spans, delegations, acceptances;
+    bool spans, logs, delegations, acceptances;
 } wb_staged;
 
 /* Resources and scopes, each once in a batch. */
@@ -48,7 +48,7 @@ WB_MUST_USE wb_status wb_stage_fill(wb_stage *stage, wb_pg *pg, const wb_record_
 /** Add the statements that bring what was staged into the store, as rows of sidecar `sidecar_id`. */
 void wb_stage_merge(wb_pg_pipeline *pipeline, const wb_staged *staged, int64_t sidecar_id);
 
-/** Days since 1970 on which spans of `records` started, each bit a day from `first_day` on. */
+/** Days since 1970 on which spans of `records` started, or log records were written, each bit a day from `first_day` on. */
 uint64_t wb_stage_days(const wb_record_view *records, size_t n, int64_t first_day);
 
 #endif

@@ -99,7 +99,7 @@ CREATE TABLE waybill.logs (
     span_id bytea,
     time_ns bigint NOT NULL,
     observed_ns bigint,
-    severity integer NOT NULL,
+    severity bigint NOT NULL,
     severity_text text,
     event_name text,
     body text,

@@ -31,18 +31,26 @@ typedef struct place {
 
 static const place nowhere = {0, -1};
 
+/* What only grows. */
+enum { SPANS, LOGS, STREAMS };
+
+typedef struct stream {
+    place at;   /* handed out */
+    place mark; /* up to here: those at or below the floor, too */
+} stream;
+
 typedef struct source {
     wb_id journal_id;
     int64_t sidecar_id; /* in the store at hand; 0: not there */
     place delivered;    /* in the snapshot at hand */
-    place spans, mark;  /* handed out; up to `mark`: those at or below floor_row, too */
+    stream streams[STREAMS];
     place delegations, acceptances;
 } source;
 
 typedef struct follower {
     source *sources;
     size_t n, cap;
-    int64_t floor_row;
+    int64_t floor_row[STREAMS];
 } follower;
 
 static bool is_before(place a, place b)
@@ -105,8 +113,7 @@ static source *add_source(follower *f, const wb_id *journal_id)
         f->cap = cap;
     }
     f->sources[f->n] = (source){.journal_id = *journal_id,
-                                .spans = nowhere,
-                                .mark = nowhere,
+                                .streams = {{nowhere, nowhere}, {nowhere, nowhere}},
                                 .delegations = nowhere,
                                 .acceptances = nowhere};
     return &f->sources[f->n++];
@@ -215,15 +222,16 @@ static wb_status read_changes(follower *f, wb_store *store, const wb_arrivals *t
     return WB_OK;
 }
 
-/* ---- spans ---------------------------------------------------------------------------------- */
+/* ---- spans and log records ------------------------------------------------------------------ */
 
 /* As lists of numbers, for unnest: the journals that have something new, and their places. */
-static wb_status list_places(const follower *f, wb_buffer lists[3], wb_error *err)
+static wb_status list_places(const follower *f, int which, wb_buffer lists[3], wb_error *err)
 {
     for (size_t i = 0; i < f->n; i++) {
         const source *s = &f->sources[i];
-        int64_t numbers[3] = {s->sidecar_id, s->spans.seq, s->spans.entry};
-        if (s->sidecar_id == 0 || !is_before(s->spans, s->delivered)) continue;
+        place at = s->streams[which].at;
+        int64_t numbers[3] = {s->sidecar_id, at.seq, at.entry};
+        if (s->sidecar_id == 0 || !is_before(at, s->delivered)) continue;
         for (size_t k = 0; k < 3; k++)
             if (wb_buffer_printf(&lists[k], lists[k].len ? ",%lld" : "%lld",
                                  (long long)numbers[k]) != WB_OK)
@@ -232,77 +240,98 @@ static wb_status list_places(const follower *f, wb_buffer lists[3], wb_error *er
     return WB_OK;
 }
 
-typedef struct span_taker {
+typedef struct stream_taker {
     follower *f;
     const wb_arrivals *take;
     void *ctx;
+    int which;
     const source *source; /* of the last row */
     int64_t last_row;
-} span_taker;
+} stream_taker;
 
-static const source *source_of(const follower *f, int64_t sidecar_id)
+static source *source_of(follower *f, int64_t sidecar_id)
 {
     for (size_t i = 0; i < f->n; i++)
         if (f->sources[i].sidecar_id == sidecar_id) return &f->sources[i];
     return NULL;
 }
 
+/* Was it handed out? Else it is now. */
+static bool is_old(stream_taker *t, uint64_t sidecar_id, uint64_t row, place at)
+{
+    if (!t->source || t->source->sidecar_id != (int64_t)sidecar_id)
+        t->source = source_of(t->f, (int64_t)sidecar_id);
+    if (t->source && (int64_t)row <= t->f->floor_row[t->which] &&
+        !is_before(t->source->streams[t->which].mark, at))
+        return true;
+    t->last_row = (int64_t)row;
+    return false;
+}
+
 enum { SPAN_ENTRY = 25 };
 
 static wb_status take_span(void *ctx, const wb_pg_result *result)
 {
-    span_taker *t = ctx;
+    stream_taker *t = ctx;
     wb_stored_span row = wb_read_span(wb_pg_columns(result));
     place at = {(int64_t)row.seq, wb_pg_number(result, 0, SPAN_ENTRY)};
-    if (!t->source || t->source->sidecar_id != (int64_t)row.sidecar_id)
-        t->source = source_of(t->f, (int64_t)row.sidecar_id);
-    bool is_old =
-        t->source && (int64_t)row.span_row <= t->f->floor_row && !is_before(t->source->mark, at);
-    if (is_old) return WB_OK;
-    t->last_row = (int64_t)row.span_row;
-    return t->take->span ? t->take->span(t->ctx, &row) : WB_OK;
+    if (is_old(t, row.sidecar_id, row.span_row, at) || !t->take->span) return WB_OK;
+    return t->take->span(t->ctx, &row);
+}
+
+static wb_status take_log(void *ctx, const wb_pg_result *result)
+{
+    stream_taker *t = ctx;
+    wb_stored_log row = wb_read_log(wb_pg_columns(result));
+    place at = {(int64_t)row.seq, (int64_t)row.entry};
+    if (is_old(t, row.sidecar_id, row.log_row, at) || !t->take->log) return WB_OK;
+    return t->take->log(t->ctx, &row);
 }
 
 /* All up to here was handed out; or, when a callback ended it, what lies at or below its row. */
-static void settle(follower *f, bool is_complete, int64_t last_row)
+static void settle(follower *f, int which, bool is_complete, int64_t last_row)
 {
-    f->floor_row = is_complete ? 0 : last_row;
+    f->floor_row[which] = is_complete ? 0 : last_row;
     for (size_t i = 0; i < f->n; i++) {
         source *s = &f->sources[i];
-        if (s->sidecar_id == 0 || is_before(s->delivered, s->spans)) continue;
-        s->mark = s->delivered;
-        if (is_complete) s->spans = s->delivered;
+        stream *one = &s->streams[which];
+        if (s->sidecar_id == 0 || is_before(s->delivered, one->at)) continue;
+        one->mark = s->delivered;
+        if (is_complete) one->at = s->delivered;
     }
 }
 
-#define SPAN_SQL                                                                                   \
-    "SELECT * FROM (SELECT " WB_SPAN_HEAD                                                          \
-    ", s.entry" WB_SPAN_FROM("waybill.") " JOIN unnest(string_to_array($1, ',')::bigint[], "       \
-                                         "string_to_array($2, ',')::bigint[],"                     \
-                                         " string_to_array($3, ',')::integer[]) AS p(of_sidecar, " \
-                                         "after_seq, after_entry)"                                 \
-                                         " ON s.sidecar_id = p.of_sidecar AND (s.seq, s.entry) > " \
-                                         "(p.after_seq, p.after_entry)) x"                         \
-                                         " ORDER BY span_row"
+#define BEHIND_PLACES(alias)                                                                       \
+    " JOIN unnest(string_to_array($1, ',')::bigint[], string_to_array($2, ',')::bigint[],"         \
+    " string_to_array($3, ',')::integer[]) AS p(of_sidecar, after_seq, after_entry)"               \
+    " ON " alias ".sidecar_id = p.of_sidecar AND (" alias ".seq, " alias                           \
+    ".entry) > (p.after_seq, p.after_entry)"
 
-static wb_status read_listed(follower *f, wb_store *store, const wb_buffer lists[3],
+static wb_status read_listed(follower *f, wb_store *store, int which, const wb_buffer lists[3],
                              const wb_arrivals *take, void *ctx, wb_error *err)
 {
+    static const char spans[] = "SELECT " WB_SPAN_HEAD ", s.entry" WB_SPAN_FROM("waybill.")
+        BEHIND_PLACES("s") " ORDER BY span_row";
+    static const char logs[] =
+        "SELECT " WB_LOG_COLUMNS("waybill.") BEHIND_PLACES("l") " ORDER BY log_row";
     wb_pg_params p = {0};
-    span_taker taker = {.f = f, .take = take, .ctx = ctx, .last_row = f->floor_row};
+    stream_taker taker = {
+        .f = f, .take = take, .ctx = ctx, .which = which, .last_row = f->floor_row[which]};
     for (size_t k = 0; k < 3; k++) wb_pg_add_text(&p, wb_buffer_slice(&lists[k]));
-    wb_status status = wb_pg_read_each(store, SPAN_SQL, &p, take_span, &taker, err);
-    settle(f, status == WB_OK, taker.last_row);
+    wb_status status = wb_pg_read_each(store, which == SPANS ? spans : logs, &p,
+                                       which == SPANS ? take_span : take_log, &taker, err);
+    settle(f, which, status == WB_OK, taker.last_row);
     return status;
 }
 
-static wb_status read_spans(follower *f, wb_store *store, const wb_arrivals *take, void *ctx,
-                            wb_error *err)
+static wb_status read_stream(follower *f, wb_store *store, int which, const wb_arrivals *take,
+                             void *ctx, wb_error *err)
 {
     wb_buffer lists[3];
     for (size_t k = 0; k < 3; k++) wb_buffer_init(&lists[k], (size_t)SOURCES_MAX * 24);
-    wb_status status = list_places(f, lists, err);
-    if (status == WB_OK && lists[0].len > 0) status = read_listed(f, store, lists, take, ctx, err);
+    wb_status status = list_places(f, which, lists, err);
+    if (status == WB_OK && lists[0].len > 0)
+        status = read_listed(f, store, which, lists, take, ctx, err);
     for (size_t k = 0; k < 3; k++) wb_buffer_done(&lists[k]);
     return status;
 }
@@ -312,7 +341,8 @@ static wb_status read_all(follower *f, wb_store *store, const wb_arrivals *take,
 {
     WB_TRY(load_sources(f, store, err));
     WB_TRY(read_changes(f, store, take, ctx, err));
-    return read_spans(f, store, take, ctx, err);
+    WB_TRY(read_stream(f, store, SPANS, take, ctx, err));
+    return read_stream(f, store, LOGS, take, ctx, err);
 }
 
 wb_status wb_pg_follow_read(void *self, wb_store *store, const wb_arrivals *take, void *ctx,
@@ -332,9 +362,9 @@ static wb_status take_last(void *ctx, const wb_pg_result *result)
     follower *f = ctx;
     int64_t sidecar_id = wb_pg_number(result, 0, 0), row = wb_pg_number(result, 0, 3);
     place before = {wb_pg_number(result, 0, 1), wb_pg_number(result, 0, 2) - 1};
-    source *s = (source *)source_of(f, sidecar_id);
-    if (s && is_before(before, s->spans)) s->spans = before;
-    if (row - 1 < f->floor_row) f->floor_row = row - 1;
+    source *s = source_of(f, sidecar_id);
+    if (s && is_before(before, s->streams[SPANS].at)) s->streams[SPANS].at = before;
+    if (row - 1 < f->floor_row[SPANS]) f->floor_row[SPANS] = row - 1;
     return WB_OK;
 }
 
@@ -344,9 +374,11 @@ static wb_status skip_all(follower *f, wb_store *store, uint32_t last_spans, wb_
     WB_TRY(load_sources(f, store, err));
     for (size_t i = 0; i < f->n; i++) {
         source *s = &f->sources[i];
-        s->spans = s->mark = s->delegations = s->acceptances = s->delivered;
+        s->delegations = s->acceptances = s->delivered;
+        for (int which = 0; which < STREAMS; which++)
+            s->streams[which] = (stream){s->delivered, s->delivered};
     }
-    f->floor_row = INT64_MAX;
+    f->floor_row[SPANS] = f->floor_row[LOGS] = INT64_MAX;
     if (last_spans == 0) return WB_OK;
     wb_pg_add_number(&p, last_spans);
     return wb_pg_read_each(

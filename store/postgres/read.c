@@ -46,6 +46,7 @@ wb_status wb_pg_read_each(wb_store *store, const char *sql, const wb_pg_params *
 ROW_TAKER(trace)
 ROW_TAKER(sidecar)
 ROW_TAKER(span)
+ROW_TAKER(log)
 ROW_TAKER(delegation)
 ROW_TAKER(acceptance)
 ROW_TAKER(lenience)
@@ -170,6 +171,23 @@ static wb_status spans(wb_store *store, const wb_trace_id *trace, wb_span_order 
                            &p, take_span, &taker, err);
 }
 
+static wb_status logs(wb_store *store, const wb_trace_id *trace, uint32_t limit,
+                      wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
+                      wb_error *err)
+{
+    static const char of_trace[] =
+        "SELECT " WB_LOG_COLUMNS(S) " WHERE trace_id = $1 ORDER BY time_ns, log_row LIMIT $2";
+    static const char alone[] = "SELECT " WB_LOG_COLUMNS(
+        S) " WHERE trace_id = $1 ORDER BY time_at DESC, time_ns DESC, log_row DESC LIMIT $2";
+    wb_pg_params p = {0};
+    log_taker taker = {each, ctx};
+    wb_pg_add_bytes(&p,
+                    wb_slice_of(trace->b, sizeof trace->b)); /* absent: zeros, as in the table */
+    wb_pg_add_number_or_null(&p, limit);
+    return wb_pg_read_each(store, WB_ID_ABSENT(*trace) ? alone : of_trace, &p, take_log, &taker,
+                           err);
+}
+
 static wb_status delegations(wb_store *store, const wb_delegation_filter *filter,
                              wb_status (*each)(void *ctx, const wb_stored_delegation *row),
                              void *ctx, wb_error *err)
@@ -233,6 +251,7 @@ static const wb_store_ops engine = {
     .trace_ids = trace_ids,
     .sidecars = sidecars,
     .spans = spans,
+    .logs = logs,
     .delegations = delegations,
     .acceptances = acceptances,
     .leniences = leniences,

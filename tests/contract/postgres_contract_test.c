@@ -5,7 +5,7 @@
  * as a role that may do no more than a writer may. */
 #include "core/clock.h"
 #include "exporters/postgres/postgres.h"
-#include "proto/span_batch.h"
+#include "proto/log_batch.h"
 #include "store/postgres/migrate.h"
 #include "store/store.h"
 #include "tests/contract/exporter_contract.h"
@@ -650,7 +650,7 @@ static void a_password_is_in_no_error(void **state)
 /* ---- following ------------------------------------------------------------------------------ */
 
 typedef struct seen {
-    int spans, delegations, acceptances;
+    int spans, logs, delegations, acceptances;
     wb_status answer; /* to the next span */
 } seen;
 
@@ -676,8 +676,15 @@ static wb_status see_acceptance(void *ctx, const wb_stored_acceptance *row)
     return WB_OK;
 }
 
+static wb_status see_log(void *ctx, const wb_stored_log *row)
+{
+    (void)row;
+    ((seen *)ctx)->logs++;
+    return WB_OK;
+}
+
 static const wb_arrivals see = {
-    .span = see_span, .delegation = see_delegation, .acceptance = see_acceptance};
+    .span = see_span, .log = see_log, .delegation = see_delegation, .acceptance = see_acceptance};
 
 static void follow(wb_follow *f, wb_store *store, seen *out)
 {
@@ -742,6 +749,83 @@ static void a_reader_that_follows_misses_nothing_and_sees_nothing_twice(void **s
     assert_int_equal(s.spans, 3 + 1 + 4);
 }
 
+/* ---- logs ----------------------------------------------------------------------------------- */
+
+static wb_status take_log(void *ctx, const wb_stored_log *row)
+{
+    (void)snprintf(ctx, 200, "%.*s|%.*s|%u|%llu", WB_SLICE_ARG(row->body),
+                   WB_SLICE_ARG(row->event_name), row->severity, (unsigned long long)row->time_ns);
+    return WB_OK;
+}
+
+static void log_records_are_stored_once_with_a_trace_and_without(void **state)
+{
+    contract_fixture *f = *state;
+    char found[200] = "";
+    wb_error err = {0};
+    seen s = {0};
+    const wb_trace_id none = {{0}}, one = test_trace(1);
+    WB_AUTO(wb_store) store = NULL;
+    WB_AUTO(wb_follow) all = wb_follow_new();
+    WB_AUTO_BUFFER bytes;
+    wb_buffer_init(&bytes, 1 << 20);
+    const wb_otlp_attr service = WB_ATTR_TEXT("service.name", WB_S("agent"));
+    const wb_span_origin origin = {
+        .resource = &service, .resource_count = 1, .scope_name = WB_S("test")};
+    const wb_log_draft logs[] = {{.trace_id = one,
+                                  .span_id = test_span(1),
+                                  .time_ns = TEST_T0,
+                                  .severity = WB_SEVERITY_WARN,
+                                  .event_name = WB_S("it.happened"),
+                                  .body = WB_S("a body\0 with a zero")},
+                                 {.observed_ns = 77, .body = WB_S("of no trace")}};
+    assert_int_equal(wb_log_batch_build(&origin, logs, WB_COUNT(logs), &bytes, &err), WB_OK);
+    wb_record_view record = {.kind = WB_ENTRY_LOGS, .seq = 1, .payload = wb_buffer_slice(&bytes)};
+    if (send_some(f, &record, 1, 2000, &err) != WB_OK) fail_msg("%s", err.detail);
+    assert_int_equal(send_some(f, &record, 1, 2000, &err), WB_OK);
+    assert_int_equal(count(f->far, "logs"), 2);
+    assert_int_equal(count(f->far, "resources"), 1);
+    record.payload = WB_S("no logs");
+    record.seq = 2;
+    assert_int_equal(send_some(f, &record, 1, 2000, &err), WB_ERR_REJECTED);
+    assert_int_equal(wb_store_open(admin(f), &store, &err), WB_OK);
+    assert_int_equal(wb_store_logs(store, &one, 0, take_log, found, &err), WB_OK);
+    assert_string_equal(found, "a body\xEF\xBF\xBD with a zero|it.happened|13|1767323045000000000");
+    assert_int_equal(wb_store_logs(store, &none, 5, take_log, found, &err), WB_OK);
+    assert_string_equal(found, "of no trace||0|77");
+    follow(all, store, &s);
+    assert_int_equal(s.logs, 2);
+    follow(all, store, &s);
+    assert_int_equal(s.logs, 2);
+}
+
+/* In one frame's batch, beside spans of the same resource. */
+static void log_records_and_spans_share_their_resources(void **state)
+{
+    contract_fixture *f = *state;
+    wb_error err = {0};
+    WB_AUTO_BUFFER bytes;
+    wb_buffer_init(&bytes, 1 << 20);
+    const wb_otlp_attr service = WB_ATTR_TEXT("service.name", WB_S("agent"));
+    const wb_span_origin origin = {.resource = &service,
+                                   .resource_count = 1,
+                                   .scope_name = WB_S("test"),
+                                   .scope_version = WB_S("1")};
+    const wb_log_draft log = {.trace_id = test_trace(1), .time_ns = TEST_T0, .body = WB_S("x")};
+    assert_int_equal(wb_log_batch_build(&origin, &log, 1, &bytes, &err), WB_OK);
+    wb_record_view records[CONTRACT_RECORDS + 1];
+    memcpy(records, f->records, sizeof f->records);
+    records[CONTRACT_RECORDS] =
+        (wb_record_view){.kind = WB_ENTRY_LOGS, .seq = 9, .payload = wb_buffer_slice(&bytes)};
+    assert_int_equal(send_some(f, records, WB_COUNT(records), 2000, &err), WB_OK);
+    contract_holds_all(f);
+    assert_int_equal(count(f->far, "logs"), 1);
+    assert_int_equal(number(admin(f), "SELECT count(*) FROM waybill.logs JOIN waybill.resources"
+                                      " USING (resource_id) JOIN waybill.scopes USING (scope_id)"),
+                     1);
+    assert_int_equal(count(f->far, "resources"), 1);
+}
+
 #define SERVER_TEST(f)                                                                             \
     cmocka_unit_test_prestate_setup_teardown(f, contract_set_up, contract_tear_down,               \
                                              (void *)&server_ops)
@@ -768,6 +852,8 @@ int main(void)
         SERVER_TEST(a_server_that_restarted_meanwhile_costs_no_send),
         SERVER_TEST(retention_drops_whole_days_and_is_refused_at_once_where_it_is_not_allowed),
         SERVER_TEST(a_password_is_in_no_error),
+        SERVER_TEST(log_records_are_stored_once_with_a_trace_and_without),
+        SERVER_TEST(log_records_and_spans_share_their_resources),
         SERVER_TEST(a_reader_that_follows_misses_nothing_and_sees_nothing_twice),
     };
     if (make_template(NULL) != 0) return 1;
