@@ -1,4 +1,5 @@
 waybill_test(core_paths_test SOURCES unit/core/paths_test.c LIBS wb_core)
+waybill_test(core_store_url_test SOURCES unit/core/store_url_test.c LIBS wb_core)
 if(WAYBILL_SQLITE)
     foreach(noun read follow logs)
         waybill_test(store_${noun}_test
@@ -10,3 +11,4 @@ if(WAYBILL_SQLITE)
     add_executable(store_fill support/store_fill.c support/records.c)
     target_link_libraries(store_fill PRIVATE wb_exporter_sqlite wb_exporter_postgres wb_proto wb_core)
 endif()
+waybill_test(proto_store_cells_test SOURCES unit/proto/store_cells_test.c support/records.c LIBS wb_proto wb_core)
