@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A hash table in which nearly every look-up misses: most attributes of a span are asked for by
- * nobody. So the hash takes only the length and the ends of the key, and the table is kept three
- * quarters empty: a miss is two loads and one test. Keys come from our own source code and never
- * from outside, so nobody can choose them to collide. */
+ * nobody. So a byte's look at the key's first one goes before it, the hash takes only the length and the ends
+ * of the key, and the table is kept nearly empty: the processor guesses the tests right. (With a quarter of
+ * the slots taken it did not, and look-ups took a fifth of the walk.) Keys come from our own source code and
+ * never from outside, so nobody can choose them to collide. */
 #include "proto/key_set.h"
 
 #include <stdlib.h>
 
-enum { SLOTS_PER_KEY = 4 };
-
-struct wb_key_set {
-    bool starts[256]; /* some prefix starts with that byte */
-    wb_slice prefixes[WB_KEY_PREFIX_MAX];
-    size_t prefix_count;
-    uint32_t mask;    /* slots - 1 */
-    wb_slice slots[]; /* open addressing; an empty slice is a free slot */
-};
+enum { SLOTS_PER_KEY = 16, SLOTS_MIN = 64, A_KEY = 1, A_PREFIX = 2 };
 
 static uint32_t hash(wb_slice key)
 {
@@ -36,6 +29,7 @@ static void insert(wb_key_set *set, wb_slice key)
     uint32_t i = hash(key) & set->mask;
     while (set->slots[i].len != 0 && !wb_slice_eq(set->slots[i], key)) i = (i + 1) & set->mask;
     set->slots[i] = key;
+    set->starts[key.ptr[0]] |= A_KEY;
 }
 
 static bool any_empty(const wb_slice *keys, size_t n)
@@ -53,14 +47,14 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
                        n_prefixes);
     if (any_empty(keys, n) || any_empty(prefixes, n_prefixes))
         return wb_fail(err, WB_ERR_CONFIG, "a stage asks for the empty key");
-    size_t slots = SLOTS_PER_KEY;
+    size_t slots = SLOTS_MIN;
     while (slots < n * SLOTS_PER_KEY) slots *= 2;
     wb_key_set *set = calloc(1, sizeof *set + slots * sizeof set->slots[0]);
     if (!set) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for %zu keys", n);
     set->mask = (uint32_t)(slots - 1);
     for (size_t i = 0; i < n_prefixes; i++) {
         set->prefixes[set->prefix_count++] = prefixes[i];
-        set->starts[prefixes[i].ptr[0]] = true;
+        set->starts[prefixes[i].ptr[0]] |= A_PREFIX;
     }
     for (size_t i = 0; i < n; i++) insert(set, keys[i]);
     *out = set;
@@ -69,25 +63,22 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
 
 void wb_key_set_free(wb_key_set *set) { free(set); }
 
-/* Out of line, so that a miss need not save registers for them. */
-__attribute__((noinline)) static bool has_prefix(const wb_key_set *set, wb_slice key)
+static bool has_prefix(const wb_key_set *set, wb_slice key)
 {
     for (size_t i = 0; i < set->prefix_count; i++)
         if (wb_slice_starts(key, set->prefixes[i])) return true;
     return false;
 }
 
-__attribute__((noinline)) static bool has_key(const wb_key_set *set, wb_slice key, uint32_t slot)
+static bool has_key(const wb_key_set *set, wb_slice key)
 {
-    for (uint32_t i = slot; set->slots[i].len != 0; i = (i + 1) & set->mask)
+    for (uint32_t i = hash(key) & set->mask; set->slots[i].len != 0; i = (i + 1) & set->mask)
         if (wb_slice_eq(set->slots[i], key)) return true;
     return false;
 }
 
-bool wb_key_set_has(const wb_key_set *set, wb_slice key)
+bool wb_key_set_looks_up(const wb_key_set *set, wb_slice key)
 {
-    if (key.len == 0) return false;
-    uint32_t slot = hash(key) & set->mask;
-    if (set->slots[slot].len != 0 && has_key(set, key, slot)) return true;
-    return set->starts[key.ptr[0]] && has_prefix(set, key);
+    uint8_t starts = set->starts[key.ptr[0]];
+    return ((starts & A_KEY) && has_key(set, key)) || ((starts & A_PREFIX) && has_prefix(set, key));
 }

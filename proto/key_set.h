@@ -19,6 +19,19 @@ WB_MUST_USE wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_sl
 void wb_key_set_free(wb_key_set *set);
 WB_DEFINE_AUTO(wb_key_set)
 
-bool wb_key_set_has(const wb_key_set *set, wb_slice key);
+/* All of it private; here, so that what nobody asked for costs no call. */
+struct wb_key_set {
+    uint8_t starts[256]; /* what starts with that byte: keys, prefixes */
+    wb_slice prefixes[WB_KEY_PREFIX_MAX];
+    size_t prefix_count;
+    uint32_t mask;    /* slots - 1 */
+    wb_slice slots[]; /* open addressing; an empty slice is a free slot */
+};
+bool wb_key_set_looks_up(const wb_key_set *set, wb_slice key); /* of a key with a byte */
+
+static inline bool wb_key_set_has(const wb_key_set *set, wb_slice key)
+{
+    return key.len > 0 && set->starts[key.ptr[0]] && wb_key_set_looks_up(set, key);
+}
 
 #endif

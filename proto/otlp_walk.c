@@ -136,9 +136,10 @@ static bool walk_span(wb_walk *w, wb_slice message, wb_span *span)
     bool seen_status = false;
     wb_attr_list list = {.tail = &span->attrs.first};
     while (message.len > 0) {
-        if (!wb_walk_next(w, &message, &f)) return false;
-        bool ok = f.number == 9 ? wb_walk_attr(w, &f, message.ptr, &list)
-                                : walk_span_field(w, &f, span, &seen_status);
+        bool short_attr = wb_walk_take_short(&message, WB_WIRE_TAG(9, WB_WIRE_LEN), &f);
+        if (!short_attr && !wb_walk_next(w, &message, &f)) return false;
+        bool ok = short_attr || f.number == 9 ? wb_walk_attr(w, &f, message.ptr, &list)
+                                              : walk_span_field(w, &f, span, &seen_status);
         if (!ok) return false;
     }
     if (WB_ID_ABSENT(span->trace_id)) wb_walk_reject(w, "a trace id is absent or zero");

@@ -53,9 +53,10 @@ static bool walk_log(wb_walk *w, wb_slice message, wb_span *log)
     bool seen_body = false;
     wb_attr_list list = {.tail = &log->attrs.first};
     while (message.len > 0) {
-        if (!wb_walk_next(w, &message, &f)) return false;
-        bool ok = f.number == 6 ? wb_walk_attr(w, &f, message.ptr, &list)
-                                : walk_log_field(w, &f, log, &seen_body);
+        bool short_attr = wb_walk_take_short(&message, WB_WIRE_TAG(6, WB_WIRE_LEN), &f);
+        if (!short_attr && !wb_walk_next(w, &message, &f)) return false;
+        bool ok = short_attr || f.number == 6 ? wb_walk_attr(w, &f, message.ptr, &list)
+                                              : walk_log_field(w, &f, log, &seen_body);
         if (!ok) return false;
     }
     return true;

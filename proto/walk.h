@@ -48,6 +48,17 @@ static inline bool wb_walk_next(wb_walk *w, wb_slice *s, wb_wire_field *f)
     return wb_wire_next(s, f) || wb_walk_refuse(w, "cut off, or no protobuf");
 }
 
+/* The next field, if it has that tag (of a LEN field below 16) and fewer than 128 bytes. */
+static inline bool wb_walk_take_short(wb_slice *s, uint8_t tag, wb_wire_field *f)
+{
+    const uint8_t *p = s->ptr;
+    if (s->len < 2 || p[0] != tag || p[1] >= 0x80 || p[1] > s->len - 2) return false;
+    *f = (wb_wire_field){
+        .number = tag >> 3, .type = WB_WIRE_LEN, .bytes = {p + 2, p[1]}, .tag_at = p};
+    *s = (wb_slice){p + 2 + p[1], s->len - 2 - p[1]};
+    return true;
+}
+
 static inline bool wb_walk_expect(wb_walk *w, const wb_wire_field *f, wb_wire_type type)
 {
     return f->type == type || wb_walk_refuse(w, "a known field has another wire type");
@@ -60,9 +71,33 @@ static inline bool wb_walk_once(wb_walk *w, bool *seen)
     return true;
 }
 
+/* Text, two of three times with fewer than 32 bytes: those are tested for a high bit here, by words that may
+ * overlap, without a call. */
+static inline bool wb_walk_is_short_ascii(wb_slice text)
+{
+    uint64_t a, b, c, d;
+    uint32_t e, f;
+    const uint8_t *end = text.ptr + text.len;
+    if (text.len > 32 || text.len < 4) return false;
+    if (text.len < 8) {
+        memcpy(&e, text.ptr, sizeof e);
+        memcpy(&f, end - sizeof f, sizeof f);
+        return ((e | f) & UINT32_C(0x80808080)) == 0;
+    }
+    memcpy(&a, text.ptr, sizeof a);
+    memcpy(&d, end - sizeof d, sizeof d);
+    b = c = 0;
+    if (text.len > 16) {
+        memcpy(&b, text.ptr + 8, sizeof b);
+        memcpy(&c, end - 16, sizeof c);
+    }
+    return ((a | b | c | d) & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static inline void wb_walk_text(wb_walk *w, wb_slice text)
 {
-    if (!wb_utf8_valid(text)) wb_walk_reject(w, "text is not UTF-8");
+    if (!wb_walk_is_short_ascii(text) && !wb_utf8_valid(text))
+        wb_walk_reject(w, "text is not UTF-8");
 }
 
 /* An id of `len` bytes, or none if it may be left out; `id` may be NULL: then it is only checked. */
@@ -119,12 +154,28 @@ static inline bool wb_walk_is_short_text(wb_slice message)
            message.ptr[1] == message.len - 2;
 }
 
+/* An AnyValue of nothing but a bool, an integer of at most 63 bits or a double. */
+static inline bool wb_walk_is_number(wb_slice message)
+{
+    const uint8_t *p = message.ptr;
+    size_t n = message.len;
+    if (n == 9 && p[0] == WB_WIRE_TAG(4, WB_WIRE_FIXED64)) return true;
+    if (n < 2 || n > 10 || p[n - 1] >= 0x80) return false;
+    if (p[0] != WB_WIRE_TAG(3, WB_WIRE_VARINT) && p[0] != WB_WIRE_TAG(2, WB_WIRE_VARINT))
+        return false;
+    for (size_t i = 1; i + 1 < n; i++)
+        if (p[i] < 0x80) return false;
+    return true;
+}
+
 /* An AnyValue that is not inside another. */
 static inline bool wb_walk_value(wb_walk *w, wb_slice message)
 {
-    if (!wb_walk_is_short_text(message)) return wb_walk_any_value(w, message, 1);
-    wb_walk_text(w, (wb_slice){message.ptr + 2, message.len - 2});
-    return true;
+    if (wb_walk_is_short_text(message)) {
+        wb_walk_text(w, (wb_slice){message.ptr + 2, message.len - 2});
+        return true;
+    }
+    return wb_walk_is_number(message) || wb_walk_any_value(w, message, 1);
 }
 
 /* The attributes of one message as they come by. */
