@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever JSON is taken, its protobuf is one that the walk of the signal takes (which may reject spans), and
- * that protobuf-c unpacks if none is; and white space around tokens changes nothing. What is refused leaves
- * the buffer as it was. The first byte says which signal. */
+ * that protobuf-c unpacks if none is; white space around tokens changes nothing; JSON made of the protobuf
+ * says the same. What is refused leaves the buffer as it was. The first byte says which signal. */
 #include "proto/otlp_from_json.h"
+#include "proto/otlp_to_json.h"
 #include "proto/otlp_walk.h"
 #include "tests/support/otlp_compare.h"
 
@@ -41,6 +42,21 @@ static void check_spaced(wb_signal signal, wb_slice json, wb_slice made)
     WB_ASSERT(wb_slice_eq(wb_buffer_slice(&again), made));
 }
 
+/* JSON made of the protobuf says what it came from: made again of that it is the same text. */
+static void check_back(wb_signal signal, wb_slice made)
+{
+    WB_AUTO_BUFFER text;
+    WB_AUTO_BUFFER again;
+    WB_AUTO_BUFFER text_again;
+    wb_buffer_init(&text, ARENA_BYTES);
+    wb_buffer_init(&again, ARENA_BYTES);
+    wb_buffer_init(&text_again, ARENA_BYTES);
+    WB_ASSERT(wb_otlp_to_json(signal, made, &text) == WB_OK);
+    WB_ASSERT(wb_otlp_from_json(signal, wb_buffer_slice(&text), &again, NULL) == WB_OK);
+    WB_ASSERT(wb_otlp_to_json(signal, wb_buffer_slice(&again), &text_again) == WB_OK);
+    WB_ASSERT(wb_slice_eq(wb_buffer_slice(&text), wb_buffer_slice(&text_again)));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -62,5 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (batch && batch->rejected_count == 0 && !batch->edited)
         WB_ASSERT(wb_oracle_unpacks_signal(signal, made));
     check_spaced(signal, json, made);
+    if (batch) check_back(signal, made);
     return 0;
 }
