@@ -9,6 +9,7 @@
 
 enum { ARENA_BYTES = 16 * 1024 * 1024 };
 
+static const wb_slice keys_asked[] = {{(const uint8_t *)"service.name", 12}};
 static const wb_slice prefixes[] = {{(const uint8_t *)"w", 1}, {(const uint8_t *)"k", 1}};
 
 static void edit(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, uint8_t how)
@@ -80,7 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     wb_batch *batch = NULL;
     if (size == 0) return 0;
     wb_slice body = {data + 1, size - 1};
-    WB_ASSERT(arena && wb_key_set_new(NULL, 0, prefixes, WB_COUNT(prefixes), &keys, NULL) == WB_OK);
+    WB_ASSERT(arena &&
+              wb_key_set_new(keys_asked, 1, prefixes, WB_COUNT(prefixes), &keys, NULL) == WB_OK);
     if (wb_otlp_walk(body, keys, arena, &batch, NULL) != WB_OK) return 0;
     /* Below WB_OTLP_DEPTH_MAX the walk does not look: what is there is left out, but not for
      * protobuf-c. */
