@@ -7,7 +7,8 @@
 #include "proto/signal.h"
 
 /** Append to `out` the Export...ServiceRequest that `json` says, for the walk of that signal
- *  (proto/otlp_walk.h). Any thread; nothing is allocated but by `out`.
+ *  (proto/otlp_walk.h). Any thread with 128 KiB of stack to spare, for 64 values in each other; nothing is
+ *  allocated but by `out`.
  *
  *  json    at most WB_OTLP_BODY_MAX_BYTES, one object
  *  out     grows to what the protobuf takes, at most WB_OTLP_BODY_MAX_BYTES more than it held, and by
