@@ -28,7 +28,8 @@ class Stack:
         return self.engine.compose(*FILES, *args, env=self.ports)
 
     def id_of(self, service):
-        return self.compose("ps", "-q", service).strip()
+        return self.engine.docker("ps", "-aq", "--filter", f"label=com.docker.compose.service={service}", "--filter",
+                                  "label=com.docker.compose.oneoff=False").strip()
 
     def inspect(self, service):
         return self.engine.inspect(self.id_of(service))
