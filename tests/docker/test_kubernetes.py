@@ -3,6 +3,7 @@
 and probes of the file, the agent delegates through its sidecar, and the end is a drain."""
 
 import json
+import os
 import subprocess
 import time
 
@@ -13,14 +14,17 @@ from pod import Pod, documents_of
 from waybill_testkit import ROOT, find_program, wait_until
 
 FILE = ROOT / "docker/kubernetes/waybill.yaml"
+IDLE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
 ASK = """
-import json, waybill
+import json, os, waybill, waybill.digest
+from a2a.types.a2a_pb2 import Part
+salt = os.urandom(waybill.digest.SALT_LEN)
 wb = waybill.default()
 with wb.span("ask", type="session") as span:
     d = wb.delegate(waybill.Target(url="http://writer:9102/", declares=True, name="writer"), method="SendMessage",
-                    message_id="m-1")
+                    message_id="m-1", salt=salt, body_digest=waybill.digest.body_digest(salt, [Part(text="x")]))
     wb.settle(d, "answered")
-print(json.dumps({"trace_id": span.context.trace_id.hex(), "signed": bool(d.carrier)}))
+print(json.dumps({"trace_id": span.context.trace_id.hex(), "signed": bool(d.carrier), "why": d.unsigned_reason}))
 wb.close()
 """
 
@@ -37,20 +41,23 @@ def images(engine):
 def keys(engine, images, tmp_path_factory):
     """As the head of the file says: made elsewhere by the command line, and put into a Secret."""
     folder = tmp_path_factory.mktemp("keys")
-    folder.chmod(0o777)
-    waybill = ["run", "--rm", "--network", "none", "-v", f"{folder}:/made", "--entrypoint", "waybill", "waybill:local"]
-    engine.docker(*waybill, "key", "new", "--state-dir", "/made/planner", "--id", "spiffe://example.org/planner")
-    engine.docker(*waybill, "key", "new", "--state-dir", "/made/writer", "--id", "spiffe://example.org/writer")
-    bundle = engine.docker(*waybill, "trust", "bundle", "--state-dir", "/made/writer", "--id",
-                           "spiffe://example.org/writer")
-    return (folder / "planner/keys/current.key").read_bytes(), bundle
+    os.chown(folder, 10002, 10002)
+    made = """
+        waybill key new --state-dir /made/planner --id spiffe://example.org/planner
+        waybill key new --state-dir /made/writer --id spiffe://example.org/writer
+        waybill trust bundle --state-dir /made/writer --id spiffe://example.org/writer >/made/writer.json
+        waybill trust add /made/writer.json --state-dir /made/planner"""
+    engine.docker("run", "--rm", "--network", "none", "-v", f"{folder}:/made", "--entrypoint", "/bin/sh",
+                  "waybill:local", "-euc", made)
+    trust = {file.name: file.read_text("utf-8") for file in (folder / "planner/trust.d").iterdir()}
+    return (folder / "planner/keys/current.key").read_bytes(), trust
 
 
 @pytest.fixture
 def pod(engine, images, keys):
-    key, bundle = keys
-    with Pod(engine, documents_of(FILE), images=images, config_maps={"team-trust": {"team.bundle.json": bundle}},
-             secrets={"planner-waybill-keys": {"current.key": key}}, command=["sleep", "3600"]) as found:
+    key, trust = keys
+    with Pod(engine, documents_of(FILE), images=images, config_maps={"team-trust": trust},
+             secrets={"planner-waybill-keys": {"current.key": key}}, command=["python", "-c", IDLE]) as found:
         yield found
 
 
@@ -60,7 +67,7 @@ def test_files_pass_the_schemas_of_the_api(version, tmp_path):
     files = sorted((ROOT / "docker/kubernetes").glob("*.yaml"))
     command = [str(peer("kubectl-validate")), "--version", version]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and done.stderr.count("OK") == len(files), done.stderr
+    assert done.returncode == 0 and done.stdout.count("OK") == len(files), done.stdout + done.stderr
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(FILE.read_text("utf-8").replace("restartPolicy: Always", "restartPolicies: Always"), "utf-8")
     done = subprocess.run([*command, str(wrong)], capture_output=True, text=True, timeout=120)
@@ -93,7 +100,7 @@ def test_the_sidecar_is_ready_before_the_agent_starts_and_isolated_from_it(pod):
 
 def test_the_agent_delegates_and_sends_otlp_through_it(pod):
     said = json.loads(pod.run("agent", "python", "-c", ASK))
-    assert said["signed"]
+    assert said["signed"], said["why"]
     # the collector of the file does not exist here: records wait, the sidecar stays ready and alive
     wait_until(lambda: status_of(pod)["exporters"][0]["state"] == "backoff", 30, "collector: away")
     assert status_of(pod)["healthy"]
