@@ -141,7 +141,8 @@ def test_no_secret_is_in_an_image_or_a_container_s_environment(stack):
         found = stack.engine.docker("run", "--rm", "--network", "none", "-u", "0", "--entrypoint", "find", image, "/",
                                     "-xdev", "(", "-name", "*.key", "-o", "-path", "*/trust.d/*", ")", "-type", "f")
         assert found == ""
-    passwords = [stack.run("postgres", "cat", f"/run/passwords/{name}").strip() for name in ("owner", "writer", "reader")]
+    roles = ("owner", "writer", "reader")
+    passwords = [stack.run("postgres", "cat", f"/run/passwords/{role}").strip() for role in roles]
     assert all(len(password) == 48 for password in passwords)
     for service in (*AGENTS, *(f"{agent}-waybill" for agent in AGENTS), "postgres", "schema", "roles"):
         said = json.dumps(stack.inspect(service))
@@ -230,6 +231,6 @@ def test_a_restart_keeps_keys_and_loses_nothing(stack, trace_id):
         wait_until(lambda: stack.health(f"{agent}-waybill") == "healthy", 60, f"{agent}-waybill: healthy")
     assert [stack.run(f"{agent}-waybill", "waybill", "key", "show") for agent in AGENTS] == keys
     stack.run("planner", "python", "planner.py", "brief", "http://researcher:9101", "http://writer:9102")
-    wait_until(lambda: [row["status"] for row in stack.rows(
-        "SELECT status FROM waybill.traces WHERE root_name = 'make a report'")] == ["success"] * 2, 60, "a second report")
+    query = "SELECT status FROM waybill.traces WHERE root_name = 'make a report'"
+    wait_until(lambda: [row["status"] for row in stack.rows(query)] == ["success"] * 2, 60, "a second report")
     assert stack.rows("SELECT count(*) AS spans FROM waybill.spans")[0]["spans"] > before

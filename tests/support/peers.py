@@ -8,7 +8,6 @@ has answered when ``start`` returns, and is ended by its process id.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -324,10 +323,3 @@ def telemetrygen(signal_name: str, target: str, *, http: bool, count: int, servi
     if done.returncode:
         raise RuntimeError(f"telemetrygen ended with {done.returncode}:\n{done.stderr[-3000:]}")
     return done.stdout + done.stderr
-
-
-@contextlib.contextmanager
-def all_of(*servers: Any) -> Any:
-    """Several servers; each is ended, whatever comes."""
-    with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(server) for server in servers]
