@@ -122,6 +122,11 @@ def test_each_rule_says_how_bad_it_is_and_what_to_do():
         assert "$labels.instance" in rule["annotations"]["summary"], rule["alert"]
 
 
+def test_each_rule_is_in_the_page_on_trouble():
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    assert sorted(re.findall(r"\bWaybill[A-Z]\w+", page)) == sorted(rule["alert"] for rule in RULES)
+
+
 def test_prometheus_reads_the_dashboard_s_expressions(tmp_path):
     rules = [{"record": f"panel:{n}", "expr": expr} for n, expr in enumerate(dashboard_expressions().values())]
     (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
