@@ -20,6 +20,7 @@ import pytest
 from agents import Asker, a_delegate, agent_id, an_accept, company, origin
 from metrics import Scrape, scrape
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from test_delivery import Plain, fill, lock_store, record
 from waybill_testkit import ROOT, Sidecar, find_program, free_port, is_sanitized, wait_until
 
 from waybill import _otlp, _wire
@@ -293,6 +294,64 @@ def test_counters_begin_at_nothing_with_the_process():
         assert Scrape(sidecar)["waybill_items_total", {"receiver": "ipc", "outcome": "accepted"}] == 3
         sidecar.restart()
         assert Scrape(sidecar)["waybill_items_total", {"receiver": "ipc", "outcome": "accepted"}] == 0
+
+
+def test_an_exporter_that_is_away_and_the_journal_that_it_fills():
+    config = "admin: {listen: 127.0.0.1:0}\njournal: {segment_bytes: 256KiB, limit_bytes: 2MiB}\n"
+    with Sidecar("full", config=config) as sidecar:
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: Scrape(sidecar)["waybill_exporter_sent_records_total"] == 1, 10, "a store")
+        lock = lock_store(sidecar.store)
+        taken, refused = fill(asker)
+        assert refused.status == Status.FULL
+        wait_until(lambda: Scrape(sidecar)["waybill_exporter_failing"] == 1, 20, "the failure")
+        now = Scrape(sidecar)
+        assert now["waybill_journal_full", {"cause": "limit"}] == 1 and now["waybill_journal_full", {"cause": "disk"}] == 0
+        assert now["waybill_healthy"] == 0 and now["waybill_degraded"] == 1
+        assert now["waybill_requests_total", {"receiver": "ipc", "outcome": "full"}] == 1
+        assert now["waybill_items_total", {"receiver": "ipc", "outcome": "accepted"}] == 1 + taken
+        assert now["waybill_exporter_lag_frames"] >= taken and now["waybill_exporter_lag_seconds"] > 0
+        assert now["waybill_exporter_lag_bytes"] > 20_000 * taken * 0.9
+        assert now["waybill_exporter_sends_total", {"outcome": "failed"}] >= 1
+        assert now["waybill_journal_used_bytes"] > now["waybill_journal_limit_bytes"] / 2
+        lock.execute("ROLLBACK")
+        lock.close()
+        wait_until(lambda: Scrape(sidecar)["waybill_healthy"] == 1, 40, "room again")
+        wait_until(lambda: Scrape(sidecar)["waybill_exporter_lag_frames"] == 0, 20, "all of it")
+        now = Scrape(sidecar)
+        assert now["waybill_journal_full"] == now["waybill_exporter_failing"] == now["waybill_exporter_lag_bytes"] == 0
+        assert now["waybill_exporter_sent_records_total"] == 1 + taken
+        asker.close()
+
+
+def test_an_exporter_that_drops_its_oldest_counts_them_also_over_a_restart():
+    base = "admin: {listen: 127.0.0.1:0}\njournal: {segment_bytes: 256KiB, limit_bytes: 4MiB}\n"
+    with Sidecar("drops", config=base) as sidecar:
+        stuck = sidecar.base / "stuck.db"
+        more = f"exporters: {{stuck: {{path: {stuck}, when_full: drop_oldest, max_lag_bytes: 1MiB}}}}\n"
+        sidecar.config_file.write_text(base + more)
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: Scrape(sidecar)["waybill_exporter_sent_records_total", {"exporter": "stuck"}] == 1, 10, "it")
+        lock = lock_store(stuck)
+
+        def drops() -> float:
+            for _ in range(20):
+                assert asker.ask(record=record(1, 10_000)).status == Status.OK
+            return Scrape(sidecar)["waybill_exporter_dropped_records_total", {"exporter": "stuck", "cause": "lag"}]
+
+        wait_until(lambda: drops() > 0, 40, "a drop")
+        now = Scrape(sidecar)
+        assert now["waybill_exporter_info", {"exporter": "stuck", "when_full": "drop_oldest"}] == 1
+        assert now["waybill_exporter_max_lag_bytes", {"exporter": "stuck"}] == 1 << 20
+        assert abs(now["waybill_exporter_last_drop_timestamp_seconds", {"exporter": "stuck"}] - time.time()) < 3600
+        assert now["waybill_exporter_dropped_records_total", {"exporter": "sqlite"}] == 0
+        asker.close()
+        lock.close()
+        sidecar.restart()
+        assert Scrape(sidecar)["waybill_exporter_dropped_records_total", {"exporter": "stuck", "cause": "lag"}] > 0
 
 
 def test_a_sidecar_whose_disk_hangs_still_answers_and_says_so(tmp_path):
