@@ -107,19 +107,23 @@ make_venv() {
     done
 }
 
-# Prometheus' own checker of rules and metrics, beside the Python programs. Out of its package, which is not
+# Prometheus and its checker, promtool, beside the Python programs: for tests. Out of their package, which is not
 # installed: that would start a server.
-get_promtool() {
-    local folder
-    if [ -x $venv/bin/promtool ] || command -v promtool >/dev/null; then
-        if [ ! -x $venv/bin/promtool ]; then ln -s "$(command -v promtool)" $venv/bin/promtool; fi
+get_prometheus() {
+    local folder program
+    for program in prometheus promtool; do
+        if [ ! -x $venv/bin/$program ] && command -v $program >/dev/null; then
+            ln -s "$(command -v $program)" $venv/bin/$program
+        fi
+    done
+    if [ -x $venv/bin/prometheus ] && [ -x $venv/bin/promtool ]; then
         return
     fi
     if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-        say "setup: no promtool (of Prometheus) in PATH: tests/integration/test_metrics*.py want it"
+        say "setup: no prometheus and promtool in PATH: tests/integration/test_metrics*.py want them"
         return
     fi
-    say "setup: taking promtool out of the package prometheus"
+    say "setup: taking prometheus and promtool out of the package prometheus"
     folder=$(mktemp -d)
     if ! (cd "$folder" && apt-get download -q=2 prometheus >/dev/null 2>&1) &&
         ! (apt-get update -qq && cd "$folder" && apt-get download -q=2 prometheus >/dev/null); then
@@ -127,9 +131,10 @@ get_promtool() {
         rm -rf "$folder"
         exit 1
     fi
-    dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/promtool >$venv/bin/promtool.new
-    chmod 755 $venv/bin/promtool.new
-    mv $venv/bin/promtool.new $venv/bin/promtool
+    for program in prometheus promtool; do
+        dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb | tar -xO ./usr/bin/$program >"$folder/$program"
+        install -m 755 "$folder/$program" $venv/bin/$program
+    done
     rm -rf "$folder"
 }
 
@@ -148,4 +153,4 @@ else
 fi
 mkdir -p build
 make_venv
-get_promtool
+get_prometheus
