@@ -113,9 +113,7 @@ static void look_at_exporter(const wb_exporter_report *report, wb_exporter_value
                                 .unsampled_spans = stats->unsampled_spans,
                                 .unsure_spans = stats->unsure_spans,
                                 .undecided_records = stats->undecided_records,
-                                .last_drop_ns = stats->skipped_ns,
-                                .unsampled_spans = stats->unsampled_spans,
-                                .unsure_spans = stats->unsure_spans};
+                                .last_drop_ns = stats->skipped_ns};
 }
 
 void wb_scrape_look(wb_sidecar *sidecar, wb_scrape *out)
