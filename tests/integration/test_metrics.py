@@ -16,6 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
+import grpc
 import pytest
 from agents import Asker, a_delegate, agent_id, an_accept, company, origin
 from metrics import Scrape, scrape
@@ -221,6 +222,21 @@ def test_otlp_over_http_counts_as_its_own_receiver():
             urllib.request.urlopen(request, timeout=10)
         watch.wait(1, "waybill_otlp_refused_requests_total", receiver="http", cause="malformed")
         assert Scrape(sidecar).all("waybill_otlp_requests_total", receiver="grpc") == []  # it is off
+
+
+def test_otlp_over_grpc_too():
+    port = free_port()
+    config = f"admin: {{listen: 127.0.0.1:0}}\notlp: {{grpc: {{listen: 127.0.0.1:{port}}}, http: {{listen: 'off'}}}}\n"
+    with Sidecar("otlp", config=config) as sidecar, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        watch, body = Watch(sidecar), some_spans(4)
+        export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+        assert export(body, timeout=10) == b""
+        watch.wait(4, "waybill_items_total", receiver="grpc", signal="traces", outcome="accepted")
+        watch.wait(1, "waybill_otlp_requests_total", receiver="grpc")
+        watch.wait(1, "waybill_requests_total", receiver="grpc", outcome="ok")
+        with pytest.raises(grpc.RpcError):
+            export(b"\xff", timeout=10)
+        watch.wait(1, "waybill_otlp_refused_requests_total", receiver="grpc", cause="malformed")
 
 
 def test_exporters_say_what_they_delivered(pair, ask):
