@@ -97,7 +97,7 @@ wb_status wb_store_logs(wb_store *store, const wb_trace_id *trace, uint32_t limi
                         wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
                         wb_error *err)
 {
-    return store->ops->logs ? store->ops->logs(store, trace, limit, each, ctx, err) : WB_OK;
+    return store->ops->logs(store, trace, limit, each, ctx, err);
 }
 
 wb_status wb_store_delegations(wb_store *store, const wb_delegation_filter *filter,
