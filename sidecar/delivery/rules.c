@@ -120,7 +120,8 @@ static bool keep_attr(unsigned keep, const wb_otlp_attr *attr)
 {
     if (keep & WB_KEEP_OVER_BUDGET && (is_spent(attr) || is_budget_error(attr))) return true;
     if (!wb_slice_starts(attr->key, WB_S("waybill."))) return false;
-    if (keep & WB_KEEP_DELEGATION && wb_slice_eq(attr->key, WB_S("waybill.delegation.id")))
+    if (keep & WB_KEEP_DELEGATION && (wb_slice_eq(attr->key, WB_S("waybill.delegation.id")) ||
+                                      wb_slice_eq(attr->key, WB_S("waybill.token.verdict"))))
         return true;
     return keep & WB_KEEP_REFUSED_TOKEN && wb_slice_eq(attr->key, WB_S("waybill.token.error"));
 }
@@ -156,13 +157,18 @@ static wb_slice field_of(wb_slice message, uint32_t number)
     return found;
 }
 
+static bool keeps_acceptance(unsigned keep, wb_slice row)
+{
+    if (keep & WB_KEEP_DELEGATION) return true;
+    return keep & WB_KEEP_REFUSED_TOKEN && field_of(row, ACCEPTANCE_CODE).len > 0;
+}
+
 bool wb_rules_keep_row(const wb_delivery_rules *rules, const wb_entry *entry, wb_trace_id *trace)
 {
     wb_slice id = {NULL, 0};
     if (entry->kind == WB_ENTRY_DELEGATION && rules->keep & WB_KEEP_DELEGATION)
         id = field_of(entry->payload, DELEGATION_TRACE);
-    if (entry->kind == WB_ENTRY_ACCEPTANCE && rules->keep & WB_KEEP_REFUSED_TOKEN &&
-        field_of(entry->payload, ACCEPTANCE_CODE).len > 0)
+    if (entry->kind == WB_ENTRY_ACCEPTANCE && keeps_acceptance(rules->keep, entry->payload))
         id = field_of(entry->payload, ACCEPTANCE_TRACE);
     if (id.len != sizeof trace->b) return false;
     memcpy(trace->b, id.ptr, sizeof trace->b);

@@ -12,7 +12,8 @@
 enum {
     WB_KEEP_ERROR = 1,         /* a span whose status is error */
     WB_KEEP_SLOW = 2,          /* a span that lasted slow_ns or longer */
-    WB_KEEP_DELEGATION = 4,    /* work was handed on: waybill.delegation.id */
+    WB_KEEP_DELEGATION = 4,    /* work was handed on, or taken: waybill.delegation.id,
+                                  waybill.token.verdict */
     WB_KEEP_REFUSED_TOKEN = 8, /* a token came that was not believed: waybill.token.error */
     WB_KEEP_OVER_BUDGET = 16, /* error.type `budget`, or waybill.budget.remaining_* at 0 or below */
 };

@@ -92,9 +92,11 @@ static void each_rule_keeps_its_own_and_nothing_else(void **state)
         {.trace = 1, .span = 1, .attr = "waybill.delegation.id"},
         {.trace = 1, .span = 1, .attr = "waybill.token.error"},
     };
+    static const span_spec taken_over = {.trace = 1, .span = 1, .attr = "waybill.token.verdict"};
     static const span_spec innocent = {.trace = 1, .span = 1, .ms = 99, .attr = "waybill.agent.id"};
     static const span_spec claimed = {.trace = 1, .span = 1, .attr = "claimed.waybill.token.error"};
     for (size_t i = 0; i < WB_COUNT(rules); i++) {
+        assert_int_equal(keeps(rules[i], &taken_over), rules[i] == WB_KEEP_DELEGATION);
         for (size_t k = 0; k < WB_COUNT(reasons); k++)
             assert_int_equal(keeps(rules[i], &reasons[k]), i == k);
         assert_false(keeps(rules[i], &innocent));
@@ -172,6 +174,10 @@ static void an_acceptance_is_one_if_its_token_was_not_believed(void **state)
         test_acceptance_payload(
             &row, &(test_acceptance_spec){.id = 1, .trace = 9, .span = 2, .code = codes[i]});
         wb_entry entry = {WB_ENTRY_ACCEPTANCE, wb_buffer_slice(&row)};
+        const wb_delivery_rules any_delegation = {.keep = WB_KEEP_DELEGATION},
+                                others = {.keep = WB_KEEP_ERROR | WB_KEEP_SLOW};
+        assert_true(wb_rules_keep_row(&any_delegation, &entry, &trace));
+        assert_false(wb_rules_keep_row(&others, &entry, &trace));
         assert_int_equal(wb_rules_keep_row(&rules, &entry, &trace), i == 1);
         if (i == 1) assert_true(WB_ID_EQ(trace, test_trace(9)));
     }
