@@ -88,6 +88,19 @@ def test_a_backend_gets_its_part_of_the_traces_and_the_store_gets_all():
             assert state_of(backend, number) == ("ot=th:0" if number in by_rule else "ot=th:c")
 
 
+def test_two_sidecars_send_the_same_traces():
+    keys = "sampling: {ratio: 0.3}, hold: 0"
+    with pair(keys) as (one, backend), pair(keys) as (other, second_backend):
+        step = (1 << 56) // 200
+        for sidecar, start in ((one, 0), (other, 1000)):
+            sidecar.start()
+            with asking(sidecar) as asker:
+                spans = [span(n * step, start + n + 1) for n in range(200)]
+                assert asker.ask(record=record(*spans)).status == Status.OK
+        kept = [{item.trace_id for item in each.wait_for("traces", 60)} for each in (backend, second_backend)]
+        assert kept[0] == kept[1] and len(kept[0]) == 60
+
+
 def test_an_error_keeps_what_its_trace_did_before():
     with pair("sampling: {ratio: 0.01, keep: [error]}, hold: 2s") as (sidecar, backend):
         sidecar.start()
