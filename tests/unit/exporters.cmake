@@ -5,4 +5,6 @@ if(WAYBILL_OTLP_EXPORT)
     endforeach()
     waybill_test(exporters_otlp_deliver_test SOURCES unit/exporters/otlp_deliver_test.c support/records.c
         LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::CURL)
+    waybill_test(exporters_otlp_parts_test SOURCES unit/exporters/otlp_parts_test.c support/records.c
+        LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::DEFLATE)
 endif()
