@@ -6,7 +6,10 @@
 
 #include <stdio.h>
 
-enum { FILE_BACKOFF_MAX_MS = 5000 }; /* of a file on this host: looking costs next to nothing */
+enum {
+    FILE_BACKOFF_MAX_MS = 5000, /* of a file on this host: looking costs next to nothing */
+    SEND_MS = 10000,            /* the runner's own */
+};
 
 static const wb_exporter_kind kinds[WB_EXPORTER_TYPES] = {
     [WB_EXPORTER_TYPE_SQLITE] = {&wb_exporter_sqlite, offsetof(wb_exporter_config, sqlite),
@@ -30,6 +33,13 @@ wb_config_section wb_exporter_section(const wb_exporter_config *config, const ch
 {
     const wb_exporter_kind *kind = wb_exporter_kind_of(config->type);
     return (wb_config_section){.name = name, .values = (const uint8_t *)config + kind->section};
+}
+
+uint32_t wb_exporter_send_ms(const wb_exporter_config *config)
+{
+    bool is_longer =
+        config->type == WB_EXPORTER_TYPE_OTLP && config->otlp.timeout_ms > (uint64_t)SEND_MS;
+    return is_longer ? (uint32_t)config->otlp.timeout_ms : 0;
 }
 
 static void say_unsafe(const wb_exporter_config *config)

@@ -19,6 +19,9 @@ const wb_exporter_kind *wb_exporter_kind_of(wb_exporter_type type);
 /** The part of `config` that its type's `open` gets. Borrows both. */
 wb_config_section wb_exporter_section(const wb_exporter_config *config, const char *name);
 
+/** How long one send of this exporter may take; 0: as the runner has it. */
+uint32_t wb_exporter_send_ms(const wb_exporter_config *config);
+
 /** Once, with one thread and nothing locked: prepare the types of all configured exporters, and say what
  *  about them is not safe. Errors NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err);

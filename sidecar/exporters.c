@@ -150,6 +150,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,
+                                 .timeout_ms = wb_exporter_send_ms(&x->config),
                                  .backoff_max_ms =
                                      wb_exporter_kind_of(x->config.type)->backoff_max_ms,
                                  .advance = advance,

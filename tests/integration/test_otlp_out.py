@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import http.server
 import json
 import os
 import pathlib
 import ssl
 import subprocess
+import threading
 import time
 from typing import Any, Iterator
 
@@ -264,6 +266,44 @@ def test_variables_count_where_it_is_asked_for() -> None:
             tell(sidecar, named("one"))
             backend.wait_for("traces", 1)
     assert backend.requests[0].headers["x-from"] == "the variable"
+
+
+class Proxy(http.server.ThreadingHTTPServer):
+    """It answers by itself, and keeps what it was asked for."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        asked = self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                asked.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __exit__(self, *exc: Any) -> None:
+        self.shutdown()
+        super().__exit__(*exc)
+
+
+@pytest.mark.parametrize("asked_for", [False, True])
+def test_a_proxy_of_the_environment_is_used_where_it_is_asked_for(asked_for: bool) -> None:
+    with OtlpBackend() as backend, Proxy() as proxy:
+        env = {"http_proxy": f"http://127.0.0.1:{proxy.server_address[1]}", "no_proxy": ""}
+        text = config(out={"endpoint": backend.http_url, "proxy_from_env": asked_for})
+        with Sidecar("proxy", config=text, env=env) as sidecar:
+            tell(sidecar, named("one"))
+            wait_until(lambda: len(proxy.asked) + len(backend.items["traces"]) == 1, 10, "it is there")
+        assert proxy.asked == ([f"{backend.http_url}/v1/traces"] if asked_for else [])
 
 
 # ---- TLS -----------------------------------------------------------------------------------------
