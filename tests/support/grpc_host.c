@@ -134,6 +134,8 @@ static bool open_receiver(grpc_host *h)
     if (wb_otlp_access_open(&access, &h->access, NULL) != WB_OK ||
         wb_listen_open("test", &where, 64, &options.listen_fd, &h->port, NULL) != WB_OK)
         return false;
+    if (h->options.narrow)
+        (void)setsockopt(options.listen_fd, SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int));
     options.access = h->access;
     return wb_otlp_grpc_open(&options, &h->receiver, NULL) == WB_OK;
 }

@@ -8,9 +8,10 @@
 typedef struct grpc_host grpc_host;
 
 typedef struct grpc_host_options {
-    bool at_once;                        /* answer within on_export; else a thread does */
-    bool held;                           /* that thread waits for grpc_host_let_go */
-    size_t room_bytes;                   /* 0: 12 MiB */
+    bool at_once;      /* answer within on_export; else a thread does */
+    bool held;         /* that thread waits for grpc_host_let_go */
+    bool narrow;       /* the system takes hardly anything that a client does not read */
+    size_t room_bytes; /* 0: 12 MiB */
     uint32_t stall_ms, idle_ms, streams; /* 0: 5000, 60000, 100 */
     wb_export_answer answer;
     const char *bearer; /* NULL: our own uid is the agent; else only who has it */

@@ -109,19 +109,25 @@ static int make_session(h2_client *c)
     return rv != 0 ? rv : nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, NULL, 0);
 }
 
-h2_client *h2_connect(uint16_t port)
+static h2_client *connect_to(uint16_t port, bool narrow)
 {
+    const int least = 1;
     const struct sockaddr_in at = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     h2_client *c = calloc(1, sizeof *c);
     if (!c) return NULL;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (narrow) (void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
     if (c->fd >= 0 && connect(c->fd, (const struct sockaddr *)&at, sizeof at) == 0 &&
         make_session(c) == 0)
         return c;
     h2_close(c);
     return NULL;
 }
+
+h2_client *h2_connect(uint16_t port) { return connect_to(port, false); }
+
+h2_client *h2_connect_narrow(uint16_t port) { return connect_to(port, true); }
 
 void h2_close(h2_client *c)
 {

@@ -32,6 +32,8 @@ typedef struct h2_answer {
 
 /** NULL: nobody listens there. */
 h2_client *h2_connect(uint16_t port);
+/** One whose system takes hardly anything that it does not read. */
+h2_client *h2_connect_narrow(uint16_t port);
 void h2_close(h2_client *client);
 
 /** Send a request (as much of it as the far side takes now); its number, below 0: that is not to be. */

@@ -331,6 +331,60 @@ static void a_request_that_stalls_is_refused(void **state)
     assert_int_equal(answer.error, 0);
 }
 
+static uint32_t in_hand_after(grpc_host *host, uint32_t wanted)
+{
+    uint32_t in_hand = UINT32_MAX;
+    for (int i = 0; i < PATIENCE_MS && in_hand != wanted; i++) {
+        in_hand = wb_otlp_grpc_in_hand(grpc_host_receiver(host));
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return in_hand;
+}
+
+static void who_reads_no_answers_is_closed(void **state)
+{
+    enum { REQUESTS = 80 }; /* each answer has 250 bytes that cannot be packed */
+    static char words[241];
+    memset(words, 'x', sizeof words - 1);
+    const grpc_host_options options = {
+        .narrow = true, .stall_ms = 100, .answer = {.rejected = 1, .message = words}};
+    grpc_host *host = grpc_host_start(&options);
+    (void)state;
+    assert_non_null(host);
+    h2_client *client = h2_connect_narrow(grpc_host_port(host));
+    h2_request request = small_request();
+    for (int i = 0; client && i < REQUESTS; i++) (void)h2_send(client, &request);
+    bool came = client && grpc_host_wait(host, REQUESTS);
+    uint32_t in_hand = in_hand_after(host, 0); /* it is still there, and was cut */
+    unsigned long long closed_out =
+        atomic_load(&wb_otlp_grpc_counters(grpc_host_receiver(host))->closed_out);
+    h2_close(client);
+    size_t held = grpc_host_stop(host);
+    assert_true(came);
+    assert_int_equal(in_hand, 0);
+    assert_int_equal(closed_out, 1);
+    assert_int_equal(held, 0);
+}
+
+static void who_does_not_begin_takes_no_room_for_ever(void **state)
+{
+    fixture f = begin(&(grpc_host_options){.narrow = true});
+    h2_client *silent = h2_connect(grpc_host_port(f.host)); /* sends not even its preface */
+    h2_request request = small_request();
+    (void)state;
+    h2_answer answer = *h2_wait(f.client, h2_send(f.client, &request), PATIENCE_MS);
+    wb_otlp_grpc_stop(grpc_host_receiver(f.host)); /* nobody to be told: closed at once */
+    bool closed = silent && h2_wait_closed(f.client, PATIENCE_MS);
+    h2_close(f.client);
+    f.client = NULL;
+    uint32_t in_hand = in_hand_after(f.host, 0);
+    h2_close(silent);
+    end(&f);
+    assert_int_equal(answer.grpc, WB_GRPC_OK);
+    assert_true(closed);
+    assert_int_equal(in_hand, 0);
+}
+
 static void who_says_nothing_is_told_to_go(void **state)
 {
     fixture f = begin(&(grpc_host_options){.idle_ms = 30});
@@ -372,11 +426,7 @@ static void a_drain_answers_what_is_in_hand(void **state)
     h2_close(late);
     h2_close(f.client);
     f.client = NULL;
-    uint32_t in_hand = 1;
-    for (int i = 0; i < 2000 && in_hand > 0; i++) {
-        in_hand = wb_otlp_grpc_in_hand(grpc_host_receiver(f.host));
-        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    uint32_t in_hand = in_hand_after(f.host, 0);
     end(&f);
     assert_true(came && closed && !closed_early && !took_late);
     assert_int_equal(in_hand, 0);
@@ -473,6 +523,8 @@ int main(void)
         cmocka_unit_test(requests_that_are_reset_count_until_they_are_answered),
         cmocka_unit_test(a_deadline_ends_a_request_that_the_sink_still_has),
         cmocka_unit_test(a_request_that_stalls_is_refused),
+        cmocka_unit_test(who_reads_no_answers_is_closed),
+        cmocka_unit_test(who_does_not_begin_takes_no_room_for_ever),
         cmocka_unit_test(who_says_nothing_is_told_to_go),
         cmocka_unit_test(a_drain_answers_what_is_in_hand),
         cmocka_unit_test(a_close_waits_for_the_sink),
