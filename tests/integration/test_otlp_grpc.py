@@ -65,6 +65,7 @@ ENHANCE_YOUR_CALM, PROTOCOL_ERROR = 11, 1
 def sidecar():
     with Sidecar("grpc", config=CONFIG) as one:
         yield one
+        assert "sandbox.refused" not in one.log()
 
 
 @pytest.fixture(scope="module")
@@ -530,6 +531,35 @@ def test_a_drain_takes_what_is_under_way_and_says_which_request_was_the_last():
                 told.setdefault(stream, {}).update(decoder.decode(payload))
         assert {stream: said["grpc-status"] for stream, said in told.items()} == {1: "0", 3: "0", 5: "0", 7: "0"}
         assert set(names) <= set(stored_names(sidecar))
+
+
+def test_the_sdk_loses_nothing_over_restarts():
+    """It is told by GOAWAY, finds nobody for a while, and sends again what was not acknowledged."""
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    port = free_port()
+    config = CONFIG.replace("grpc: {listen: 127.0.0.1:0}", f"grpc: {{listen: 127.0.0.1:{port}}}")
+    with Sidecar("again", config=config) as sidecar:
+        exporter = OTLPSpanExporter(f"http://127.0.0.1:{port}", insecure=True, timeout=60)
+        provider = TracerProvider()
+        provider.add_span_processor(
+            BatchSpanProcessor(exporter, schedule_delay_millis=20, max_export_batch_size=50, max_queue_size=10_000)
+        )
+        tracer = provider.get_tracer("test")
+        names = fresh(3000)
+        for number, name in enumerate(names):
+            if number % 1000 == 500:
+                sidecar.restart()
+            with tracer.start_as_current_span(name):
+                pass
+            if number % 50 == 0:
+                time.sleep(0.02)
+        provider.shutdown()
+        wait_until(lambda: set(names) <= set(stored_names(sidecar)), 40, "all stored")
+        stored = stored_names(sidecar)
+        assert len(stored) == len(set(stored))
 
 
 def test_a_client_that_never_answers_does_not_hold_up_the_end():
