@@ -2,8 +2,8 @@
 /* What stays open after the start, and why:
  *
  *   to read   the state directory with keys/ and trust.d/ (also where these are links or mounts), and the
- *             directory of the configuration file, because a reload reads again what may have been
- *             replaced: a new file under the old name, or another target of a link
+ *             directories of the configuration file and of OTLP's bearer, because a reload reads again
+ *             what may have been replaced: a new file under the old name, or another target of a link
  *             /dev/urandom (SQLite), /sys/devices/system/cpu (nng counts cores), the zone of localtime
  *             what exporters that connect tell: credentials, authorities, what names are resolved by
  *   to write  journal/ and parked/, the run directory and the socket's, each store's directory (SQLite
@@ -171,6 +171,7 @@ static void collect(path_list *list, const wb_sidecar *sidecar)
     add(list, paths->keys_dir, WB_SANDBOX_READ);
     add(list, paths->trust_dir, WB_SANDBOX_READ);
     if (sidecar->config_path) add_config(list, sidecar->config_path);
+    if (config->otlp.bearer_file) add_config(list, config->otlp.bearer_file);
     add(list, paths->run_dir, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
     add_folder_of(list, paths->socket, WB_SANDBOX_WRITE | WB_SANDBOX_LISTEN);
     add(list, paths->journal_dir, WB_SANDBOX_WRITE);

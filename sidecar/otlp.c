@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receivers, who may use them, and the files that both are made of. The files are read once, at the start:
- * keys and bearers lie where the sandbox lets nobody look later. */
+ * private keys lie where the sandbox lets nobody look later. The bearer is read again at each reload, so that it
+ * can be changed without a restart. */
 #include "sidecar/otlp.h"
 
 #include "core/log.h"
@@ -156,6 +157,22 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     say_access(o, config);
     if (!config->http.off) WB_TRY(open_http(sidecar, o, err));
     return config->grpc.off ? WB_OK : open_grpc(sidecar, o, err);
+}
+
+void wb_otlp_reload(wb_sidecar *sidecar)
+{
+    const char *path = sidecar->config->otlp.bearer_file;
+    wb_error err = {.status = WB_OK};
+    wb_slice bearer;
+    if (!sidecar->otlp || !path) return;
+    WB_AUTO(wb_arena) arena = wb_arena_new(FILES_BYTES);
+    wb_status status = arena ? wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, &err)
+                             : wb_fail(&err, WB_ERR_NO_MEMORY, "no memory to read it");
+    if (status == WB_OK)
+        wb_otlp_access_set_bearer(sidecar->otlp->access, bearer);
+    else
+        WB_LOG(ERROR, "reload.kept_old", "a part could not be read: what it said before holds",
+               WB_KV("part", "otlp.bearer_file"), WB_KV("error", (const char *)err.detail));
 }
 
 void wb_otlp_tick(wb_sidecar *sidecar)

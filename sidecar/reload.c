@@ -6,6 +6,7 @@
 #include "sidecar/reload.h"
 
 #include "core/log.h"
+#include "sidecar/otlp.h"
 
 enum { LOOK_SHARE = 50 }; /* looking takes at most one part in so many of the time */
 #define RETRY_FIRST_NS (1 * WB_NS_PER_S)
@@ -72,6 +73,7 @@ static wb_status reload(wb_sidecar *sidecar, const char *why, uint64_t told, wb_
 
 wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err)
 {
+    wb_otlp_reload(sidecar);
     return reload(sidecar, why, 0, err);
 }
 

@@ -156,6 +156,27 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
+@needs_root
+def test_a_reload_takes_a_new_bearer_and_keeps_the_old_one_where_it_is_broken(tmp_path):
+    path = bearer_file(tmp_path)
+    config = f"otlp: {{http: {{listen: 127.0.0.1:0}}, bearer_file: {path}}}\n"
+    with Sidecar("rotated", config=config) as sidecar:
+        port = port_of(sidecar)
+
+        def codes() -> list[int]:
+            return [as_user(STRANGER, lambda t=t: send(port, with_bearer(t))) for t in (TOKEN, "second")]
+
+        assert codes() == [200, 401]
+        path.unlink()
+        bearer_file(tmp_path, text="second\n")  # another file of that name
+        sidecar.cli("reload")
+        assert codes() == [401, 200]
+        path.write_text("")
+        sidecar.cli("reload")
+        assert codes() == [401, 200]
+        assert "otlp.bearer_file" in sidecar.log() and "is empty" in sidecar.log()
+
+
 def test_beyond_loopback_everybody_needs_the_bearer(tmp_path):
     config = f"otlp: {{http: {{listen: '0.0.0.0:0'}}, bearer_file: {bearer_file(tmp_path)}}}\n"
     with Sidecar("far", config=config) as sidecar:

@@ -23,6 +23,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -30,12 +31,17 @@
 
 enum { ANSWER_BYTES = 4096, ANSWER_LIMIT_MS = 200, ANSWERS_MAX = 16 };
 
+typedef struct kept_bearer {
+    pthread_mutex_t lock; /* guards the rest */
+    bool is_set;
+    uint8_t hash[WB_SHA256_LEN];
+} kept_bearer;
+
 struct wb_otlp_access {
     wb_otlp_access_options options; /* but for the bearer */
-    bool has_bearer;
-    uint8_t bearer[WB_SHA256_LEN];
-    int netlink;          /* -1: the kernel has none */
-    pthread_mutex_t lock; /* guards the netlink socket and `seq` */
+    kept_bearer *bearer;            /* a reload replaces what is in it */
+    int netlink;                    /* -1: the kernel has none */
+    pthread_mutex_t lock;           /* guards the netlink socket and `seq` */
     uint32_t seq;
 };
 
@@ -71,11 +77,17 @@ wb_status wb_otlp_access_open(const wb_otlp_access_options *options, wb_otlp_acc
                               wb_error *err)
 {
     wb_otlp_access *a = calloc(1, sizeof *a);
-    if (!a) return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP access");
+    kept_bearer *bearer = calloc(1, sizeof *bearer);
+    if (!a || !bearer) {
+        free(a);
+        free(bearer);
+        return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP access");
+    }
     a->options = *options;
     a->options.bearer = (wb_slice){0};
-    a->has_bearer = options->bearer.len > 0;
-    hash_of(options->bearer, a->bearer);
+    a->bearer = bearer;
+    pthread_mutex_init(&bearer->lock, NULL);
+    wb_otlp_access_set_bearer(a, options->bearer);
     pthread_mutex_init(&a->lock, NULL);
     a->netlink = open_netlink();
     *out = a;
@@ -87,11 +99,30 @@ void wb_otlp_access_free(wb_otlp_access *a)
     if (!a) return;
     if (a->netlink >= 0) (void)close(a->netlink);
     pthread_mutex_destroy(&a->lock);
+    pthread_mutex_destroy(&a->bearer->lock);
+    free(a->bearer);
     free(a);
 }
 
 bool wb_otlp_access_knows_users(const wb_otlp_access *a) { return a->netlink >= 0; }
-bool wb_otlp_access_has_bearer(const wb_otlp_access *a) { return a->has_bearer; }
+
+bool wb_otlp_access_has_bearer(const wb_otlp_access *a)
+{
+    pthread_mutex_lock(&a->bearer->lock);
+    bool is_set = a->bearer->is_set;
+    pthread_mutex_unlock(&a->bearer->lock);
+    return is_set;
+}
+
+void wb_otlp_access_set_bearer(wb_otlp_access *a, wb_slice bearer)
+{
+    uint8_t hash[WB_SHA256_LEN];
+    hash_of(bearer, hash);
+    pthread_mutex_lock(&a->bearer->lock);
+    a->bearer->is_set = bearer.len > 0;
+    memcpy(a->bearer->hash, hash, sizeof hash);
+    pthread_mutex_unlock(&a->bearer->lock);
+}
 
 /* ---- who is at the other end ---- */
 
@@ -215,8 +246,11 @@ static bool is_bearer(const wb_otlp_access *a, wb_slice token)
     uint8_t hash[WB_SHA256_LEN];
     unsigned differs = 0;
     hash_of(token, hash);
-    for (size_t i = 0; i < sizeof hash; i++) differs |= (unsigned)(hash[i] ^ a->bearer[i]);
-    return differs == 0;
+    pthread_mutex_lock(&a->bearer->lock);
+    bool is_set = a->bearer->is_set;
+    for (size_t i = 0; i < sizeof hash; i++) differs |= (unsigned)(hash[i] ^ a->bearer->hash[i]);
+    pthread_mutex_unlock(&a->bearer->lock);
+    return is_set && differs == 0;
 }
 
 wb_otlp_caller wb_otlp_admit(const wb_otlp_access *a, uint64_t peer_uid, wb_slice authorization)
@@ -224,13 +258,12 @@ wb_otlp_caller wb_otlp_admit(const wb_otlp_access *a, uint64_t peer_uid, wb_slic
     if (peer_uid != WB_OTLP_PEER_UNKNOWN && a->options.is_agent(a->options.self, peer_uid))
         return WB_OTLP_AGENT;
     wb_slice token = bearer_of(authorization);
-    if (!a->has_bearer || token.len == 0) return WB_OTLP_DENIED;
-    return is_bearer(a, token) ? WB_OTLP_AGENT : WB_OTLP_DENIED;
+    return token.len > 0 && is_bearer(a, token) ? WB_OTLP_AGENT : WB_OTLP_DENIED;
 }
 
 const char *wb_otlp_access_advice(const wb_otlp_access *a, uint64_t peer_uid)
 {
-    if (a->has_bearer)
+    if (wb_otlp_access_has_bearer(a))
         return "send the bearer of otlp.bearer_file: "
                "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20TOKEN";
     if (peer_uid == WB_OTLP_PEER_UNKNOWN)

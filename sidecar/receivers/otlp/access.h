@@ -42,6 +42,8 @@ WB_DEFINE_AUTO(wb_otlp_access)
 /** Can the kernel be asked for the user of a peer? Where not, everybody needs the bearer. */
 bool wb_otlp_access_knows_users(const wb_otlp_access *access);
 bool wb_otlp_access_has_bearer(const wb_otlp_access *access);
+/** From now on this one counts, and the one before no more; empty: none. Any thread. */
+void wb_otlp_access_set_bearer(wb_otlp_access *access, wb_slice bearer);
 
 /** The uid at the other end of the connected TCP socket `fd`, while it is open there; of a peer on loopback
  *  only. Else WB_OTLP_PEER_UNKNOWN. */

@@ -40,7 +40,7 @@ typedef struct wb_otlp_config {
          .max = 400,                                                                               \
          .offset = (at) + offsetof(wb_otlp_config, bearer_file),                                   \
          .help = "File with the bearer that lets in who is not one of the agent's users on this "  \
-                 "machine. Others must not be able to read it."},                                  \
+                 "machine. Others must not be able to read it. A reload reads it again."},         \
         {.name = "otlp.tls.cert_file",                                                             \
          .type = WB_TEXT,                                                                          \
          .min = 1,                                                                                 \
