@@ -254,13 +254,12 @@ void wb_pg_close(wb_pg *pg)
     free(pg);
 }
 
-/* A server that stops says so before it hangs up: what is there is read up to the end. */
+/* Between two statements a server says nothing but that it stops, or that its settings changed, after which
+ * a new connection does no harm. */
 bool wb_pg_is_gone(wb_pg *pg)
 {
     struct pollfd fd = {.fd = PQsocket(pg->conn), .events = POLLIN};
-    for (int i = 0; i < 4 && poll(&fd, 1, 0) > 0; i++)
-        if (!PQconsumeInput(pg->conn)) return true;
-    return PQstatus(pg->conn) != CONNECTION_OK;
+    return PQstatus(pg->conn) != CONNECTION_OK || poll(&fd, 1, 0) > 0;
 }
 
 /* ---- statements ----------------------------------------------------------------------------- */

@@ -172,7 +172,7 @@ def test_tail_follows_it(store: Database):
                 if len(lines) >= 5:
                     break
                 time.sleep(0.2)
-            tail.send_signal(signal.SIGINT)
+            tail.terminate()
             reader.join(10)
         ids = [json.loads(line)["span_id"] for line in lines if "span_id" in line]
         assert len(ids) >= 5 and len(set(ids)) == len(ids)
