@@ -110,8 +110,6 @@ static void look_at_exporter(const wb_exporter_report *report, wb_exporter_value
                                 .sent_records = stats->sent_records,
                                 .sent_bytes = stats->sent_bytes,
                                 .parked_records = stats->parked_records,
-                                .unsampled_spans = stats->unsampled_spans,
-                                .unsure_spans = stats->unsure_spans,
                                 .undecided_records = stats->undecided_records,
                                 .last_drop_ns = stats->skipped_ns};
 }
