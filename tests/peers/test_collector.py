@@ -2,9 +2,11 @@
 """The OpenTelemetry Collector on either side: as the one that sends to a sidecar, and as its backend, over
 three protocols; killed and started again while a sidecar delivers to it."""
 
+import signal
 import time
 
 import pytest
+import waybill
 
 import wiring
 from peers import Collector, sdk_send, telemetrygen
@@ -24,12 +26,12 @@ def test_as_sender(backend, protocol):
     """telemetrygen -> Collector -> sidecar -> backend."""
     backend.clear()
     with wiring.sidecar_to(backend) as wired, Collector(to(protocol, wired), protocol) as collector:
-        for signal in SIGNALS:
-            service = f"through-{signal}"
-            telemetrygen(signal, collector.grpc_target, http=False, count=COUNT, service=service)
-            sent = 2 * COUNT if signal == "traces" else COUNT
-            stored, delivered = wiring.settled(wired, backend, signal, service, sent)
-            wiring.note(f"collector {protocol} {signal}", sent, stored, delivered)
+        for kind in SIGNALS:
+            service = f"through-{kind}"
+            telemetrygen(kind, collector.grpc_target, http=False, count=COUNT, service=service)
+            sent = 2 * COUNT if kind == "traces" else COUNT
+            stored, delivered = wiring.settled(wired, backend, kind, service, sent)
+            wiring.note(f"collector {protocol} {kind}", sent, stored, delivered)
             assert stored in (None, sent) and delivered == sent
 
 
@@ -42,13 +44,13 @@ def test_as_backend(backend, protocol, compression):
         exporter = wiring.otlp_exporter(protocol, http_url=collector.http_url, grpc_target=collector.grpc_target,
                                         compression=compression)
         with wiring.Wired({"collector": exporter}) as wired:
-            for signal in SIGNALS:
-                tag = f"behind-{signal}"
-                sdk_send("python", signal, "http/protobuf", http_url=wired.http_url,
+            for kind in SIGNALS:
+                tag = f"behind-{kind}"
+                sdk_send("python", kind, "http/protobuf", http_url=wired.http_url,
                          grpc_target=wired.grpc_target, count=COUNT, tag=tag)
-                stored, delivered = wiring.settled(wired, backend, signal, f"py-{tag}", COUNT)
-                wiring.note(f"to collector {protocol} {compression} {signal}", COUNT, stored, delivered)
-                items = wiring.items_of(backend, signal, f"py-{tag}")
+                stored, delivered = wiring.settled(wired, backend, kind, f"py-{tag}", COUNT)
+                wiring.note(f"to collector {protocol} {compression} {kind}", COUNT, stored, delivered)
+                items = wiring.items_of(backend, kind, f"py-{tag}")
                 assert wiring.numbers_of(items) == {number: 1 for number in range(COUNT)}
 
 
@@ -79,6 +81,49 @@ def test_killed_and_started_again_nothing_is_lost(backend, protocol):
                 assert set(wiring.numbers_of(items)) == set(range(each)) and stored == each
             said = wired.exporter("collector")
             assert said["dropped_records"] == 0 and said["parked_records"] == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_one_that_hangs_is_asked_again_when_it_goes_on(backend, protocol):
+    """Frozen, it takes connections and answers nothing: each attempt ends at its time, and nothing is lost."""
+    backend.clear()
+    with Collector(backend.http_url) as collector:
+        exporter = wiring.otlp_exporter(protocol, http_url=collector.http_url, grpc_target=collector.grpc_target,
+                                        timeout="1s")
+        with wiring.Wired({"collector": exporter}) as wired:
+            collector.process.send_signal(signal.SIGSTOP)
+            try:
+                sdk_send("node", "traces", "grpc", http_url=wired.http_url, grpc_target=wired.grpc_target,
+                         count=COUNT, tag="frozen")
+                wait_until(lambda: wired.exporter("collector")["state"] == "backoff", 30, "an attempt that failed")
+                assert wiring.items_of(backend, "traces", "node-frozen") == []
+            finally:
+                collector.process.send_signal(signal.SIGCONT)
+            stored, _ = wiring.settled(wired, backend, "traces", "node-frozen", COUNT)
+            items = wiring.items_of(backend, "traces", "node-frozen")
+            wiring.note(f"collector frozen, {protocol}", COUNT, stored, len({item.span_id for item in items}))
+            assert set(wiring.numbers_of(items)) == set(range(COUNT)) and stored == COUNT
+
+
+def test_delegations_are_log_records_behind_it(backend):
+    """Opened and closed, once each, with the ids of the span that the delegation becomes."""
+    backend.clear()
+    with Collector(backend.http_url) as collector:
+        exporter = wiring.otlp_exporter("grpc", http_url="", grpc_target=collector.grpc_target)
+        with wiring.Wired({"collector": exporter}) as wired:
+            client = waybill.Waybill(str(wired.sidecar.socket))
+            try:
+                target = waybill.Target(url="http://127.0.0.1:9/", declares=True, name="other")
+                delegation = client.delegate(target, method="SendMessage", message_id="m-1")
+                client.settle(delegation, "answered")
+            finally:
+                client.close()
+            records = backend.wait_for("logs", 2, 30)
+            span = backend.wait_for("traces", 1, 30)[0]
+    assert [record.name for record in records] == ["waybill.delegation.opened", "waybill.delegation.closed"]
+    for record in records:
+        assert (record.trace_id, record.span_id) == (span.trace_id, span.span_id)
+    assert len(backend.items["traces"]) == 1 and len(backend.items["logs"]) == 2
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
