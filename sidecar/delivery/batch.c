@@ -78,8 +78,9 @@ static void point_payloads(wb_delivery_batch *batch)
 
 static bool is_full(const wb_delivery_batch *batch, const wb_delivery_wants *wants)
 {
+    uint64_t max_read = wants->max_read_bytes ? wants->max_read_bytes : BYTES_MAX;
     return batch->n >= wants->max_records || batch->bytes.len >= wants->max_bytes ||
-           batch->read_bytes >= BYTES_MAX || batch->end_seq >= wants->until_seq;
+           batch->read_bytes >= max_read || batch->end_seq >= wants->until_seq;
 }
 
 wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *reader,

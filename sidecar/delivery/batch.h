@@ -23,11 +23,12 @@ typedef struct wb_delivery_wants {
     uint64_t takes;     /* WB_KIND_BIT of the wanted kinds */
     uint64_t until_seq; /* no frame above it */
     uint32_t max_records, max_bytes;
-    wb_select *select; /* what of each record; NULL: all, as it is */
+    uint64_t max_read_bytes; /* of frames, wanted or not; 0: 64 MiB */
+    wb_select *select;       /* what of each record; NULL: all, as it is */
 } wb_delivery_wants;
 
-/** Read on from `reader`: frames until max_records or max_bytes are reached, or until_seq, or the journal
- *  has no more. A frame is never cut, so either may be passed by one frame. Nothing new: n is 0 and
+/** Read on from `reader`: frames until max_records, max_bytes or max_read_bytes are reached, or until_seq,
+ *  or the journal has no more. A frame is never cut, so each limit may be passed by one frame. Nothing new: n is 0 and
  *  end_seq is `after_seq`.
  *  Errors  UNAVAILABLE the disk | NO_MEMORY; the reader then has to be opened again behind `after_seq` */
 WB_MUST_USE wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *reader,

@@ -28,6 +28,9 @@ void wb_lookahead_done(wb_lookahead *ahead);
  *  Errors  UNAVAILABLE the disk | NO_MEMORY; call it again later */
 WB_MUST_USE wb_status wb_lookahead_run(wb_lookahead *ahead, uint64_t position, wb_error *err);
 
+/** How many bytes of frames delivery may go on at a time, so that the other half is still ahead of the
+ *  last of them; 0: as many as it likes. */
+uint64_t wb_lookahead_step(const wb_lookahead *ahead);
 /** Delivery came to `position` by `bytes` of frames. */
 void wb_lookahead_passed(wb_lookahead *ahead, uint64_t position, uint64_t bytes);
 /** Delivery went on to `position` without reading. */

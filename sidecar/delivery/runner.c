@@ -285,6 +285,7 @@ static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
                                      .until_seq = until_seq,
                                      .max_records = r->options.batch_records,
                                      .max_bytes = r->options.batch_bytes,
+                                     .max_read_bytes = wb_lookahead_step(&r->ahead),
                                      .select = r->select};
     if (!r->reader)
         WB_TRY(wb_journal_reader_open(r->options.journal, r->position, &r->reader, err));

@@ -181,7 +181,7 @@ int set_up(void **state)
     (void)snprintf(f->parked_dir, sizeof f->parked_dir, "%s/parked", f->dir);
     (void)snprintf(f->parked, sizeof f->parked, "%s/main.parked", f->parked_dir);
     wb_journal_options journal = {
-        .dir = journal_dir, .segment_bytes = 4 << 20, .limit_bytes = 64 << 20};
+        .dir = journal_dir, .segment_bytes = 4 << 20, .limit_bytes = 256 << 20};
     if (wb_journal_open(&journal, &f->journal, NULL, &err) != WB_OK) fail_msg("%s", err.detail);
     pthread_mutex_init(&f->lock, NULL);
     pthread_mutex_init(&f->script.lock, NULL);

@@ -226,6 +226,29 @@ static void an_error_that_comes_too_late_keeps_only_what_follows(void **state)
     assert_true(has_span(f, 2) && has_span(f, 3));
 }
 
+static void filler(fixture *f, size_t mib)
+{
+    static const wb_entry_kind nobodys = WB_ENTRY_OWNER;
+    for (size_t i = 0; i < mib; i++) (void)frame(f, &nobodys, 1, 1 << 20);
+}
+
+/* More than the lookahead reads at once: still, what delivery does next is seen from far enough. */
+static void behind_a_backlog_an_error_some_way_ahead_is_seen(void **state)
+{
+    fixture *f = *state;
+    const wb_delivery_config config = sampled("0.01", "0");
+    f->options.delivery = &config;
+    filler(f, 50);
+    (void)one(f, LOW + 1, 1, false);
+    (void)one(f, LOW + 2, 2, false);
+    filler(f, 25);
+    uint64_t last = one(f, LOW + 1, 3, true);
+    start(f);
+    EVENTUALLY(cursor_is(f, last));
+    assert_int_equal(spans_taken(f), 2);
+    assert_true(has_span(f, 1) && has_span(f, 3));
+}
+
 static void a_delegation_that_opens_keeps_its_trace(void **state)
 {
     fixture *f = *state;
@@ -468,6 +491,7 @@ int main(void)
         RUNNER_TEST(what_is_held_is_no_lag_in_time),
         RUNNER_TEST(a_late_error_keeps_the_early_spans_of_its_trace),
         RUNNER_TEST(an_error_that_comes_too_late_keeps_only_what_follows),
+        RUNNER_TEST(behind_a_backlog_an_error_some_way_ahead_is_seen),
         RUNNER_TEST(a_delegation_that_opens_keeps_its_trace),
         RUNNER_TEST(a_drain_holds_nothing_back),
         RUNNER_TEST(what_is_held_can_be_skipped),
