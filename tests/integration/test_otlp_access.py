@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from otlp_http import Wire, port_of, post, stored_names, traces
 from users import as_user, needs_root
-from waybill_testkit import Sidecar, find_program, free_port, wait_until
+from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
 
 TOKEN = "dGhlIHNlY3JldCBvZiB0aGUgYWdlbnQ"
 SIDECAR, AGENT, STRANGER, GROUP = 4201, 4202, 4204, 4200
@@ -154,6 +154,17 @@ def own_address() -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))
         return str(probe.getsockname()[0])
+
+
+@pytest.mark.skipif(is_sanitized(find_program("waybilld")), reason="nothing is preloaded before a sanitizer")
+def test_where_the_kernel_names_nobody_everybody_needs_the_bearer(tmp_path):
+    config = f"otlp: {{http: {{listen: 127.0.0.1:0}}, bearer_file: {bearer_file(tmp_path)}}}\n"
+    env = {"LD_PRELOAD": str(find_program("waybilld").parent / "no_netlink.so")}
+    with Sidecar("blind", config=config, env=env) as sidecar:
+        port = port_of(sidecar)
+        assert send(port) == 401
+        assert send(port, with_bearer()) == 200
+        assert "otlp.users_unknown" in sidecar.log()
 
 
 @needs_root

@@ -9,8 +9,8 @@ waybill_test(sandbox_none_test SOURCES unit/sidecar/sandbox_test.c
     ${CMAKE_SOURCE_DIR}/sidecar/sandbox/sandbox.c ${CMAKE_SOURCE_DIR}/sidecar/sandbox/landlock_none.c
     ${CMAKE_SOURCE_DIR}/sidecar/sandbox/seccomp_none.c LIBS wb_core)
 
-# Preloaded by tests/integration/test_sandbox.py.
-foreach(name intruder old_kernel)
+# Preloaded by tests/integration/test_sandbox.py and test_otlp_access.py.
+foreach(name intruder no_netlink old_kernel)
     add_library(${name} SHARED support/${name}.c)
     target_link_options(${name} PRIVATE -no-pie)
     set_target_properties(${name} PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
