@@ -66,7 +66,9 @@ static void put_hidden_keys(text_out *out, const char *at, bool is_url)
 void wb_store_url_hide(const char *name, char *out, size_t cap)
 {
     char *copy = strdup(name);
-    text_out to = {out, out + cap - 1};
+    text_out to;
+    to.at = out;
+    to.end = out + cap - 1;
     if (copy) { /* without memory: nothing at all */
         const char *rest = copy, *authority = after_scheme(copy);
         const char *at = authority ? strrchr(authority, '@') : NULL;

@@ -234,9 +234,9 @@ static wb_status log_in(wb_pg *pg, wb_error *err)
 
 wb_status wb_pg_connect(const wb_pg_target *target, uint32_t timeout_ms, wb_pg **out, wb_error *err)
 {
+    WB_TRY(wb_pg_check_url(target->url, err));
     WB_AUTO(wb_pg) pg = calloc(1, sizeof *pg);
     if (!pg) return wb_fail(err, WB_ERR_NO_MEMORY, "postgres: no memory");
-    WB_TRY(wb_pg_check_url(target->url, err));
     note_password(pg, target->url);
     if (target->password_file) WB_TRY(read_password(target->password_file, pg->password, err));
     wb_pg_set_timeout(pg, timeout_ms);

@@ -29,13 +29,13 @@ WB_MUST_USE wb_status wb_pg_read_each(wb_store *store, const char *sql, const wb
 wb_status wb_pg_agents(wb_store *store, wb_time_ns since_ns, uint32_t limit,
                        wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
                        wb_error *err);
-wb_status wb_pg_changed(wb_store *store, bool *changed, wb_error *err);
+wb_status wb_pg_changed(wb_store *base, bool *changed, wb_error *err);
 void *wb_pg_follow_new(void);
-void wb_pg_follow_free(void *follow);
-wb_status wb_pg_follow_from_now(void *follow, wb_store *store, uint32_t last_spans, wb_error *err);
-wb_status wb_pg_follow_read(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
+void wb_pg_follow_free(void *self);
+wb_status wb_pg_follow_from_now(void *self, wb_store *store, uint32_t last_spans, wb_error *err);
+wb_status wb_pg_follow_read(void *self, wb_store *store, const wb_arrivals *take, void *ctx,
                             wb_error *err);
-void wb_pg_follow_reopened(void *follow);
+void wb_pg_follow_reopened(void *self);
 wb_status wb_pg_migrate_store(const wb_store_place *place, const wb_store_migration *how,
                               wb_store_migrated *out, wb_error *err);
 wb_status wb_pg_maintain_store(const wb_store_place *place, int64_t *made, wb_error *err);

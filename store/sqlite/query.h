@@ -21,20 +21,20 @@ static inline wb_sqlite_store *wb_sqlite_store_of(wb_store *store)
 }
 
 /* What the table of the engine (read.c) holds of other files. */
-wb_status wb_sqlite_agents(wb_store *store, wb_time_ns since_ns, uint32_t limit,
+wb_status wb_sqlite_agents(wb_store *base, wb_time_ns since_ns, uint32_t limit,
                            wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
                            wb_error *err);
-wb_status wb_sqlite_logs(wb_store *store, const wb_trace_id *trace, uint32_t limit,
+wb_status wb_sqlite_logs(wb_store *base, const wb_trace_id *trace, uint32_t limit,
                          wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
                          wb_error *err);
-wb_status wb_sqlite_changed(wb_store *store, bool *changed, wb_error *err);
+wb_status wb_sqlite_changed(wb_store *base, bool *changed, wb_error *err);
 void *wb_sqlite_follow_new(void);
-void wb_sqlite_follow_free(void *follow);
+void wb_sqlite_follow_free(void *self);
 wb_status wb_sqlite_follow_from_now(void *follow, wb_store *store, uint32_t last_spans,
                                     wb_error *err);
 wb_status wb_sqlite_follow_read(void *follow, wb_store *store, const wb_arrivals *take, void *ctx,
                                 wb_error *err);
-void wb_sqlite_follow_reopened(void *follow);
+void wb_sqlite_follow_reopened(void *self);
 
 wb_status wb_sqlite_migrate_store(const wb_store_place *place, const wb_store_migration *how,
                                   wb_store_migrated *out, wb_error *err);

@@ -293,7 +293,7 @@ static void a_writer_can_add_and_do_no_more(void **state)
         "DELETE FROM waybill.delegations",
         "UPDATE waybill.sidecars SET journal_id = '\\x00'",
         "SELECT waybill.prune(interval '1 day')",
-        "SELECT waybill.grant_writer('" WRITER "')",
+        ("SELECT waybill.grant_writer('" WRITER "')"),
         "CREATE TABLE waybill.mine (x int)",
         "INSERT INTO waybill.migrations VALUES (99, 'x', 99, now(), 'x')",
     };
