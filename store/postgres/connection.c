@@ -232,18 +232,26 @@ static wb_status log_in(wb_pg *pg, wb_error *err)
     return WB_OK;
 }
 
+static wb_status connect_to(wb_pg *pg, const wb_pg_target *target, wb_error *err)
+{
+    note_password(pg, target->url);
+    if (target->password_file) WB_TRY(read_password(target->password_file, pg->password, err));
+    start(pg, target);
+    return log_in(pg, err);
+}
+
 wb_status wb_pg_connect(const wb_pg_target *target, uint32_t timeout_ms, wb_pg **out, wb_error *err)
 {
     WB_TRY(wb_pg_check_url(target->url, err));
-    WB_AUTO(wb_pg) pg = calloc(1, sizeof *pg);
+    wb_pg *pg = calloc(1, sizeof *pg);
     if (!pg) return wb_fail(err, WB_ERR_NO_MEMORY, "postgres: no memory");
-    note_password(pg, target->url);
-    if (target->password_file) WB_TRY(read_password(target->password_file, pg->password, err));
     wb_pg_set_timeout(pg, timeout_ms);
-    start(pg, target);
-    WB_TRY(log_in(pg, err));
-    *out = WB_STEAL(pg);
-    return WB_OK;
+    wb_status status = connect_to(pg, target, err);
+    if (status == WB_OK)
+        *out = pg;
+    else
+        wb_pg_close(pg);
+    return status;
 }
 
 void wb_pg_close(wb_pg *pg)

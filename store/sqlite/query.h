@@ -24,7 +24,7 @@ static inline wb_sqlite_store *wb_sqlite_store_of(wb_store *store)
 wb_status wb_sqlite_agents(wb_store *base, wb_time_ns since_ns, uint32_t limit,
                            wb_status (*each)(void *ctx, const wb_stored_agent *row), void *ctx,
                            wb_error *err);
-wb_status wb_sqlite_logs(wb_store *base, const wb_trace_id *trace, uint32_t limit,
+wb_status wb_sqlite_logs(wb_store *store, const wb_trace_id *trace, uint32_t limit,
                          wb_status (*each)(void *ctx, const wb_stored_log *row), void *ctx,
                          wb_error *err);
 wb_status wb_sqlite_changed(wb_store *base, bool *changed, wb_error *err);

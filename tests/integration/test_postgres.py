@@ -178,6 +178,19 @@ def test_tail_follows_it(store: Database):
         assert len(ids) >= 5 and len(set(ids)) == len(ids)
 
 
+def test_a_connection_that_is_idle_is_given_up(store: Database):
+    def sessions() -> str:
+        return store.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'waybill_writer'"
+                           " AND datname = current_database()")
+
+    with Sidecar(config=config(store.writer, "    idle_timeout: 1s\n")) as sidecar:
+        holds(store, send(sidecar, 1))
+        wait_until(lambda: sessions() == "0", 30, "no session")
+        send(sidecar, 1)
+        holds(store, 2)
+        assert exporter(sidecar, "postgres")["failed_sends"] == 0
+
+
 # ---- outages ---------------------------------------------------------------------------------------
 
 
