@@ -337,6 +337,10 @@ static void leaves_out_what_is_zero_or_absent(void **state)
                       "\"attributes\":[],\"events\":null,\"status\":null,\"flags\":0.0e3"),
                  WB_S(""));
     assert_makes(f, SPAN("\"status\":{}"), WB_S("\x7a\0"));
+    assert_makes(f,
+                 SPAN("\"attributes\":[{\"key\":\"\",\"value\":{\"intValue\":\"1\"}}],"
+                      "\"droppedEventsCount\":0"),
+                 make_len(&f->m, 9, make_len(&f->m, 2, WB_S("\x18\1"))));
 }
 
 static void takes_ids_names_and_numbers(void **state)
@@ -373,6 +377,10 @@ static void half_a_pair_is_text_that_the_walk_rejects(void **state)
                           WB_S("\xed\xa0\xbd"
                                "A")));
     assert_makes(f, SPAN("\"name\":\"\xff\""), make_len(m, 5, WB_S("\xff")));
+    assert_makes(f, SPAN("\"name\":\"\\ud83d\\ue000\""),
+                 make_len(m, 5, WB_S("\xed\xa0\xbd\xee\x80\x80")));
+    assert_makes(f, SPAN("\"name\":\"\\ud83d\\ud83d\\ude00\""),
+                 make_len(m, 5, WB_S("\xed\xa0\xbd\xf0\x9f\x98\x80")));
 }
 
 /* Names and texts of all lengths around those where a length grows by a byte. */
@@ -383,12 +391,13 @@ static void moves_messages_whose_length_was_guessed_wrong(void **state)
     static const size_t lengths[] = {0,     1,     50,    119,   120,   121,   122,
                                      123,   124,   125,   126,   127,   128,   129,
                                      16370, 16377, 16378, 16379, 16383, 16384, 300000};
-    for (size_t i = 0; i < WB_COUNT(lengths); i++) {
-        wb_slice text = make_fill(m, lengths[i], 'x');
+    for (size_t i = 0; i < 2 * WB_COUNT(lengths);
+         i++) { /* at the end of the text, and far from it */
+        wb_slice text = make_fill(m, lengths[i / 2], 'x');
         wb_slice parts[] = {WB_S("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"attributes\":"
                                  "[{\"key\":\"k\",\"value\":{\"stringValue\":\""),
-                            text, WB_S("\"}}]}]}]}]}")};
-        wb_slice json = make_joined(m, parts, 3);
+                            text, WB_S("\"}}]}]}]}]}"), make_repeated(m, WB_S(" "), i % 2 * 40)};
+        wb_slice json = make_joined(m, parts, 4);
         assert_int_equal(make(f, WB_SIGNAL_TRACES, json, NULL), WB_OK);
         wb_slice span = attr_of(f, make_len(m, 1, text));
         wb_slice want = make_len(m, 1, make_len(m, 2, make_len(m, 2, span)));

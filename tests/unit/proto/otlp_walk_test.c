@@ -159,6 +159,40 @@ static void walk_refuses_what_protobuf_would_merge(void **state)
     assert_malformed(f, "two values", with_field(f, 9, 2, make_joined(m, two_values, 3)));
     wb_slice both[] = {x, make_len(m, 2, make_joined(m, two_keys, 2))};
     assert_malformed(f, "two kinds of value", with_field(f, 9, 2, make_joined(m, both, 2)));
+    static const wb_slice pairs[] = {
+        {(const uint8_t *)"\x21\0\0\0\0\0\0\0\0\x10\1", 11}, /* a double and a bool */
+        {(const uint8_t *)"\x18\1\x18\1", 4},                /* two integers */
+        {(const uint8_t *)"\x10\x81\1\x10\1", 5},            /* two bools */
+    };
+    for (size_t i = 0; i < WB_COUNT(pairs); i++) {
+        wb_slice pair[] = {x, make_len(m, 2, pairs[i])};
+        assert_malformed(f, "two numbers", with_field(f, 9, 2, make_joined(m, pair, 2)));
+    }
+}
+
+/* 0x18: an AnyValue's integer */
+static void walk_refuses_integers_above_64_bits(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        wb_slice value;
+        bool good;
+    } cases[] = {
+        {{(const uint8_t *)"\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10}, true},
+        {{(const uint8_t *)"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11}, true},
+        {{(const uint8_t *)"\x18\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 11}, false},
+        {{(const uint8_t *)"\x18\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", 12}, false},
+        {{(const uint8_t *)"\x18\x80", 2}, false},
+        {{(const uint8_t *)"\x18", 1}, false},
+        {{(const uint8_t *)"\x21\0\0\0\0\0\0\0", 8}, false},
+    };
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_batch *batch;
+        wb_slice kv[] = {make_len(&f->m, 1, WB_S("k")), make_len(&f->m, 2, cases[i].value)};
+        wb_slice body = with_field(f, 9, 2, make_joined(&f->m, kv, 2));
+        assert_int_equal(walk(f, body, &batch), cases[i].good ? WB_OK : WB_ERR_MALFORMED);
+        assert_true(wb_oracle_unpacks(body) || !cases[i].good);
+    }
 }
 
 static void walk_refuses_a_body_above_its_limits(void **state)
@@ -270,6 +304,32 @@ static void walk_rejects_spans_with_text_that_is_not_utf8(void **state)
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
         wb_slice fields[] = {good_ids(m), cases[i].field};
         assert_rejected(f, cases[i].what, make_joined(m, fields, 2));
+    }
+}
+
+/* The one bad byte is found wherever it stands, in a name, a key and a value of every length. */
+static void walk_rejects_a_bad_byte_anywhere_in_a_text(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    for (size_t len = 1; len <= 70; len++) {
+        for (size_t at = 0; at < len; at++) {
+            uint8_t bytes[70];
+            wb_batch *batch;
+            memset(bytes, 'x', len);
+            bytes[at] = 0xFF;
+            wb_slice text = {bytes, len};
+            wb_slice kv[] = {make_len(m, 1, WB_S("k")), make_len(m, 2, make_len(m, 1, text))};
+            wb_slice fields[] = {make_len(m, 5, text), make_len(m, 9, make_len(m, 1, text)),
+                                 make_len(m, 9, make_joined(m, kv, 2))};
+            for (size_t i = 0; i < WB_COUNT(fields); i++) {
+                wb_slice span[] = {good_ids(m), fields[i]};
+                wb_slice body = in_envelope(m, make_joined(m, span, 2));
+                assert_int_equal(walk(f, body, &batch), WB_OK);
+                if (batch->rejected_count != 1) fail_msg("%zu of %zu, field %zu", at, len, i);
+            }
+        }
+        wb_arena_reset(f->arena);
     }
 }
 
@@ -434,10 +494,12 @@ int main(void)
         CASE(walk_refuses_a_known_field_of_another_wire_type),
         CASE(walk_refuses_garbage_at_every_depth),
         CASE(walk_refuses_what_protobuf_would_merge),
+        CASE(walk_refuses_integers_above_64_bits),
         CASE(walk_refuses_a_body_above_its_limits),
         CASE(walk_stops_at_the_arenas_limit),
         CASE(walk_rejects_spans_with_wrong_ids),
         CASE(walk_rejects_spans_with_text_that_is_not_utf8),
+        CASE(walk_rejects_a_bad_byte_anywhere_in_a_text),
         CASE(walk_rejects_spans_above_their_limits),
         CASE(walk_survives_half_a_million_levels),
         CASE(walk_rejects_all_spans_of_a_bad_resource_or_scope),
