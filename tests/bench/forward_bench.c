@@ -3,7 +3,7 @@
  * libraries and nothing else, every span synced before it is acknowledged) and beside the OpenTelemetry
  * Collector, once with its memory queue, which a crash loses, and once with its file storage and fsync.
  * Requests of 100 spans (555 bytes, 12 attributes each), eight in flight, as fast as each forwarder takes
- * them; they take turns. Processor time is the forwarder's own; the rate is that of spans which reached the
+ * them; they take turns. Waybill is also given the same spans as JSON and over gRPC. Processor time is the forwarder's own; the rate is that of spans which reached the
  * backend, until the last one did. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/otlp_to_json.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/http_side.h"
 #include "tests/bench/process.h"
@@ -29,10 +30,13 @@ static const double SECONDS = 5, WARM_UP_S = 0.5;
 
 typedef struct place {
     char folder[64], log[96];
-    uint16_t port;
+    uint16_t port, grpc_port;
     pid_t pid;
     wb_bench_sidecar sidecar;
 } place;
+
+/* How the spans come in. */
+typedef enum way { WAY_PROTOBUF, WAY_JSON, WAY_GRPC } way;
 
 typedef struct measured {
     double us_per_span, spans_per_s, rss_kib;
@@ -42,6 +46,7 @@ typedef struct subject {
     const char *name;
     void (*start)(place *p, uint16_t sink_port);
     void (*stop)(place *p);
+    way way;
     measured rounds[ROUNDS];
     bool absent;
 } subject;
@@ -77,14 +82,15 @@ static void start_waybill_with(place *p, uint16_t sink_port, const char *more)
 {
     char config[1024];
     p->port = wb_process_free_port();
+    p->grpc_port = wb_process_free_port();
     (void)snprintf(config, sizeof config,
                    "log: {level: error}\n"
                    "store: {type: none}\n"
-                   "otlp: {http: {listen: \"127.0.0.1:%u\"}, grpc: {listen: \"off\"}}\n"
+                   "otlp: {http: {listen: \"127.0.0.1:%u\"}, grpc: {listen: \"127.0.0.1:%u\"}}\n"
                    "exporters: {sink: {type: otlp, endpoint: \"http://127.0.0.1:%u\",\n"
                    "  signals: [traces], when_full: backpressure}}\n"
                    "%s",
-                   p->port, sink_port, more);
+                   p->port, p->grpc_port, sink_port, more);
     wb_bench_sidecar_init(&p->sidecar, config);
     (void)wb_bench_sidecar_start(&p->sidecar);
     p->pid = p->sidecar.pid;
@@ -152,15 +158,16 @@ static void start_collector_file(place *p, uint16_t port) { start_collector(p, p
 
 /* ---- measuring -------------------------------------------------------------------------------- */
 
-static uint64_t load(const place *p, const wb_slice *bodies, double seconds)
+static uint64_t load(const subject *s, const place *p, const wb_slice *bodies, double seconds)
 {
-    return wb_http_load_run(&(wb_http_load){.port = p->port,
-                                            .content_type = "application/x-protobuf",
-                                            .bodies = bodies,
-                                            .n = BODIES,
-                                            .connections = CONNECTIONS,
-                                            .seconds = seconds}) *
-           SPANS;
+    const wb_http_load load = {.port = s->way == WAY_GRPC ? p->grpc_port : p->port,
+                               .content_type = s->way == WAY_JSON ? "application/json"
+                                                                  : "application/x-protobuf",
+                               .bodies = bodies,
+                               .n = BODIES,
+                               .connections = CONNECTIONS,
+                               .seconds = seconds};
+    return (s->way == WAY_GRPC ? wb_grpc_load_run(&load) : wb_http_load_run(&load)) * SPANS;
 }
 
 static void wait_delivered(wb_http_sink *sink, uint64_t spans)
@@ -180,10 +187,10 @@ static measured measure(const subject *s, const wb_slice *bodies)
     place p = {0};
     wb_http_sink *sink = wb_http_sink_start();
     s->start(&p, wb_http_sink_port(sink));
-    uint64_t warm = load(&p, bodies, WARM_UP_S);
+    uint64_t warm = load(s, &p, bodies, WARM_UP_S);
     wait_delivered(sink, warm);
     uint64_t cpu_ns = wb_process_cpu_ns(p.pid), start_ns = wb_bench_now_ns();
-    uint64_t spans = load(&p, bodies, SECONDS);
+    uint64_t spans = load(s, &p, bodies, SECONDS);
     wait_delivered(sink, warm + spans);
     double ns = (double)(wb_bench_now_ns() - start_ns);
     measured m = {.us_per_span = (double)(wb_process_cpu_ns(p.pid) - cpu_ns) / 1000 / (double)spans,
@@ -223,7 +230,18 @@ static int judge(const char *name, double ratio, wb_bench_bound bound, double li
                                               .limit = limit});
 }
 
-enum { BARE, STAGES_OFF, DEFAULTS, MEMORY, STORAGE, SUBJECTS };
+enum { BARE, STAGES_OFF, DEFAULTS, JSON_IN, GRPC_IN, MEMORY, STORAGE, SUBJECTS };
+
+static wb_slice as_json(wb_slice body, wb_arena *arena)
+{
+    wb_slice copy;
+    WB_AUTO_BUFFER text;
+    wb_buffer_init(&text, 16 * 1024 * 1024);
+    if (wb_otlp_to_json(WB_SIGNAL_TRACES, body, &text) != WB_OK ||
+        wb_arena_dup(arena, wb_buffer_slice(&text), &copy) != WB_OK)
+        wb_bench_give_up("no memory");
+    return copy;
+}
 
 /* Named on the command line, or nobody was. */
 static bool is_wanted(const char *name, int argc, char **argv)
@@ -239,17 +257,22 @@ int main(int argc, char **argv)
         [BARE] = {.name = "bare_path", .start = start_bare, .stop = stop_program},
         [STAGES_OFF] = {.name = "no_rehome", .start = start_waybill_bare, .stop = stop_waybill},
         [DEFAULTS] = {.name = "waybill", .start = start_waybill, .stop = stop_waybill},
+        [JSON_IN] = {.name = "json", .start = start_waybill, .stop = stop_waybill, .way = WAY_JSON},
+        [GRPC_IN] = {.name = "grpc", .start = start_waybill, .stop = stop_waybill, .way = WAY_GRPC},
         [MEMORY] = {.name = "collector_memory",
                     .start = start_collector_memory,
                     .stop = stop_program},
         [STORAGE] = {.name = "collector_file", .start = start_collector_file, .stop = stop_program},
     };
     char path[512];
-    wb_slice bodies[BODIES];
+    static wb_slice protobuf[BODIES], json[BODIES];
     wb_bench_need_release();
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena) wb_bench_give_up("no memory");
-    for (size_t i = 0; i < BODIES; i++) bodies[i] = wb_sample_llm_spans(SPANS, i + 1, arena);
+    for (size_t i = 0; i < BODIES; i++) {
+        protobuf[i] = wb_sample_llm_spans(SPANS, i + 1, arena);
+        json[i] = as_json(protobuf[i], arena);
+    }
     bool collector = collector_path(path, sizeof path);
     subjects[MEMORY].absent = subjects[STORAGE].absent = !collector;
     for (size_t i = 0; i < SUBJECTS; i++)
@@ -258,7 +281,9 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "forward: no collector here; tools/build-peers builds one\n");
     for (size_t round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < SUBJECTS; i++)
-            if (!subjects[i].absent) subjects[i].rounds[round] = measure(&subjects[i], bodies);
+            if (!subjects[i].absent)
+                subjects[i].rounds[round] =
+                    measure(&subjects[i], subjects[i].way == WAY_JSON ? json : protobuf);
     for (size_t i = 0; i < SUBJECTS; i++) {
         if (subjects[i].absent) continue;
         qsort(subjects[i].rounds, ROUNDS, sizeof subjects[i].rounds[0], by_cost);
@@ -274,6 +299,11 @@ int main(int argc, char **argv)
     over |= judge("forward_vs_bare", ours->us_per_span / bare->us_per_span, WB_BENCH_AT_MOST, 1.7);
     over |= judge("forward_rate_vs_bare", ours->spans_per_s / bare->spans_per_s, WB_BENCH_AT_LEAST,
                   0.7);
+    over |= judge("forward_json_vs_protobuf",
+                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
+    over |=
+        judge("forward_grpc_vs_http", middle(&subjects[GRPC_IN])->us_per_span / ours->us_per_span,
+              WB_BENCH_AT_MOST, 1.5);
     if (!collector) return over;
     over |= judge("forward_vs_collector_memory",
                   middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);

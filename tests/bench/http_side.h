@@ -28,6 +28,9 @@ typedef struct wb_http_load {
  *  which it waits a little and sends the same again. */
 uint64_t wb_http_load_run(const wb_http_load *load);
 
+/** The same over gRPC; content_type is not looked at. */
+uint64_t wb_grpc_load_run(const wb_http_load *load);
+
 /** Wait until something listens there, at most 30 s; gives up else. */
 void wb_http_wait_port(uint16_t port);
 
