@@ -183,6 +183,27 @@ static bool has_left(const wb_otlp_visitor *v)
            recv(v->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+/* Who is idle since `before` or longer: how many, and in *oldest the first of them. */
+static uint32_t find_spare(const wb_otlp_peers *p, uint64_t before, wb_otlp_visitor **oldest)
+{
+    uint32_t n = 0;
+    *oldest = NULL;
+    for (wb_otlp_visitor *v = p->first; v; v = v->next) {
+        unsigned long long since = atomic_load(&v->since_mono);
+        if (v->ended || atomic_load(&v->phase) != WB_OTLP_IDLE || since > before) continue;
+        n++;
+        if (!*oldest || since < atomic_load(&(*oldest)->since_mono)) *oldest = v;
+    }
+    return n;
+}
+
+static void thin_out(wb_otlp_peers *p, uint64_t now)
+{
+    wb_otlp_visitor *oldest;
+    uint64_t before = now - WB_OTLP_IDLE_SPARE_MS * WB_NS_PER_MS;
+    while (find_spare(p, before, &oldest) > WB_OTLP_IDLE_KEPT) end_visit(oldest);
+}
+
 uint32_t wb_otlp_peers_tick(wb_otlp_peers *p)
 {
     uint32_t n = 0;
@@ -195,6 +216,7 @@ uint32_t wb_otlp_peers_tick(wb_otlp_peers *p)
         end_visit(v);
         n += late;
     }
+    if (now > WB_OTLP_IDLE_SPARE_MS * WB_NS_PER_MS) thin_out(p, now);
     pthread_mutex_unlock(&p->lock);
     return n;
 }

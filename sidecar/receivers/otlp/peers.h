@@ -12,7 +12,13 @@
 #include "core/clock.h"
 #include "sidecar/receivers/otlp/access.h"
 
-enum { WB_OTLP_PEER_MAX = 32 };
+enum {
+    WB_OTLP_PEER_MAX = 32,
+    WB_OTLP_IDLE_KEPT =
+        32, /* of those that are idle for WB_OTLP_IDLE_SPARE_MS; the others are shut down, since
+                               an idle connection holds the memory of its last request */
+    WB_OTLP_IDLE_SPARE_MS = 10 * 1000,
+};
 
 typedef struct wb_otlp_peers wb_otlp_peers;
 typedef struct wb_otlp_visitor wb_otlp_visitor; /* one connection */
@@ -43,8 +49,8 @@ typedef enum wb_otlp_phase {
 void wb_otlp_visitor_now(wb_otlp_visitor *visitor, const wb_clock *clock, wb_otlp_phase phase,
                          uint32_t ms);
 
-/** Shut down those whose time is over, and those that have left without a word that was heard; how many of the
- *  former. Any thread. */
+/** Shut down those whose time is over, those that have left without a word that was heard, and idle ones beyond
+ *  those that are kept; how many of the first. Any thread. */
 uint32_t wb_otlp_peers_tick(wb_otlp_peers *peers);
 
 #endif

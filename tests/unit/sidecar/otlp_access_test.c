@@ -278,6 +278,23 @@ static void who_left_unheard_is_shut_unless_he_waits_for_his_answer(void **state
     assert_false(is_shut(f, 1));
 }
 
+static void of_those_that_idle_for_long_some_are_kept(void **state)
+{
+    fixture *f = *state;
+    for (int i = 0; i < WB_OTLP_IDLE_KEPT + 4; i++) {
+        wb_otlp_visitor *v = enter(f);
+        assert_non_null(v);
+        wb_otlp_visitor_now(v, &f->clock.clock, i == 1 ? WB_OTLP_ANSWERING : WB_OTLP_IDLE, 0);
+    }
+    f->clock.mono += WB_OTLP_IDLE_SPARE_MS * WB_NS_PER_MS - 3 * WB_NS_PER_MS;
+    assert_int_equal(wb_otlp_peers_tick(f->peers), 0);
+    assert_false(is_shut(f, 0)); /* three of them are not idle for so long */
+    f->clock.mono += 3 * WB_NS_PER_MS;
+    assert_int_equal(wb_otlp_peers_tick(f->peers), 0);
+    assert_true(is_shut(f, 0) && is_shut(f, 2) && is_shut(f, 3));
+    assert_false(is_shut(f, 1) || is_shut(f, 4));
+}
+
 #define WITH(test, up) cmocka_unit_test_setup_teardown(test, up, teardown)
 
 int main(void)
@@ -293,6 +310,7 @@ int main(void)
         WITH(the_agent_has_all_and_the_idlest_makes_room, setup),
         WITH(where_all_are_at_work_there_is_no_place, setup),
         WITH(whose_time_is_over_is_shut, setup),
+        WITH(of_those_that_idle_for_long_some_are_kept, setup),
         WITH(who_left_unheard_is_shut_unless_he_waits_for_his_answer, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
