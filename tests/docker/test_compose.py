@@ -5,82 +5,25 @@ three agents make a report, and the trace of that is one verified tree, the same
 import collections
 import json
 import re
-import urllib.request
 
 import pytest
 
-from waybill_testkit import free_port, wait_until
+from stack import AGENTS, D, brought_up, is_marker
+from waybill_testkit import wait_until
 
-AGENTS = ["planner", "researcher", "writer"]
-D = "spiffe://demo.example/"
 HOPS = {(D + "planner", D + "researcher"): 0, (D + "planner", D + "writer"): 0,
         (D + "writer", D + "researcher"): 1}
-FILES = ["-f", "docker-compose.yml", "-f", "docker/docker-compose.otel.yml"]
-UP_S = 240.0
-
-
-class Stack:
-    def __init__(self, engine):
-        self.engine = engine
-        self.ports = {f"JAEGER_{name}_PORT": str(free_port()) for name in ("UI", "GRPC", "HTTP")}
-
-    def compose(self, *args):
-        return self.engine.compose(*FILES, *args, env=self.ports)
-
-    def id_of(self, service):
-        return self.engine.docker("ps", "-aq", "--filter", f"label=com.docker.compose.service={service}", "--filter",
-                                  "label=com.docker.compose.oneoff=False").strip()
-
-    def inspect(self, service):
-        return self.engine.inspect(self.id_of(service))
-
-    def health(self, service):
-        return self.inspect(service)["State"].get("Health", {}).get("Status")
-
-    def run(self, service, *command):
-        return self.engine.docker("exec", self.id_of(service), *command)
-
-    def rows(self, query):
-        text = self.run("postgres", "psql", "-h", "/var/run/postgresql", "-U", "waybill", "-d", "waybill", "-At",
-                        "-c", f"SELECT coalesce(json_agg(x), '[]') FROM ({query}) x")
-        return json.loads(text)
-
-    def jaeger(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['JAEGER_UI_PORT']}{path}", timeout=10) as found:
-            return json.load(found)["data"]
-
-    def spans_in_jaeger(self, trace_id):
-        return [span for trace in self.jaeger(f"/api/traces/{trace_id}") for span in trace["spans"]]
 
 
 @pytest.fixture(scope="module")
 def stack(engine):
-    found = Stack(engine)
-    try:
-        found.compose("build", "keys", "planner")  # one of each image: compose 1.29 would build eight times
-        found.compose("up", "-d", "--no-build")
-        wait_until(lambda: found.health("planner") == "healthy", UP_S, "planner: a report")
+    with brought_up(engine) as found:
         yield found
-    except (TimeoutError, RuntimeError) as why:
-        raise RuntimeError(f"{why}\n{found.compose('logs', '--tail', '25')[-20000:]}") from None
-    finally:
-        found.compose("down", "-v", "-t", "5")
-
-
-def is_marker(span):
-    return any(tag["key"].startswith("waybill.marker") for tag in span["tags"])
 
 
 @pytest.fixture(scope="module")
 def trace_id(stack):
-    """Of the report, once the store has all of it."""
-
-    def whole():
-        rows = stack.rows("SELECT encode(trace_id, 'hex') AS id, status FROM waybill.traces"
-                          " WHERE root_name = 'make a report'")
-        return rows[0]["id"] if [row["status"] for row in rows] == ["success"] else None
-
-    return wait_until(whole, 60, "the report's trace, in one piece")
+    return stack.report_trace()
 
 
 # ---- the containers ------------------------------------------------------------------------------

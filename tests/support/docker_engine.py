@@ -115,8 +115,9 @@ class Engine:
         """Its standard output. Raises EngineError with what it said."""
         return self._checked(self.try_docker(*args, timeout_s=timeout_s), f"docker {' '.join(args[:4])}")
 
-    def compose(self, *args: str, env: Mapping[str, str] | None = None, timeout_s: float = BUILD_S) -> str:
-        done = subprocess.run(["docker-compose", "--no-ansi", *args], env={**self.env, **(env or {})}, cwd=ROOT,
+    def compose(self, *args: str, env: Mapping[str, str] | None = None, timeout_s: float = BUILD_S,
+                program: str = "docker-compose") -> str:
+        done = subprocess.run([program, "--ansi", "never", *args], env={**self.env, **(env or {})}, cwd=ROOT,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                               timeout=timeout_s)
         return self._checked(done, f"docker-compose {' '.join(args)}")
