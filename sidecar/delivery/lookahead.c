@@ -44,10 +44,7 @@ wb_status wb_lookahead_run(wb_lookahead *a, uint64_t position, wb_error *err)
     return status;
 }
 
-uint64_t wb_lookahead_step(const wb_lookahead *a)
-{
-    return a->select ? WB_LOOKAHEAD_BYTES / 2 : 0;
-}
+uint64_t wb_lookahead_step(const wb_lookahead *a) { return a->select ? WB_LOOKAHEAD_BYTES / 2 : 0; }
 
 void wb_lookahead_jump(wb_lookahead *a, uint64_t position)
 {
