@@ -103,19 +103,22 @@ static wb_status open_http(wb_sidecar *sidecar, wb_otlp *o, wb_error *err)
 static void on_closed_out(void *self, const char *why, uint64_t uid)
 {
     static wb_log_gate gate;
+    char who[WB_OTLP_UID_TEXT];
     uint64_t held_back = 0;
     if (!wb_log_gate_pass(&gate, wb_mono(((wb_sidecar *)self)->clock), &held_back)) return;
     WB_LOG(WARN, "otlp.closed_out", "an OTLP/gRPC client was closed", WB_KV("why", why),
-           WB_KV("peer_uid", uid), WB_KV("held_back", held_back));
+           WB_KV("peer_uid", wb_otlp_uid_text(uid, who)), WB_KV("held_back", held_back));
 }
 
 static void on_denied(void *self, const char *todo, uint64_t uid)
 {
     static wb_log_gate gate;
+    char who[WB_OTLP_UID_TEXT];
     uint64_t held_back = 0;
     if (!wb_log_gate_pass(&gate, wb_mono(((wb_sidecar *)self)->clock), &held_back)) return;
     WB_LOG(WARN, "otlp.denied", "telemetry of somebody who may not send it was refused",
-           WB_KV("peer_uid", uid), WB_KV("todo", todo), WB_KV("held_back", held_back));
+           WB_KV("peer_uid", wb_otlp_uid_text(uid, who)), WB_KV("todo", todo),
+           WB_KV("held_back", held_back));
 }
 
 static void *run_grpc(void *arg)

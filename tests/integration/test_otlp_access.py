@@ -60,7 +60,7 @@ def test_another_user_needs_the_bearer(tmp_path):
         assert as_user(STRANGER, lambda: send(port, with_bearer(scheme="bearer"), "case")) == 200
         wait_until(lambda: set(stored_names(sidecar)) == {"own", "with", "case"}, 20, "stored")
         log = sidecar.log()
-        assert "otlp.denied" in log and f"peer_uid={STRANGER}" in log and TOKEN not in log
+        assert "otlp.denied" in log and f"peer_uid=\"{STRANGER}\"" in log and TOKEN not in log
 
 
 @needs_root

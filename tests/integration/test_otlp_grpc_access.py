@@ -38,7 +38,7 @@ def test_another_user_needs_the_bearer(tmp_path):
             assert as_user(STRANGER, lambda wrong=wrong: send(port, "x", authorization=wrong)) == DENIED
         wait_until(lambda: set(stored_names(sidecar)) == {"own", "with"}, 20, "stored")
         assert "otlp.denied" in sidecar.log()
-        assert f"peer_uid={STRANGER}" in sidecar.log()
+        assert f"peer_uid=\"{STRANGER}\"" in sidecar.log()
 
 
 @needs_root

@@ -417,6 +417,29 @@ def test_what_is_no_http_does_no_harm(sidecar, port, raw):
     assert post(port, "/v1/traces", b"").code == 200
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 2\r\nContent-Length: 3\r\n",
+        b"Content-Length: 2\r\nContent-Length: 2\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"Transfer-Encoding: identity\r\n",
+    ],
+)
+def test_a_head_that_a_proxy_may_read_otherwise_is_400_and_the_end(port, framing):
+    """What comes behind it is never taken for a request."""
+    with Wire(port) as wire:
+        wire.send(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + framing + b"\r\n"
+                  b"{}POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        got = b""
+        while part := wire.socket.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1
+    assert b"one Content-Length" in got and b"connection: close" in got.lower()
+
+
 def test_whoever_leaves_amid_a_body_leaves_nothing_behind(sidecar, port):
     whole = request("/v1/traces", traces(["gone"], pad=3 * MIB).SerializeToString())
     for cut in (10, 200, MIB, len(whole) - 1):

@@ -22,6 +22,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -261,8 +262,12 @@ wb_otlp_caller wb_otlp_admit(const wb_otlp_access *a, uint64_t peer_uid, wb_slic
     return token.len > 0 && is_bearer(a, token) ? WB_OTLP_AGENT : WB_OTLP_DENIED;
 }
 
-const char *wb_otlp_access_advice(const wb_otlp_access *a, uint64_t peer_uid)
+const char *wb_otlp_access_advice(const wb_otlp_access *a, uint64_t peer_uid, bool is_browsers)
 {
+    if (is_browsers)
+        return "a request with an Origin, as browsers send it, needs the bearer of "
+               "otlp.bearer_file, "
+               "whoever's process it is of";
     if (wb_otlp_access_has_bearer(a))
         return "send the bearer of otlp.bearer_file: "
                "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer%20TOKEN";
@@ -271,4 +276,11 @@ const char *wb_otlp_access_advice(const wb_otlp_access *a, uint64_t peer_uid)
                "its bearer";
     return "you are not the agent's user: run as one of ipc.allow_uids, or set otlp.bearer_file at "
            "the sidecar and send its bearer";
+}
+
+const char *wb_otlp_uid_text(uint64_t peer_uid, char out[WB_OTLP_UID_TEXT])
+{
+    if (peer_uid == WB_OTLP_PEER_UNKNOWN) return "unknown";
+    (void)snprintf(out, WB_OTLP_UID_TEXT, "%llu", (unsigned long long)peer_uid);
+    return out;
 }

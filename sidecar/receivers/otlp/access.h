@@ -55,7 +55,13 @@ uint64_t wb_otlp_peer(wb_otlp_access *access, int fd);
 wb_otlp_caller wb_otlp_admit(const wb_otlp_access *access, uint64_t peer_uid,
                              wb_slice authorization);
 
-/** For the body of a 401: what the caller can do. Static. */
-const char *wb_otlp_access_advice(const wb_otlp_access *access, uint64_t peer_uid);
+/** For a log line: the number, or "unknown". */
+enum { WB_OTLP_UID_TEXT = 24 };
+const char *wb_otlp_uid_text(uint64_t peer_uid, char out[WB_OTLP_UID_TEXT]);
+
+/** For the body of a 401: what the caller can do. Static.
+ *  is_browsers  the request has an Origin, so whose process it comes from does not count */
+const char *wb_otlp_access_advice(const wb_otlp_access *access, uint64_t peer_uid,
+                                  bool is_browsers);
 
 #endif

@@ -151,11 +151,11 @@ static wb_otlp_caller caller_of(wb_grpc_call *call)
 static void deny(wb_grpc_call *call)
 {
     const wb_otlp_grpc_options *options = &call->grpc->options;
-    uint64_t uid =
-        call->is_browsers ? WB_OTLP_PEER_UNKNOWN : wb_otlp_visitor_uid(call->from->visitor);
-    const wb_grpc_refusal stranger = {.code = WB_GRPC_UNAUTHENTICATED,
-                                      .message = wb_otlp_access_advice(options->access, uid),
-                                      .why = WB_OTLP_REFUSED_DENIED};
+    uint64_t uid = wb_otlp_visitor_uid(call->from->visitor);
+    const wb_grpc_refusal stranger = {
+        .code = WB_GRPC_UNAUTHENTICATED,
+        .message = wb_otlp_access_advice(options->access, uid, call->is_browsers),
+        .why = WB_OTLP_REFUSED_DENIED};
     if (options->on_denied) options->on_denied(options->self, stranger.message, uid);
     wb_grpc_call_refuse(call, &stranger);
 }

@@ -158,7 +158,7 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     if (!r) {
         *context = r = begin(self, connection, path, method);
         if (!r) return MHD_NO;
-        return r->fault.code != 0 && r->waits_for_leave ? reply(r) : MHD_YES;
+        return r->fault.code != 0 && (r->waits_for_leave || r->is_ambiguous) ? reply(r) : MHD_YES;
     }
     if (*len > 0) return take_bytes(r, bytes, len);
     if (!r->at_sink) return hand_on(r);

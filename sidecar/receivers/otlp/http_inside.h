@@ -46,6 +46,7 @@ typedef struct wb_http_request {
     wb_http_link *link;
     wb_otlp_encoding encoding;
     bool gzip, waits_for_leave; /* Expect: 100-continue */
+    bool is_ambiguous;          /* where its body ends is not for sure: nothing behind it is read */
     wb_http_fault fault;
     wb_body body;
     wb_export_answer said;

@@ -59,7 +59,8 @@ static struct MHD_Response *refused(const wb_http_request *r)
         add_header(response, MHD_HTTP_HEADER_ALLOW, MHD_HTTP_METHOD_POST);
     if (fault->code == MHD_HTTP_UNAUTHORIZED)
         add_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    if (atomic_load(&r->http->stopping)) add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    if (atomic_load(&r->http->stopping) || r->is_ambiguous)
+        add_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     return response;
 }
 

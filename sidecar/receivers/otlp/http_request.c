@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a request asks for. The first fault is the answer; the order is that of docs/otlp.md: path, method, who
- * asks, encoding, size. Nothing of a body is kept before all of them are well.
+/* What a request asks for. The first fault is the answer; the order is that of docs/otlp.md: framing, path,
+ * method, who asks, encoding, size. Nothing of a body is kept before all of them are well.
  *
  * A page in a browser can be made to send to this machine, and by DNS rebinding even JSON; the kernel names
  * the browser's user, who may be the agent's. Browsers put `Origin` on every POST, exporters never do: with
@@ -60,23 +60,25 @@ static bool is_certified(wb_http_request *r)
 static void say_denied(const wb_http_request *r, uint64_t uid, const char *advice)
 {
     static wb_log_gate gate;
+    char who[WB_OTLP_UID_TEXT];
     uint64_t held_back = 0;
     if (!wb_log_gate_pass(&gate, wb_mono(r->http->options.clock), &held_back)) return;
     WB_LOG(WARN, "otlp.denied", "telemetry of somebody who may not send it was refused",
-           WB_KV("peer_uid", uid), WB_KV("todo", advice), WB_KV("held_back", held_back));
+           WB_KV("peer_uid", wb_otlp_uid_text(uid, who)), WB_KV("todo", advice),
+           WB_KV("held_back", held_back));
 }
 
 static void admit(wb_http_request *r)
 {
     const wb_otlp_access *access = r->http->options.access;
     bool browser = header(r, "Origin") != NULL;
-    uint64_t uid = browser ? WB_OTLP_PEER_UNKNOWN : wb_otlp_visitor_uid(r->link->visitor);
-    wb_otlp_caller caller =
-        wb_otlp_admit(access, uid, header_slice(r, MHD_HTTP_HEADER_AUTHORIZATION));
+    uint64_t uid = wb_otlp_visitor_uid(r->link->visitor);
+    wb_otlp_caller caller = wb_otlp_admit(access, browser ? WB_OTLP_PEER_UNKNOWN : uid,
+                                          header_slice(r, MHD_HTTP_HEADER_AUTHORIZATION));
     if (caller == WB_OTLP_DENIED && !browser && is_certified(r)) caller = WB_OTLP_OTHER;
     r->export.is_agent = caller == WB_OTLP_AGENT;
     if (caller != WB_OTLP_DENIED) return;
-    const char *advice = wb_otlp_access_advice(access, uid);
+    const char *advice = wb_otlp_access_advice(access, uid, browser);
     say_denied(r, uid, advice);
     wb_http_refuse(r, MHD_HTTP_UNAUTHORIZED, WB_OTLP_REFUSED_DENIED, advice);
 }
@@ -104,6 +106,35 @@ static uint64_t announced(const wb_http_request *r)
     return strtoull(length, NULL, 10);
 }
 
+typedef struct framing {
+    unsigned lengths, codings;
+    bool strange; /* a coding that is not ours */
+} framing;
+
+static enum MHD_Result note_framing(void *self, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    framing *f = self;
+    (void)kind;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) f->lengths++;
+    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) != 0) return MHD_YES;
+    f->codings++;
+    f->strange = f->strange || !value || strcasecmp(value, "chunked") != 0;
+    return MHD_YES;
+}
+
+/* A proxy before us and libmicrohttpd behind it must not read two lengths out of one head: what one takes
+ * for a body the other would take for the next request. RFC 9112, 6.1 and 6.3. */
+static void read_framing(wb_http_request *r)
+{
+    framing f = {0};
+    (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, note_framing, &f);
+    r->is_ambiguous = f.strange || f.lengths + f.codings > 1;
+    if (r->is_ambiguous)
+        wb_http_refuse(r, MHD_HTTP_BAD_REQUEST, WB_OTLP_REFUSED_MALFORMED,
+                       "one Content-Length, or Transfer-Encoding: chunked, and nothing besides");
+}
+
 static void read_size(wb_http_request *r)
 {
     size_t most = r->gzip ? GZIP_BODY_MAX : WB_OTLP_HTTP_BODY_MAX;
@@ -122,6 +153,7 @@ void wb_http_read_head(wb_http_request *r, const char *path, const char *method)
     read_encodings(r);
     wb_http_fault of_encodings = r->fault; /* comes behind who asks */
     r->fault = (wb_http_fault){0};
+    read_framing(r);
     if (!wb_otlp_signal_of(path, &r->export.signal))
         wb_http_refuse(r, MHD_HTTP_NOT_FOUND, WB_OTLP_REFUSED_NOT_FOUND,
                        "POST to /v1/traces, /v1/metrics or /v1/logs");

@@ -169,7 +169,7 @@ static void the_agent_needs_nothing_and_others_the_bearer(void **state)
         assert_int_equal(wb_otlp_admit(f->access, WB_OTLP_PEER_UNKNOWN, header), cases[i].caller);
     }
     assert_true(wb_otlp_access_has_bearer(f->access));
-    assert_non_null(strstr(wb_otlp_access_advice(f->access, 12345), "otlp.bearer_file"));
+    assert_non_null(strstr(wb_otlp_access_advice(f->access, 12345, false), "otlp.bearer_file"));
 }
 
 static void without_a_bearer_none_is_right(void **state)
@@ -181,8 +181,13 @@ static void without_a_bearer_none_is_right(void **state)
     assert_int_equal(wb_otlp_admit(bare, 12345, WB_S("Bearer ")), WB_OTLP_DENIED);
     assert_int_equal(wb_otlp_admit(bare, 12345, WB_S("Bearer x")), WB_OTLP_DENIED);
     assert_int_equal(wb_otlp_admit(bare, geteuid(), WB_S("")), WB_OTLP_AGENT);
-    assert_non_null(strstr(wb_otlp_access_advice(bare, 12345), "ipc.allow_uids"));
-    assert_non_null(strstr(wb_otlp_access_advice(bare, WB_OTLP_PEER_UNKNOWN), "otlp.bearer_file"));
+    assert_non_null(strstr(wb_otlp_access_advice(bare, 12345, false), "ipc.allow_uids"));
+    assert_non_null(
+        strstr(wb_otlp_access_advice(bare, WB_OTLP_PEER_UNKNOWN, false), "otlp.bearer_file"));
+    assert_non_null(strstr(wb_otlp_access_advice(bare, 12345, true), "Origin"));
+    char who[WB_OTLP_UID_TEXT];
+    assert_string_equal(wb_otlp_uid_text(12345, who), "12345");
+    assert_string_equal(wb_otlp_uid_text(WB_OTLP_PEER_UNKNOWN, who), "unknown");
     wb_otlp_access_free(bare);
 }
 
