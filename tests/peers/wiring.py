@@ -17,13 +17,16 @@ TABLE: list[tuple[str, int, str, int]] = []  # printed at the end: conftest.py
 
 
 class Wired:
-    """A sidecar with receivers on ports of its own and the exporters that are given."""
+    """A sidecar with receivers on ports of its own and the exporters that are given.
 
-    def __init__(self, exporters: Mapping[str, Any], **more: Any) -> None:
+    extra_otlp   further keys below `otlp`"""
+
+    def __init__(self, exporters: Mapping[str, Any], *, extra_otlp: Mapping[str, Any] | None = None,
+                 **more: Any) -> None:
         self.http_port, self.grpc_port = free_port(), free_port()
         config = {
             "otlp": {"http": {"listen": f"127.0.0.1:{self.http_port}"},
-                     "grpc": {"listen": f"127.0.0.1:{self.grpc_port}"}},
+                     "grpc": {"listen": f"127.0.0.1:{self.grpc_port}"}, **(extra_otlp or {})},
             "exporters": dict(exporters),
             **more,
         }

@@ -62,6 +62,7 @@ class Engine:
 
         wait_until(up, 60, "dockerd: an answer")
         self.clear()
+        self.docker("image", "prune", "-f", "--filter", "until=72h")  # layers of builds that nobody repeats
         return self
 
     def clear(self) -> None:

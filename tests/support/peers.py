@@ -8,12 +8,14 @@ has answered when ``start`` returns, and is ended by its process id.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -52,7 +54,12 @@ def fetch_json(url: str, timeout_s: float = 10.0) -> Any:
 
 
 def answers(url: str) -> bool:
-    """Whether there is an HTTP server, whatever it says."""
+    """Whether there is an HTTP server, whatever it says; with https, one that opens its port."""
+    if url.startswith("https:"):
+        where = urllib.parse.urlsplit(url)
+        with contextlib.suppress(OSError), socket.create_connection((where.hostname, where.port), 1):
+            return True
+        return False
     try:
         urllib.request.urlopen(url, timeout=1).close()
     except urllib.error.HTTPError:
@@ -227,19 +234,24 @@ class Collector(Server):
     to          base URL of an OTLP/HTTP backend, or host:port of one that speaks gRPC
     protocol    "http/protobuf", "http/json" or "grpc", of the way out
     storage     keep what is not sent yet in a file, synced: it outlives a kill
+    tls_in      {"cert_file", "key_file", "client_ca_file"} of its receivers
+    tls_out     {"ca_file", "cert_file", "key_file"} of its way out
+    headers     of its way out
     """
 
     name = "otelcol"
 
     def __init__(self, to: str | None, protocol: str = "http/protobuf", *, storage: bool = False,
-                 compression: str = "gzip") -> None:
+                 compression: str = "gzip", tls_in: Mapping[str, str] | None = None,
+                 tls_out: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self._tls_in, self._tls_out, self._headers = tls_in, tls_out, headers
         self.http_port, self.grpc_port = free_port(), free_port()
         self._to, self._protocol, self._storage, self._compression = to, protocol, storage, compression
 
     @property
     def http_url(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"{'https' if self._tls_in else 'http'}://127.0.0.1:{self.http_port}"
 
     @property
     def grpc_target(self) -> str:
@@ -256,18 +268,20 @@ class Collector(Server):
         if self._storage:
             queue["storage"] = "file_storage"
         retry = {"enabled": True, "initial_interval": "100ms", "max_interval": "500ms"}
-        common = {"compression": self._compression, "sending_queue": queue, "retry_on_failure": retry}
+        common = {"compression": self._compression, "sending_queue": queue, "retry_on_failure": retry,
+                  "headers": dict(self._headers or {}), "tls": dict(self._tls_out or {"insecure": True})}
         if self._protocol == "grpc":
-            return "otlp", {"endpoint": self._to, "tls": {"insecure": True}, **common}
+            return "otlp", {"endpoint": self._to, **common}
         encoding = "json" if self._protocol == "http/json" else "proto"
         return "otlphttp", {"endpoint": self._to, "encoding": encoding, **common}
 
     def config(self) -> dict[str, Any]:
         name, exporter = self.exporter()
         pipeline = {"receivers": ["otlp"], "exporters": [name]}
+        tls = {"tls": dict(self._tls_in)} if self._tls_in else {}
         config: dict[str, Any] = {
-            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.http_port}"},
-                                                 "grpc": {"endpoint": self.grpc_target}}}},
+            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.http_port}", **tls},
+                                                 "grpc": {"endpoint": self.grpc_target, **tls}}}},
             "exporters": {name: exporter},
             "service": {"pipelines": {signal: pipeline for signal in ("traces", "logs", "metrics")},
                         "telemetry": {"metrics": {"level": "none"}}},
