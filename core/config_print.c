@@ -148,10 +148,8 @@ static wb_status bound(const wb_config_key *key, uint64_t value, wb_buffer *out)
 static wb_status range(const wb_config_key *key, wb_buffer *out)
 {
     if (key->type == WB_CHOICE) {
-        const char *word = key->choices + (key->choices[0] == '|');
-        for (; *word; word++)
-            WB_TRY(*word == '|' ? wb_buffer_printf(out, ", ") : wb_buffer_add(out, word, 1));
-        return WB_OK;
+        char said[WB_CONFIG_CHOICES_MAX];
+        return wb_buffer_printf(out, "%s", wb_config_choices_say(key->choices, said, sizeof said));
     }
     if (key->min == 0 && key->max == 0) return WB_OK;
     WB_TRY(bound(key, key->min, out));

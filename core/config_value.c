@@ -9,6 +9,7 @@
 #include "core/utf8.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 typedef struct unit {
     const char *name;
@@ -137,6 +138,20 @@ wb_status wb_config_text_check(wb_slice text, wb_error *err)
     return WB_OK;
 }
 
+const char *wb_config_choices_say(const char *choices, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (const char *word = choices; *word && used < size;) {
+        size_t len = strcspn(word, "|");
+        if (len > 0)
+            used += (size_t)snprintf(out + used, size - used, "%s%.*s", used ? ", " : "", (int)len,
+                                     word);
+        word += len + (word[len] == '|');
+    }
+    return out;
+}
+
 static wb_status parse_choice(const wb_config_key *key, wb_slice text, uint32_t *out, wb_error *err)
 {
     uint32_t place = 0;
@@ -149,8 +164,9 @@ static wb_status parse_choice(const wb_config_key *key, wb_slice text, uint32_t 
         if (word[len] == '\0') break;
         word += len + 1;
     }
+    char said[WB_CONFIG_CHOICES_MAX];
     return wb_fail(err, WB_ERR_CONFIG, "one of %s is needed",
-                   key->choices[0] == '|' ? key->choices + 1 : key->choices);
+                   wb_config_choices_say(key->choices, said, sizeof said));
 }
 
 static wb_status parse_bool(wb_slice text, bool *out, wb_error *err)

@@ -34,6 +34,12 @@ WB_MUST_USE wb_status wb_config_text_check(wb_slice text, wb_error *err);
 WB_MUST_USE wb_status wb_config_value_print(const wb_config_key *key, const void *base,
                                             wb_buffer *out);
 
+enum { WB_CONFIG_CHOICES_MAX = 160 };
+
+/** Write the words of `choices` that have a name, with ", " between them; cut at `size` bytes with NUL, at
+ *  least 1. Returns `out`. */
+const char *wb_config_choices_say(const char *choices, char *out, size_t size);
+
 /** Append a text in YAML's double quotes. */
 WB_MUST_USE wb_status wb_config_quote(wb_slice text, wb_buffer *out);
 

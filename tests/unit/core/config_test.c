@@ -95,7 +95,7 @@ static const wb_config_key house_keys[] = {
     {.name = "paint.colour",
      .type = WB_CHOICE,
      .fallback = "red",
-     .choices = "|red|blue",
+     .choices = "|red||blue|",
      .help = "C",
      .offset = offsetof(house, colour)},
     {.name = "paint.attic.size_bytes",
@@ -198,8 +198,8 @@ static void every_fault_is_refused_with_its_line(void **state)
         {"rooms: ~\n", "rooms: there is no value"},
         {"rooms: [1]\n", "rooms: one value is needed, not a list or section"},
         {"lit: yes\n", "lit: true or false is needed"},
-        {"paint:\n  colour: green\n", "h.yaml:2: paint.colour: one of red|blue is needed"},
-        {"paint:\n  colour: \"\"\n", "one of red|blue is needed"},
+        {"paint:\n  colour: green\n", "h.yaml:2: paint.colour: one of red, blue is needed"},
+        {"paint:\n  colour: \"\"\n", "one of red, blue is needed"},
         {"paint: red\n", "h.yaml:1: a section of keys is needed"},
         {"paint:\n  attic: {size_bytes: 9}\n", "9 is below 10"},
         {"paint:\n  attic: {size_bytes: 1MB}\n", "a number of bytes"},
@@ -321,7 +321,7 @@ static void a_file_sets_every_kind(void **state)
         WB_OK);
     assert_false(f->h.lit);
     assert_int_equal(f->h.rooms, 9);
-    assert_int_equal(f->h.colour, 2);
+    assert_int_equal(f->h.colour, 3);
     assert_int_equal(f->h.attic_bytes, 3072);
     assert_int_equal(f->h.wait_ms, 300000);
     assert_int_equal(f->h.lease_s, 90);
