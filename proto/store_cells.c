@@ -166,7 +166,7 @@ void wb_cells_of_log(const wb_log_row *row, wb_slice service, wb_cells *out)
         if (wb_slice_eq(attr.key, WB_S("waybill.delegation.id"))) delegation = attr.value.text;
     }
     out->n = 0;
-    put_bytes(out, wb_slice_of(row->trace_id.b, sizeof row->trace_id.b));
+    put_id(out, row->trace_id.b, sizeof row->trace_id.b);
     put_id(out, row->span_id.b, sizeof row->span_id.b);
     put_number(out, row->time_ns ? row->time_ns : row->observed_ns);
     put_number_or_null(out, row->observed_ns);

@@ -43,7 +43,6 @@ typedef struct wb_cell {
     X(delegation_id, bytea)                                                                        \
     X(span, bytea)
 
-/* trace_id is all zero where it is absent: it is part of keys. */
 #define WB_LOG_CELLS(X)                                                                            \
     X(trace_id, bytea)                                                                             \
     X(span_id, bytea)                                                                              \
@@ -131,14 +130,19 @@ typedef struct wb_cell {
     X(error_type, text)                                                                            \
     X(task_state, text)
 
-#define WB_CELL_COUNT(name, type) +1
-enum {
-    WB_SPAN_CELL_COUNT = 0 WB_SPAN_CELLS(WB_CELL_COUNT),
-    WB_LOG_CELL_COUNT = 0 WB_LOG_CELLS(WB_CELL_COUNT),
-    WB_DELEGATION_CELL_COUNT = 0 WB_DELEGATION_CELLS(WB_CELL_COUNT),
-    WB_ACCEPTANCE_CELL_COUNT = 0 WB_ACCEPTANCE_CELLS(WB_CELL_COUNT),
-    WB_CELLS_MAX = WB_DELEGATION_CELL_COUNT,
-};
+/* The columns' names, for SQL. */
+#define WB_CELL_NAME(name, type) #name ", "
+
+/* The places of the cells: WB_SPAN_AT_trace_id and so on. */
+#define WB_SPAN_AT(name, type) WB_SPAN_AT_##name,
+#define WB_LOG_AT(name, type) WB_LOG_AT_##name,
+#define WB_DELEGATION_AT(name, type) WB_DELEGATION_AT_##name,
+#define WB_ACCEPTANCE_AT(name, type) WB_ACCEPTANCE_AT_##name,
+enum { WB_SPAN_CELLS(WB_SPAN_AT) WB_SPAN_CELL_COUNT };
+enum { WB_LOG_CELLS(WB_LOG_AT) WB_LOG_CELL_COUNT };
+enum { WB_DELEGATION_CELLS(WB_DELEGATION_AT) WB_DELEGATION_CELL_COUNT };
+enum { WB_ACCEPTANCE_CELLS(WB_ACCEPTANCE_AT) WB_ACCEPTANCE_CELL_COUNT };
+enum { WB_CELLS_MAX = WB_DELEGATION_CELL_COUNT };
 
 typedef struct wb_cells {
     wb_cell of[WB_CELLS_MAX];

@@ -186,6 +186,9 @@ static wb_status copy_logs_of(wb_stage *stage, const wb_record_view *record, wb_
         with_shared names = {row.resource_index, row.scope_index, row.resource, row.scope};
         WB_TRY(look_up_shared(stage, &names, &s, err));
         wb_cells_of_log(&row, s.service, &cells);
+        /* all zero where it is absent: it is part of the key here */
+        wb_slice trace = wb_slice_of(row.trace_id.b, sizeof row.trace_id.b);
+        cells.of[WB_LOG_AT_trace_id] = (wb_cell){.type = WB_CELL_BYTES, .bytes = trace};
         wb_copy_row(&stage->copy, cells.n + COLUMNS_BEHIND);
         wb_copy_cells(&stage->copy, &cells);
         uint64_t time_ns = row.time_ns ? row.time_ns : row.observed_ns;

@@ -8,15 +8,19 @@
  * and one that picks another agent's id must not overwrite that agent's row. */
 #include "exporters/sqlite/rows.h"
 
-#include "core/delegation_state.h"
-#include "core/json.h"
-#include "proto/arena_alloc.h"
-#include "proto/waybill/v1/ipc.pb-c.h"
-#include "proto/waybill/v1/journal.pb-c.h"
-
-#include <errno.h>
 #include <sqlite3.h>
 
+#define MARK(name, type) "?, "
+#define SPAN_NAMES WB_SPAN_CELLS(WB_CELL_NAME)
+#define SPAN_MARKS WB_SPAN_CELLS(MARK)
+#define LOG_NAMES WB_LOG_CELLS(WB_CELL_NAME)
+#define LOG_MARKS WB_LOG_CELLS(MARK)
+#define DELEGATION_NAMES WB_DELEGATION_CELLS(WB_CELL_NAME)
+#define DELEGATION_MARKS WB_DELEGATION_CELLS(MARK)
+#define ACCEPTANCE_NAMES WB_ACCEPTANCE_CELLS(WB_CELL_NAME)
+#define ACCEPTANCE_MARKS WB_ACCEPTANCE_CELLS(MARK)
+
+/* ?1 of delegations and acceptances is the id, ?2 the version. */
 static const char *const statements[WB_ROWS_STATEMENTS] = {
     [WB_ROWS_SIDECAR] =
         "INSERT INTO sidecars (journal_id, agent_id, name, version, isolation, first_seen_ns,"
@@ -32,47 +36,22 @@ static const char *const statements[WB_ROWS_STATEMENTS] = {
     [WB_ROWS_FIND_SCOPE] = "SELECT scope_id FROM scopes WHERE bytes = ?",
     [WB_ROWS_ADD_SCOPE] = "INSERT INTO scopes (bytes) VALUES (?) RETURNING scope_id",
     [WB_ROWS_SPAN] =
-        "INSERT INTO spans (trace_id, span_id, parent_span_id, name, kind, started_ns, ended_ns,"
-        " status, status_message, service, span_type, error_type, session_id, acceptance_id,"
-        " delegation_id, sidecar_id, seq, resource_id, scope_id, span) VALUES"
-        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (trace_id, span_id) DO NOTHING",
+        "INSERT INTO spans (" SPAN_NAMES "sidecar_id, seq, resource_id, scope_id)"
+        " VALUES (" SPAN_MARKS "?, ?, ?, ?) ON CONFLICT (trace_id, span_id) DO NOTHING",
     [WB_ROWS_LOG] =
-        "INSERT INTO logs (trace_id, span_id, time_ns, observed_ns, severity, severity_text,"
-        " event_name, body, service, acceptance_id, delegation_id, sidecar_id, seq, entry, item,"
-        " resource_id, scope_id, log) VALUES"
-        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO logs (" LOG_NAMES "sidecar_id, seq, entry, item, resource_id, scope_id)"
+        " VALUES (" LOG_MARKS "?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (sidecar_id, seq, entry, item) DO NOTHING",
     [WB_ROWS_KNOWN_DELEGATION] = "SELECT 1 FROM delegations WHERE delegation_id = ?",
     [WB_ROWS_DELEGATION] =
-        "INSERT OR REPLACE INTO delegations (delegation_id, version, sidecar_id, seq, state, "
-        "trace_id,"
-        " span_id, parent_span_id, trace_flags, parent_acceptance, target_url, target_agent_id,"
-        " target_name, method, message_id, context_id, task_id, body_digest, task_state, "
-        "error_type,"
-        " event, opened_ns, updated_ns, closed_ns, deadline_ns, late_answer, chain, "
-        "unsigned_reason,"
-        " token_hash, token_exp_s, issuer, key_id, depth, currency, granted_cost_micros,"
-        " granted_tokens, granted_ms, turns)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19,"
-        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36,"
-        " ?37, ?38"
-        " WHERE NOT EXISTS (SELECT 1 FROM delegations WHERE delegation_id = ?1"
-        "  AND (version >= ?2 OR sidecar_id <> ?3))",
+        "INSERT OR REPLACE INTO delegations (" DELEGATION_NAMES "sidecar_id, seq)"
+        " SELECT " DELEGATION_MARKS ":sidecar, ? WHERE NOT EXISTS (SELECT 1 FROM delegations"
+        "  WHERE delegation_id = ?1 AND (version >= ?2 OR sidecar_id <> :sidecar))",
     [WB_ROWS_KNOWN_ACCEPTANCE] = "SELECT 1 FROM acceptances WHERE acceptance_id = ?",
     [WB_ROWS_ACCEPTANCE] =
-        "INSERT OR REPLACE INTO acceptances (acceptance_id, version, sidecar_id, seq, verdict,"
-        " verified, code, warnings, pass, agent_id, issuer, subject, jti, token_hash, token_exp_s,"
-        " chain, depth, trace_id, span_id, parent_span_id, trace_flags, link_trace_id, "
-        "link_span_id,"
-        " method, message_id, context_id, task_id, body_digest, peer, opened_ns, finished_ns,"
-        " deadline_ns, outcome, error_type, task_state)"
-        " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19,"
-        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35"
-        " WHERE NOT EXISTS (SELECT 1 FROM acceptances WHERE acceptance_id = ?1"
-        "  AND (version >= ?2 OR sidecar_id <> ?3))",
+        "INSERT OR REPLACE INTO acceptances (" ACCEPTANCE_NAMES "sidecar_id, seq)"
+        " SELECT " ACCEPTANCE_MARKS ":sidecar, ? WHERE NOT EXISTS (SELECT 1 FROM acceptances"
+        "  WHERE acceptance_id = ?1 AND (version >= ?2 OR sidecar_id <> :sidecar))",
     [WB_ROWS_PART] =
         "INSERT INTO trace_parts (trace_id, sidecar_id, span_count, error_count, delegation_count,"
         " acceptance_count, started_ns, ended_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -128,16 +107,28 @@ void wb_put_blob(wb_rows_values *v, wb_slice bytes)
         (void)sqlite3_bind_blob64(v->stmt, v->next++, bytes.ptr, bytes.len, SQLITE_STATIC);
 }
 
-void wb_put_empty(wb_rows_values *v) { (void)sqlite3_bind_zeroblob(v->stmt, v->next++, 0); }
-
 void wb_put_id(wb_rows_values *v, const void *id, size_t len)
 {
     wb_put_blob(v, wb_id_is_zero(id, len) ? (wb_slice){NULL, 0} : wb_slice_of(id, len));
 }
 
-static void put_bytes(wb_rows_values *v, ProtobufCBinaryData bytes)
+void wb_put_cells(wb_rows_values *v, const wb_cells *cells)
 {
-    wb_put_blob(v, wb_slice_of(bytes.data, bytes.len));
+    for (size_t i = 0; i < cells->n; i++) {
+        const wb_cell *cell = &cells->of[i];
+        switch (cell->type) {
+        case WB_CELL_NULL: (void)sqlite3_bind_null(v->stmt, v->next++); break;
+        case WB_CELL_NUMBER:
+        case WB_CELL_BOOL: (void)sqlite3_bind_int64(v->stmt, v->next++, cell->number); break;
+        case WB_CELL_TEXT: wb_put_text(v, cell->bytes); break;
+        case WB_CELL_BYTES:
+            if (cell->bytes.len > 0)
+                wb_put_blob(v, cell->bytes);
+            else
+                (void)sqlite3_bind_zeroblob(v->stmt, v->next++, 0);
+            break;
+        }
+    }
 }
 
 wb_status wb_rows_run(wb_rows *rows, wb_rows_values *v, int64_t *found, wb_error *err)
@@ -282,200 +273,58 @@ void wb_rows_rollback(wb_rows *rows)
 
 /* ---- delegations and acceptances ------------------------------------------------------------ */
 
-/* A repeated text field as a JSON array, in the arena: the rows' chain and warnings columns. */
-static wb_status put_list(wb_rows *rows, wb_rows_values *v, char *const *items, size_t n,
-                          wb_error *err)
-{
-    WB_AUTO_BUFFER json;
-    wb_slice text;
-    wb_buffer_init(&json, SIZE_MAX);
-    wb_status status = wb_buffer_add(&json, "[", 1);
-    for (size_t i = 0; i < n && status == WB_OK; i++) {
-        if (i > 0) status = wb_buffer_add(&json, ",", 1);
-        if (status == WB_OK) status = wb_json_add_string(&json, wb_slice_str(items[i]));
-    }
-    if (status == WB_OK) status = wb_buffer_add(&json, "]", 1);
-    if (status == WB_OK) status = wb_arena_dup(rows->arena, wb_buffer_slice(&json), &text);
-    if (status != WB_OK) return wb_fail(err, status, "store: no memory for a row");
-    wb_put_text(v, text);
-    return WB_OK;
-}
-
-/* protobuf-c checks no lengths: ids that key the tables must be what they say. */
-static bool is_id(ProtobufCBinaryData bytes, size_t len)
-{
-    return bytes.len == len && !wb_id_is_zero(bytes.data, len);
-}
-
-static wb_status known(wb_rows *rows, wb_rows_statement which, ProtobufCBinaryData id, bool *out,
-                       wb_error *err)
+/* Write a row that has its id in the first cell; *is_new: this store had none of that id. */
+static wb_status write_row(wb_rows *rows, const wb_cells *cells, uint64_t seq,
+                           wb_rows_statement known, wb_rows_statement write, bool *is_new,
+                           wb_error *err)
 {
     int64_t found;
-    wb_rows_values v = wb_rows_values_of(rows, which);
-    put_bytes(&v, id);
+    wb_rows_values v = wb_rows_values_of(rows, known);
+    wb_put_blob(&v, cells->of[0].bytes);
     WB_TRY(wb_rows_run(rows, &v, &found, err));
-    *out = found != 0;
-    return WB_OK;
+    v = wb_rows_values_of(rows, write);
+    wb_put_cells(&v, cells);
+    wb_put_number(&v, (uint64_t)rows->sidecar_id);
+    wb_put_number(&v, seq);
+    *is_new = found == 0;
+    return wb_rows_run(rows, &v, NULL, err);
 }
 
-/* No limit, and no token, are NULL; the currency says which. */
-static void put_limit(wb_rows_values *v, bool granted, uint64_t limit)
+/* The totals of a row's trace. */
+static wb_status part_of_row(wb_rows *rows, const wb_cell *trace_id, const wb_cell *opened_ns,
+                             wb_rows_part **out, wb_error *err)
 {
-    if (granted && limit < WB_NOLIM)
-        wb_put_number(v, limit);
-    else
-        (void)sqlite3_bind_null(v->stmt, v->next++);
-}
-
-static void put_granted(wb_rows_values *v, const Waybill__V1__DelegationRow *d)
-{
-    bool granted = d->currency[0] != '\0';
-    wb_put_str(v, d->currency);
-    put_limit(v, granted, d->granted_cost);
-    put_limit(v, granted, d->granted_tokens);
-    put_limit(v, granted, d->granted_ms);
-}
-
-static wb_status bind_delegation(wb_rows *rows, wb_rows_values *v,
-                                 const Waybill__V1__DelegationRow *d, uint64_t seq, wb_error *err)
-{
-    put_bytes(v, d->id);
-    wb_put_number(v, d->version);
-    wb_put_number(v, (uint64_t)rows->sidecar_id);
-    wb_put_number(v, seq);
-    wb_put_str(v, wb_delegation_state_name((wb_delegation_state)d->state));
-    put_bytes(v, d->trace_id);
-    put_bytes(v, d->span_id);
-    put_bytes(v, d->parent_span_id);
-    wb_put_number(v, d->trace_flags);
-    put_bytes(v, d->parent_acceptance);
-    wb_put_str(v, d->target_url);
-    wb_put_str(v, d->target_agent_id);
-    wb_put_str(v, d->target_name);
-    wb_put_str(v, d->method);
-    wb_put_str(v, d->message_id);
-    wb_put_str(v, d->context_id);
-    wb_put_str(v, d->task_id);
-    put_bytes(v, d->body_digest);
-    wb_put_str(v, d->task_state);
-    wb_put_str(v, d->error_type);
-    wb_put_str(v, d->event);
-    wb_put_number(v, d->opened_ns);
-    wb_put_number(v, d->updated_ns);
-    wb_put_number_or_null(v, d->closed_ns);
-    wb_put_number_or_null(v, d->deadline_ns);
-    wb_put_number(v, d->late_answer ? 1 : 0);
-    WB_TRY(put_list(rows, v, d->chain, d->n_chain, err));
-    wb_put_str(v, d->unsigned_reason);
-    put_bytes(v, d->token_hash);
-    wb_put_number_or_null(v, d->token_exp_s);
-    wb_put_str(v, d->issuer);
-    wb_put_str(v, d->key_id);
-    wb_put_number(v, d->depth);
-    put_granted(v, d);
-    wb_put_number(v, UINT64_C(1) + d->later_turns);
-    return WB_OK;
-}
-
-/* A row that does not unpack never will, unless memory was what it lacked. */
-static wb_status unreadable(const char *what, wb_error *err)
-{
-    if (errno == ENOMEM) return wb_fail(err, WB_ERR_NO_MEMORY, "store: no memory for %s", what);
-    return wb_fail(err, WB_ERR_REJECTED, "not %s", what);
+    wb_trace_id trace;
+    memcpy(trace.b, trace_id->bytes.ptr, sizeof trace.b);
+    return wb_rows_part_of(rows, &trace, (wb_time_ns)opened_ns->number, out, err);
 }
 
 wb_status wb_rows_delegation(wb_rows *rows, const wb_record_view *record, wb_error *err)
 {
-    errno = 0;
-    ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
-    const Waybill__V1__DelegationRow *d =
-        waybill__v1__delegation_row__unpack(allocator, record->payload.len, record->payload.ptr);
-    if (!d || !is_id(d->id, 16) || !is_id(d->trace_id, 16) || !is_id(d->span_id, 8))
-        return unreadable("a delegation row", err);
-    bool repeated;
-    WB_TRY(known(rows, WB_ROWS_KNOWN_DELEGATION, d->id, &repeated, err));
-    wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_DELEGATION);
-    WB_TRY(bind_delegation(rows, &v, d, record->seq, err));
-    WB_TRY(wb_rows_run(rows, &v, NULL, err));
-    if (repeated) return WB_OK;
-    wb_trace_id trace;
+    wb_cells cells;
+    bool is_new;
     wb_rows_part *part;
-    memcpy(trace.b, d->trace_id.data, sizeof trace.b);
-    WB_TRY(wb_rows_part_of(rows, &trace, d->opened_ns, &part, err));
+    WB_TRY(wb_cells_of_delegation(record->payload, rows->arena, &cells, err));
+    WB_TRY(write_row(rows, &cells, record->seq, WB_ROWS_KNOWN_DELEGATION, WB_ROWS_DELEGATION,
+                     &is_new, err));
+    if (!is_new) return WB_OK;
+    WB_TRY(part_of_row(rows, &cells.of[WB_DELEGATION_AT_trace_id],
+                       &cells.of[WB_DELEGATION_AT_opened_ns], &part, err));
     part->delegations++;
-    return WB_OK;
-}
-
-static const char *verdict_name(Waybill__V1__Verdict verdict)
-{
-    switch ((int)verdict) {
-    case WAYBILL__V1__VERDICT__VERDICT_CONTINUE: return "continue";
-    case WAYBILL__V1__VERDICT__VERDICT_LINK: return "link";
-    case WAYBILL__V1__VERDICT__VERDICT_DUPLICATE: return "duplicate";
-    case WAYBILL__V1__VERDICT__VERDICT_REJECT: return "reject";
-    default: return "unspecified";
-    }
-}
-
-static wb_status bind_acceptance(wb_rows *rows, wb_rows_values *v,
-                                 const Waybill__V1__AcceptanceRow *a, uint64_t seq, wb_error *err)
-{
-    put_bytes(v, a->id);
-    wb_put_number(v, a->version);
-    wb_put_number(v, (uint64_t)rows->sidecar_id);
-    wb_put_number(v, seq);
-    wb_put_str(v, verdict_name((Waybill__V1__Verdict)a->verdict));
-    wb_put_number(v, a->verified ? 1 : 0);
-    wb_put_str(v, a->code);
-    WB_TRY(put_list(rows, v, a->warnings, a->n_warnings, err));
-    wb_put_number(v, a->pass ? 1 : 0);
-    wb_put_str(v, a->agent_id);
-    wb_put_str(v, a->issuer);
-    wb_put_str(v, a->subject);
-    wb_put_str(v, a->jti);
-    put_bytes(v, a->token_hash);
-    wb_put_number_or_null(v, a->token_exp_s);
-    WB_TRY(put_list(rows, v, a->chain, a->n_chain, err));
-    wb_put_number(v, a->depth);
-    put_bytes(v, a->trace_id);
-    put_bytes(v, a->span_id);
-    put_bytes(v, a->parent_span_id);
-    wb_put_number(v, a->trace_flags);
-    put_bytes(v, a->link_trace_id);
-    put_bytes(v, a->link_span_id);
-    wb_put_str(v, a->method);
-    wb_put_str(v, a->message_id);
-    wb_put_str(v, a->context_id);
-    wb_put_str(v, a->task_id);
-    put_bytes(v, a->body_digest);
-    wb_put_str(v, a->peer);
-    wb_put_number(v, a->opened_ns);
-    wb_put_number_or_null(v, a->finished_ns);
-    wb_put_number_or_null(v, a->deadline_ns);
-    wb_put_str(v, a->outcome);
-    wb_put_str(v, a->error_type);
-    wb_put_str(v, a->task_state);
     return WB_OK;
 }
 
 wb_status wb_rows_acceptance(wb_rows *rows, const wb_record_view *record, wb_error *err)
 {
-    errno = 0;
-    ProtobufCAllocator *allocator = wb_arena_allocator(rows->arena);
-    const Waybill__V1__AcceptanceRow *a =
-        waybill__v1__acceptance_row__unpack(allocator, record->payload.len, record->payload.ptr);
-    if (!a || !is_id(a->id, 16) || !is_id(a->trace_id, 16) || !is_id(a->span_id, 8))
-        return unreadable("an acceptance row", err);
-    bool repeated;
-    WB_TRY(known(rows, WB_ROWS_KNOWN_ACCEPTANCE, a->id, &repeated, err));
-    wb_rows_values v = wb_rows_values_of(rows, WB_ROWS_ACCEPTANCE);
-    WB_TRY(bind_acceptance(rows, &v, a, record->seq, err));
-    WB_TRY(wb_rows_run(rows, &v, NULL, err));
-    if (repeated) return WB_OK;
-    wb_trace_id trace;
+    wb_cells cells;
+    bool is_new;
     wb_rows_part *part;
-    memcpy(trace.b, a->trace_id.data, sizeof trace.b);
-    WB_TRY(wb_rows_part_of(rows, &trace, a->opened_ns, &part, err));
+    WB_TRY(wb_cells_of_acceptance(record->payload, rows->arena, &cells, err));
+    WB_TRY(write_row(rows, &cells, record->seq, WB_ROWS_KNOWN_ACCEPTANCE, WB_ROWS_ACCEPTANCE,
+                     &is_new, err));
+    if (!is_new) return WB_OK;
+    WB_TRY(part_of_row(rows, &cells.of[WB_ACCEPTANCE_AT_trace_id],
+                       &cells.of[WB_ACCEPTANCE_AT_opened_ns], &part, err));
     part->acceptances++;
     return WB_OK;
 }

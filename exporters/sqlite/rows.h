@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/entry.h"
 #include "exporters/exporter.h"
+#include "proto/store_cells.h"
 #include "store/sqlite/database.h"
 
 typedef enum wb_rows_statement {
@@ -89,8 +90,6 @@ typedef struct wb_rows_shared {
 WB_MUST_USE wb_status wb_rows_share(wb_rows *rows, wb_rows_shared *shared, uint32_t resource_index,
                                     wb_slice resource, uint32_t scope_index, wb_slice scope,
                                     wb_error *err);
-/** The id that 32 hex digits say; *out is left alone by anything else. */
-void wb_rows_take_id(wb_slice hex, wb_id *out);
 
 /* For rows.c, spans.c and logs.c: a statement's run. */
 
@@ -106,8 +105,8 @@ void wb_put_number_or_null(wb_rows_values *v, uint64_t number);
 void wb_put_text(wb_rows_values *v, wb_slice text);
 void wb_put_str(wb_rows_values *v, const char *text); /* may be NULL */
 void wb_put_blob(wb_rows_values *v, wb_slice bytes);
-void wb_put_empty(wb_rows_values *v); /* a blob without a byte, which is not NULL */
 void wb_put_id(wb_rows_values *v, const void *id, size_t len);
+void wb_put_cells(wb_rows_values *v, const wb_cells *cells); /* outlives the run */
 /** Run it; `found` (may be NULL) gets the first column of the row, 0 without one. */
 WB_MUST_USE wb_status wb_rows_run(wb_rows *rows, wb_rows_values *v, int64_t *found, wb_error *err);
 /** Rows changed by the last run. */
