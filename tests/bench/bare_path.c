@@ -214,7 +214,7 @@ static size_t read_group(char *out, size_t size, size_t n, void *self)
     return done;
 }
 
-static size_t ignore(char *data, size_t size, size_t n, void *self)
+static size_t ignore(const char *data, size_t size, size_t n, void *self)
 {
     (void)data, (void)self;
     return size * n;
@@ -279,7 +279,7 @@ int main(int argc, char **argv)
     answer = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
     (void)MHD_add_response_header(answer, "Content-Type", "application/x-protobuf");
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(argv[1])),
+                                  .sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10)),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,

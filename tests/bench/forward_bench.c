@@ -75,7 +75,7 @@ static void start_bare(place *p, uint16_t sink_port)
     (void)snprintf(file, sizeof file, "%s/segment", p->folder);
     const char *const args[] = {"bare_path", "0", sink, file, NULL};
     p->pid = wb_process_start_path(path, args, p->log, said, sizeof said);
-    p->port = (uint16_t)atoi(said);
+    p->port = (uint16_t)strtoul(said, NULL, 10);
 }
 
 static void start_waybill_with(place *p, uint16_t sink_port, const char *more)
