@@ -99,7 +99,7 @@ def message(body: bytes, flag: int = 0, length: int | None = None) -> bytes:
 
 
 def zipped(body: bytes) -> bytes:
-    return message(gzip.compress(body), 1)
+    return message(gzip.compress(body, mtime=0), 1)
 
 
 def fields(path: str = TRACES, **more: str | None) -> list[tuple[str, str]]:

@@ -163,7 +163,7 @@ def post(port: int, path: str, body: bytes, **more: object) -> Answer:
 
 
 def zipped(body: bytes) -> bytes:
-    return gzip.compress(body, 1)
+    return gzip.compress(body, 1, mtime=0)
 
 
 def port_of(sidecar: Sidecar) -> int:
