@@ -196,7 +196,15 @@ static void check_receivers(wb_doctor *d)
     for (const wb_json *o = receivers ? receivers->first : NULL; o; o = o->next) {
         wb_slice name = wb_report_text(o, "receiver"), host = wb_report_text(o, "host");
         unsigned long long port = wb_report_number(o, "port");
-        unsigned long long denied = wb_report_number(wb_report_object(o, "refused"), "denied");
+        const wb_json *refused = wb_report_object(o, "refused");
+        unsigned long long denied = wb_report_number(refused, "denied");
+        unsigned long long loop = wb_report_number(refused, "loop");
+        if (loop > 0)
+            wb_doctor_say(d, WB_FINDING_FAIL, "otlp",
+                          "see which exporter failed, and correct its endpoint",
+                          "%.*s on %.*s:%llu: the endpoint of an exporter leads back to this "
+                          "sidecar: %llu requests of its own",
+                          WB_SLICE_ARG(name), WB_SLICE_ARG(host), port, loop);
         if (denied > 0)
             wb_doctor_say(d, WB_FINDING_WARN, "otlp",
                           "the sidecar's log says who (otlp.denied), and what they can do",

@@ -17,6 +17,7 @@ typedef struct wb_exporter_origin {
     const char *name;      /* the instance, --name */
     const char *version;   /* of the sidecar */
     const char *isolation; /* "none" or "uid" */
+    const char *mark;      /* for WB_SENDER_HEADER (proto/sender.h); NULL: none */
 } wb_exporter_origin;
 
 typedef struct wb_export_result {
@@ -31,6 +32,9 @@ typedef struct wb_exporter_needs {
     void (*read_new)(void *ctx, const char *path); /* a file that may be replaced by another one */
     void (*connect)(void *ctx, uint16_t port);     /* TCP; 0: any port */
     void (*connect_unix)(void *ctx);               /* Unix sockets */
+    /* Where telemetry of a signal goes: "traces", and a name or numeric address, IPv6 without brackets.
+     * NULL: nobody wants to know. Of exporters whose far side might be this very sidecar. */
+    void (*send_to)(void *ctx, const char *signal, const char *host, uint16_t port);
     void *ctx;
 } wb_exporter_needs;
 

@@ -64,8 +64,8 @@ wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err)
     return WB_OK;
 }
 
-static wb_status tell_needs_of(const wb_exporter_config *x, const wb_exporter_needs *needs,
-                               wb_error *err)
+wb_status wb_exporter_tell_needs(const wb_exporter_config *x, const wb_exporter_needs *needs,
+                                 wb_error *err)
 {
     const wb_exporter_ops *ops = wb_exporter_kind_of(x->type)->ops;
     char name[WB_EXPORTER_NAME_MAX + 1];
@@ -77,9 +77,10 @@ static wb_status tell_needs_of(const wb_exporter_config *x, const wb_exporter_ne
 wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_exporter_needs *needs,
                                   wb_error *err)
 {
-    if (config->store_type != WB_STORE_NONE) WB_TRY(tell_needs_of(&config->store, needs, err));
+    if (config->store_type != WB_STORE_NONE)
+        WB_TRY(wb_exporter_tell_needs(&config->store, needs, err));
     for (size_t i = 0; i < config->n_exporters; i++)
-        WB_TRY(tell_needs_of(&config->exporters[i], needs, err));
+        WB_TRY(wb_exporter_tell_needs(&config->exporters[i], needs, err));
     return WB_OK;
 }
 

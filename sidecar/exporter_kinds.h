@@ -30,6 +30,9 @@ WB_MUST_USE wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_e
  *  them? Errors  CONFIG says which could not | NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err);
 
+/** Tell what this exporter has to reach. Errors  CONFIG | NO_MEMORY */
+WB_MUST_USE wb_status wb_exporter_tell_needs(const wb_exporter_config *config,
+                                             const wb_exporter_needs *needs, wb_error *err);
 /** Tell what all configured exporters have to reach. Errors  CONFIG | NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_tell_needs(const wb_sidecar_config *config,
                                               const wb_exporter_needs *needs, wb_error *err);

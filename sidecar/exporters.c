@@ -118,7 +118,8 @@ static void describe(wb_exporters *e, const wb_paths *paths)
                                      .agent_id = e->agent_id,
                                      .name = config->name,
                                      .version = WAYBILL_VERSION,
-                                     .isolation = e->sidecar->isolation};
+                                     .isolation = e->sidecar->isolation,
+                                     .mark = e->sidecar->mark};
     wb_exporter_config store = config->store;
     if (!store.sqlite.path) store.sqlite.path = paths->store;
     if (config->store_type != WB_STORE_NONE) add(e, &store);

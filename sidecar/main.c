@@ -14,6 +14,7 @@
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/otlp.h"
+#include "sidecar/ports.h"
 #include "sidecar/reload.h"
 #include "sidecar/start_watch.h"
 #include "sidecar/status_report.h"
@@ -347,6 +348,12 @@ static void say_ready(const daemon_parts *d, uint16_t admin_port)
     wb_world_drop(world);
 }
 
+static void make_mark(char out[WB_ID_HEX + 1])
+{
+    const wb_id id = wb_id_new();
+    wb_hex(id.b, sizeof id.b, out);
+}
+
 static wb_status start(daemon_parts *d, wb_error *err)
 {
     wb_sidecar *sidecar = &d->sidecar;
@@ -356,6 +363,7 @@ static wb_status start(daemon_parts *d, wb_error *err)
     sidecar->config_path = d->config_path;
     sidecar->clock = &wb_system_clock;
     sidecar->started_ns = wb_now(sidecar->clock);
+    make_mark(sidecar->mark);
     WB_TRY(open_state(d, err));
     wb_start_watch watch;
     WB_TRY(wb_start_watch_begin(&watch, START_LIMIT_S, err));
@@ -545,13 +553,14 @@ int main(int argc, char **argv)
     }
     if (tells_of_itself(&o)) return tell(&o, &text);
     wb_status status = load_config(&d, &o, &err);
+    if (status == WB_OK) wb_log_setup(d.config.log_level, d.config.log_format);
     if (status == WB_OK) status = wb_exporters_check(&d.config, &err);
+    if (status == WB_OK) status = wb_ports_settle(&d.config, &err);
     if (status != WB_OK) {
         (void)fprintf(stderr, "waybilld: %s\n", err.detail);
         wb_arena_free(d.config_arena);
         return exit_code(status);
     }
-    wb_log_setup(d.config.log_level, d.config.log_format);
     if (!o.check) return serve(&d);
     int code = print_buffer(wb_config_print(&wb_sidecar_config_table, &d.config, &text), &text);
     wb_arena_free(d.config_arena);

@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/secret_file.h"
 #include "sidecar/on_export.h"
+#include "sidecar/ports.h"
 #include "sidecar/receivers/otlp/access.h"
 #include "sidecar/receivers/otlp/grpc.h"
 #include "sidecar/receivers/otlp/http.h"
@@ -68,7 +69,7 @@ wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err)
         return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP receivers");
     WB_TRY(read_files(o, config, &bearer, err));
     const wb_otlp_access_options access = {
-        .bearer = bearer, .is_agent = is_agent, .self = &sidecar->access};
+        .bearer = bearer, .is_agent = is_agent, .self = &sidecar->access, .mark = sidecar->mark};
     return wb_otlp_access_open(&access, &o->access, err);
 }
 
@@ -159,7 +160,8 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     if (!o) return WB_OK;
     say_access(o, config);
     if (!config->http.off) WB_TRY(open_http(sidecar, o, err));
-    return config->grpc.off ? WB_OK : open_grpc(sidecar, o, err);
+    if (!config->grpc.off) WB_TRY(open_grpc(sidecar, o, err));
+    return wb_ports_check(sidecar->config, o->http_port, o->grpc_port, err);
 }
 
 void wb_otlp_reload(wb_sidecar *sidecar)

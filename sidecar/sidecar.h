@@ -48,6 +48,7 @@ typedef struct wb_sidecar {
     struct wb_exporters *exporters; /* sidecar/exporters.h */
     bool markers;                   /* an exporter wants them; as of the start */
     struct wb_otlp *otlp;           /* sidecar/otlp.h; NULL: none listens */
+    char mark[WB_ID_HEX + 1];       /* of our exporters' requests: proto/sender.h */
     atomic_ullong export_bytes;     /* that bodies of OTLP in hand take */
     wb_counters counters;
     wb_look look; /* at the state, for reports */

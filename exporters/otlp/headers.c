@@ -3,13 +3,15 @@
  * begin another one is refused here. The names that the protocol itself needs are ours. */
 #include "exporters/otlp/settings.h"
 
+#include "proto/sender.h"
+
 #include <ctype.h>
 #include <strings.h>
 
 static const char *const ours[] = {
     "accept-encoding", "connection",        "content-encoding", "content-length", "content-type",
     "expect",          "grpc-encoding",     "grpc-timeout",     "host",           "te",
-    "trailer",         "transfer-encoding", "upgrade",
+    "trailer",         "transfer-encoding", "upgrade",          WB_SENDER_HEADER,
 };
 
 /* RFC 9110 section 5.6.2: token */

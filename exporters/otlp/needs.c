@@ -64,7 +64,13 @@ wb_status wb_otlp_tell_needs(const wb_config_section *cfg, const wb_exporter_nee
     tell_new(needs, settings.headers_file);
     tell_new(needs, settings.bearer_file);
     tell_new(needs, settings.basic_file);
-    for (unsigned i = 0; i < WB_SIGNALS; i++)
-        if (settings.targets[i].on) tell_target(needs, &settings, &settings.targets[i]);
+    for (unsigned i = 0; i < WB_SIGNALS; i++) {
+        const wb_otlp_target *target = &settings.targets[i];
+        if (!target->on) continue;
+        tell_target(needs, &settings, target);
+        if (needs->send_to)
+            needs->send_to(needs->ctx, wb_otlp_signal_name((wb_signal)i), target->host,
+                           target->port);
+    }
     return WB_OK;
 }

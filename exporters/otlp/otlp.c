@@ -4,6 +4,7 @@
 #include "exporters/otlp/otlp.h"
 
 #include "exporters/otlp/deliver.h"
+#include "proto/sender.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -64,8 +65,10 @@ static wb_status make_parts(otlp_exporter *x, const wb_exporter_origin *origin, 
     wb_buffer_init(&d->part, PART_BYTES);
     d->arena = wb_arena_new(SEND_ARENA_BYTES);
     d->row_arena = wb_arena_new(ROW_ARENA_BYTES);
-    d->transport = wb_otlp_transport_new(&x->settings, &x->secrets);
-    if (!d->arena || !d->row_arena || !d->transport)
+    const char *sender = NULL;
+    if (origin->mark) sender = wb_arena_printf(x->arena, WB_SENDER_HEADER ": %s", origin->mark);
+    d->transport = wb_otlp_transport_new(&x->settings, &x->secrets, sender);
+    if (!d->arena || !d->row_arena || !d->transport || !sender != !origin->mark)
         return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for an exporter");
     wb_otlp_secrets_init(&x->secrets, &x->settings);
     return wb_otlp_secrets_refresh(&x->secrets, err);

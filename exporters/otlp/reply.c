@@ -261,7 +261,8 @@ static const char *advice_for(uint32_t status)
     case 415: return "check protocol and compression";
     case 421:
     case 426:
-    case 451: return "check endpoint";
+    case 451:
+    case 508: return "check endpoint";
     default: return NULL;
     }
 }

@@ -33,6 +33,7 @@ enum {
 struct wb_otlp_transport {
     const wb_otlp_settings *settings;
     const wb_otlp_secrets *secrets;
+    const char *sender; /* the header that says whose request it is; NULL: none */
     CURL *curl;
     struct curl_slist *headers;
     char why[CURL_ERROR_SIZE];
@@ -46,12 +47,13 @@ struct wb_otlp_transport {
 };
 
 wb_otlp_transport *wb_otlp_transport_new(const wb_otlp_settings *settings,
-                                         const wb_otlp_secrets *secrets)
+                                         const wb_otlp_secrets *secrets, const char *sender)
 {
     wb_otlp_transport *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     t->settings = settings;
     t->secrets = secrets;
+    t->sender = sender;
     t->curl = curl_easy_init();
     if (!t->curl) {
         free(t);
@@ -152,6 +154,7 @@ static void set_headers(wb_otlp_transport *t, const wb_otlp_target *target, uint
     } else if (target->gzip) {
         add_header(t, "Content-Encoding: gzip");
     }
+    if (t->sender) add_header(t, t->sender);
     add_headers(t, &target->headers);
     add_headers(t, &t->secrets->headers);
     if (t->secrets->bearer) add_header(t, t->secrets->bearer);

@@ -16,9 +16,11 @@ typedef struct wb_otlp_body {
     uint64_t bytes; /* of all pieces */
 } wb_otlp_body;
 
-/** libcurl was prepared (exporters/exporter.h, prepare). NO_MEMORY: NULL. One thread at a time. */
+/** libcurl was prepared (exporters/exporter.h, prepare). NO_MEMORY: NULL. One thread at a time.
+ *  sender  a header line that says whose requests these are; borrowed; NULL: none */
 WB_MUST_USE wb_otlp_transport *wb_otlp_transport_new(const wb_otlp_settings *settings,
-                                                     const wb_otlp_secrets *secrets);
+                                                     const wb_otlp_secrets *secrets,
+                                                     const char *sender);
 void wb_otlp_transport_free(wb_otlp_transport *transport);
 WB_DEFINE_AUTO(wb_otlp_transport)
 

@@ -11,6 +11,8 @@
  * A bearer is compared by its SHA-256, so that the time taken says nothing of the bytes. */
 #include "sidecar/receivers/otlp/access.h"
 
+#include "core/clock.h"
+#include "core/log.h"
 #include "core/sha256.h"
 #include "sidecar/receivers/listen.h"
 
@@ -260,6 +262,19 @@ wb_otlp_caller wb_otlp_admit(const wb_otlp_access *a, uint64_t peer_uid, wb_slic
         return WB_OTLP_AGENT;
     wb_slice token = bearer_of(authorization);
     return token.len > 0 && is_bearer(a, token) ? WB_OTLP_AGENT : WB_OTLP_DENIED;
+}
+
+bool wb_otlp_is_own(const wb_otlp_access *a, wb_slice mark)
+{
+    static wb_log_gate gate;
+    uint64_t held_back = 0;
+    if (!a->options.mark || !wb_slice_eq(mark, wb_slice_str(a->options.mark))) return false;
+    if (wb_log_gate_pass(&gate, wb_mono(&wb_system_clock), &held_back))
+        WB_LOG(ERROR, "otlp.loop",
+               "an exporter of this sidecar sends to this sidecar: nothing of it was taken",
+               WB_KV("todo", "see `waybill status` for the exporter, and correct its endpoint"),
+               WB_KV("held_back", held_back));
+    return true;
 }
 
 const char *wb_otlp_access_advice(const wb_otlp_access *a, uint64_t peer_uid, bool is_browsers)

@@ -26,6 +26,7 @@ typedef struct wb_otlp_access_options {
     /* Is `uid` one of the agent's? Any thread. */
     bool (*is_agent)(void *self, uint64_t uid);
     void *self;
+    const char *mark; /* of our own exporters (proto/sender.h); borrowed; NULL: none */
 } wb_otlp_access_options;
 
 /* Of a peer that the kernel does not name: not on loopback, gone, or no SOCK_DIAG here. */
@@ -58,6 +59,13 @@ wb_otlp_caller wb_otlp_admit(const wb_otlp_access *access, uint64_t peer_uid,
 /** For a log line: the number, or "unknown". */
 enum { WB_OTLP_UID_TEXT = 24 };
 const char *wb_otlp_uid_text(uint64_t peer_uid, char out[WB_OTLP_UID_TEXT]);
+
+/** Is it a request of an exporter of this very process? Taken in, it would be sent to us again, for ever.
+ *  Then it is said in the log, too.
+ *  mark   the value of WB_SENDER_HEADER; empty: there is none */
+bool wb_otlp_is_own(const wb_otlp_access *access, wb_slice mark);
+#define WB_OTLP_OWN_ADVICE                                                                         \
+    "this is an exporter of this very sidecar: its endpoint leads back here, give it another one"
 
 /** For the body of a 401: what the caller can do. Static.
  *  is_browsers  the request has an Origin, so whose process it comes from does not count */

@@ -74,6 +74,7 @@ static unsigned rpc_code(unsigned http_code)
     case 405: return 12; /* UNIMPLEMENTED */
     case 413: return 8;  /* RESOURCE_EXHAUSTED */
     case 503: return 14; /* UNAVAILABLE */
+    case 508: return 9;  /* FAILED_PRECONDITION */
     default: return 3;   /* INVALID_ARGUMENT */
     }
 }

@@ -14,13 +14,14 @@ typedef enum wb_otlp_refusal {
     WB_OTLP_REFUSED_TOO_LARGE,
     WB_OTLP_REFUSED_FULL, /* the journal has no room */
     WB_OTLP_REFUSED_BUSY, /* no room for bodies, no memory, or it stops: later */
+    WB_OTLP_REFUSED_LOOP, /* an exporter of our own */
     WB_OTLP_REFUSALS,
 } wb_otlp_refusal;
 
 static inline const char *wb_otlp_refusal_name(wb_otlp_refusal why)
 {
     static const char *const names[WB_OTLP_REFUSALS] = {
-        "denied", "not_found", "unsupported", "malformed", "too_large", "full", "busy"};
+        "denied", "not_found", "unsupported", "malformed", "too_large", "full", "busy", "loop"};
     return names[why];
 }
 

@@ -8,6 +8,8 @@
  * that starts requests only to reset them has no more in hand than one that waits. */
 #include "sidecar/receivers/otlp/grpc_inside.h"
 
+#include "proto/sender.h"
+
 #include <stdlib.h>
 
 enum { FREE_CALLS_KEPT = 32 };
@@ -29,6 +31,12 @@ static const wb_grpc_refusal too_late = {.code = WB_GRPC_DEADLINE_EXCEEDED,
 static const wb_grpc_refusal too_slow = {.code = WB_GRPC_DEADLINE_EXCEEDED,
                                          .message = "the request did not arrive in time",
                                          .why = WB_OTLP_REFUSED_BUSY};
+
+/* "Again later" though no time mends it: our exporter then keeps what it has for the right endpoint. */
+static const wb_grpc_refusal of_our_own = {.code = WB_GRPC_UNAVAILABLE,
+                                           .message = WB_OTLP_OWN_ADVICE,
+                                           .why = WB_OTLP_REFUSED_LOOP,
+                                           .retry_after_s = 10};
 
 static wb_grpc_call *take_free(wb_otlp_grpc *grpc)
 {
@@ -135,6 +143,8 @@ void wb_grpc_call_field(wb_grpc_call *call, wb_slice name, wb_slice value)
     if (call->phase != WB_GRPC_HEAD) return; /* a trailer */
     wb_grpc_head_take(&call->head, name, value);
     if (wb_slice_eq(name, WB_S("origin"))) call->is_browsers = true;
+    if (wb_slice_eq(name, WB_S(WB_SENDER_HEADER)))
+        call->is_own = wb_otlp_is_own(call->grpc->options.access, value);
     if (wb_slice_eq(name, WB_S("authorization")) && !call->has_bearer) ask_access(call, value);
 }
 
@@ -171,6 +181,7 @@ void wb_grpc_call_headed(wb_grpc_call *call)
         return;
     }
     if (!refusal) refusal = wb_grpc_head_check(&call->head);
+    if (!refusal && call->is_own) refusal = &of_our_own;
     if (refusal) {
         wb_grpc_call_refuse(call, refusal);
         return;

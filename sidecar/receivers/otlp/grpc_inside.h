@@ -38,6 +38,7 @@ struct wb_grpc_call {
     int32_t stream; /* 0: nobody waits for it any more */
     wb_grpc_phase phase;
     wb_grpc_head head;
+    bool is_own;               /* of an exporter of this process */
     bool is_browsers;          /* it has an Origin: by whose process it came means nothing */
     bool has_bearer;           /* the next two were asked for */
     wb_otlp_caller by_bearer;  /* by its authorization field alone, */

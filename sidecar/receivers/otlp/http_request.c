@@ -8,6 +8,7 @@
 #include "sidecar/receivers/otlp/http_inside.h"
 
 #include "core/log.h"
+#include "proto/sender.h"
 
 #include <gnutls/gnutls.h>
 #include <microhttpd.h>
@@ -160,6 +161,9 @@ void wb_http_read_head(wb_http_request *r, const char *path, const char *method)
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0)
         wb_http_refuse(r, MHD_HTTP_METHOD_NOT_ALLOWED, WB_OTLP_REFUSED_NOT_FOUND, "POST only");
     if (r->fault.code == 0) admit(r);
+    if (r->fault.code == 0 &&
+        wb_otlp_is_own(r->http->options.access, header_slice(r, WB_SENDER_HEADER)))
+        wb_http_refuse(r, MHD_HTTP_LOOP_DETECTED, WB_OTLP_REFUSED_LOOP, WB_OTLP_OWN_ADVICE);
     if (r->fault.code == 0) r->fault = of_encodings;
     if (r->fault.code == 0 && atomic_load(&r->http->stopping))
         wb_http_refuse(r, MHD_HTTP_SERVICE_UNAVAILABLE, WB_OTLP_REFUSED_BUSY,
