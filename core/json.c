@@ -18,6 +18,7 @@
  * sorted as lists, where a repeated name shows as two neighbours. */
 #include "core/json.h"
 
+#include "core/text_code.h"
 #include "core/utf8.h"
 
 #include <stdio.h>
@@ -59,42 +60,10 @@ static void skip_space(reader *r)
 
 static bool next_is(const reader *r, uint8_t c) { return r->at < r->end && *r->at == c; }
 
-/* Four hex digits at `p`; -1 if they are not there. */
-static int32_t hex4(const uint8_t *p, const uint8_t *end)
-{
-    int32_t value = 0;
-    if (end - p < 4) return -1;
-    for (int i = 0; i < 4; i++) {
-        uint8_t c = p[i];
-        int digit = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-        if (digit < 0) return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-static size_t utf8_len(uint32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
-
-static size_t utf8_put(uint32_t c, uint8_t *out)
-{
-    size_t len = utf8_len(c);
-    if (len == 1) {
-        out[0] = (uint8_t)c;
-        return 1;
-    }
-    for (size_t i = len - 1; i > 0; i--, c >>= 6) out[i] = (uint8_t)(0x80 | (c & 0x3f));
-    static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    out[0] = (uint8_t)(lead[len] | c);
-    return len;
-}
-
 /* r->at is behind "\u". RFC 8259 section 7; half a pair is refused, as is U+0000. */
 static bool read_unicode(reader *r, uint32_t *out)
 {
-    int32_t high = hex4(r->at, r->end);
+    int32_t high = wb_hex4(r->at, r->end);
     if (high < 0) return stop(r, WB_JSON_SYNTAX);
     r->at += 4;
     if (high == 0 && !r->limits->any_char) return stop(r, WB_JSON_UTF8);
@@ -102,7 +71,8 @@ static bool read_unicode(reader *r, uint32_t *out)
     *out = (uint32_t)high;
     if (high < 0xd800 || high > 0xdbff) return true;
     int32_t low = -1;
-    if (r->end - r->at >= 2 && r->at[0] == '\\' && r->at[1] == 'u') low = hex4(r->at + 2, r->end);
+    if (r->end - r->at >= 2 && r->at[0] == '\\' && r->at[1] == 'u')
+        low = wb_hex4(r->at + 2, r->end);
     if (low < 0xdc00 || low > 0xdfff) return stop(r, WB_JSON_UTF8);
     r->at += 6;
     *out = 0x10000 + (((uint32_t)high - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
@@ -148,7 +118,7 @@ static void unescape(const reader *r, wb_slice raw, uint8_t *out)
         bool good = read_char(&again, &c, &plain);
         WB_ASSERT(good);
         if (plain > 0) memcpy(out, from, plain);
-        out += plain > 0 ? plain : utf8_put(c, out);
+        out += plain > 0 ? plain : wb_utf8_put(c, out);
     }
 }
 
@@ -170,7 +140,7 @@ static bool scan_string(reader *r, bool any_length, scanned *out)
         if (r->at == r->end) return stop(r, WB_JSON_SYNTAX);
         if (!read_char(r, &c, &plain)) return false;
         s.escapes = s.escapes || plain == 0;
-        s.len += plain > 0 ? plain : utf8_len(c);
+        s.len += plain > 0 ? plain : wb_utf8_len(c);
         if (s.len > r->limits->string_bytes && !any_length) return stop(r, WB_JSON_SIZE);
     }
     s.raw = (wb_slice){start, (size_t)(r->at - start)};

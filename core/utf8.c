@@ -75,6 +75,19 @@ __attribute__((noinline)) static bool all_chars_valid(wb_slice s)
 
 bool wb_utf8_valid(wb_slice s) { return is_ascii(s) || all_chars_valid(s); }
 
+size_t wb_utf8_put(uint32_t c, uint8_t *out)
+{
+    size_t len = wb_utf8_len(c);
+    if (len == 1) {
+        out[0] = (uint8_t)c;
+        return 1;
+    }
+    for (size_t i = len - 1; i > 0; i--, c >>= 6) out[i] = (uint8_t)(0x80 | (c & 0x3f));
+    static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    out[0] = (uint8_t)(lead[len] | c);
+    return len;
+}
+
 /* Where a byte stands in the order of UTF-16 units. Only lead bytes move: EE and EF, from U+E000 on, go
  * behind F0 to F4, whose characters begin with a surrogate. Two characters that begin alike differ in a
  * later byte, which orders them as it is. */

@@ -18,6 +18,7 @@
 
 #include "core/crc32c.h"
 #include "core/files.h"
+#include "core/text_code.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -154,19 +155,12 @@ const char *wb_refusal_kind_name(wb_refusal_kind kind)
     return (size_t)kind < WB_COUNT(names) ? names[kind] : "";
 }
 
-static int digit_of(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool wb_ref_parse(const char *text, uint8_t out[WB_REF_BYTES])
 {
     uint8_t ref[WB_REF_BYTES];
     if (strlen(text) != WB_REF_HEX) return false;
     for (size_t i = 0; i < WB_REF_BYTES; i++) {
-        int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
+        int high = wb_hex_digit((uint8_t)text[2 * i]), low = wb_hex_digit((uint8_t)text[2 * i + 1]);
         if (high < 0 || low < 0) return false;
         ref[i] = (uint8_t)(high << 4 | low);
     }

@@ -3,6 +3,7 @@
 #include "proto/json_scalar.h"
 
 #include "core/json.h"
+#include "core/text_code.h"
 #include "core/utf8.h"
 
 #include <math.h>
@@ -50,19 +51,14 @@ wb_status wb_json_put_double(wb_buffer *out, double x)
     return add(out, wb_slice_str(text));
 }
 
-/* RFC 4648 section 4, with padding */
 wb_status wb_json_put_base64(wb_buffer *out, wb_slice bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    WB_TRY(add(out, WB_S("\"")));
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        uint32_t n = (uint32_t)bytes.ptr[i] << 16;
-        if (i + 1 < bytes.len) n |= (uint32_t)bytes.ptr[i + 1] << 8;
-        if (i + 2 < bytes.len) n |= bytes.ptr[i + 2];
-        char quad[4] = {digits[n >> 18], digits[n >> 12 & 63], digits[n >> 6 & 63], digits[n & 63]};
-        if (i + 1 >= bytes.len) quad[2] = '=';
-        if (i + 2 >= bytes.len) quad[3] = '=';
-        WB_TRY(wb_buffer_add(out, quad, sizeof quad));
-    }
-    return add(out, WB_S("\""));
+    size_t padded = (bytes.len + 2) / 3 * 4;
+    uint8_t *to;
+    WB_TRY(wb_buffer_reserve(out, padded + 2, &to));
+    *to++ = '"';
+    size_t len = wb_base64_format(bytes, (char *)to);
+    memset(to + len, '=', padded - len);
+    to[padded] = '"';
+    return WB_OK;
 }

@@ -3,28 +3,10 @@
  * bit a level says whether an object or an array is open. */
 #include "proto/json_scan.h"
 
+#include "core/text_code.h"
+#include "core/utf8.h"
+
 /* ---- strings --------------------------------------------------------------------------------- */
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-/* Four hex digits at `p`; -1 if they are not there. */
-static int32_t hex4(const uint8_t *p, const uint8_t *end)
-{
-    int32_t value = 0;
-    if (end - p < 4) return -1;
-    for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
-        if (digit < 0) return -1;
-        value = value * 16 + digit;
-    }
-    return value;
-}
 
 bool wb_scan_escaped(wb_scan *s, const uint8_t *start, wb_scan_text *out)
 {
@@ -34,7 +16,7 @@ bool wb_scan_escaped(wb_scan *s, const uint8_t *start, wb_scan_text *out)
         const uint8_t *escape = s->at++;
         uint8_t c = wb_scan_peek(s);
         if (c == 'u') {
-            if (hex4(s->at + 1, s->end) < 0) return wb_scan_stop_at(s, escape, "no such escape");
+            if (wb_hex4(s->at + 1, s->end) < 0) return wb_scan_stop_at(s, escape, "no such escape");
             s->at += 4;
         } else if (c == 0 || !strchr("\"\\/bfnrt", c)) {
             return wb_scan_stop_at(s, escape, "no such escape");
@@ -48,34 +30,14 @@ bool wb_scan_escaped(wb_scan *s, const uint8_t *start, wb_scan_text *out)
     return true;
 }
 
-static uint8_t *put_char(uint8_t *out, uint32_t c)
-{
-    if (c < 0x80) {
-        *out++ = (uint8_t)c;
-    } else if (c < 0x800) {
-        *out++ = (uint8_t)(0xC0 | c >> 6);
-        *out++ = (uint8_t)(0x80 | (c & 0x3F));
-    } else if (c < 0x10000) {
-        *out++ = (uint8_t)(0xE0 | c >> 12);
-        *out++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-        *out++ = (uint8_t)(0x80 | (c & 0x3F));
-    } else {
-        *out++ = (uint8_t)(0xF0 | c >> 18);
-        *out++ = (uint8_t)(0x80 | (c >> 12 & 0x3F));
-        *out++ = (uint8_t)(0x80 | (c >> 6 & 0x3F));
-        *out++ = (uint8_t)(0x80 | (c & 0x3F));
-    }
-    return out;
-}
-
 /* The character behind "\u"; *p is moved behind it, and behind the second half of a pair. */
 static uint32_t read_unicode(const uint8_t **p, const uint8_t *end)
 {
-    uint32_t high = (uint32_t)hex4(*p, end);
+    uint32_t high = (uint32_t)wb_hex4(*p, end);
     *p += 4;
     if (high < 0xD800 || high > 0xDBFF || end - *p < 6 || (*p)[0] != '\\' || (*p)[1] != 'u')
         return high;
-    uint32_t low = (uint32_t)hex4(*p + 2, end);
+    uint32_t low = (uint32_t)wb_hex4(*p + 2, end);
     if (low < 0xDC00 || low > 0xDFFF) return high;
     *p += 6;
     return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
@@ -106,7 +68,7 @@ size_t wb_scan_unescape(wb_slice raw, uint8_t *out)
         if (!slash) break;
         p += 2;
         if (p[-1] == 'u')
-            to = put_char(to, read_unicode(&p, end));
+            to += wb_utf8_put(read_unicode(&p, end), to);
         else
             *to++ = simple_escape(p[-1]);
     }

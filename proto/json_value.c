@@ -6,6 +6,7 @@
 #include "proto/json_value.h"
 
 #include "core/number.h"
+#include "core/text_code.h"
 #include "proto/json_scan.h"
 
 #include <math.h>
@@ -171,76 +172,22 @@ bool wb_json_real_word(wb_slice text, double *out)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* What a digit is worth; 0x80 for what is none. */
-#define NONE 0x80
-static const uint8_t hex_values[256] = {
-    [0 ... '0' - 1] = NONE,
-    ['0'] = 0,
-    ['1'] = 1,
-    ['2'] = 2,
-    ['3'] = 3,
-    ['4'] = 4,
-    ['5'] = 5,
-    ['6'] = 6,
-    ['7'] = 7,
-    ['8'] = 8,
-    ['9'] = 9,
-    ['9' + 1 ... 'A' - 1] = NONE,
-    ['A'] = 10,
-    ['B'] = 11,
-    ['C'] = 12,
-    ['D'] = 13,
-    ['E'] = 14,
-    ['F'] = 15,
-    ['F' + 1 ... 'a' - 1] = NONE,
-    ['a'] = 10,
-    ['b'] = 11,
-    ['c'] = 12,
-    ['d'] = 13,
-    ['e'] = 14,
-    ['f'] = 15,
-    ['f' + 1 ... 255] = NONE,
-};
-
 bool wb_json_hex_of(wb_slice text, uint8_t *out)
 {
     uint8_t wrong = 0;
     if (text.len % 2) return false;
     for (size_t i = 0; i < text.len; i += 2) {
-        uint8_t high = hex_values[text.ptr[i]], low = hex_values[text.ptr[i + 1]];
+        uint8_t high = wb_hex_values[text.ptr[i]], low = wb_hex_values[text.ptr[i + 1]];
         wrong |= high | low;
         out[i / 2] = (uint8_t)(high << 4 | low);
     }
-    return !(wrong & NONE);
-}
-
-static unsigned base64_digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z') return c - (unsigned)'A';
-    if (c >= 'a' && c <= 'z') return c - (unsigned)'a' + 26;
-    if (c >= '0' && c <= '9') return c - (unsigned)'0' + 52;
-    if (c == '+' || c == '-') return 62;
-    if (c == '/' || c == '_') return 63;
-    return NONE;
+    return !(wrong & WB_NO_HEX);
 }
 
 bool wb_json_base64_of(wb_slice text, uint8_t *out, size_t *out_len)
 {
     size_t len = text.len;
-    uint8_t *to = out;
     if (len % 4 == 0 && len > 0 && text.ptr[len - 1] == '=')
         len -= text.ptr[len - 2] == '=' ? 2 : 1;
-    if (len % 4 == 1) return false;
-    for (size_t i = 0; i < len; i += 4) {
-        unsigned n = len - i < 4 ? (unsigned)(len - i) : 4; /* digits of this group */
-        uint32_t bits = 0;
-        for (unsigned k = 0; k < 4; k++) {
-            unsigned digit = k < n ? base64_digit(text.ptr[i + k]) : 0;
-            if (digit == NONE) return false;
-            bits = bits << 6 | digit;
-        }
-        for (unsigned k = 0; k + 1 < n; k++) *to++ = (uint8_t)(bits >> (16 - 8 * k));
-    }
-    *out_len = (size_t)(to - out);
-    return true;
+    return wb_base64_read(wb_slice_of(text.ptr, len), out, out_len);
 }

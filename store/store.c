@@ -3,6 +3,7 @@
 #include "store/store.h"
 
 #include "core/store_url.h"
+#include "core/text_code.h"
 #include "store/engine.h"
 
 #include <stdlib.h>
@@ -51,14 +52,8 @@ static bool prefix_range(wb_slice prefix, uint8_t low[16], uint8_t high[16])
     memset(low, 0, 16);
     memset(high, 0xFF, 16);
     for (size_t i = 0; i < prefix.len; i++) {
-        uint8_t c = prefix.ptr[i] | 0x20; /* lower case */
-        uint8_t digit;
-        if (prefix.ptr[i] >= '0' && prefix.ptr[i] <= '9')
-            digit = (uint8_t)(prefix.ptr[i] - '0');
-        else if (c >= 'a' && c <= 'f')
-            digit = (uint8_t)(c - 'a' + 10);
-        else
-            return false;
+        uint8_t digit = wb_hex_values[prefix.ptr[i]];
+        if (digit == WB_NO_HEX) return false;
         unsigned shift = i % 2 == 0 ? 4 : 0;
         low[i / 2] = (uint8_t)(low[i / 2] | digit << shift);
         high[i / 2] = (uint8_t)((high[i / 2] & ~(0xF << shift)) | digit << shift);

@@ -3,6 +3,7 @@
  * begin another one is refused here. The names that the protocol itself needs are ours. */
 #include "exporters/otlp/settings.h"
 
+#include "core/text_code.h"
 #include "proto/sender.h"
 
 #include <ctype.h>
@@ -39,26 +40,6 @@ static wb_slice trimmed(wb_slice s)
     return s;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* RFC 3986 section 2.1; what is no escape stays. In place; the new length. */
-static size_t percent_decode(uint8_t *text, size_t len)
-{
-    size_t to = 0;
-    for (size_t at = 0; at < len; at++) {
-        int high = text[at] == '%' && at + 2 < len ? hex_digit(text[at + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text[at + 2]) : -1;
-        text[to++] = low >= 0 ? (uint8_t)(high << 4 | low) : text[at];
-        if (low >= 0) at += 2;
-    }
-    return to;
-}
-
 /* RFC 9110 section 5.5: no control characters */
 static bool is_value(wb_slice value)
 {
@@ -89,7 +70,7 @@ wb_status wb_otlp_header_add(wb_otlp_headers *headers, wb_slice text, bool decod
         headers->lines = wb_arena_array(arena, WB_OTLP_HEADERS_MAX, sizeof *headers->lines);
     if (!headers->lines || wb_arena_dup(arena, trimmed(rest), &value) != WB_OK)
         return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for headers");
-    if (decode) value.len = percent_decode((uint8_t *)(uintptr_t)value.ptr, value.len);
+    if (decode) value.len = wb_percent_read(value, (uint8_t *)(uintptr_t)value.ptr);
     if (!is_value(value))
         return wb_fail(err, WB_ERR_CONFIG,
                        "the header %.*s has no value, or one that ends its line",

@@ -12,6 +12,7 @@
 #include "exporters/otlp/reply.h"
 
 #include "core/json.h"
+#include "core/text_code.h"
 #include "core/utf8.h"
 #include "proto/wire.h"
 
@@ -321,43 +322,11 @@ static void read_http(const wb_otlp_reply *reply, wb_otlp_protocol protocol, wb_
 
 /* ---- gRPC ----------------------------------------------------------------------------------- */
 
-/* RFC 4648 section 4, with or without padding, in place of what was there; the bytes that came of it. */
-static size_t decode_base64(const char *text, uint8_t *out, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    unsigned have = 0;
-    size_t n = 0;
-    for (; *text && *text != '='; text++) {
-        const char *digit = strchr(digits, *text);
-        if (!digit || n == size) return 0;
-        bits = bits << 6 | (uint32_t)(digit - digits);
-        have += 6;
-        if (have < 8) continue;
-        have -= 8;
-        out[n++] = (uint8_t)(bits >> have);
-    }
-    return n;
-}
-
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* grpc-message is percent-encoded. */
-static size_t decode_message(const char *text, uint8_t *out, size_t size)
+/* RFC 4648 section 4, with or without padding; the bytes that came of it, none where it is something else. */
+static size_t decode_base64(const char *text, uint8_t *out)
 {
     size_t n = 0;
-    while (*text && n < size) {
-        int high = *text == '%' ? hex_digit(text[1]) : -1;
-        int low = high >= 0 ? hex_digit(text[2]) : -1;
-        out[n++] = low >= 0 ? (uint8_t)(high << 4 | low) : (uint8_t)*text;
-        text += low >= 0 ? 3 : 1;
-    }
-    return n;
+    return wb_base64_read(wb_slice_of(text, strcspn(text, "=")), out, &n) ? n : 0;
 }
 
 static const char *const grpc_names[GRPC_CODES] = {
@@ -410,9 +379,9 @@ static void read_grpc_failure(const wb_otlp_reply *reply, uint64_t code, wb_otlp
 {
     uint8_t details[sizeof reply->grpc_details], message[sizeof reply->grpc_message];
     telling t = {0};
-    size_t n = decode_base64(reply->grpc_details, details, sizeof details);
+    size_t n = decode_base64(reply->grpc_details, details);
     read_status((wb_slice){details, n}, &t);
-    n = decode_message(reply->grpc_message, message, sizeof message);
+    n = wb_percent_read(wb_slice_str(reply->grpc_message), message);
     if (n > 0) t.message = (wb_slice){message, n};
     if (code < GRPC_CODES)
         (void)snprintf(out->text, sizeof out->text, "gRPC %s: ", grpc_names[code]);

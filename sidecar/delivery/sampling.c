@@ -7,6 +7,8 @@
  * wrong with other members is not ours to judge or repair. */
 #include "sidecar/delivery/sampling.h"
 
+#include "core/text_code.h"
+
 enum {
     HEX_DIGITS = 14,
     PRECISION = 5,
@@ -108,13 +110,9 @@ static bool read_hex(wb_slice text, bool exact, uint64_t *out)
     uint64_t value = 0;
     if (text.len == 0 || text.len > HEX_DIGITS || (exact && text.len != HEX_DIGITS)) return false;
     for (size_t i = 0; i < HEX_DIGITS; i++) {
-        uint8_t c = i < text.len ? text.ptr[i] : '0', lower = c | 0x20;
-        if (c >= '0' && c <= '9')
-            value = value << 4 | (uint64_t)(c - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            value = value << 4 | (uint64_t)(lower - 'a' + 10);
-        else
-            return false;
+        int digit = wb_hex_digit(i < text.len ? text.ptr[i] : '0');
+        if (digit < 0) return false;
+        value = value << 4 | (uint64_t)digit;
     }
     *out = value;
     return true;

@@ -322,10 +322,15 @@ def test_an_exporter_that_is_away_and_the_journal_that_it_fills():
         taken, refused = fill(asker)
         assert refused.status == Status.FULL
         wait_until(lambda: Scrape(sidecar)["waybill_exporter_failing"] == 1, 20, "the failure")
-        now = Scrape(sidecar)
-        assert now["waybill_journal_full", {"cause": "limit"}] == 1 and now["waybill_journal_full", {"cause": "disk"}] == 0
+        times = 1
+        # on a slow disk it may first have been full for want of a segment that was still being made
+        while (now := Scrape(sidecar))["waybill_journal_full", {"cause": "limit"}] == 0:
+            more, refused = fill(asker)
+            taken, times = taken + more, times + 1
+            assert refused.status == Status.FULL and times < 50
+        assert now["waybill_journal_full", {"cause": "disk"}] == 0
         assert now["waybill_healthy"] == 0 and now["waybill_degraded"] == 1
-        assert now["waybill_requests_total", {"receiver": "ipc", "outcome": "full"}] == 1
+        assert now["waybill_requests_total", {"receiver": "ipc", "outcome": "full"}] == times
         assert now["waybill_items_total", {"receiver": "ipc", "outcome": "accepted"}] == 1 + taken
         assert now["waybill_exporter_lag_frames"] >= taken and now["waybill_exporter_lag_seconds"] > 0
         assert now["waybill_exporter_lag_bytes"] > 20_000 * taken * 0.9

@@ -6,6 +6,7 @@
  * in a way that has no name is UNAVAILABLE and not INTERNAL: at INTERNAL clients throw the data away. */
 #include "sidecar/receivers/otlp/grpc_answer.h"
 
+#include "core/text_code.h"
 #include "core/utf8.h"
 
 enum { DELIMITED = 2, VARINT = 0 };
@@ -57,19 +58,10 @@ static size_t put_status(uint8_t *to, wb_grpc_code code, wb_slice message, wb_sl
 
 /* ---- text ---- */
 
-/* RFC 4648 section 4; values of -bin fields are sent without padding */
+/* Values of -bin fields are sent without padding. */
 static void put_base64(char *to, const uint8_t *bytes, size_t len)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    int have = 0;
-    for (size_t i = 0; i < len; i++) {
-        bits = bits << 8 | bytes[i];
-        for (have += 8; have >= 6; have -= 6) *to++ = letters[bits >> (have - 6) & 63];
-    }
-    if (have > 0) *to++ = letters[bits << (6 - have) & 63];
-    *to = '\0';
+    to[wb_base64_format(wb_slice_of(bytes, len), to)] = '\0';
 }
 
 /* Percent-Encoded of the protocol: all but 0x20-0x7E, and % */
