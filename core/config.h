@@ -57,7 +57,8 @@ typedef struct wb_config_key {
                          struct, a WB_CHOICE, is this word. NULL: always */
     bool live; /* a reload takes it; all others keep the value of the start */
     bool
-        hides_password; /* of a TEXT that is a store's URL: what is printed has *** for passwords */
+        hides_secrets; /* what is printed has ***: of a TEXT, as core/store_url.h says; of SLICES, each
+                          text's part behind = or : */
 } wb_config_key;
 
 struct wb_config_table {

@@ -27,14 +27,28 @@ static wb_status indent(wb_buffer *out, size_t levels)
 static wb_status print_rows(const wb_config_table *table, const void *values, size_t level,
                             wb_buffer *out);
 
-static wb_status print_slices(const wb_config_items *list, size_t level, wb_buffer *out)
+/* "name=value" or "name: value": the name tells what it is. Of a text without one nothing is known. */
+static wb_status print_name(wb_slice text, wb_buffer *out)
+{
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != '=' && text.ptr[len] != ':') len++;
+    wb_slice shown = len < text.len ? wb_slice_of(text.ptr, len) : (wb_slice){0};
+    char quoted[WB_CONFIG_MAX_TEXT + 8];
+    (void)snprintf(quoted, sizeof quoted, "%.*s%s***", WB_SLICE_ARG(shown),
+                   shown.len > 0 ? "=" : "");
+    return wb_config_quote(wb_slice_str(quoted), out);
+}
+
+static wb_status print_slices(const wb_config_key *key, const wb_config_items *list, size_t level,
+                              wb_buffer *out)
 {
     if (list->n == 0) return wb_buffer_printf(out, " []\n");
     WB_TRY(wb_buffer_printf(out, "\n"));
     for (size_t i = 0; i < list->n; i++) {
         WB_TRY(indent(out, level));
         WB_TRY(wb_buffer_printf(out, "- "));
-        WB_TRY(wb_config_quote(((const wb_slice *)list->items)[i], out));
+        wb_slice text = ((const wb_slice *)list->items)[i];
+        WB_TRY(key->hides_secrets ? print_name(text, out) : wb_config_quote(text, out));
         WB_TRY(wb_buffer_printf(out, "\n"));
     }
     return WB_OK;
@@ -77,7 +91,7 @@ static wb_status print_row(const wb_config_key *key, const char *name, const voi
     size_t start = out->len;
     WB_TRY(indent(out, level));
     WB_TRY(wb_buffer_printf(out, "%s:", name));
-    if (key->type == WB_SLICES) return print_slices(place, level + 1, out);
+    if (key->type == WB_SLICES) return print_slices(key, place, level + 1, out);
     if (key->type == WB_LIST) return print_list(key, place, level + 1, out);
     if (key->type == WB_MAP) return print_map(key, place, level + 1, out);
     WB_TRY(wb_buffer_printf(out, " "));

@@ -228,7 +228,7 @@ static wb_status print_text(const wb_config_key *key, const char *text, wb_buffe
 {
     char hidden[WB_CONFIG_MAX_TEXT + 1];
     if (!text) return WB_OK;
-    if (!key->hides_password) return wb_config_quote(wb_slice_str(text), out);
+    if (!key->hides_secrets) return wb_config_quote(wb_slice_str(text), out);
     wb_store_url_hide(text, hidden, sizeof hidden);
     return wb_config_quote(wb_slice_str(hidden), out);
 }

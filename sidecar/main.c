@@ -105,6 +105,8 @@ static wb_status load_config(daemon_parts *d, const wb_command_line *o, wb_error
         return wb_fail(err, WB_ERR_CONFIG,
                        "WAYBILL_STORE names a Postgres: that is for reading; set store.type: "
                        "postgres and store.postgres.url");
+    if (d->config.store_type == WB_STORE_SQLITE && wb_is_url(d->paths.store))
+        return wb_fail(err, WB_ERR_CONFIG, "WAYBILL_STORE is a URL: a store is a file here");
     if (!d->config.state_dir) return WB_OK;
     choice.state_dir = d->config.state_dir;
     return wb_paths_resolve(&choice, &d->paths, err);

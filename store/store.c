@@ -16,6 +16,9 @@ struct wb_follow {
 static wb_status engine_of(const char *name, const wb_store_ops **out, wb_error *err)
 {
     bool is_postgres = wb_is_postgres_url(name);
+    if (!is_postgres && wb_is_url(name)) /* which may hold a password, so it is not repeated */
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "neither the path of a file nor postgres://user@host/database");
     *out = is_postgres ? wb_store_postgres_engine : wb_store_sqlite_engine;
     if (*out) return WB_OK;
     return wb_fail(err, WB_ERR_CONFIG, "store: this build of Waybill has no %s",

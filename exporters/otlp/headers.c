@@ -60,7 +60,8 @@ wb_status wb_otlp_header_add(wb_otlp_headers *headers, wb_slice text, bool decod
                              wb_error *err)
 {
     wb_slice rest, name = cut_name(text, &rest), value;
-    if (!is_name(name)) return wb_fail(err, WB_ERR_CONFIG, "a header is written name=value");
+    if (!is_name(name) || !rest.ptr) /* not even a name: it may be the secret alone */
+        return wb_fail(err, WB_ERR_CONFIG, "a header is written name=value");
     if (is_ours(name))
         return wb_fail(err, WB_ERR_CONFIG, "the header %.*s belongs to the protocol",
                        WB_SLICE_ARG(name));

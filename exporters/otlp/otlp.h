@@ -44,6 +44,7 @@ typedef struct wb_otlp_export_config {
      .max = 1024,                                                                                  \
      .only = (only_type),                                                                          \
      .offset = (at) + offsetof(wb_otlp_export_config, endpoint),                                   \
+     .hides_secrets = true,                                                                        \
      .help = "Its base: `https://host:4318`, to which `/v1/traces` and the like are added; with "  \
              "`grpc` "                                                                             \
              "`https://host:4317`. Needed, unless each signal has its own or `env` is set."},      \
@@ -52,18 +53,21 @@ typedef struct wb_otlp_export_config {
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
          .offset = (at) + offsetof(wb_otlp_export_config, traces_endpoint),                        \
+         .hides_secrets = true,                                                                    \
          .help = "Of traces alone: taken as it is, with its path."},                               \
         {.name = prefix "logs_endpoint",                                                           \
          .type = WB_TEXT,                                                                          \
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
          .offset = (at) + offsetof(wb_otlp_export_config, logs_endpoint),                          \
+         .hides_secrets = true,                                                                    \
          .help = "Of logs alone, likewise."},                                                      \
         {.name = prefix "metrics_endpoint",                                                        \
          .type = WB_TEXT,                                                                          \
          .max = 1024,                                                                              \
          .only = (only_type),                                                                      \
          .offset = (at) + offsetof(wb_otlp_export_config, metrics_endpoint),                       \
+         .hides_secrets = true,                                                                    \
          .help = "Of metrics alone, likewise."},                                                   \
         {.name = prefix "protocol",                                                                \
          .type = WB_CHOICE,                                                                        \
@@ -91,8 +95,9 @@ typedef struct wb_otlp_export_config {
          .max = 64,                                                                                \
          .only = (only_type),                                                                      \
          .offset = (at) + offsetof(wb_otlp_export_config, headers),                                \
-         .help = "Further headers, `name=value`. Secrets belong into `headers_file`: this is "     \
-                 "printed."},                                                                      \
+         .hides_secrets = true,                                                                    \
+         .help = "Further headers, `name=value`. Values are never printed, but secrets belong "    \
+                 "into `headers_file`."},                                                          \
         {.name = prefix "headers_file",                                                            \
          .type = WB_TEXT,                                                                          \
          .min = 0,                                                                                 \

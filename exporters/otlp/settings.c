@@ -160,10 +160,10 @@ static wb_status settle_endpoint(const making *m, wb_otlp_target *target)
 
 /* ---- headers -------------------------------------------------------------------------------- */
 
-static bool is_authorization(const char *line)
+static bool is_header(const char *line, const char *name)
 {
-    static const char name[] = "authorization:";
-    return strncasecmp(line, name, sizeof name - 1) == 0;
+    size_t len = strlen(name);
+    return strncasecmp(line, name, len) == 0 && line[len] == ':';
 }
 
 static wb_status placed(const making *m, const char *where, wb_status status, const wb_error *why)
@@ -179,7 +179,8 @@ static wb_status configured_headers(const making *m, wb_otlp_headers *out)
         wb_error why = {0};
         wb_status status = wb_otlp_header_add(out, m->config->headers[i], false, m->arena, &why);
         WB_TRY(placed(m, "headers", status, &why));
-        if (is_authorization(out->lines[out->n - 1]))
+        const char *line = out->lines[out->n - 1];
+        if (is_header(line, "authorization") || is_header(line, "proxy-authorization"))
             return refuse(m, "headers",
                           "what authorizes belongs into bearer_file, basic_file or headers_file");
     }
@@ -201,7 +202,7 @@ static wb_status variable_headers(const making *m, wb_otlp_headers *out)
         while (one.len > 0 && one.ptr[0] == ' ') one = (wb_slice){one.ptr + 1, one.len - 1};
         if (one.len == 0) continue;
         WB_TRY(placed(m, v.name, wb_otlp_header_add(out, one, true, m->arena, &why), &why));
-        if (have_own && is_authorization(out->lines[out->n - 1])) out->n--;
+        if (have_own && is_header(out->lines[out->n - 1], "authorization")) out->n--;
     }
     return WB_OK;
 }

@@ -24,7 +24,7 @@ typedef struct wb_postgres_config {
      .max = 400,                                                                                   \
      .only = (only_type),                                                                          \
      .offset = (at) + offsetof(wb_postgres_config, url),                                           \
-     .hides_password = true,                                                                       \
+     .hides_secrets = true,                                                                        \
      .help = "`postgres://user@host:5432/database?sslmode=verify-full`, or the key=value form: "   \
              "all that libpq takes (postgres.md). A password in it is never printed."},            \
         {.name = prefix "password_file",                                                           \

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/ids.h"
 #include "core/paths.h"
+#include "core/store_url.h"
 #include "store/sqlite/migrate.h"
 
 #include <errno.h>
@@ -178,9 +179,11 @@ static wb_status find_file(const char *path, const char *dir, wb_error *err)
 {
     struct stat st;
     if (stat(path, &st) != 0) {
+        char shown[128]; /* what was meant as an address may hold a password */
+        wb_store_url_hide(path, shown, sizeof shown);
         wb_status status =
             errno == ENOENT || errno == ENOTDIR ? WB_ERR_NOT_FOUND : WB_ERR_UNAVAILABLE;
-        return wb_fail_errno(err, status, errno, "no store at %.100s", path);
+        return wb_fail_errno(err, status, errno, "no store at %.100s", shown);
     }
     return refuse_network_disk(dir, err);
 }
