@@ -22,7 +22,7 @@ from agents import Asker
 from cli_store import clean_env, filled_store
 from postgres import Cluster, CuttingProxy, Database, PgBouncer, program, server_user
 from test_delivery import exporter, record, report
-from waybill_testkit import ROOT, Sidecar, find_program, wait_until
+from waybill_testkit import ROOT, Sidecar, find_program, is_sanitized, wait_until
 
 from waybill import _otlp, _wire
 from waybill._wire import Status
@@ -258,6 +258,8 @@ def test_connections_that_are_reset_within_a_copy(store: Database):
 
 def test_a_full_disk_at_the_server():
     """A real server, under whose data files every write fails as on a full disk."""
+    if is_sanitized(find_program("waybilld")):
+        return  # nor is the shim of this build preloaded to a server that is not
     folder = pathlib.Path(f"/tmp/wb-weather-{os.getpid()}")
     folder.mkdir()
     try:
