@@ -11,7 +11,7 @@
 #include "cli/trace.h"
 
 #include "core/arena.h"
-#include "proto/otlp_export.h"
+#include "proto/otlp_to_json.h"
 
 #include <stdlib.h>
 
@@ -72,7 +72,7 @@ static wb_status begin_resource(exporter *x, const wb_stored_span *row)
     bool is_first = !x->in_resource;
     WB_TRY(end_resource(x));
     WB_TRY(put(x, is_first ? "{\"resource\":" : ",{\"resource\":"));
-    WB_TRY(wb_otlp_export_resource(row->resource, &x->text));
+    WB_TRY(wb_otlp_resource_to_json(row->resource, &x->text));
     x->in_resource = true;
     x->resource_id = row->resource_id;
     return put(x, ",\"scopeSpans\":[");
@@ -83,7 +83,7 @@ static wb_status begin_scope(exporter *x, const wb_stored_span *row)
     bool is_first = !x->in_scope;
     WB_TRY(end_scope(x));
     WB_TRY(put(x, is_first ? "{\"scope\":" : ",{\"scope\":"));
-    WB_TRY(wb_otlp_export_scope(row->scope, &x->text));
+    WB_TRY(wb_otlp_scope_to_json(row->scope, &x->text));
     x->in_scope = true;
     x->scope_id = row->scope_id;
     return put(x, ",\"spans\":[");
@@ -98,7 +98,7 @@ static wb_status add_span(exporter *x, const wb_stored_span *row)
         WB_TRY(begin_scope(x, row));
     else
         WB_TRY(put(x, ","));
-    WB_TRY(wb_otlp_export_span(row->span, &x->text));
+    WB_TRY(wb_otlp_span_to_json(row->span, &x->text));
     return x->text.len < FLUSH_BYTES ? WB_OK : flush(x);
 }
 

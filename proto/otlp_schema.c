@@ -76,7 +76,7 @@ static const wb_otlp_field resource_fields[] = {
     [2] = SCALAR("droppedAttributesCount", UINT32),
     [3] = MANY("entityRefs", wb_otlp_entity_ref),
 };
-static const wb_otlp_message resource = MESSAGE(resource_fields, PLAIN);
+const wb_otlp_message wb_otlp_resource = MESSAGE(resource_fields, PLAIN);
 
 static const wb_otlp_field scope_fields[] = {
     [1] = SCALAR("name", TEXT),
@@ -84,7 +84,7 @@ static const wb_otlp_field scope_fields[] = {
     [3] = MANY("attributes", key_value),
     [4] = SCALAR("droppedAttributesCount", UINT32),
 };
-static const wb_otlp_message scope = MESSAGE(scope_fields, PLAIN);
+const wb_otlp_message wb_otlp_scope = MESSAGE(scope_fields, PLAIN);
 
 /* ---- trace.proto ----------------------------------------------------------------------------- */
 
@@ -130,17 +130,17 @@ static const wb_otlp_field span_fields[] = {
     [15] = ONE("status", status),
     [16] = SCALAR("flags", FIXED32),
 };
-static const wb_otlp_message span = MESSAGE(span_fields, ITEM);
+const wb_otlp_message wb_otlp_span = MESSAGE(span_fields, ITEM);
 
 static const wb_otlp_field scope_spans_fields[] = {
-    [1] = ONE("scope", scope),
-    [2] = MANY("spans", span),
+    [1] = ONE("scope", wb_otlp_scope),
+    [2] = MANY("spans", wb_otlp_span),
     [3] = SCALAR("schemaUrl", TEXT),
 };
 static const wb_otlp_message scope_spans = MESSAGE(scope_spans_fields, OUTER);
 
 static const wb_otlp_field resource_spans_fields[] = {
-    [1] = ONE("resource", resource),
+    [1] = ONE("resource", wb_otlp_resource),
     [2] = MANY("scopeSpans", scope_spans),
     [3] = SCALAR("schemaUrl", TEXT),
 };
@@ -162,14 +162,14 @@ static const wb_otlp_field log_record_fields[] = {
 static const wb_otlp_message log_record = MESSAGE(log_record_fields, ITEM);
 
 static const wb_otlp_field scope_logs_fields[] = {
-    [1] = ONE("scope", scope),
+    [1] = ONE("scope", wb_otlp_scope),
     [2] = MANY("logRecords", log_record),
     [3] = SCALAR("schemaUrl", TEXT),
 };
 static const wb_otlp_message scope_logs = MESSAGE(scope_logs_fields, OUTER);
 
 static const wb_otlp_field resource_logs_fields[] = {
-    [1] = ONE("resource", resource),
+    [1] = ONE("resource", wb_otlp_resource),
     [2] = MANY("scopeLogs", scope_logs),
     [3] = SCALAR("schemaUrl", TEXT),
 };
@@ -286,14 +286,14 @@ static const wb_otlp_field metric_fields[] = {
 const wb_otlp_message wb_otlp_metric = MESSAGE(metric_fields, ITEM);
 
 static const wb_otlp_field scope_metrics_fields[] = {
-    [1] = ONE("scope", scope),
+    [1] = ONE("scope", wb_otlp_scope),
     [2] = MANY("metrics", wb_otlp_metric),
     [3] = SCALAR("schemaUrl", TEXT),
 };
 static const wb_otlp_message scope_metrics = MESSAGE(scope_metrics_fields, OUTER);
 
 static const wb_otlp_field resource_metrics_fields[] = {
-    [1] = ONE("resource", resource),
+    [1] = ONE("resource", wb_otlp_resource),
     [2] = MANY("scopeMetrics", scope_metrics),
     [3] = SCALAR("schemaUrl", TEXT),
 };

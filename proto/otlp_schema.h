@@ -61,6 +61,7 @@ struct wb_otlp_message {
 
 /* The Export...ServiceRequests. */
 extern const wb_otlp_message *const wb_otlp_requests[WB_SIGNALS];
-extern const wb_otlp_message wb_otlp_metric, wb_otlp_entity_ref;
+extern const wb_otlp_message wb_otlp_span, wb_otlp_resource, wb_otlp_scope, wb_otlp_metric,
+    wb_otlp_entity_ref;
 
 #endif

@@ -202,3 +202,18 @@ wb_status wb_otlp_to_json(wb_signal signal, wb_slice request, wb_buffer *out)
 {
     return put_message(out, wb_otlp_requests[signal], request, 0);
 }
+
+wb_status wb_otlp_span_to_json(wb_slice message, wb_buffer *out)
+{
+    return put_message(out, &wb_otlp_span, message, 0);
+}
+
+wb_status wb_otlp_resource_to_json(wb_slice message, wb_buffer *out)
+{
+    return put_message(out, &wb_otlp_resource, message, 0);
+}
+
+wb_status wb_otlp_scope_to_json(wb_slice message, wb_buffer *out)
+{
+    return put_message(out, &wb_otlp_scope, message, 0);
+}

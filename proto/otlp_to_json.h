@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proto/otlp_to_json.h: an Export request in OTLP's own JSON, for backends that take nothing else. */
+/* proto/otlp_to_json.h: Export requests and their parts in OTLP's own JSON. (For the JSON that the stores and
+ * `trace show` have: proto/otlp_json.h.) */
 #ifndef WAYBILL_PROTO_OTLP_TO_JSON_H
 #define WAYBILL_PROTO_OTLP_TO_JSON_H
 
@@ -13,5 +14,9 @@
  *  Errors  NO_MEMORY the buffer's limit; it then holds a part of the text
  *  Source  OTLP specification 1.11, "JSON Protobuf Encoding"; protobuf.dev, "ProtoJSON Format" */
 WB_MUST_USE wb_status wb_otlp_to_json(wb_signal signal, wb_slice request, wb_buffer *out);
+/** The same of a Span, a Resource and an InstrumentationScope alone. */
+WB_MUST_USE wb_status wb_otlp_span_to_json(wb_slice message, wb_buffer *out);
+WB_MUST_USE wb_status wb_otlp_resource_to_json(wb_slice message, wb_buffer *out);
+WB_MUST_USE wb_status wb_otlp_scope_to_json(wb_slice message, wb_buffer *out);
 
 #endif

@@ -2,8 +2,8 @@
 /* The 100 spans of otlp_walk_bench as OTLP/JSON, as exporters write it: made protobuf of, walked and rendered;
  * beside the same from protobuf. Both end with what the journal takes. */
 #include "core/arena.h"
-#include "proto/otlp_export.h"
 #include "proto/otlp_from_json.h"
+#include "proto/otlp_to_json.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
 #include "tests/bench/bench.h"
@@ -54,12 +54,12 @@ static void make_json(fixture *f, wb_buffer *out)
     WB_ASSERT(wb_span_batch_open(wb_buffer_slice(&f->payload), &batch, NULL) == WB_OK);
     wb_span_row row = wb_span_batch_row(&batch, 0);
     add(out, WB_S("{\"resourceSpans\":[{\"resource\":"));
-    WB_ASSERT(wb_otlp_export_resource(row.resource, out) == WB_OK);
+    WB_ASSERT(wb_otlp_resource_to_json(row.resource, out) == WB_OK);
     add(out, WB_S(",\"scopeSpans\":[{\"scope\":"));
-    WB_ASSERT(wb_otlp_export_scope(row.scope, out) == WB_OK);
+    WB_ASSERT(wb_otlp_scope_to_json(row.scope, out) == WB_OK);
     for (uint32_t i = 0; i < batch.span_count; i++) {
         add(out, i == 0 ? WB_S(",\"spans\":[") : WB_S(","));
-        WB_ASSERT(wb_otlp_export_span(wb_span_batch_row(&batch, i).span, out) == WB_OK);
+        WB_ASSERT(wb_otlp_span_to_json(wb_span_batch_row(&batch, i).span, out) == WB_OK);
     }
     add(out, WB_S("]}]}]}"));
     f->json = wb_buffer_slice(out);

@@ -5,7 +5,7 @@
 #include "proto/otlp_json.h"
 
 #include "core/json.h"
-#include "proto/otlp_export.h"
+#include "proto/otlp_to_json.h"
 
 enum { TEXT_BYTES = 1 << 20, ARENA_BYTES = 64 << 20, INPUT_BYTES = 16 * 1024 };
 
@@ -45,9 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(wb_otlp_attrs_json(message, owners[i], &json), &json);
     check(wb_otlp_events_json(message, &json), &json);
     check(wb_otlp_links_json(message, &json), &json);
-    check(wb_otlp_export_span(message, &json), &json);
-    check(wb_otlp_export_resource(message, &json), &json);
-    check(wb_otlp_export_scope(message, &json), &json);
+    check(wb_otlp_span_to_json(message, &json), &json);
+    check(wb_otlp_resource_to_json(message, &json), &json);
+    check(wb_otlp_scope_to_json(message, &json), &json);
     check(wb_otlp_value_json(wb_otlp_value(message), &json), &json);
     return 0;
 }

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "proto/otlp_export.h"
+#include "proto/otlp_to_json.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
 #include "tests/support/otlp_sample.h"
@@ -436,7 +436,7 @@ static void spans_written_as_json_come_back(void **state)
             wb_slice span = wb_batch_bytes(batch, batch->spans[i].extent);
             wb_buffer_clear(&f->text);
             add(f, WB_S("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":["));
-            assert_int_equal(wb_otlp_export_span(span, &f->text), WB_OK);
+            assert_int_equal(wb_otlp_span_to_json(span, &f->text), WB_OK);
             add(f, WB_S("]}]}]}"));
             wb_error err = {0};
             if (make(f, WB_SIGNAL_TRACES, wb_buffer_slice(&f->text), &err) != WB_OK)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OTLP/JSON of messages that no exporter should be sent but an agent may. What a well-made message
  * becomes is compared with the published messages in tests/integration/test_cli_show.py. */
-#include "proto/otlp_export.h"
+#include "proto/otlp_to_json.h"
 
 #include "proto/wire.h"
 
@@ -58,16 +58,16 @@ static void whatever_stands_for_a_span_becomes_json(void **state)
 {
     (void)state;
     for (size_t i = 0; i < WB_COUNT(spans); i++)
-        assert_string_equal(text_of(wb_otlp_export_span, spans[i].bytes, spans[i].len),
+        assert_string_equal(text_of(wb_otlp_span_to_json, spans[i].bytes, spans[i].len),
                             spans[i].json);
 }
 
 static void resources_and_scopes_have_fields_of_their_own(void **state)
 {
     (void)state;
-    assert_string_equal(TEXT_OF(wb_otlp_export_resource, "\x10\x03\x1A\x03\x12\x01t"),
+    assert_string_equal(TEXT_OF(wb_otlp_resource_to_json, "\x10\x03\x1A\x03\x12\x01t"),
                         "{\"droppedAttributesCount\":3,\"entityRefs\":[{\"type\":\"t\"}]}");
-    assert_string_equal(TEXT_OF(wb_otlp_export_scope, "\x0A\x01s\x12\x01v\x20\x02"),
+    assert_string_equal(TEXT_OF(wb_otlp_scope_to_json, "\x0A\x01s\x12\x01v\x20\x02"),
                         "{\"name\":\"s\",\"version\":\"v\",\"droppedAttributesCount\":2}");
 }
 
@@ -105,9 +105,9 @@ static void a_value_too_deep_is_empty(void **state)
     size_t arrays = 0;
     WB_AUTO_BUFFER out;
     wb_buffer_init(&out, TEXT_BYTES);
-    assert_int_equal(wb_otlp_export_span(nested(room, sizeof room), &out), WB_OK);
+    assert_int_equal(wb_otlp_span_to_json(nested(room, sizeof room), &out), WB_OK);
     for (size_t i = 0; i + 10 < out.len; i++) arrays += memcmp(out.ptr + i, "arrayValue", 10) == 0;
-    assert_int_equal(arrays, 64);
+    assert_int_equal(arrays, 80);
 }
 
 static void a_full_buffer_is_no_memory_wherever_it_fills(void **state)
@@ -116,11 +116,11 @@ static void a_full_buffer_is_no_memory_wherever_it_fills(void **state)
     static const char span[] = "\x0A\x02\xAB\x01\x4A\x0B\x0A\x01k\x12\x06\x2A\x04\x0A\x02\x10\x01";
     WB_AUTO_BUFFER whole;
     wb_buffer_init(&whole, TEXT_BYTES);
-    assert_int_equal(wb_otlp_export_span(wb_slice_of(span, sizeof span - 1), &whole), WB_OK);
+    assert_int_equal(wb_otlp_span_to_json(wb_slice_of(span, sizeof span - 1), &whole), WB_OK);
     for (size_t limit = 0; limit < whole.len; limit++) {
         WB_AUTO_BUFFER out;
         wb_buffer_init(&out, limit);
-        assert_int_equal(wb_otlp_export_span(wb_slice_of(span, sizeof span - 1), &out),
+        assert_int_equal(wb_otlp_span_to_json(wb_slice_of(span, sizeof span - 1), &out),
                          WB_ERR_NO_MEMORY);
     }
 }
@@ -133,5 +133,5 @@ int main(void)
         cmocka_unit_test(a_value_too_deep_is_empty),
         cmocka_unit_test(a_full_buffer_is_no_memory_wherever_it_fills),
     };
-    return cmocka_run_group_tests_name("otlp export", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("otlp item to json", tests, NULL, NULL);
 }
