@@ -10,47 +10,42 @@ typedef struct agents_line {
     uint64_t since_ms, limit;
 } agents_line;
 
-typedef struct view {
-    const wb_cli *cli;
-    wb_table table;
-    wb_json_out json;
-} view;
-
-static void add_count(view *v, wb_color color, uint64_t n)
+static void add_count(wb_listing *list, wb_color color, uint64_t n)
 {
-    wb_table_addf(&v->table, n ? color : WB_COLOR_DIM, "%llu", (unsigned long long)n);
+    wb_table_addf(&list->table, n ? color : WB_COLOR_DIM, "%llu", (unsigned long long)n);
 }
 
-static void add_row(view *v, const wb_stored_agent *a)
+static void add_row(wb_listing *list, const wb_stored_agent *a)
 {
     char ago[WB_TIME_TEXT];
-    wb_time_ns now = wb_now(v->cli->clock);
-    wb_table_add(&v->table, WB_COLOR_BOLD, a->name);
-    wb_table_addf(&v->table, WB_COLOR_NONE, "%s ago",
+    wb_time_ns now = wb_now(list->cli->clock);
+    wb_table_add(&list->table, WB_COLOR_BOLD, a->name);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%s ago",
                   wb_duration_text(now > a->last_seen_ns ? now - a->last_seen_ns : 0, ago));
-    add_count(v, WB_COLOR_NONE, a->trace_count);
-    add_count(v, WB_COLOR_NONE, a->span_count);
+    add_count(list, WB_COLOR_NONE, a->trace_count);
+    add_count(list, WB_COLOR_NONE, a->span_count);
     if (a->error_count > 0)
-        wb_table_addf(&v->table, WB_COLOR_BAD, "%llu (%.1f%%)", (unsigned long long)a->error_count,
+        wb_table_addf(&list->table, WB_COLOR_BAD, "%llu (%.1f%%)",
+                      (unsigned long long)a->error_count,
                       a->span_count ? 100.0 * (double)a->error_count / (double)a->span_count : 100);
     else
-        add_count(v, WB_COLOR_NONE, 0);
+        add_count(list, WB_COLOR_NONE, 0);
     if (a->open_delegation_count > 0)
-        wb_table_addf(&v->table, WB_COLOR_WARN, "%llu, %llu open",
+        wb_table_addf(&list->table, WB_COLOR_WARN, "%llu, %llu open",
                       (unsigned long long)a->delegation_count,
                       (unsigned long long)a->open_delegation_count);
     else
-        add_count(v, WB_COLOR_NONE, a->delegation_count);
-    add_count(v, WB_COLOR_BAD, a->failed_count);
-    add_count(v, WB_COLOR_BAD, a->rejected_count);
-    add_count(v, WB_COLOR_NONE, a->acceptance_count);
-    add_count(v, WB_COLOR_WARN, a->unverified_count);
-    wb_table_add(&v->table, WB_COLOR_DIM, a->agent_id);
+        add_count(list, WB_COLOR_NONE, a->delegation_count);
+    add_count(list, WB_COLOR_BAD, a->failed_count);
+    add_count(list, WB_COLOR_BAD, a->rejected_count);
+    add_count(list, WB_COLOR_NONE, a->acceptance_count);
+    add_count(list, WB_COLOR_WARN, a->unverified_count);
+    wb_table_add(&list->table, WB_COLOR_DIM, a->agent_id);
 }
 
-static void add_json(view *v, const wb_stored_agent *a)
+static void add_json(wb_listing *list, const wb_stored_agent *a)
 {
-    wb_json_out *out = &v->json;
+    wb_json_out *out = &list->json;
     wb_json_open(out, NULL, '{');
     wb_json_text(out, "agent_id", a->agent_id);
     wb_json_text(out, "name", a->name);
@@ -73,12 +68,12 @@ static void add_json(view *v, const wb_stored_agent *a)
 
 static wb_status each_agent(void *ctx, const wb_stored_agent *a)
 {
-    view *v = ctx;
-    if (v->cli->json)
-        add_json(v, a);
+    wb_listing *list = ctx;
+    if (list->cli->json)
+        add_json(list, a);
     else
-        add_row(v, a);
-    return v->json.status;
+        add_row(list, a);
+    return list->json.status;
 }
 
 static wb_exit list_agents(const wb_cli *cli, wb_store *store, wb_time_ns since_ns, uint32_t limit)
@@ -86,25 +81,11 @@ static wb_exit list_agents(const wb_cli *cli, wb_store *store, wb_time_ns since_
     static const char *const heads[] = {"AGENT",  "SEEN",       "TRACES", "SPANS",
                                         "ERRORS", "OUT",        "FAILED", "REFUSED",
                                         "IN",     "UNVERIFIED", "ID"};
-    view v = {.cli = cli};
+    wb_listing list;
     wb_error err = {0};
-    wb_exit code = WB_EXIT_OK;
-    wb_table_init(&v.table, WB_COUNT(heads));
-    wb_json_out_init(&v.json);
-    for (size_t i = 0; i < WB_COUNT(heads); i++)
-        wb_table_add(&v.table, WB_COLOR_DIM, wb_slice_str(heads[i]));
-    wb_json_open(&v.json, NULL, '[');
-    wb_status status = wb_store_agents(store, since_ns, limit, each_agent, &v, &err);
-    wb_json_close(&v.json, ']');
-    if (status != WB_OK)
-        code = wb_cli_fail(wb_cli_exit_of(status), "agents", err.detail, NULL);
-    else if (cli->json)
-        code = wb_json_out_finish(&v.json, stdout);
-    else
-        wb_table_print(&v.table, cli, stdout);
-    wb_table_done(&v.table);
-    wb_json_out_done(&v.json);
-    return code;
+    wb_listing_begin(&list, cli, heads, WB_COUNT(heads));
+    wb_status status = wb_store_agents(store, since_ns, limit, each_agent, &list, &err);
+    return wb_listing_end(&list, status, "agents", &err);
 }
 
 static wb_exit run(const wb_cli *cli, const void *given)

@@ -9,59 +9,39 @@ typedef struct logs_line {
     uint64_t limit;
 } logs_line;
 
-typedef struct view {
-    const wb_cli *cli;
-    wb_table table;
-    wb_json_out json;
-} view;
-
-static void add_row(view *v, const wb_stored_log *log)
+static void add_row(wb_listing *list, const wb_stored_log *log)
 {
     char time[WB_TIME_TEXT];
     wb_moment m = wb_moment_of_log(log);
-    wb_table_add(&v->table, WB_COLOR_DIM, wb_slice_str(wb_time_text(log->time_ns, time)));
-    wb_table_add(&v->table, WB_COLOR_BOLD, log->service.len ? log->service : log->sidecar_name);
-    wb_table_add(&v->table, m.color, m.severity);
-    wb_table_add(&v->table, WB_COLOR_NONE, m.name);
-    wb_table_add(&v->table, WB_COLOR_NONE, m.text);
+    wb_table_add(&list->table, WB_COLOR_DIM, wb_slice_str(wb_time_text(log->time_ns, time)));
+    wb_table_add(&list->table, WB_COLOR_BOLD, log->service.len ? log->service : log->sidecar_name);
+    wb_table_add(&list->table, m.color, m.severity);
+    wb_table_add(&list->table, WB_COLOR_NONE, m.name);
+    wb_table_add(&list->table, WB_COLOR_NONE, m.text);
 }
 
 static wb_status each_log(void *ctx, const wb_stored_log *log)
 {
-    view *v = ctx;
-    if (!v->cli->json) {
-        add_row(v, log);
+    wb_listing *list = ctx;
+    if (!list->cli->json) {
+        add_row(list, log);
         return WB_OK;
     }
-    wb_json_open(&v->json, NULL, '{');
-    wb_json_log(&v->json, log);
-    wb_json_close(&v->json, '}');
-    return v->json.status;
+    wb_json_open(&list->json, NULL, '{');
+    wb_json_log(&list->json, log);
+    wb_json_close(&list->json, '}');
+    return list->json.status;
 }
 
 static wb_exit list_logs(const wb_cli *cli, wb_store *store, uint32_t limit)
 {
     static const char *const heads[] = {"TIME", "SERVICE", "SEVERITY", "EVENT", "BODY"};
     static const wb_trace_id of_none;
-    view v = {.cli = cli};
+    wb_listing list;
     wb_error err = {0};
-    wb_exit code = WB_EXIT_OK;
-    wb_table_init(&v.table, WB_COUNT(heads));
-    wb_json_out_init(&v.json);
-    for (size_t i = 0; i < WB_COUNT(heads); i++)
-        wb_table_add(&v.table, WB_COLOR_DIM, wb_slice_str(heads[i]));
-    wb_json_open(&v.json, NULL, '[');
-    wb_status status = wb_store_logs(store, &of_none, limit, each_log, &v, &err);
-    wb_json_close(&v.json, ']');
-    if (status != WB_OK)
-        code = wb_cli_fail(wb_cli_exit_of(status), "logs", err.detail, NULL);
-    else if (cli->json)
-        code = wb_json_out_finish(&v.json, stdout);
-    else
-        wb_table_print(&v.table, cli, stdout);
-    wb_table_done(&v.table);
-    wb_json_out_done(&v.json);
-    return code;
+    wb_listing_begin(&list, cli, heads, WB_COUNT(heads));
+    wb_status status = wb_store_logs(store, &of_none, limit, each_log, &list, &err);
+    return wb_listing_end(&list, status, "logs", &err);
 }
 
 static wb_exit run(const wb_cli *cli, const void *given)

@@ -392,3 +392,30 @@ wb_exit wb_json_out_finish(wb_json_out *out, FILE *file)
     if (file == stdout) return wb_cli_flush();
     return written && fflush(file) == 0 ? WB_EXIT_OK : WB_EXIT_FAILURE;
 }
+
+/* ---- lists ---------------------------------------------------------------------------------- */
+
+void wb_listing_begin(wb_listing *list, const wb_cli *cli, const char *const *heads, size_t columns)
+{
+    list->cli = cli;
+    wb_table_init(&list->table, columns);
+    wb_json_out_init(&list->json);
+    for (size_t i = 0; i < columns; i++)
+        wb_table_add(&list->table, WB_COLOR_DIM, wb_slice_str(heads[i]));
+    wb_json_open(&list->json, NULL, '[');
+}
+
+wb_exit wb_listing_end(wb_listing *list, wb_status status, const char *verb, const wb_error *err)
+{
+    wb_exit code = WB_EXIT_OK;
+    wb_json_close(&list->json, ']');
+    if (status != WB_OK)
+        code = wb_cli_fail(wb_cli_exit_of(status), verb, err->detail, NULL);
+    else if (list->cli->json)
+        code = wb_json_out_finish(&list->json, stdout);
+    else
+        wb_table_print(&list->table, list->cli, stdout);
+    wb_table_done(&list->table);
+    wb_json_out_done(&list->json);
+    return code;
+}

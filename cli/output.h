@@ -102,4 +102,18 @@ WB_MUST_USE wb_status wb_json_out_line(wb_json_out *out, wb_buffer *lines);
  *  written, which is said of memory and standard output. */
 wb_exit wb_json_out_finish(wb_json_out *out, FILE *file);
 
+/* ---- lists ---------------------------------------------------------------------------------- */
+
+/** A list of a verb: a table or, with --json, an array. Who fills it adds a row to the one of the two. */
+typedef struct wb_listing {
+    const wb_cli *cli;
+    wb_table table;
+    wb_json_out json;
+} wb_listing;
+
+void wb_listing_begin(wb_listing *list, const wb_cli *cli, const char *const *heads,
+                      size_t columns);
+/** Print it or, where `status` says that it could not be filled, say so: `verb` and `err`. */
+wb_exit wb_listing_end(wb_listing *list, wb_status status, const char *verb, const wb_error *err);
+
 #endif

@@ -31,74 +31,54 @@ wb_color wb_verdict_color(const wb_stored_acceptance *a)
 
 /* ---- trace list ----------------------------------------------------------------------------- */
 
-typedef struct lister {
-    const wb_cli *cli;
-    wb_table table;
-    wb_json_out json;
-} lister;
-
-static void add_row(lister *l, const wb_stored_trace *t)
+static void add_row(wb_listing *list, const wb_stored_trace *t)
 {
     char hex[WB_TRACE_HEX + 1], time[WB_TIME_TEXT];
     uint64_t end =
-        t->open_delegation_count > 0 || !t->ended_ns ? wb_now(l->cli->clock) : t->ended_ns;
+        t->open_delegation_count > 0 || !t->ended_ns ? wb_now(list->cli->clock) : t->ended_ns;
     wb_hex(t->trace_id.b, sizeof t->trace_id.b, hex);
-    wb_table_add(&l->table, WB_COLOR_NONE, wb_slice_of(hex, SHORT_ID));
-    wb_table_add(&l->table, wb_color_of_state(t->status), t->status);
-    wb_table_addf(&l->table, WB_COLOR_NONE, "%s", wb_time_text(t->started_ns, time));
+    wb_table_add(&list->table, WB_COLOR_NONE, wb_slice_of(hex, SHORT_ID));
+    wb_table_add(&list->table, wb_color_of_state(t->status), t->status);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%s", wb_time_text(t->started_ns, time));
     wb_duration_text(end >= t->started_ns ? end - t->started_ns : UINT64_MAX, time);
-    wb_table_addf(&l->table, WB_COLOR_NONE, "%s", time);
-    wb_table_addf(&l->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->span_count);
-    wb_table_addf(&l->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->agent_count);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%s", time);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->span_count);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->agent_count);
     if (t->open_delegation_count > 0)
-        wb_table_addf(&l->table, WB_COLOR_WARN, "%llu, %llu open",
+        wb_table_addf(&list->table, WB_COLOR_WARN, "%llu, %llu open",
                       (unsigned long long)t->delegation_count,
                       (unsigned long long)t->open_delegation_count);
     else
-        wb_table_addf(&l->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->delegation_count);
-    wb_table_addf(&l->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->depth);
+        wb_table_addf(&list->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->delegation_count);
+    wb_table_addf(&list->table, WB_COLOR_NONE, "%llu", (unsigned long long)t->depth);
     if (t->root_name.len > 0)
-        wb_table_add(&l->table, WB_COLOR_NONE, t->root_name);
+        wb_table_add(&list->table, WB_COLOR_NONE, t->root_name);
     else
-        wb_table_add(&l->table, WB_COLOR_DIM, WB_S("(root not ended yet)"));
+        wb_table_add(&list->table, WB_COLOR_DIM, WB_S("(root not ended yet)"));
 }
 
 static wb_status each_trace(void *ctx, const wb_stored_trace *t)
 {
-    lister *l = ctx;
-    if (!l->cli->json) {
-        add_row(l, t);
+    wb_listing *list = ctx;
+    if (!list->cli->json) {
+        add_row(list, t);
         return WB_OK;
     }
-    wb_json_open(&l->json, NULL, '{');
-    wb_json_trace(&l->json, t);
-    wb_json_close(&l->json, '}');
-    return l->json.status;
+    wb_json_open(&list->json, NULL, '{');
+    wb_json_trace(&list->json, t);
+    wb_json_close(&list->json, '}');
+    return list->json.status;
 }
 
 static wb_exit list_traces(const wb_cli *cli, wb_store *store, const wb_trace_filter *filter)
 {
     static const char *const heads[] = {"TRACE",  "STATUS",      "STARTED", "DURATION", "SPANS",
                                         "AGENTS", "DELEGATIONS", "DEPTH",   "ROOT"};
-    lister l = {.cli = cli};
+    wb_listing list;
     wb_error err = {0};
-    wb_exit code = WB_EXIT_OK;
-    wb_table_init(&l.table, WB_COUNT(heads));
-    wb_json_out_init(&l.json);
-    for (size_t i = 0; i < WB_COUNT(heads); i++)
-        wb_table_add(&l.table, WB_COLOR_DIM, wb_slice_str(heads[i]));
-    wb_json_open(&l.json, NULL, '[');
-    wb_status status = wb_store_traces(store, filter, each_trace, &l, &err);
-    wb_json_close(&l.json, ']');
-    if (status != WB_OK)
-        code = wb_cli_fail(wb_cli_exit_of(status), "trace list", err.detail, NULL);
-    else if (cli->json)
-        code = wb_json_out_finish(&l.json, stdout);
-    else
-        wb_table_print(&l.table, cli, stdout);
-    wb_table_done(&l.table);
-    wb_json_out_done(&l.json);
-    return code;
+    wb_listing_begin(&list, cli, heads, WB_COUNT(heads));
+    wb_status status = wb_store_traces(store, filter, each_trace, &list, &err);
+    return wb_listing_end(&list, status, "trace list", &err);
 }
 
 wb_trace_filter wb_trace_choice_filter(const wb_cli *cli, const wb_trace_choice *choice)
