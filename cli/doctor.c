@@ -224,12 +224,20 @@ static void check_exporters(wb_doctor *d)
         unsigned long long lag_ms = wb_report_number(e, "lag_ms");
         unsigned long long parked = wb_report_number(e, "parked_records");
         unsigned long long dropped = wb_report_number(e, "dropped_records");
-        if (dropped > 0)
+        const wb_json *causes = wb_report_object(e, "dropped_by_cause");
+        unsigned long long by_lag = wb_report_number(causes, "lag");
+        unsigned long long by_it = wb_report_number(causes, "far_side");
+        if (by_lag > 0)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter",
                           "it is slower than the load, or was away: records are missing there",
-                          "%.*s: %llu records were dropped", WB_SLICE_ARG(name), dropped);
+                          "%.*s: %llu records were dropped", WB_SLICE_ARG(name), by_lag);
+        if (by_it > 0)
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter",
+                          "the sidecar's log says why (delivery.dropped)",
+                          "%.*s: it took what it was sent but for %llu items, for good",
+                          WB_SLICE_ARG(name), by_it);
         if (parked > 0)
-            wb_doctor_say(d, WB_FINDING_WARN, "exporter", "look into STATE_DIR/parked",
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter", "STATE_DIR/parked has them and why",
                           "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name),
                           parked);
         if (error.len > 0) /* also while it tries again: it goes with the next success */

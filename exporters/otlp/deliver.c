@@ -119,13 +119,17 @@ static wb_status post(const sending *s, const wb_slice *bodies, size_t n, bool m
     const wb_otlp_target *target = target_of(s);
     wb_otlp_body body;
     wb_otlp_answer answer;
+    wb_slice hidden[WB_OTLP_HIDDEN_MAX];
     size_t plain;
     WB_TRY(wb_otlp_encode(&d->encoder, target, s->signal, bodies, n, &body, &plain, s->err));
     if (may_be_cut && plain > d->settings->max_request_bytes) return WB_ERR_FULL;
     uint32_t timeout_ms = time_left(s);
     if (timeout_ms == 0) return say(s, WB_ERR_TIMEOUT, "slower than the time for a send");
     WB_TRY(wb_otlp_transport_post(d->transport, s->signal, &body, timeout_ms, &d->reply, s->err));
+    d->reply.hidden = hidden;
+    d->reply.n_hidden = wb_otlp_secrets_list(d->secrets, target, hidden);
     wb_otlp_reply_read(&d->reply, target->protocol, s->signal, wb_now(d->clock), &answer);
+    d->reply.n_hidden = 0;
     return judge(s, &answer);
 }
 

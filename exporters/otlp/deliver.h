@@ -23,6 +23,7 @@ typedef struct wb_otlp_progress {
 typedef struct wb_otlp_delivery {
     const wb_otlp_settings *settings;
     const wb_exporter_origin *origin;
+    const wb_otlp_secrets *secrets; /* that answers may not repeat */
     const wb_clock *clock;
     wb_otlp_transport *transport;
     wb_otlp_encoder encoder;

@@ -59,6 +59,7 @@ static wb_status make_parts(otlp_exporter *x, const wb_exporter_origin *origin, 
     wb_otlp_delivery *d = &x->delivery;
     d->settings = &x->settings;
     d->origin = origin;
+    d->secrets = &x->secrets;
     d->clock = &wb_system_clock;
     wb_otlp_encoder_init(&d->encoder);
     wb_otlp_reply_init(&d->reply);

@@ -104,11 +104,34 @@ static bool is_printable(wb_slice text, size_t n)
     return n > 2 || (n == 2 && !(text.ptr[0] == 0xC2 && text.ptr[1] < 0xA0));
 }
 
-/* Append as much as fits of a text of unknown origin. */
-static void say(wb_otlp_answer *out, wb_slice text)
+enum { CUT_LEAST = 4 }; /* bytes of a secret at the end of what was cut: enough to know it by */
+
+/* The bytes at the start of `text` that are a secret of ours, or begin one and end there; 0: none. */
+static size_t hidden_at(const wb_otlp_reply *reply, wb_slice text)
+{
+    for (size_t i = 0; i < reply->n_hidden; i++) {
+        wb_slice secret = reply->hidden[i];
+        if (secret.len == 0) continue;
+        if (wb_slice_starts(text, secret)) return secret.len;
+        if (text.len >= CUT_LEAST && wb_slice_starts(secret, text)) return text.len;
+    }
+    return 0;
+}
+
+/* Append as much as fits of a text of unknown origin: backends like to repeat the credentials that they do not
+ * take. */
+static void say(const wb_otlp_reply *reply, wb_otlp_answer *out, wb_slice text)
 {
     size_t at = strlen(out->text);
     while (text.len > 0) {
+        size_t secret = hidden_at(reply, text);
+        if (secret > 0) {
+            if (at + 3 >= sizeof out->text) break;
+            memcpy(out->text + at, "***", 3);
+            at += 3;
+            text = (wb_slice){text.ptr + secret, text.len - secret};
+            continue;
+        }
         size_t n = wb_utf8_char(text), step = n > 0 ? n : 1;
         wb_slice written = is_printable(text, n) ? (wb_slice){text.ptr, n} : WB_S("?");
         if (at + written.len >= sizeof out->text) break;
@@ -119,7 +142,11 @@ static void say(wb_otlp_answer *out, wb_slice text)
     out->text[at] = '\0';
 }
 
-static void say_words(wb_otlp_answer *out, const char *words) { say(out, wb_slice_str(words)); }
+static void say_words(wb_otlp_answer *out, const char *words)
+{
+    static const wb_otlp_reply none;
+    say(&none, out, wb_slice_str(words));
+}
 
 /* ---- bodies --------------------------------------------------------------------------------- */
 
@@ -310,14 +337,14 @@ static void read_http(const wb_otlp_reply *reply, wb_otlp_protocol protocol, wb_
     }
     if (is_ok) {
         out->rejected = t.rejected;
-        say(out, t.message);
+        say(reply, out, t.message);
         return;
     }
     (void)snprintf(out->text, sizeof out->text, "HTTP %u: ", reply->status);
     out->status = judge_http(reply->status, out);
     out->retry_after_ms = read_retry_after(reply->retry_after, now);
     if (out->text[strlen(out->text) - 1] != ' ') say_words(out, t.message.len > 0 ? ": " : "");
-    say(out, t.message);
+    say(reply, out, t.message);
 }
 
 /* ---- gRPC ----------------------------------------------------------------------------------- */
@@ -391,7 +418,7 @@ static void read_grpc_failure(const wb_otlp_reply *reply, uint64_t code, wb_otlp
     out->retry_after_ms = t.retry_ms;
     if (grpc_advice(code)) say_words(out, grpc_advice(code));
     if (grpc_advice(code) && t.message.len > 0) say_words(out, ": ");
-    say(out, t.message);
+    say(reply, out, t.message);
 }
 
 /* No gRPC answered: a proxy, or another server. */
@@ -418,7 +445,7 @@ static void read_grpc(const wb_otlp_reply *reply, wb_otlp_answer *out)
     } else {
         read_partial(grpc_message(wb_buffer_slice(&reply->body)), &t);
         out->rejected = t.rejected;
-        say(out, t.message);
+        say(reply, out, t.message);
     }
 }
 

@@ -16,6 +16,9 @@ typedef struct wb_otlp_reply {
     char retry_after[64], content_type[64];
     char grpc_status[8], grpc_message[256], grpc_details[2048];
     wb_buffer body;
+    const wb_slice
+        *hidden; /* what an answer may not repeat; borrowed, forgotten by the next request */
+    size_t n_hidden;
 } wb_otlp_reply;
 
 void wb_otlp_reply_init(wb_otlp_reply *reply);

@@ -57,6 +57,28 @@ static wb_status read_bearer(wb_otlp_secrets *s, const char *path, wb_error *err
     return s->bearer ? WB_OK : wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a token");
 }
 
+/* RFC 4648 section 4 */
+static wb_status to_base64(wb_slice in, wb_arena *arena, wb_slice *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t len = (in.len + 2) / 3 * 4;
+    char *text = wb_arena_alloc(arena, len + 1);
+    if (!text) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0, at = 0; i < in.len; i += 3, at += 4) {
+        uint32_t bits = (uint32_t)in.ptr[i] << 16;
+        if (i + 1 < in.len) bits |= (uint32_t)in.ptr[i + 1] << 8;
+        if (i + 2 < in.len) bits |= in.ptr[i + 2];
+        text[at] = digits[bits >> 18];
+        text[at + 1] = digits[bits >> 12 & 63];
+        text[at + 2] = '=';
+        text[at + 3] = '=';
+        if (i + 1 < in.len) text[at + 2] = digits[bits >> 6 & 63];
+        if (i + 2 < in.len) text[at + 3] = digits[bits & 63];
+    }
+    *out = wb_slice_of(text, len);
+    return WB_OK;
+}
+
 static wb_status read_basic(wb_otlp_secrets *s, const char *path, wb_error *err)
 {
     wb_slice text;
@@ -64,7 +86,8 @@ static wb_status read_basic(wb_otlp_secrets *s, const char *path, wb_error *err)
     if (!is_text(text, ' ') || !memchr(text.ptr, ':', text.len))
         return wb_fail(err, WB_ERR_CONFIG, "basic_file: it is not user:password");
     s->basic = (const char *)text.ptr;
-    return WB_OK;
+    if (to_base64(text, s->arena, &s->basic_sent) == WB_OK) return WB_OK;
+    return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a password");
 }
 
 static wb_status read_all(wb_otlp_secrets *s, wb_error *err)
@@ -110,4 +133,52 @@ wb_status wb_otlp_secrets_refresh(wb_otlp_secrets *secrets, wb_error *err)
     else
         secrets->good = false;
     return status;
+}
+
+/* ---- what is secret ------------------------------------------------------------------------- */
+
+enum { LEAST = 4 }; /* bytes: a shorter one would blank half of any text */
+
+typedef struct list {
+    wb_slice *out;
+    size_t n;
+} list;
+
+static void add(list *l, wb_slice text)
+{
+    if (text.len >= LEAST && l->n < WB_OTLP_HIDDEN_MAX) l->out[l->n++] = text;
+}
+
+static wb_slice behind(wb_slice text, char mark)
+{
+    const uint8_t *at = text.len ? memchr(text.ptr, mark, text.len) : NULL;
+    if (!at) return (wb_slice){0};
+    return (wb_slice){at + 1, text.len - (size_t)(at + 1 - text.ptr)};
+}
+
+/* "Name: value", and of "Name: Bearer value" the value alone, too. */
+static void add_values(list *l, const wb_otlp_headers *headers)
+{
+    for (size_t i = 0; i < headers->n; i++) {
+        wb_slice value = behind(wb_slice_str(headers->lines[i]), ':');
+        if (value.len > 0) value = (wb_slice){value.ptr + 1, value.len - 1};
+        add(l, value);
+        add(l, behind(value, ' '));
+    }
+}
+
+size_t wb_otlp_secrets_list(const wb_otlp_secrets *secrets, const wb_otlp_target *target,
+                            wb_slice out[WB_OTLP_HIDDEN_MAX])
+{
+    list l = {out, 0};
+    if (secrets->bearer) add(&l, wb_slice_str(secrets->bearer + strlen("Authorization: Bearer ")));
+    if (secrets->basic) {
+        wb_slice text = wb_slice_str(secrets->basic);
+        add(&l, text);
+        add(&l, behind(text, ':'));
+        add(&l, secrets->basic_sent);
+    }
+    add_values(&l, &secrets->headers);
+    add_values(&l, &target->headers);
+    return l.n;
 }

@@ -22,6 +22,7 @@ typedef struct wb_otlp_secrets {
     wb_otlp_headers headers; /* of headers_file; in `arena` */
     const char *bearer;      /* "Authorization: Bearer ..."; NULL: none */
     const char *basic;       /* "user:password"; NULL: none */
+    wb_slice basic_sent;     /* the same as it is sent, in base64 */
     wb_arena *arena;
     wb_otlp_stamp stamps[3];
     bool good; /* the files as stamped were read */
@@ -33,5 +34,12 @@ void wb_otlp_secrets_done(wb_otlp_secrets *secrets);
 /** Read the files again if one of them changed. On failure there are none.
  *  Errors  CONFIG a file is not there, open to others, or not what it should be | NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_secrets_refresh(wb_otlp_secrets *secrets, wb_error *err);
+
+enum { WB_OTLP_HIDDEN_MAX = 2 * (2 * WB_OTLP_HEADERS_MAX) + 4 };
+
+/** What nobody may read of all that goes with a request to `target`: values of headers, credentials. Borrows
+ *  both. The number of them. */
+size_t wb_otlp_secrets_list(const wb_otlp_secrets *secrets, const wb_otlp_target *target,
+                            wb_slice out[WB_OTLP_HIDDEN_MAX]);
 
 #endif

@@ -33,6 +33,7 @@ struct wb_runner {
     uint64_t failing_since; /* monotonic; 0: it answers */
     uint64_t logged_at;     /* of the last warning about it */
     uint32_t backoff_ms;    /* of the next wait */
+    wb_log_gate parked_gate;
 
     pthread_mutex_t lock;
     pthread_cond_t changed;

@@ -103,6 +103,18 @@ void wb_runner_back_off(wb_runner *r, const wb_error *why, uint32_t retry_after_
     wb_runner_set_state(r, WB_RUNNER_SENDING);
 }
 
+static void log_parked(wb_runner *r, const wb_record_view *record, bool is_part,
+                       const wb_error *why)
+{
+    uint64_t held_back = 0;
+    if (!wb_log_gate_pass(&r->parked_gate, wb_runner_mono(r), &held_back)) return;
+    WB_LOG(WARN, "delivery.parked", "a record that the far side refuses was set aside",
+           WB_KV("exporter", r->options.name), WB_KV("seq", record->seq),
+           WB_KV("entry", record->entry), WB_KV("kind", (int)record->kind),
+           WB_KV("part", is_part ? "span" : "record"), WB_KV("error", (const char *)why->detail),
+           WB_KV("file_in", r->options.parked_dir), WB_KV("held_back", held_back));
+}
+
 /* A record, or a part of one with a single span. False: could not, and waited. */
 static bool park(wb_runner *r, const wb_record_view *record, bool is_part, const wb_error *why)
 {
@@ -116,14 +128,11 @@ static bool park(wb_runner *r, const wb_record_view *record, bool is_part, const
     }
     pthread_mutex_lock(&r->lock);
     r->stats.parked_records++;
+    r->stats.last_error = (wb_error){0}; /* it answers, and nothing waits for it */
     if (!is_part) r->in_hand--;
     pthread_mutex_unlock(&r->lock);
     r->has_news = true;
-    WB_LOG(WARN, "delivery.parked", "a record that the far side refuses was set aside",
-           WB_KV("exporter", r->options.name), WB_KV("seq", record->seq),
-           WB_KV("entry", record->entry), WB_KV("kind", (int)record->kind),
-           WB_KV("part", is_part ? "span" : "record"), WB_KV("error", (const char *)why->detail),
-           WB_KV("file_in", r->options.parked_dir));
+    log_parked(r, record, is_part, why);
     return true;
 }
 
@@ -154,7 +163,7 @@ static void window_parked(window *w) { *w = (window){.n = w->n, .at = w->at + 1,
 /* The batch, and the record at its window's start if that goes span by span. */
 typedef struct sending {
     window records;
-    bool in_parts;
+    bool in_parts, part_taken; /* a span of it was */
     window spans;
     wb_span_batch record;
 } sending;
@@ -196,6 +205,7 @@ static bool begin_parts(const wb_runner *r, sending *s, const wb_record_view *re
     if (n < 2) return false;
     s->spans = (window){.n = n, .width = n, .suspect_end = n};
     s->in_parts = true;
+    s->part_taken = false;
     return true;
 }
 
@@ -222,7 +232,7 @@ static void end_parts(wb_runner *r, sending *s)
     s->records.width = 1;
     s->records.suspect_end = 0;
     pthread_mutex_lock(&r->lock);
-    r->stats.sent_records++;
+    if (s->part_taken) r->stats.sent_records++;
     r->in_hand--;
     pthread_mutex_unlock(&r->lock);
     wb_arena_free(r->part_arena);
@@ -256,6 +266,7 @@ static void send_part(wb_runner *r, sending *s)
     part.payload = wb_buffer_slice(&r->part);
     answer got = hand_over(r, &part, 1, 0, &why);
     if (got == ANSWER_TAKEN) window_passed(w, n);
+    if (got == ANSWER_TAKEN) s->part_taken = true;
     if (got == ANSWER_REFUSED) w->suspect_end = w->at + n;
     if (got == ANSWER_REFUSED && n == 1 && park(r, &part, true, &why)) window_parked(w);
     if (w->at == w->n) end_parts(r, s);

@@ -398,3 +398,30 @@ def test_names_that_do_not_resolve_are_said() -> None:
     with Sidecar("dns", config=text) as sidecar:
         tell(sidecar, named("one"))
         wait_until(lambda: "DNS" in error_at(sidecar), 30, "it says so")
+
+
+# ---- what a backend repeats ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_credentials_that_a_backend_repeats_are_not_repeated(tmp_path: pathlib.Path, status: int) -> None:
+    bearer, basic, headers = "SECRETBEARER77", "user:SECRETBASIC77", "x-key=SECRETHEADER77"
+    for name, text in (("bearer", bearer), ("basic", basic), ("headers", headers)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+
+    def answer(request: Any) -> Answer:
+        return Answer(http=status, message=f"no: {request.headers['authorization']} {request.headers['x-key']}")
+
+    for key in ("bearer", "basic"):
+        with OtlpBackend(answer=answer) as backend:
+            text = config(out={"endpoint": backend.http_url, f"{key}_file": str(tmp_path / key),
+                               "headers_file": str(tmp_path / "headers"), "signals": ["traces"]})
+            with Sidecar("out", config=text) as sidecar:
+                tell(sidecar, named("x"))
+                wait_until(lambda: "no: " in log_of(sidecar), 10, "what it said")
+                said = log_of(sidecar) + error_at(sidecar) + sidecar.cli("doctor", check=False)
+                for file in sidecar.state_dir.glob("parked/*"):
+                    said += file.read_text()
+        assert "no: B" in said and "***" in said
+        assert "SECRET" not in said and "U0VDUkVU" not in said

@@ -73,6 +73,21 @@ static void one_that_takes_whole_records_only_loses_the_record(void **state)
     assert_int_equal(stats(f).parked_records, 1);
 }
 
+static void a_record_of_which_nothing_is_taken_was_not_sent(void **state)
+{
+    fixture *f = *state;
+    const uint64_t bad[] = {1, 2, 3};
+    parts(f);
+    (void)record(f, 1, 3);
+    memcpy(f->script.bad_span, bad, sizeof bad);
+    start(f);
+    EVENTUALLY(cursor_is(f, 1));
+    wb_runner_stats s = stats(f);
+    assert_int_equal(s.parked_records, 3);
+    assert_int_equal(s.sent_records, 0);
+    assert_int_equal(s.last_error.status, WB_OK); /* nothing waits for it */
+}
+
 static void several_bad_spans_are_all_found(void **state)
 {
     fixture *f = *state;
@@ -213,6 +228,7 @@ int main(void)
         PARTS_TEST(the_one_bad_span_is_parked_and_named),
         PARTS_TEST(one_that_takes_whole_records_only_loses_the_record),
         PARTS_TEST(several_bad_spans_are_all_found),
+        PARTS_TEST(a_record_of_which_nothing_is_taken_was_not_sent),
         PARTS_TEST(a_record_whose_every_span_is_bad_is_parked_span_by_span),
         PARTS_TEST(what_is_refused_and_is_no_span_batch_is_parked_whole),
         PARTS_TEST(an_outage_among_the_parts_loses_and_doubles_nothing),

@@ -183,6 +183,7 @@ static void open_delivery(fixture *f, size_t max_request_bytes)
     wb_arena_reset(f->arena);
     assert_int_equal(
         wb_otlp_settings_make("out", &f->config, NULL, f->arena, &f->settings, &f->err), WB_OK);
+    d->secrets = &f->secrets;
     if (!d->transport) d->transport = wb_otlp_transport_new(&f->settings, &f->secrets, NULL);
     assert_non_null(d->transport);
 }

@@ -227,6 +227,34 @@ static void what_a_backend_says_moves_no_cursor(void **state)
     assert_memory_equal(a.text + len - 3, "\xe2\x82\xac", 3); /* no half character */
 }
 
+static void a_backend_that_repeats_a_secret_is_not_repeated(void **state)
+{
+    static const struct {
+        const char *said, *shown;
+    } cases[] = {
+        {"no such token sekret-token-77, sorry", "gRPC INVALID_ARGUMENT: no such token ***, sorry"},
+        {"sekret-token-77sekret-token-77", "gRPC INVALID_ARGUMENT: ******"},
+        {"Basic%20dTpw", "gRPC INVALID_ARGUMENT: Basic ***"},
+        {"cut: sekret-tok", "gRPC INVALID_ARGUMENT: cut: ***"},
+        {"nothing of it", "gRPC INVALID_ARGUMENT: nothing of it"},
+    };
+    const wb_slice secrets[] = {WB_S("sekret-token-77"), WB_S("dTpw"), WB_S("")};
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        wb_otlp_answer answer;
+        wb_otlp_reply reply;
+        wb_otlp_reply_init(&reply);
+        reply.status = 200;
+        (void)snprintf(reply.grpc_status, sizeof reply.grpc_status, "3");
+        (void)snprintf(reply.grpc_message, sizeof reply.grpc_message, "%s", cases[i].said);
+        reply.hidden = secrets;
+        reply.n_hidden = WB_COUNT(secrets);
+        wb_otlp_reply_read(&reply, WB_OTLP_GRPC, WB_SIGNAL_TRACES, NOW, &answer);
+        assert_string_equal(answer.text, cases[i].shown);
+        wb_otlp_reply_done(&reply);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +264,7 @@ int main(void)
         cmocka_unit_test(http_success_and_partial_success),
         cmocka_unit_test(grpc_answers),
         cmocka_unit_test(what_a_backend_says_moves_no_cursor),
+        cmocka_unit_test(a_backend_that_repeats_a_secret_is_not_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
