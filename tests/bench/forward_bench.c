@@ -219,7 +219,16 @@ static int say(const char *who, const char *what, const char *unit, double value
         .name = name, .unit = unit, .stats = {.samples = ROUNDS}, .value = value});
 }
 
-static int judge(const char *name, double ratio, wb_bench_bound bound, double limit)
+#define NO_STAGES                                                                                  \
+    "2026-11-30: first measured; only re-homing can be switched off, and the span index and the "  \
+    "second read "                                                                                 \
+    "of the journal are not looked into yet"
+#define RATE                                                                                       \
+    "2026-11-30: first measured; the bare path sends what it still has in memory, a runner reads " \
+    "the journal"
+
+static int judge(const char *name, double ratio, wb_bench_bound bound, double limit,
+                 const char *excuse)
 {
     return wb_bench_report(&(wb_bench_figure){.name = name,
                                               .unit = "x",
@@ -227,7 +236,8 @@ static int judge(const char *name, double ratio, wb_bench_bound bound, double li
                                               .value = ratio,
                                               .ratio = ratio,
                                               .bound = bound,
-                                              .limit = limit});
+                                              .limit = limit,
+                                              .excuse = excuse});
 }
 
 enum { BARE, STAGES_OFF, DEFAULTS, JSON_IN, GRPC_IN, MEMORY, STORAGE, SUBJECTS };
@@ -295,19 +305,22 @@ int main(int argc, char **argv)
     const measured *bare = middle(&subjects[BARE]), *ours = middle(&subjects[DEFAULTS]);
     int over = judge("forward_no_rehome_vs_bare",
                      middle(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
-                     WB_BENCH_AT_MOST, 1.25);
-    over |= judge("forward_vs_bare", ours->us_per_span / bare->us_per_span, WB_BENCH_AT_MOST, 1.7);
+                     WB_BENCH_AT_MOST, 1.25, NO_STAGES);
+    over |= judge("forward_vs_bare", ours->us_per_span / bare->us_per_span, WB_BENCH_AT_MOST, 1.7,
+                  NULL);
     over |= judge("forward_rate_vs_bare", ours->spans_per_s / bare->spans_per_s, WB_BENCH_AT_LEAST,
-                  0.7);
+                  0.7, RATE);
     over |= judge("forward_json_vs_protobuf",
-                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
+                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4,
+                  NULL);
     over |=
         judge("forward_grpc_vs_http", middle(&subjects[GRPC_IN])->us_per_span / ours->us_per_span,
-              WB_BENCH_AT_MOST, 1.5);
+              WB_BENCH_AT_MOST, 1.5, NULL);
     if (!collector) return over;
     over |= judge("forward_vs_collector_memory",
-                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);
+                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3,
+                  NULL);
     return over | judge("forward_vs_collector_file",
                         middle(&subjects[STORAGE])->us_per_span / ours->us_per_span,
-                        WB_BENCH_AT_LEAST, 12);
+                        WB_BENCH_AT_LEAST, 12, NULL);
 }
