@@ -84,10 +84,15 @@ static void a_file_that_is_no_secret_is_refused(void **state)
         mode_t mode;
         char which; /* h, t, b */
     } cases[] = {
-        {"word", "others can read", 0644, 't'},           {"", "empty", 0600, 't'},
-        {"two words", "more than a token", 0600, 't'},    {"a\nb", "more than a token", 0600, 't'},
-        {"nobody", "user:password", 0600, 'b'},           {"a:b\nc", "user:password", 0600, 'b'},
-        {"host=x", "belongs to the protocol", 0600, 'h'}, {"a=1\n\nword", "no value", 0600, 'h'},
+        {"word", "others can read", 0644, 't'},
+        {"", "empty", 0600, 't'},
+        {"two words", "more than a token", 0600, 't'},
+        {"a\nb", "more than a token", 0600, 't'},
+        {"nobody", "user:password", 0600, 'b'},
+        {"a:b\nc", "user:password", 0600, 'b'},
+        {"host=x", "belongs to the protocol", 0600, 'h'},
+        {"a=1\n\nword", "written name=value", 0600, 'h'},
+        {"a=1\n\nword=", "no value", 0600, 'h'},
     };
     fixture *f = *state;
     for (size_t i = 0; i < WB_COUNT(cases); i++) {
