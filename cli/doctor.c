@@ -190,6 +190,21 @@ static void check_store(wb_doctor *d)
 
 /* ---- the running sidecar -------------------------------------------------------------------- */
 
+static void check_certificate(wb_doctor *d, const wb_json *receiver)
+{
+    uint64_t from = wb_report_number(receiver, "certificate_from_ns");
+    uint64_t until = wb_report_number(receiver, "certificate_until_ns");
+    wb_time_ns now = wb_now(d->cli->clock);
+    char when[WB_TIME_TEXT];
+    bool early = from > now, late = until > 0 && until < now;
+    if (early || late)
+        wb_doctor_say(
+            d, WB_FINDING_WARN, "otlp",
+            "clients refuse it: renew otlp.tls.cert_file, and restart the sidecar",
+            "%.*s: its certificate is %s %s", WB_SLICE_ARG(wb_report_text(receiver, "receiver")),
+            early ? "not valid before" : "expired since", wb_time_text(early ? from : until, when));
+}
+
 static void check_receivers(wb_doctor *d)
 {
     const wb_json *receivers = wb_report_object(d->probe.report, "otlp");
@@ -197,6 +212,7 @@ static void check_receivers(wb_doctor *d)
         wb_slice name = wb_report_text(o, "receiver"), host = wb_report_text(o, "host");
         unsigned long long port = wb_report_number(o, "port");
         const wb_json *refused = wb_report_object(o, "refused");
+        check_certificate(d, o);
         unsigned long long denied = wb_report_number(refused, "denied");
         unsigned long long loop = wb_report_number(refused, "loop");
         if (loop > 0)

@@ -555,6 +555,7 @@ static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error 
     for (size_t i = 0; i < c->n_exporters; i++) make_when_full(&list[i]);
     c->store.type =
         c->store_type == WB_STORE_POSTGRES ? WB_EXPORTER_TYPE_POSTGRES : WB_EXPORTER_TYPE_SQLITE;
+    c->store.is_store = true;
     c->store.name = wb_slice_str(store_names[c->store_type]);
     make_when_full(&c->store);
     return WB_OK;

@@ -40,6 +40,7 @@ typedef enum wb_when_full {
 
 typedef struct wb_exporter_config {
     wb_slice name;
+    bool is_store; /* the default one: its keys are store.* */
     wb_exporter_type type;
     uint64_t max_lag_bytes; /* 0: what when_full makes of the journal's limit */
     wb_when_full when_full;

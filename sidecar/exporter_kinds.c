@@ -64,6 +64,18 @@ wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err)
     return WB_OK;
 }
 
+void wb_exporter_name_error(const wb_exporter_config *x, wb_error *err)
+{
+    wb_error why;
+    if (!err || strncmp(err->detail, "exporters.", sizeof "exporters." - 1) == 0) return;
+    why = *err;
+    if (x->is_store)
+        (void)wb_fail(err, why.status, "store.%s: %s", wb_exporter_kind_of(x->type)->ops->name,
+                      why.detail);
+    else
+        (void)wb_fail(err, why.status, "exporters.%.*s: %s", WB_SLICE_ARG(x->name), why.detail);
+}
+
 wb_status wb_exporter_tell_needs(const wb_exporter_config *x, const wb_exporter_needs *needs,
                                  wb_error *err)
 {
@@ -71,7 +83,9 @@ wb_status wb_exporter_tell_needs(const wb_exporter_config *x, const wb_exporter_
     char name[WB_EXPORTER_NAME_MAX + 1];
     (void)snprintf(name, sizeof name, "%.*s", WB_SLICE_ARG(x->name));
     const wb_config_section section = wb_exporter_section(x, name);
-    return ops->tell_needs ? ops->tell_needs(&section, needs, err) : WB_OK;
+    wb_status status = ops->tell_needs ? ops->tell_needs(&section, needs, err) : WB_OK;
+    if (status != WB_OK) wb_exporter_name_error(x, err);
+    return status;
 }
 
 wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_exporter_needs *needs,
@@ -84,15 +98,29 @@ wb_status wb_exporters_tell_needs(const wb_sidecar_config *config, const wb_expo
     return WB_OK;
 }
 
-static void ignore_path(void *ctx, const char *path) { (void)ctx, (void)path; }
-static void ignore_port(void *ctx, uint16_t port) { (void)ctx, (void)port; }
-static void ignore_unix(void *ctx) { (void)ctx; }
+/* Opening reaches out to nobody (exporters/exporter.h). */
+static wb_status try_open(const wb_exporter_config *x, wb_error *err)
+{
+    static const wb_exporter_origin nobody = {
+        .agent_id = "", .name = "", .version = WAYBILL_VERSION, .isolation = "none"};
+    const wb_exporter_ops *ops = wb_exporter_kind_of(x->type)->ops;
+    char name[WB_EXPORTER_NAME_MAX + 1];
+    void *self = NULL;
+    (void)snprintf(name, sizeof name, "%.*s", WB_SLICE_ARG(x->name));
+    const wb_config_section section = wb_exporter_section(x, name);
+    wb_status status = ops->open(&section, &nobody, &self, err);
+    if (status != WB_OK)
+        wb_exporter_name_error(x, err);
+    else if (ops->close)
+        ops->close(self);
+    return status;
+}
 
 wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err)
 {
-    const wb_exporter_needs none = {.read = ignore_path,
-                                    .read_new = ignore_path,
-                                    .connect = ignore_port,
-                                    .connect_unix = ignore_unix};
-    return wb_exporters_tell_needs(config, &none, err);
+    bool has_file = config->store_type == WB_STORE_SQLITE; /* of which the default is a good one */
+    if (config->store_type != WB_STORE_NONE && !(has_file && !config->store.sqlite.path))
+        WB_TRY(try_open(&config->store, err));
+    for (size_t i = 0; i < config->n_exporters; i++) WB_TRY(try_open(&config->exporters[i], err));
+    return WB_OK;
 }

@@ -26,8 +26,10 @@ uint32_t wb_exporter_send_ms(const wb_exporter_config *config);
  *  about them is not safe. Errors NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err);
 
-/** Could all configured exporters be opened with their settings, as far as can be said without opening
- *  them? Errors  CONFIG says which could not | NO_MEMORY */
+/** Say whose settings `err` is about, unless it does. */
+void wb_exporter_name_error(const wb_exporter_config *config, wb_error *err);
+
+/** Can all configured exporters be opened with their settings? Errors  CONFIG says which could not | NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err);
 
 /** Tell what this exporter has to reach. Errors  CONFIG | NO_MEMORY */

@@ -158,7 +158,9 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
     find_dropped(e, x->name, &options);
-    return wb_runner_new(&options, &x->runner, err);
+    wb_status status = wb_runner_new(&options, &x->runner, err);
+    if (status == WB_ERR_CONFIG) wb_exporter_name_error(&x->config, err);
+    return status;
 }
 
 static wb_status start_all(wb_exporters *e, wb_error *err)

@@ -542,6 +542,19 @@ static int tell(const wb_command_line *o, wb_buffer *text)
     return print_buffer(wb_config_reference(&wb_sidecar_config_table, text), text);
 }
 
+/* What can be said of the configuration before anything is made or opened for good. */
+static wb_status check(daemon_parts *d, wb_error *err)
+{
+    wb_access access;
+    gid_t group;
+    WB_TRY(wb_access_init(geteuid(), wb_overflow_uid(), d->config.allow_uids,
+                          d->config.n_ipc_allow_uids, &access, err));
+    WB_TRY(wb_group_find(d->config.ipc_group, &group, err));
+    WB_TRY(wb_exporters_check(&d->config, err));
+    WB_TRY(wb_ports_settle(&d->config, err));
+    return wb_otlp_check(&d->config, err);
+}
+
 int main(int argc, char **argv)
 {
     static daemon_parts d;
@@ -556,8 +569,7 @@ int main(int argc, char **argv)
     if (tells_of_itself(&o)) return tell(&o, &text);
     wb_status status = load_config(&d, &o, &err);
     if (status == WB_OK) wb_log_setup(d.config.log_level, d.config.log_format);
-    if (status == WB_OK) status = wb_exporters_check(&d.config, &err);
-    if (status == WB_OK) status = wb_ports_settle(&d.config, &err);
+    if (status == WB_OK) status = check(&d, &err);
     if (status != WB_OK) {
         (void)fprintf(stderr, "waybilld: %s\n", err.detail);
         wb_arena_free(d.config_arena);

@@ -9,7 +9,9 @@
 #include "sidecar/on_export.h"
 #include "sidecar/ports.h"
 #include "sidecar/receivers/otlp/access.h"
+#include "sidecar/receivers/otlp/certificate.h"
 #include "sidecar/receivers/otlp/grpc.h"
+#include "sidecar/receivers/otlp/grpc_tls.h"
 #include "sidecar/receivers/otlp/http.h"
 
 #include <pthread.h>
@@ -30,6 +32,8 @@ enum {
 struct wb_otlp {
     wb_arena *files; /* the bearer, and PEM */
     wb_slice cert, key, client_ca;
+    wb_tls_dates dates; /* of `cert` */
+    atomic_int said;    /* wb_tls_validity: what is in the log of them */
     wb_otlp_access *access;
     wb_otlp_http *http; /* NULL: off */
     wb_otlp_grpc *grpc; /* as is */
@@ -58,6 +62,44 @@ static wb_status read_files(wb_otlp *o, const wb_otlp_config *c, wb_slice *beare
     return WB_OK;
 }
 
+/* Once for each that it becomes: clients refuse it, and say so where nobody looks. */
+static void say_dates(wb_otlp *o, wb_time_ns now)
+{
+    static const char *const names[] = {
+        [WB_TLS_VALID] = "valid", [WB_TLS_NOT_YET] = "not valid yet", [WB_TLS_EXPIRED] = "expired"};
+    wb_tls_validity is = wb_tls_validity_at(&o->dates, now);
+    if ((wb_tls_validity)atomic_exchange(&o->said, (int)is) == is || is == WB_TLS_VALID) return;
+    WB_LOG(WARN, "otlp.certificate",
+           "the receivers' certificate is out of its time: clients refuse it",
+           WB_KV("certificate", names[is]), WB_KV("from_s", o->dates.not_before_ns / WB_NS_PER_S),
+           WB_KV("until_s", o->dates.not_after_ns / WB_NS_PER_S),
+           WB_KV("todo", "renew otlp.tls.cert_file, and restart"));
+}
+
+/* Do they belong together? The same library serves both receivers. */
+static wb_status check_files(wb_otlp *o, wb_error *err)
+{
+    const wb_otlp_grpc_tls pem = {o->cert, o->key, o->client_ca};
+    wb_grpc_tls *tls = NULL;
+    if (o->cert.len == 0) return WB_OK;
+    WB_TRY(wb_grpc_tls_new(&pem, &tls, err));
+    wb_grpc_tls_free(tls);
+    return wb_tls_dates_read(o->cert, &o->dates, err);
+}
+
+wb_status wb_otlp_check(const wb_sidecar_config *config, wb_error *err)
+{
+    wb_otlp o = {.files = NULL};
+    wb_slice bearer;
+    if (config->otlp.http.off && config->otlp.grpc.off) return WB_OK;
+    o.files = wb_arena_new(FILES_BYTES);
+    if (!o.files) return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP receivers");
+    wb_status status = read_files(&o, &config->otlp, &bearer, err);
+    if (status == WB_OK) status = check_files(&o, err);
+    wb_arena_free(o.files);
+    return status;
+}
+
 wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err)
 {
     const wb_otlp_config *config = &sidecar->config->otlp;
@@ -68,6 +110,8 @@ wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err)
     if (!o || !(o->files = wb_arena_new(FILES_BYTES)))
         return wb_fail(err, WB_ERR_NO_MEMORY, "OTLP receivers");
     WB_TRY(read_files(o, config, &bearer, err));
+    WB_TRY(check_files(o, err));
+    say_dates(o, wb_now(sidecar->clock));
     const wb_otlp_access_options access = {
         .bearer = bearer, .is_agent = is_agent, .self = &sidecar->access, .mark = sidecar->mark};
     return wb_otlp_access_open(&access, &o->access, err);
@@ -183,6 +227,7 @@ void wb_otlp_reload(wb_sidecar *sidecar)
 void wb_otlp_tick(wb_sidecar *sidecar)
 {
     wb_otlp *o = sidecar->otlp;
+    if (o) say_dates(o, wb_now(sidecar->clock));
     if (o && o->http) wb_otlp_http_tick(o->http);
 }
 
@@ -223,13 +268,15 @@ void wb_otlp_close(wb_sidecar *sidecar)
     sidecar->otlp = NULL;
 }
 
-static void report_of(const char *name, const wb_listen *where, uint16_t port, bool tls,
+static void report_of(const char *name, const wb_listen *where, uint16_t port, const wb_otlp *o,
                       const wb_otlp_counters *c, wb_otlp_report *out)
 {
     *out = (wb_otlp_report){.name = name,
                             .host = where->host,
                             .port = port,
-                            .tls = tls,
+                            .tls = o->cert.len > 0,
+                            .cert_from_ns = o->dates.not_before_ns,
+                            .cert_until_ns = o->dates.not_after_ns,
                             .connections = atomic_load(&c->connections),
                             .closed_out = atomic_load(&c->closed_out),
                             .requests = atomic_load(&c->requests),
@@ -246,12 +293,12 @@ bool wb_otlp_get_report(const wb_sidecar *sidecar, size_t i, wb_otlp_report *out
     const wb_otlp *o = sidecar->otlp;
     if (!o) return false;
     if (o->http && i-- == 0) {
-        report_of("http", &sidecar->config->otlp.http, o->http_port, o->cert.len > 0,
+        report_of("http", &sidecar->config->otlp.http, o->http_port, o,
                   wb_otlp_http_counters(o->http), out);
         return true;
     }
     if (!o->grpc || i != 0) return false;
-    report_of("grpc", &sidecar->config->otlp.grpc, o->grpc_port, o->cert.len > 0,
-              wb_otlp_grpc_counters(o->grpc), out);
+    report_of("grpc", &sidecar->config->otlp.grpc, o->grpc_port, o, wb_otlp_grpc_counters(o->grpc),
+              out);
     return true;
 }

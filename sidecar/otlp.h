@@ -7,6 +7,8 @@
 
 typedef struct wb_otlp wb_otlp;
 
+/** Is what otlp.* names there and usable? Opens nothing that stays open. Errors  CONFIG | NO_MEMORY */
+WB_MUST_USE wb_status wb_otlp_check(const wb_sidecar_config *config, wb_error *err);
 /** Read what access and TLS are made of: while files can still be read, before wb_confine_files. Sets
  *  sidecar->otlp.
  *  Errors  CONFIG a file of otlp.* is not there, not private, not usable | NO_MEMORY */
@@ -31,6 +33,7 @@ typedef struct wb_otlp_report {
     const char *host; /* where it listens */
     uint16_t port;
     bool tls;
+    wb_time_ns cert_from_ns, cert_until_ns; /* when its certificate is valid; 0: unknown */
     uint64_t connections, closed_out, requests, bytes;
     struct {
         const char *cause; /* static */

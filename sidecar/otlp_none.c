@@ -2,6 +2,13 @@
 /* A build without OTLP receivers. */
 #include "sidecar/otlp.h"
 
+wb_status wb_otlp_check(const wb_sidecar_config *config, wb_error *err)
+{
+    (void)config;
+    (void)err;
+    return WB_OK;
+}
+
 wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err)
 {
     (void)sidecar;

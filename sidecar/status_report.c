@@ -306,6 +306,8 @@ static void add_receivers(const wb_sidecar *sidecar, cJSON *root)
         (void)cJSON_AddStringToObject(one, "host", report.host);
         add_u64(one, "port", report.port);
         (void)cJSON_AddBoolToObject(one, "tls", report.tls);
+        add_u64(one, "certificate_from_ns", report.cert_from_ns);
+        add_u64(one, "certificate_until_ns", report.cert_until_ns);
         add_u64(one, "connections", report.connections);
         add_u64(one, "closed_out", report.closed_out);
         add_u64(one, "requests", report.requests);

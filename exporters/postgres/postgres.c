@@ -60,8 +60,10 @@ static wb_status postgres_open(const wb_config_section *cfg, const wb_exporter_o
 {
     const wb_postgres_config *config = cfg->values;
     if (!config->url || *config->url == '\0')
-        return wb_fail(err, WB_ERR_CONFIG, "%s.url is empty", cfg->name);
+        return wb_fail(err, WB_ERR_CONFIG,
+                       "url: it is not set: postgres://user@host:5432/database");
     WB_TRY(wb_pg_check_url(config->url, err));
+    if (config->password_file) WB_TRY(wb_pg_check_password_file(config->password_file, err));
     postgres_exporter *x = calloc(1, sizeof *x);
     if (!x || wb_stage_init(&x->stage) != WB_OK) {
         free(x);

@@ -50,7 +50,7 @@ static wb_status sqlite_open(const wb_config_section *cfg, const wb_exporter_ori
 {
     const wb_sqlite_config *config = cfg->values;
     if (!config->path || *config->path == '\0')
-        return wb_fail(err, WB_ERR_CONFIG, "%s.path is empty", cfg->name);
+        return wb_fail(err, WB_ERR_CONFIG, "path: it is empty");
     sqlite_exporter *x = calloc(1, sizeof *x);
     if (!x) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for an exporter");
     x->magic = MAGIC;

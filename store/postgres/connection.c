@@ -9,7 +9,6 @@
 
 #include "core/clock.h"
 #include "core/files.h"
-#include "core/store_url.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -127,43 +126,6 @@ static wb_status finish(wb_pg *pg, PGresult **out, wb_error *err)
 
 /* ---- connecting ----------------------------------------------------------------------------- */
 
-/* libpq quotes what it did not understand, which may be half a password. */
-static void drop_quoted(char *text)
-{
-    char *to = text;
-    bool quoted = false;
-    for (const char *at = text; *at && *at != '\n'; at++) {
-        if (*at == '"') quoted = !quoted;
-        if (!quoted || *at == '"') *to++ = *at;
-    }
-    *to = '\0';
-}
-
-/* A raw @ or / in a password moves the rest of it into the host's place. */
-static bool is_ambiguous(const char *url)
-{
-    const char *at = strchr(url, '@');
-    return wb_is_postgres_url(url) && at && strchr(at + 1, '@') &&
-           strchr(at + 1, '@') < at + strcspn(at, "?");
-}
-
-wb_status wb_pg_check_url(const char *url, wb_error *err)
-{
-    char *why = NULL;
-    if (is_ambiguous(url))
-        return wb_fail(err, WB_ERR_CONFIG, "postgres: in the url's password @ is written %%40");
-    PQconninfoOption *options = PQconninfoParse(url, &why);
-    if (options) {
-        PQconninfoFree(options);
-        return WB_OK;
-    }
-    if (!why) return wb_fail(err, WB_ERR_NO_MEMORY, "postgres: no memory");
-    drop_quoted(why);
-    (void)wb_fail(err, WB_ERR_CONFIG, "postgres: url: %.120s", why);
-    PQfreemem(why);
-    return WB_ERR_CONFIG;
-}
-
 /* One line, of a file that others cannot read. */
 static wb_status read_password(const char *path, char out[PASSWORD_MAX + 1], wb_error *err)
 {
@@ -179,6 +141,16 @@ static wb_status read_password(const char *path, char out[PASSWORD_MAX + 1], wb_
     out[n] = '\0';
     out[strcspn(out, "\r\n")] = '\0';
     return WB_OK;
+}
+
+wb_status wb_pg_check_password_file(const char *path, wb_error *err)
+{
+    char password[PASSWORD_MAX + 1];
+    wb_status status = read_password(path, password, err);
+    explicit_bzero(password, sizeof password);
+    if (status == WB_OK) return WB_OK;
+    if (err) err->status = WB_ERR_CONFIG;
+    return WB_ERR_CONFIG;
 }
 
 /* The password of the URL, so that it can be hidden. */

@@ -24,6 +24,8 @@ typedef struct wb_pg_target {
 /** Is `url` something that libpq can read? Reaches nothing.
  *  Errors  CONFIG | NO_MEMORY */
 WB_MUST_USE wb_status wb_pg_check_url(const char *url, wb_error *err);
+/** Is it there, and private? Errors  CONFIG */
+WB_MUST_USE wb_status wb_pg_check_password_file(const char *path, wb_error *err);
 
 /** Connect, log in and see that the database speaks UTF-8.
  *  Errors  UNAVAILABLE, with what to do | TIMEOUT | NO_MEMORY */

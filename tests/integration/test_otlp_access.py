@@ -12,12 +12,13 @@ import select
 import socket
 import ssl
 import subprocess
+import warnings
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from otlp_http import Wire, port_of, post, stored_names, traces
 from users import as_user, needs_root
 from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
@@ -210,7 +211,7 @@ def test_a_browser_needs_the_bearer_whoever_runs_it(tmp_path):
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-def make_certificate(folder: pathlib.Path, name: str, signer=None):
+def make_certificate(folder: pathlib.Path, name: str, signer=None, purpose=None, ends_s=86400.0):
     """PEM files NAME.crt and NAME.key; returns (certificate, key)."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -223,12 +224,14 @@ def make_certificate(folder: pathlib.Path, name: str, signer=None):
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(seconds=ends_s))
         .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
     )
+    if purpose:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
     certificate = builder.sign(issuer_key, hashes.SHA256())
     (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(
@@ -246,6 +249,9 @@ def pki(tmp_path_factory):
     ca = make_certificate(folder, "ca")
     make_certificate(folder, "server", ca)
     make_certificate(folder, "client", ca)
+    make_certificate(folder, "of_a_client", ca, ExtendedKeyUsageOID.CLIENT_AUTH)
+    make_certificate(folder, "of_a_server", ca, ExtendedKeyUsageOID.SERVER_AUTH)
+    make_certificate(folder, "expired", ca, ends_s=-3600)
     other = make_certificate(folder, "otherca")
     make_certificate(folder, "stranger", other)
     return folder
@@ -277,13 +283,47 @@ def test_tls_with_a_clients_certificate_or_the_bearer(pki, tmp_path):
         assert send_tls(port, pki, None, host=host) == 401
         assert send_tls(port, pki, "client", host=host) == 200
         assert send_tls(port, pki, None, with_bearer(), host=host) == 200
-        assert send_tls(port, pki, "stranger", host=host) == 401
+        assert send_tls(port, pki, "of_a_client", host=host) == 200
+        for name in ("stranger", "of_a_server", "expired"):
+            assert send_tls(port, pki, name, host=host) == 401
         with Wire(port) as plain:  # TLS only
             plain.send(b"POST /v1/traces HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
             with pytest.raises((EOFError, ConnectionError, ValueError, IndexError)):
                 plain.answer()
         assert "(TLS)" in sidecar.cli("status")
         assert "otlp.clear_bearer" not in sidecar.log()
+
+
+def test_tls_begins_with_1_2(pki):
+    with Sidecar("tls", config=tls_config(pki)) as sidecar:
+        for version, works in ((ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False),
+                               (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
+            with warnings.catch_warnings(), Wire(port_of(sidecar)) as wire:
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+                context.set_ciphers("ALL:@SECLEVEL=0")
+                context.minimum_version = context.maximum_version = version
+                if works:
+                    context.wrap_socket(wire.socket, server_hostname="127.0.0.1").close()
+                else:
+                    with pytest.raises((ssl.SSLError, ConnectionError)):
+                        context.wrap_socket(wire.socket, server_hostname="127.0.0.1")
+
+
+def test_a_certificate_out_of_its_time_is_said(pki):
+    def config(name: str) -> str:
+        return (f"otlp: {{http: {{listen: 127.0.0.1:0}}, grpc: {{listen: 'off'}}, tls: {{cert_file: {pki}/{name}.crt,"
+                f" key_file: {pki}/{name}.key}}}}\n")
+
+    with Sidecar("expired", config=config("expired")) as sidecar:
+        assert "otlp.certificate" in sidecar.log() and 'certificate="expired"' in sidecar.log()
+        assert "its certificate is expired since" in sidecar.cli("doctor", check=False)
+    make_certificate(pki, "expiring", ends_s=3)
+    with Sidecar("expiring", config=config("expiring")) as sidecar:
+        wait_until(lambda: "otlp.certificate" in sidecar.log(), 20, "it expired meanwhile")
+    with Sidecar("good", config=config("server")) as sidecar:
+        assert "its certificate" not in sidecar.cli("doctor", check=False)
+        assert "otlp.certificate" not in sidecar.log()
 
 
 # -- the configuration -----------------------------------------------------------------------------

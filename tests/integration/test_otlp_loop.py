@@ -125,4 +125,4 @@ def test_a_loop_that_nobody_could_know_of_is_broken_and_said(protocol):
             assert "otlp.loop" in sidecar.log()
             said = sidecar.cli("doctor", check=False)
             assert "leads back to this sidecar" in said and "fail" in said
-            assert stored_names(sidecar) == ["once"]
+            wait_until(lambda: stored_names(sidecar) == ["once"], 20, "stored, once")

@@ -4,6 +4,8 @@
  * (section 3.3): the library refuses whatever does not begin with the client's preface. */
 #include "sidecar/receivers/otlp/grpc_tls.h"
 
+#include "sidecar/receivers/otlp/certificate.h"
+
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
@@ -37,13 +39,17 @@ static wb_status load(wb_grpc_tls *tls, const wb_otlp_grpc_tls *pem, wb_error *e
     int rv = gnutls_certificate_allocate_credentials(&tls->credentials);
     if (rv < 0) return failure(rv, "otlp.tls", err);
     rv = gnutls_certificate_set_x509_key_mem(tls->credentials, &cert, &key, GNUTLS_X509_FMT_PEM);
-    if (rv < 0) return failure(rv, "otlp.tls.cert_file and otlp.tls.key_file", err);
+    if (rv < 0)
+        return failure(rv,
+                       "otlp.tls.cert_file or otlp.tls.key_file is not PEM, or the key is another "
+                       "certificate's",
+                       err);
     rv = gnutls_priority_init(&tls->priorities, PRIORITIES, NULL);
     if (rv < 0) return failure(rv, "otlp.tls", err);
     tls->wants_clients = ca.size > 0;
     if (!tls->wants_clients) return WB_OK;
     rv = gnutls_certificate_set_x509_trust_mem(tls->credentials, &ca, GNUTLS_X509_FMT_PEM);
-    if (rv < 0) return failure(rv, "otlp.tls.client_ca_file", err);
+    if (rv < 0) return failure(rv, "otlp.tls.client_ca_file is not PEM", err);
     if (rv > 0) return WB_OK;
     return wb_fail(err, WB_ERR_CONFIG, "otlp.tls.client_ca_file: no certificate in it");
 }
@@ -108,15 +114,6 @@ static bool speaks_h2(gnutls_session_t session)
     return gnutls_alpn_get_selected_protocol(session, &chosen) == 0;
 }
 
-/* None, or one that nobody here vouches for, is no failure: the request may have a bearer, or come from the
- * agent's own user. */
-static bool is_vouched_for(gnutls_session_t session)
-{
-    unsigned n = 0, faults = 0;
-    if (!gnutls_certificate_get_peers(session, &n) || n == 0) return false;
-    return gnutls_certificate_verify_peers2(session, &faults) == 0 && faults == 0;
-}
-
 int wb_grpc_io_handshake(wb_grpc_io *io)
 {
     int rv = 0;
@@ -125,7 +122,9 @@ int wb_grpc_io_handshake(wb_grpc_io *io)
     while (rv == GNUTLS_E_WARNING_ALERT_RECEIVED);
     if (rv == GNUTLS_E_AGAIN || rv == GNUTLS_E_INTERRUPTED) return WB_GRPC_IO_AGAIN;
     if (rv < 0 || !speaks_h2(io->session)) return WB_GRPC_IO_LOST;
-    io->is_verified = is_vouched_for(io->session);
+    /* None, or one that nobody here vouches for, is no failure: the request may have a bearer, or come from
+     * the agent's own user. */
+    io->is_verified = wb_tls_client_is_vouched_for(io->session);
     io->is_open = true;
     return 0;
 }

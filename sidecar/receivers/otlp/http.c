@@ -35,6 +35,9 @@ enum {
     WAIT_NS = 1000 * 1000,
 };
 
+/* RFC 8996: no TLS before 1.2. */
+#define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+
 /* ---- connections ---- */
 
 static void link_opened(wb_otlp_http *http, struct MHD_Connection *connection, void **context)
@@ -187,6 +190,7 @@ static struct MHD_Daemon *start(wb_otlp_http *http, int fd, uint16_t port)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)o->cert.ptr},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)PRIORITIES},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)o->key.ptr},
         {o->client_ca.len > 0 ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
          (void *)o->client_ca.ptr},

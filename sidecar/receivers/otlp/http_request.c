@@ -9,8 +9,8 @@
 
 #include "core/log.h"
 #include "proto/sender.h"
+#include "sidecar/receivers/otlp/certificate.h"
 
-#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,11 +42,7 @@ static bool look_at_certificate(const wb_http_request *r)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    unsigned n = 0, faults = 0;
-    if (!info || !info->tls_session) return false;
-    gnutls_session_t session = (gnutls_session_t)info->tls_session;
-    return gnutls_certificate_get_peers(session, &n) && n > 0 &&
-           gnutls_certificate_verify_peers2(session, &faults) == 0 && faults == 0;
+    return info && info->tls_session && wb_tls_client_is_vouched_for(info->tls_session);
 }
 
 static bool is_certified(wb_http_request *r)
