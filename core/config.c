@@ -129,12 +129,21 @@ static wb_status items_add(reader *r, items *list, void **out)
     return WB_OK;
 }
 
+static wb_status key_twice(reader *r, wb_slice name)
+{
+    wb_error why;
+    char what[96] = "a key is there twice";
+    if (wb_config_text_check(name, &why) == WB_OK && name.len <= 64)
+        (void)snprintf(what, sizeof what, "the key %.*s is there twice", WB_SLICE_ARG(name));
+    return fail_here(r, what);
+}
+
 /* Names seen in one mapping, to refuse the second of a kind. */
 static wb_status note_name(reader *r, items *seen, wb_slice name)
 {
     const wb_slice *names = (const wb_slice *)(const void *)seen->at;
     for (size_t i = 0; i < seen->n; i++)
-        if (wb_slice_eq(names[i], name)) return fail_here(r, "this key is there twice");
+        if (wb_slice_eq(names[i], name)) return key_twice(r, name);
     void *place = NULL;
     WB_TRY(items_add(r, seen, &place));
     wb_slice copy = {0};

@@ -71,6 +71,9 @@ typedef struct wb_exporter_ops {
      *              any other is treated as UNAVAILABLE */
     wb_status (*send)(void *self, const wb_record_view *records, size_t n, uint32_t timeout_ms,
                       wb_export_result *result, wb_error *err);
+    /** The process ends: a send in hand, and those to come, give up (TIMEOUT) at `until_ns` (wb_system_clock,
+     *  monotonic), whatever time they were given. Any thread, beside all others. NULL: its sends are short. */
+    void (*hurry)(void *self, uint64_t until_ns);
     /** There is nothing to send; called again and again until there is, from the runner's thread, at least
      *  every few seconds. Must not wait. NULL: nothing to do. */
     void (*idle)(void *self);

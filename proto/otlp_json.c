@@ -5,12 +5,16 @@
  *
  * Which of two attributes with one key is written is decided by a look back, so that the first
  * counts here as everywhere. The look is taken only when a bitmap of hashed keys says that there
- * may be an earlier one: a thousand different keys cost a thousand look-ups, not half a million. */
+ * may be an earlier one: a thousand different keys cost a thousand look-ups, not half a million. Of more keys
+ * (a list inside an attribute may have any number) the repeated ones are found by sorting: whoever chose the
+ * keys cannot make that slow, as he could with a table of hashes. */
 #include "proto/otlp_json.h"
 
 #include "proto/json_scalar.h"
 
-enum { DEPTH_MAX = 64, SEEN_BITS = 4096 };
+#include <stdlib.h>
+
+enum { DEPTH_MAX = 64, SEEN_BITS = 4096, MANY = 1024 };
 
 static wb_status add(wb_buffer *out, wb_slice s) { return wb_buffer_add_slice(out, s); }
 
@@ -94,19 +98,92 @@ static bool repeats(wb_slice message, wb_otlp_owner owner, wb_slice key, wb_slic
     return false;
 }
 
+/* ---- many keys ---- */
+
+typedef struct placed_key {
+    wb_slice key;
+    size_t at; /* the how manyth it is */
+} placed_key;
+
+/* By the bytes that are written, which as UTF-8 sort as their characters do; then by place. */
+static int compare_keys(const void *left, const void *right)
+{
+    const placed_key *x = left, *y = right;
+    wb_slice a = x->key, b = y->key;
+    while (a.len > 0 && b.len > 0) {
+        wb_slice c = wb_json_take_char(&a), d = wb_json_take_char(&b);
+        int order = memcmp(c.ptr, d.ptr, c.len < d.len ? c.len : d.len);
+        if (order != 0) return order;
+    }
+    if (a.len != b.len) return a.len > b.len ? 1 : -1;
+    return x->at > y->at ? 1 : -1;
+}
+
+static size_t count_attrs(wb_slice message, wb_otlp_owner owner)
+{
+    wb_otlp_iter it = {message};
+    wb_otlp_attr attr;
+    size_t n = 0;
+    while (wb_otlp_next_attr(&it, owner, &attr)) n++;
+    return n;
+}
+
+/* Which of `n` attributes have the key of an earlier one. The caller frees; NULL: no memory. */
+static bool *find_repeats(wb_slice message, wb_otlp_owner owner, size_t n)
+{
+    wb_otlp_iter it = {message};
+    wb_otlp_attr attr;
+    bool *repeated = calloc(n, sizeof *repeated);
+    placed_key *keys = calloc(n, sizeof *keys);
+    if (!repeated || !keys) {
+        free(repeated);
+        free(keys);
+        return NULL;
+    }
+    for (size_t i = 0; i < n && wb_otlp_next_attr(&it, owner, &attr); i++)
+        keys[i] = (placed_key){attr.key, i};
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (size_t i = 1; i < n; i++)
+        repeated[keys[i].at] = same_written(keys[i - 1].key, keys[i].key);
+    free(keys);
+    return repeated;
+}
+
+static wb_status add_attr(wb_buffer *out, const wb_otlp_attr *attr, bool *first, unsigned depth)
+{
+    WB_TRY(add_separator(out, first));
+    WB_TRY(wb_json_put_text(out, attr->key));
+    WB_TRY(add(out, WB_S(":")));
+    return add_value(out, attr->value, depth);
+}
+
+static wb_status add_many(wb_buffer *out, wb_slice message, wb_otlp_owner owner, size_t n,
+                          unsigned depth)
+{
+    bool *repeated = find_repeats(message, owner, n);
+    wb_otlp_iter it = {message};
+    wb_otlp_attr attr;
+    bool first = true;
+    if (!repeated) return WB_ERR_NO_MEMORY;
+    wb_status status = add(out, WB_S("{"));
+    for (size_t i = 0; status == WB_OK && i < n && wb_otlp_next_attr(&it, owner, &attr); i++)
+        if (!repeated[i]) status = add_attr(out, &attr, &first, depth);
+    free(repeated);
+    return status == WB_OK ? add(out, WB_S("}")) : status;
+}
+
 static wb_status add_object(wb_buffer *out, wb_slice message, wb_otlp_owner owner, unsigned depth)
 {
     uint64_t seen[SEEN_BITS / 64] = {0};
     wb_otlp_iter it = {message};
     wb_otlp_attr attr;
     bool first = true;
+    size_t n = message.len > MANY ? count_attrs(message, owner) : 0;
+    if (n > MANY) return add_many(out, message, owner, n, depth);
     WB_TRY(add(out, WB_S("{")));
     while (wb_otlp_next_attr(&it, owner, &attr)) {
         if (maybe_seen(seen, attr.key) && repeats(message, owner, attr.key, it.rest)) continue;
-        WB_TRY(add_separator(out, &first));
-        WB_TRY(wb_json_put_text(out, attr.key));
-        WB_TRY(add(out, WB_S(":")));
-        WB_TRY(add_value(out, attr.value, depth));
+        WB_TRY(add_attr(out, &attr, &first, depth));
     }
     return add(out, WB_S("}"));
 }

@@ -111,6 +111,13 @@ static wb_status otlp_send(void *self, const wb_record_view *records, size_t n, 
     return wb_otlp_deliver(&x->delivery, records, n, timeout_ms, result, err);
 }
 
+static void otlp_hurry(void *self, uint64_t until_ns)
+{
+    otlp_exporter *x = self;
+    WB_ASSERT(x->magic == MAGIC);
+    wb_otlp_transport_hurry(x->delivery.transport, until_ns);
+}
+
 static bool has_signal(const wb_otlp_export_config *config, const char *name)
 {
     for (size_t i = 0; i < config->n_signals; i++)
@@ -144,5 +151,6 @@ const wb_exporter_ops wb_exporter_otlp = {
     .tell_needs = wb_otlp_tell_needs,
     .open = otlp_open,
     .send = otlp_send,
+    .hurry = otlp_hurry,
     .close = otlp_close,
 };

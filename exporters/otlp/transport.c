@@ -17,7 +17,10 @@
  * for nothing and is made again, with a connection that begins as it should. */
 #include "exporters/otlp/transport.h"
 
+#include "core/clock.h"
+
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,7 +36,8 @@ enum {
 struct wb_otlp_transport {
     const wb_otlp_settings *settings;
     const wb_otlp_secrets *secrets;
-    const char *sender; /* the header that says whose request it is; NULL: none */
+    atomic_ullong until_ns; /* monotonic; 0: take the time that there is */
+    const char *sender;     /* the header that says whose request it is; NULL: none */
     CURL *curl;
     struct curl_slist *headers;
     char why[CURL_ERROR_SIZE];
@@ -111,6 +115,20 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *self)
     if (wb_buffer_add(&t->reply->body, bytes, size * n) == WB_OK) return size * n;
     t->too_large = true;
     return 0;
+}
+
+/* libcurl asks once a second at least. */
+static int on_progress(void *self, curl_off_t in, curl_off_t of, curl_off_t out, curl_off_t to)
+{
+    const wb_otlp_transport *t = self;
+    uint64_t until_ns = atomic_load(&t->until_ns);
+    (void)in, (void)of, (void)out, (void)to;
+    return until_ns > 0 && wb_mono(&wb_system_clock) >= until_ns;
+}
+
+void wb_otlp_transport_hurry(wb_otlp_transport *t, uint64_t until_ns)
+{
+    atomic_store(&t->until_ns, until_ns);
 }
 
 /* ---- setting up ----------------------------------------------------------------------------- */
@@ -229,6 +247,9 @@ static void set_streams(wb_otlp_transport *t)
     SET(t, CURLOPT_WRITEFUNCTION, on_body);
     SET(t, CURLOPT_WRITEDATA, t);
     SET(t, CURLOPT_ERRORBUFFER, t->why);
+    SET(t, CURLOPT_NOPROGRESS, 0L);
+    SET(t, CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(t, CURLOPT_XFERINFODATA, t);
 }
 
 static void set_times(wb_otlp_transport *t, uint32_t timeout_ms)
@@ -287,6 +308,9 @@ static wb_status fail(const wb_otlp_transport *t, const wb_otlp_target *target, 
     const char *why = t->why[0] ? t->why : curl_easy_strerror(code);
     if (code == CURLE_OUT_OF_MEMORY)
         return wb_fail(err, WB_ERR_NO_MEMORY, "%s:%u: no memory", target->host, target->port);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return wb_fail(err, WB_ERR_TIMEOUT, "%.60s:%u: no answer before the end", target->host,
+                       target->port);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return wb_fail(err, WB_ERR_TIMEOUT, "%.60s:%u: no answer within %u ms", target->host,
                        target->port, timeout_ms);

@@ -21,6 +21,8 @@ typedef struct wb_otlp_body {
 WB_MUST_USE wb_otlp_transport *wb_otlp_transport_new(const wb_otlp_settings *settings,
                                                      const wb_otlp_secrets *secrets,
                                                      const char *sender);
+/** exporters/exporter.h, hurry. */
+void wb_otlp_transport_hurry(wb_otlp_transport *transport, uint64_t until_ns);
 void wb_otlp_transport_free(wb_otlp_transport *transport);
 WB_DEFINE_AUTO(wb_otlp_transport)
 

@@ -46,10 +46,11 @@ typedef struct postgres_exporter {
     const wb_exporter_origin *origin;
     const char *name;
     wb_stage stage;
-    wb_pg *pg;         /* NULL: not connected */
-    uint64_t used_ns;  /* monotonic, the last time that it was of use */
-    int64_t first_day; /* of `days` */
-    uint64_t days;     /* that have partitions, as far as this connection knows */
+    atomic_ullong until_ns; /* of hurry; 0: nobody does */
+    wb_pg *pg;              /* NULL: not connected */
+    uint64_t used_ns;       /* monotonic, the last time that it was of use */
+    int64_t first_day;      /* of `days` */
+    uint64_t days;          /* that have partitions, as far as this connection knows */
     uint64_t days_after_ns, prune_after_ns; /* monotonic: not again before */
     size_t most;                            /* records in a transaction; 0: any number */
     wb_stage_mark mark;                     /* as this connection last saw it */
@@ -117,7 +118,8 @@ static wb_status set_up(postgres_exporter *x, wb_error *err)
 
 static wb_status connect_it(postgres_exporter *x, uint32_t timeout_ms, wb_error *err)
 {
-    wb_pg_target target = {.url = x->config->url, .password_file = x->config->password_file};
+    wb_pg_target target = {
+        .url = x->config->url, .password_file = x->config->password_file, .until_ns = &x->until_ns};
     uint64_t wait_ms = x->config->connect_timeout_ms;
     if (wait_ms == 0 || wait_ms > timeout_ms) wait_ms = timeout_ms;
     return wb_pg_connect(&target, (uint32_t)wait_ms, &x->pg, err);
@@ -359,6 +361,13 @@ static wb_status postgres_send(void *self, const wb_record_view *records, size_t
     return status;
 }
 
+static void postgres_hurry(void *self, uint64_t until_ns)
+{
+    postgres_exporter *x = self;
+    WB_ASSERT(x->magic == MAGIC);
+    atomic_store(&x->until_ns, until_ns);
+}
+
 static void postgres_idle(void *self)
 {
     postgres_exporter *x = self;
@@ -392,6 +401,7 @@ const wb_exporter_ops wb_exporter_postgres = {
     .tell_needs = wb_postgres_tell_needs,
     .open = postgres_open,
     .send = postgres_send,
+    .hurry = postgres_hurry,
     .idle = postgres_idle,
     .close = postgres_close,
 };

@@ -135,6 +135,8 @@ void wb_runner_drain(wb_runner *r, uint32_t timeout_ms)
     r->drain_until_ns = wb_runner_mono(r) + timeout_ms * WB_NS_PER_MS;
     pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
+    if (r->options.ops->hurry) /* an exporter knows no clock but the system's */
+        r->options.ops->hurry(r->exporter, wb_mono(&wb_system_clock) + timeout_ms * WB_NS_PER_MS);
 }
 
 /* Time to return, with `position` read and through? */

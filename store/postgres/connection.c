@@ -20,11 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PASSWORD_MAX = 1024, OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
+enum { LOOK_MS = 250, PASSWORD_MAX = 1024, OID_BYTEA = 17, OID_INT8 = 20, OID_TEXT = 25 };
 
 struct wb_pg {
     PGconn *conn;
-    uint64_t deadline_ns; /* monotonic */
+    uint64_t deadline_ns;          /* monotonic */
+    const atomic_ullong *until_ns; /* NULL: only that counts */
     char password[PASSWORD_MAX + 1];
 };
 
@@ -56,15 +57,22 @@ void wb_pg_hide_password(const wb_pg *pg, char *text)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
+static uint64_t end_of(const wb_pg *pg)
+{
+    uint64_t until_ns = pg->until_ns ? atomic_load(pg->until_ns) : 0;
+    return until_ns > 0 && until_ns < pg->deadline_ns ? until_ns : pg->deadline_ns;
+}
+
 static wb_status wait_for(wb_pg *pg, short events, wb_error *err)
 {
     struct pollfd fd = {.fd = PQsocket(pg->conn), .events = events};
+    uint64_t most_ms = pg->until_ns ? LOOK_MS : INT32_MAX; /* somebody may begin to hurry */
     for (;;) {
-        uint64_t now = wb_mono(&wb_system_clock);
-        if (now >= pg->deadline_ns)
+        uint64_t now = wb_mono(&wb_system_clock), end = end_of(pg);
+        if (now >= end)
             return wb_fail(err, WB_ERR_TIMEOUT, "postgres: no answer within the time given to it");
-        uint64_t left_ms = (pg->deadline_ns - now) / WB_NS_PER_MS + 1;
-        int n = poll(&fd, 1, left_ms > INT32_MAX ? INT32_MAX : (int)left_ms);
+        uint64_t left_ms = (end - now) / WB_NS_PER_MS + 1;
+        int n = poll(&fd, 1, (int)(left_ms > most_ms ? most_ms : left_ms));
         if (n > 0) return WB_OK;
         if (n < 0 && errno != EINTR)
             return wb_fail_errno(err, WB_ERR_UNAVAILABLE, errno, "postgres: poll");
@@ -217,6 +225,7 @@ wb_status wb_pg_connect(const wb_pg_target *target, uint32_t timeout_ms, wb_pg *
     WB_TRY(wb_pg_check_url(target->url, err));
     wb_pg *pg = calloc(1, sizeof *pg);
     if (!pg) return wb_fail(err, WB_ERR_NO_MEMORY, "postgres: no memory");
+    pg->until_ns = target->until_ns;
     wb_pg_set_timeout(pg, timeout_ms);
     wb_status status = connect_to(pg, target, err);
     if (status == WB_OK)

@@ -11,6 +11,8 @@
 #include "core/slice.h"
 #include "core/status.h"
 
+#include <stdatomic.h>
+
 struct pg_conn;
 struct pg_result;
 
@@ -19,6 +21,9 @@ typedef struct wb_pg wb_pg;
 typedef struct wb_pg_target {
     const char *url;           /* URL or key=value */
     const char *password_file; /* NULL: libpq's own ways */
+    const atomic_ullong
+        *until_ns; /* monotonic; waits end by then, once it is not 0; borrowed for the life of
+                                      the connection; NULL: nobody hurries */
 } wb_pg_target;
 
 /** Is `url` something that libpq can read? Reaches nothing.

@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -425,3 +426,22 @@ def test_credentials_that_a_backend_repeats_are_not_repeated(tmp_path: pathlib.P
                     said += file.read_text()
         assert "no: B" in said and "***" in said
         assert "SECRET" not in said and "U0VDUkVU" not in said
+
+
+# ---- the end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["http/protobuf", "grpc", "postgres"])
+def test_a_send_in_hand_does_not_outlive_the_drain(kind: str) -> None:
+    """A far side that takes the connection and says nothing, for less than the 50 s that a send may take."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        out = ({"type": "postgres", "url": f"postgres://u@127.0.0.1:{port}/d?sslmode=disable", "connect_timeout": "50s"}
+               if kind == "postgres" else
+               {"type": "otlp", "endpoint": f"http://127.0.0.1:{port}", "protocol": kind, "timeout": "50s"})
+        with Sidecar("end", config=ADMIN + OTLP_OFF + f"exporters: {json.dumps({'out': out})}\n") as sidecar:
+            tell(sidecar, named("x"))
+            silent.settimeout(20)
+            connection, _ = silent.accept()  # it is in the middle of it
+            assert sidecar.stop(timeout_s=25) == 0
+            connection.close()

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -111,6 +112,38 @@ static void keys_that_are_written_alike_are_one(void **state)
     assert_true(wb_slice_eq(wb_buffer_slice(&json),
                             WB_S("{\"k\xEF\xBF\xBD\":true,\"k\xEF\xBF\xBD\xEF\xBF\xBD\":true,"
                                  "\"k\":true}")));
+}
+
+/* Behind a thousand keys another way finds them. */
+static void of_many_keys_the_first_counts_as_well(void **state)
+{
+    enum { N = 3000, DIFFERENT = 1500 };
+    maker *m = *state;
+    static wb_slice attrs[N];
+    static char names[N][12];
+    static const wb_json_limits limits = {
+        .depth = 4, .members = N, .elements = 4, .string_bytes = 100, .any_number = true};
+    for (size_t i = 0; i < N; i++) { /* every one twice, the second time with another value */
+        size_t k = i * 7 % DIFFERENT;
+        (void)snprintf(names[i], sizeof names[i], k % 100 ? "k%zu" : "\xff%zu", k);
+        attrs[i] =
+            attr(m, wb_slice_str(names[i]), i < DIFFERENT ? WB_S("\x10\x01") : WB_S("\x10\x00"));
+    }
+    const wb_json *root = NULL;
+    wb_json_fault fault;
+    WB_AUTO_BUFFER json;
+    wb_buffer_init(&json, 1 << 20);
+    wb_slice message = make_joined(m, attrs, N);
+    wb_status status = wb_otlp_attrs_json(message, WB_OTLP_SPAN, &json);
+    if (status == WB_ERR_NO_MEMORY) return; /* an allocation was made to fail */
+    assert_int_equal(status, WB_OK);
+    status = wb_json_parse(wb_buffer_slice(&json), &limits, m->arena, &root, &fault);
+    assert_int_equal(status, WB_OK);
+    assert_int_equal(fault, WB_JSON_NO_FAULT); /* which no key twice is */
+    size_t n = 0;
+    for (const wb_json *one = root->first; one; one = one->next, n++)
+        assert_true(one->type == WB_JSON_BOOL && one->truth);
+    assert_int_equal(n, DIFFERENT);
 }
 
 static void values_become_the_json_that_means_them(void **state)
@@ -242,6 +275,7 @@ int main(void)
         CASE(every_type_of_value_reads_back),
         CASE(the_first_of_two_equal_keys_counts),
         CASE(keys_that_are_written_alike_are_one),
+        CASE(of_many_keys_the_first_counts_as_well),
         CASE(values_become_the_json_that_means_them),
         CASE(events_and_links_become_json),
         CASE(json_of_random_spans_passes_the_strict_reader),
