@@ -40,6 +40,7 @@ typedef struct maker {
     unsigned values;        /* AnyValues that are open */
     const char *field;      /* that the fault is about; NULL: none */
     bool no_memory;
+    bool full; /* the buffer's limit was reached */
 } maker;
 
 /* The fault lies in what `field` has for a value, at `where`. */
@@ -58,7 +59,8 @@ static bool grow(maker *m, size_t more)
         return wb_scan_stop(&m->s, "it becomes more protobuf than is taken");
     m->out->len = used;
     if (wb_buffer_reserve(m->out, more, &m->to) != WB_OK) {
-        m->no_memory = true;
+        m->full = more > m->out->limit - used;
+        m->no_memory = !m->full;
         return false;
     }
     m->room_end = m->out->ptr + m->out->cap;
@@ -504,6 +506,7 @@ static wb_status say(const maker *m, const char *signal, wb_error *err)
 {
     const wb_scan *s = &m->s;
     size_t at = (size_t)((s->fault_at ? s->fault_at : s->at) - s->start);
+    if (m->full) return wb_fail(err, WB_ERR_FULL, "%s: there is no room for its protobuf", signal);
     if (m->no_memory)
         return wb_fail(err, WB_ERR_NO_MEMORY, "%s: no memory for the protobuf", signal);
     return wb_fail(err, WB_ERR_MALFORMED, "%s: JSON, byte %zu: %s%s%s", signal, at,

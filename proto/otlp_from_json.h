@@ -26,7 +26,7 @@
  *
  *  Errors  MALFORMED with the byte and the reason: not JSON, a known field with a value of another kind
  *          or out of range, null in an array, an unknown value nested deeper than 256, larger than the
- *          limit | NO_MEMORY the buffer's limit; either way nothing was appended
+ *          limit | FULL the buffer's limit | NO_MEMORY; either way nothing was appended
  *  Source  OTLP specification 1.11, "JSON Protobuf Encoding"; protobuf.dev, "ProtoJSON Format"; RFC 8259 */
 WB_MUST_USE wb_status wb_otlp_from_json(wb_signal signal, wb_slice json, wb_buffer *out,
                                         wb_error *err);

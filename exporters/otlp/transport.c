@@ -295,6 +295,10 @@ static const char *advice_for(CURLcode code)
     case CURLE_SSL_CONNECT_ERROR: return "no TLS came about: check http or https in endpoint";
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return "no HTTP/2 as gRPC needs it: check endpoint and protocol";
+    case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_GOT_NOTHING:
+        return "check port and protocol: mostly 4317 is grpc, 4318 http/protobuf";
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PROXY: return "check the proxy";
     default: return NULL;

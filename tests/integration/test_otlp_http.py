@@ -350,6 +350,17 @@ def test_too_large_is_413_however_it_is_said(sidecar, port):
     is_stored(sidecar, names)
 
 
+def test_json_that_is_one_long_text_is_413_and_not_later(port):
+    """Text and protobuf share the room that a body may take: what does not fit now never will."""
+    head = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"' + b"ab" * 16 + b'","spanId":"' + b"cd" * 8 + b'","name":"'
+    tail = b'"}]}]}]}'
+    for size in (7 * MIB, 8 * MIB - 1):
+        body = head + b"x" * (size - len(head) - len(tail)) + tail
+        answer = post(port, "/v1/traces", body, kind="application/json")
+        assert answer.code == 413, answer
+        assert "retry-after" not in answer.headers
+
+
 def test_a_bomb_is_413_and_costs_no_memory(sidecar, port):
     bomb = gzip.compress(b"\0" * (200 * MIB), 9)
     two = zipped(b"\0" * (5 * MIB)) * 2  # each within bounds, both not

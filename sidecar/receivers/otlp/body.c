@@ -106,13 +106,11 @@ wb_status wb_body_from_json(wb_body *b, wb_signal signal, wb_error *err)
     if (most > b->most) most = b->most;
     size_t first = len < LEAST_PLAIN ? LEAST_PLAIN : len;
     wb_status status = transcode(b, signal, first < most ? first : most, err);
-    bool too_small = status == WB_ERR_NO_MEMORY && b->plain.cap == b->plain.limit;
-    if (too_small && b->plain.limit < most) {
+    if (status == WB_ERR_FULL && b->plain.limit < most) {
         drop_plain(b);
         status = transcode(b, signal, most, err);
-        too_small = status == WB_ERR_NO_MEMORY && b->plain.cap == b->plain.limit;
     }
-    if (too_small)
+    if (status == WB_ERR_FULL) /* for ever: later would be no better */
         return wb_fail(err, WB_ERR_REJECTED,
                        "this JSON makes more than %zu bytes: send fewer items", most);
     WB_TRY(status);
