@@ -163,8 +163,34 @@ static void check_clock(wb_doctor *d)
 
 /* ---- store ---------------------------------------------------------------------------------- */
 
+/* A Postgres whose URL holds a secret: what its sidecar sees of it. */
+static void check_store_from_afar(wb_doctor *d)
+{
+    wb_slice url = wb_report_text(d->probe.report, "store_url"), error = {0};
+    uint64_t sent = 0;
+    const wb_json *exporters = wb_report_object(d->probe.report, "exporters");
+    for (const wb_json *e = exporters ? exporters->first : NULL; e; e = e->next) {
+        if (!wb_slice_eq(wb_report_text(e, "name"), WB_S("postgres"))) continue;
+        error = wb_report_text(e, "last_error");
+        sent = wb_report_number(e, "sent_records");
+    }
+    if (error.len > 0)
+        wb_doctor_say(d, WB_FINDING_FAIL, "store",
+                      "nothing is lost meanwhile: the journal keeps it", "%.*s: %.*s",
+                      WB_SLICE_ARG(url), WB_SLICE_ARG(error));
+    else
+        wb_doctor_say(d, WB_FINDING_OK, "store", NULL,
+                      "%.*s: %s; waybill doctor --store URL asks it", WB_SLICE_ARG(url),
+                      sent > 0 ? "the sidecar delivers to it" : "nothing was delivered yet");
+}
+
 static void check_store(wb_doctor *d)
 {
+    if (wb_report_text(d->probe.report, "store_url").len > 0 &&
+        !wb_is_postgres_url(d->cli->paths.store)) {
+        check_store_from_afar(d);
+        return;
+    }
     char path[WB_PATH_MAX];
     bool is_file = !wb_is_postgres_url(d->cli->paths.store);
     WB_AUTO(wb_store) store = NULL;

@@ -319,6 +319,18 @@ static void add_receivers(const wb_sidecar *sidecar, cJSON *root)
     }
 }
 
+/* The default store: whoever asks may not have its URL, and gets no secret of it. */
+static void add_store(const wb_sidecar_config *config, cJSON *root)
+{
+    static const char *const types[] = {
+        [WB_STORE_SQLITE] = "sqlite", [WB_STORE_NONE] = "none", [WB_STORE_POSTGRES] = "postgres"};
+    char shown[WB_PATH_MAX];
+    (void)cJSON_AddStringToObject(root, "store_type", types[config->store_type]);
+    if (config->store_type != WB_STORE_POSTGRES) return;
+    wb_store_url_hide(config->store.postgres.url, shown, sizeof shown);
+    (void)cJSON_AddStringToObject(root, "store_url", shown);
+}
+
 char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
 {
     wb_seen seen;
@@ -334,6 +346,7 @@ char *wb_status_report(wb_sidecar *sidecar, bool with_policies)
     add_world(world, root);
     if (with_policies) add_policies(&world->config.policies, root);
     wb_world_drop(world);
+    add_store(sidecar->config, root);
     add_journal(sidecar, root);
     add_receivers(sidecar, root);
     add_exporters(sidecar, root);

@@ -8,7 +8,8 @@ import pathlib
 import subprocess
 
 import pytest
-from waybill_testkit import find_program
+from test_otlp_out import named, tell
+from waybill_testkit import Sidecar, find_program, wait_until
 
 SECRET = "sekret77"
 
@@ -62,3 +63,19 @@ def test_what_authorizes_a_proxy_does_not_belong_into_headers(tmp_path):
 def test_a_header_is_printed_by_its_name(tmp_path):
     done = check(tmp_path, {"type": "otlp", "endpoint": "http://h", "headers": ["x-team=blue"]})
     assert done.returncode == 0 and '- "x-team=***"' in done.stdout
+
+
+def test_doctor_speaks_of_the_sidecars_store_without_its_password():
+    url = f"postgres://u:{SECRET}@127.0.0.1:1/d"
+    text = f"admin: {{listen: 127.0.0.1:0}}\ndrain_timeout_ms: 100\nstore: {{type: postgres, postgres: {{url: '{url}'}}}}\n"
+    with Sidecar("pg", config=text) as sidecar:
+        said = sidecar.cli("doctor", check=False)
+        assert "postgres://***@127.0.0.1:1/d" in said and "store.db" not in said
+        tell(sidecar, named("x"))
+
+        def failed() -> bool:
+            return any(line.startswith("fail") and " store " in line and "postgres://***@" in line
+                       for line in sidecar.cli("doctor", check=False).splitlines())
+
+        wait_until(failed, 20, "it is away")
+        assert SECRET not in sidecar.cli("doctor", check=False) + sidecar.cli("status", check=False) + sidecar.log()
