@@ -152,6 +152,15 @@ static wb_status note_name(reader *r, items *seen, wb_slice name)
     return WB_OK;
 }
 
+static wb_status end_items(reader *r, const wb_config_key *key, const items *list, void *base)
+{
+    wb_error why = {.detail = ""};
+    WB_TRY(placed(r, wb_config_count_check(key, list->n, "items", &why), &why));
+    wb_config_items value = {list->at, list->n};
+    memcpy((uint8_t *)base + key->offset, &value, sizeof value);
+    return WB_OK;
+}
+
 /* ---- defaults -------------------------------------------------------------------------------- */
 
 static wb_status split_at_commas(const wb_config_key *key, wb_slice text, reader *r, void *base)
@@ -172,10 +181,7 @@ static wb_status split_at_commas(const wb_config_key *key, wb_slice text, reader
         memcpy(place, &copy, sizeof copy);
         at = end + 1;
     }
-    WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_items value = {list.at, list.n};
-    memcpy((uint8_t *)base + key->offset, &value, sizeof value);
-    return WB_OK;
+    return end_items(r, key, &list, base);
 }
 
 static wb_status set_defaults(reader *r, const wb_config_table *table, void *base)
@@ -223,10 +229,7 @@ static wb_status read_slices(reader *r, const wb_config_key *key, void *base)
         memcpy(place, &copy, sizeof copy);
         WB_TRY(next(r));
     }
-    WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_items value = {list.at, list.n};
-    memcpy((uint8_t *)base + key->offset, &value, sizeof value);
-    return WB_OK;
+    return end_items(r, key, &list, base);
 }
 
 /* Inside a list or map, a row that asks for at least one byte or item and has no fallback must be
@@ -251,7 +254,6 @@ static wb_status check_required(reader *r, const wb_config_table *table, const v
 static wb_status read_list(reader *r, const wb_config_key *key, void *base)
 {
     items list = {.size = key->of->size};
-    wb_error why = {.detail = ""};
     WB_TRY(expect(r, YAML_SEQUENCE_START_EVENT, "a list is needed"));
     WB_TRY(next(r));
     for (; r->event.type != YAML_SEQUENCE_END_EVENT;) {
@@ -263,10 +265,7 @@ static wb_status read_list(reader *r, const wb_config_key *key, void *base)
         r->key = key->name;
         WB_TRY(next(r));
     }
-    WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_items value = {list.at, list.n};
-    memcpy((uint8_t *)base + key->offset, &value, sizeof value);
-    return WB_OK;
+    return end_items(r, key, &list, base);
 }
 
 static wb_status read_map(reader *r, const wb_config_key *key, void *base)
@@ -290,10 +289,7 @@ static wb_status read_map(reader *r, const wb_config_key *key, void *base)
         r->key = key->name;
         WB_TRY(next(r));
     }
-    WB_TRY(placed(r, wb_config_count_check(key, list.n, "items", &why), &why));
-    wb_config_items value = {list.at, list.n};
-    memcpy((uint8_t *)base + key->offset, &value, sizeof value);
-    return WB_OK;
+    return end_items(r, key, &list, base);
 }
 
 static wb_status read_value(reader *r, const wb_config_key *key, void *base)
