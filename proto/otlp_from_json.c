@@ -262,17 +262,6 @@ static bool read_scalar(maker *m, const wb_otlp_field *field, uint64_t *bits)
     }
 }
 
-static wb_wire_type wire_type(unsigned kind)
-{
-    switch (kind) {
-    case WB_FIELD_FIXED32: return WB_WIRE_FIXED32;
-    case WB_FIELD_FIXED64:
-    case WB_FIELD_SFIXED64:
-    case WB_FIELD_DOUBLE: return WB_WIRE_FIXED64;
-    default: return WB_WIRE_VARINT;
-    }
-}
-
 static void put_scalar(maker *m, wb_wire_type type, uint64_t bits)
 {
     if (type == WB_WIRE_VARINT)
@@ -336,8 +325,8 @@ static bool read_one(maker *m, const wb_otlp_field *field, unsigned number)
     }
     if (!read_scalar(m, field, &bits)) return false;
     if (bits == 0 && !field->present) return true;
-    put_tag(m, number, wire_type(field->kind));
-    put_scalar(m, wire_type(field->kind), bits);
+    put_tag(m, number, wb_otlp_wire_type(field->kind));
+    put_scalar(m, wb_otlp_wire_type(field->kind), bits);
     return true;
 }
 
@@ -352,7 +341,7 @@ static bool read_element(maker *m, const wb_otlp_field *field, unsigned number)
     if (wb_scan_peek(&m->s) == 'n') return wrong(m, field, m->s.at, "null in an array");
     if (!is_packed(field)) return read_one(m, field, number);
     if (!read_scalar(m, field, &bits)) return false;
-    put_scalar(m, wire_type(field->kind), bits);
+    put_scalar(m, wb_otlp_wire_type(field->kind), bits);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "proto/signal.h"
+#include "proto/wire.h"
 
 typedef enum wb_field_kind {
     WB_FIELD_NONE, /* no such field */
@@ -58,6 +59,23 @@ struct wb_otlp_message {
     uint8_t count;               /* the highest number, and 1 */
     uint8_t role;                /* wb_message_role */
 };
+
+/* How a value of this kind stands in protobuf, where it is not packed. */
+static inline wb_wire_type wb_otlp_wire_type(unsigned kind)
+{
+    switch ((wb_field_kind)kind) {
+    case WB_FIELD_FIXED32: return WB_WIRE_FIXED32;
+    case WB_FIELD_FIXED64:
+    case WB_FIELD_SFIXED64:
+    case WB_FIELD_DOUBLE: return WB_WIRE_FIXED64;
+    case WB_FIELD_TEXT:
+    case WB_FIELD_BYTES:
+    case WB_FIELD_TRACE_ID:
+    case WB_FIELD_SPAN_ID:
+    case WB_FIELD_MESSAGE: return WB_WIRE_LEN;
+    default: return WB_WIRE_VARINT;
+    }
+}
 
 /* The Export...ServiceRequests. */
 extern const wb_otlp_message *const wb_otlp_requests[WB_SIGNALS];

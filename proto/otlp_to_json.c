@@ -23,29 +23,6 @@ static wb_status put(wb_buffer *out, const char *text)
 static wb_status put_message(wb_buffer *out, const wb_otlp_message *type, wb_slice message,
                              unsigned depth);
 
-static wb_wire_type wire_type_of(uint8_t kind)
-{
-    switch ((wb_field_kind)kind) {
-    case WB_FIELD_NONE:
-    case WB_FIELD_BOOL:
-    case WB_FIELD_ENUM:
-    case WB_FIELD_UINT32:
-    case WB_FIELD_SINT32:
-    case WB_FIELD_INT64:
-    case WB_FIELD_UINT64: return WB_WIRE_VARINT;
-    case WB_FIELD_FIXED32: return WB_WIRE_FIXED32;
-    case WB_FIELD_FIXED64:
-    case WB_FIELD_SFIXED64:
-    case WB_FIELD_DOUBLE: return WB_WIRE_FIXED64;
-    case WB_FIELD_TEXT:
-    case WB_FIELD_BYTES:
-    case WB_FIELD_TRACE_ID:
-    case WB_FIELD_SPAN_ID:
-    case WB_FIELD_MESSAGE: break;
-    }
-    return WB_WIRE_LEN;
-}
-
 /* ---- values --------------------------------------------------------------------------------- */
 
 static wb_status put_hex(wb_buffer *out, wb_slice bytes)
@@ -106,7 +83,7 @@ static const wb_otlp_field *known(const wb_otlp_message *type, const wb_wire_fie
     if (found->number >= type->count || found->number >= FIELDS_MAX) return NULL;
     const wb_otlp_field *f = &type->fields[found->number];
     if (f->kind == WB_FIELD_NONE) return NULL;
-    wb_wire_type wire = wire_type_of(f->kind);
+    wb_wire_type wire = wb_otlp_wire_type(f->kind);
     bool packed = f->repeated && wire != WB_WIRE_LEN && found->type == WB_WIRE_LEN;
     return found->type == wire || packed ? f : NULL;
 }
@@ -122,7 +99,7 @@ static bool next_packed(wb_slice *rest, wb_wire_type wire, uint64_t *value)
 static wb_status put_packed(wb_buffer *out, const wb_otlp_field *f, wb_slice bytes, size_t *n)
 {
     uint64_t value;
-    while (next_packed(&bytes, wire_type_of(f->kind), &value)) {
+    while (next_packed(&bytes, wb_otlp_wire_type(f->kind), &value)) {
         if ((*n)++ > 0) WB_TRY(put(out, ","));
         WB_TRY(put_number(out, f->kind, value));
     }
@@ -137,7 +114,7 @@ static wb_status put_repeated(wb_buffer *out, const wb_otlp_message *type, const
     WB_TRY(put(out, "["));
     while (message.len > 0 && wb_wire_next(&message, &found)) {
         if (known(type, &found) != f) continue;
-        if (found.type != wire_type_of(f->kind)) {
+        if (found.type != wb_otlp_wire_type(f->kind)) {
             WB_TRY(put_packed(out, f, found.bytes, &n));
             continue;
         }
