@@ -1,7 +1,7 @@
 if(WAYBILL_POSTGRES)
     find_package(Python3 REQUIRED COMPONENTS Interpreter)
     add_executable(contract_postgres_test contract/postgres_contract_test.c
-        contract/exporter_contract.c support/records.c)
+        contract/exporter_contract.c contract/stored_state.c support/records.c)
     target_link_libraries(contract_postgres_test PRIVATE wb_exporter_postgres wb_store wb_proto
         wb_core PkgConfig::CMOCKA)
     # Against a server of its own.

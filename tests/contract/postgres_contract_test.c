@@ -9,6 +9,7 @@
 #include "store/postgres/migrate.h"
 #include "store/store.h"
 #include "tests/contract/exporter_contract.h"
+#include "tests/contract/stored_state.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -151,30 +152,9 @@ static int server_spans(void *self) { return (int)count(self, "spans"); }
 static int server_delegations(void *self) { return (int)count(self, "delegations"); }
 static int server_acceptances(void *self) { return (int)count(self, "acceptances"); }
 
-typedef struct wanted_state {
-    uint32_t id;
-    char *out;
-} wanted_state;
-
-static wb_status take_state(void *ctx, const wb_stored_delegation *row)
-{
-    wanted_state *wanted = ctx;
-    wb_id id = test_id(wanted->id);
-    if (WB_ID_EQ(row->delegation_id, id))
-        (void)snprintf(wanted->out, 32, "%.*s", WB_SLICE_ARG(row->state));
-    return WB_OK;
-}
-
 static void server_delegation_state(void *self, uint32_t id, char out[32])
 {
-    WB_AUTO(wb_store) store = NULL;
-    wb_error err = {0};
-    wanted_state wanted = {id, out};
-    out[0] = '\0';
-    if (wb_store_open(((server_far *)self)->admin_url, &store, &err) != WB_OK)
-        fail_msg("%s", err.detail);
-    if (wb_store_delegations(store, &(wb_delegation_filter){0}, take_state, &wanted, &err) != WB_OK)
-        fail_msg("%s", err.detail);
+    contract_stored_state(((server_far *)self)->admin_url, id, out);
 }
 
 static const wb_postgres_config bad_url = {.url = "postgres://host:port:port/%zz"};

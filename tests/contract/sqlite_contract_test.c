@@ -6,6 +6,7 @@
 #include "store/sqlite/migrate.h"
 #include "store/store.h"
 #include "tests/contract/exporter_contract.h"
+#include "tests/contract/stored_state.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -98,29 +99,9 @@ static int file_acceptances(void *self)
     return (int)number(((file_far *)self)->path, "SELECT count(*) FROM acceptances");
 }
 
-typedef struct wanted_state {
-    uint32_t id;
-    char *out;
-} wanted_state;
-
-static wb_status take_state(void *ctx, const wb_stored_delegation *row)
-{
-    wanted_state *wanted = ctx;
-    wb_id id = test_id(wanted->id);
-    if (WB_ID_EQ(row->delegation_id, id))
-        (void)snprintf(wanted->out, 32, "%.*s", WB_SLICE_ARG(row->state));
-    return WB_OK;
-}
-
 static void file_delegation_state(void *self, uint32_t id, char out[32])
 {
-    WB_AUTO(wb_store) store = NULL;
-    wb_error err = {0};
-    wanted_state wanted = {id, out};
-    out[0] = '\0';
-    assert_int_equal(wb_store_open(((file_far *)self)->path, &store, &err), WB_OK);
-    assert_int_equal(
-        wb_store_delegations(store, &(wb_delegation_filter){0}, take_state, &wanted, &err), WB_OK);
+    contract_stored_state(((file_far *)self)->path, id, out);
 }
 
 static const wb_sqlite_config no_path = {.path = ""};
