@@ -79,6 +79,7 @@ struct connection {
 };
 
 struct wb_ipc {
+    _Atomic(wb_ipc *) self; /* as connection.ipc, for the listener's callbacks */
     wb_ipc_options options;
     nng_stream_listener *listener;
     nng_aio *accept, *pause;
@@ -490,7 +491,7 @@ static void take_client(wb_ipc *ipc, nng_stream *stream)
 
 static void on_accepted(void *arg)
 {
-    wb_ipc *ipc = arg;
+    wb_ipc *ipc = ((wb_ipc *)arg)->self;
     pthread_mutex_lock(&ipc->lock);
     int rv = nng_aio_result(ipc->accept);
     nng_stream *stream = rv == 0 ? nng_aio_get_output(ipc->accept, 0) : NULL;
@@ -506,7 +507,7 @@ static void on_accepted(void *arg)
 
 static void on_pause_over(void *arg)
 {
-    accept_next(arg); /* its own result does not matter: stopping does */
+    accept_next(((wb_ipc *)arg)->self); /* its own result does not matter: stopping does */
 }
 
 static wb_status fail_nng(wb_error *err, wb_status status, const char *what, int rv)
@@ -570,6 +571,7 @@ wb_status wb_ipc_open(const wb_ipc_options *options, wb_ipc **out, wb_error *err
         wb_ipc_free(ipc);
         return status;
     }
+    ipc->self = ipc;
     accept_next(ipc);
     *out = ipc;
     return WB_OK;
