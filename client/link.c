@@ -10,6 +10,12 @@
  *
  * nng's own timer for sending again is off: on a Unix socket nothing is lost but with the connection.
  *
+ * nng connects again by itself, but not always: a peer that is gone when the handshake is sent ends its dialer
+ * for good (EPIPE becomes NNG_ECLOSED, which the dialer takes for its own end: dialer_connect_cb of nng 1.5.2,
+ * the one that Debian 12 has, and of later ones). A sidecar that is killed as a client connects is just that.
+ * Nothing tells of it. So while there is no connection a timer replaces the dialer, less and less often; one
+ * that was alive is no worse off with that.
+ *
  * An aio cannot be freed in its own callback, and contexts of nng 1.5.2 are best kept open, so calls
  * that are over go to a free list with both and serve again; there are as many as ever waited at
  * once, WB_LINK_CALLS_MAX at most. A context that was given up may still get its answer; its next
@@ -35,6 +41,8 @@ enum {
     SUN_PATH = 108,
     RECONNECT_FIRST_MS = 10,
     RECONNECT_MAX_MS = 500,
+    REDIAL_FIRST_MS = 1000, /* longer than a dialer that is alive rests; doubled each time */
+    REDIAL_MAX_MS = 4000,
     REST_FIRST_MS = 10, /* doubled each time, when the sidecar names no time */
     REST_MAX_MS = 500,
     PROTOCOL = 1,
@@ -64,12 +72,16 @@ struct wb_call {
 struct wb_link {
     _Atomic(wb_link *) self; /* what on_pipe reads first, as of a call */
     nng_socket socket;
+    char url[SUN_PATH + sizeof "ipc://"];
+    nng_dialer dialer; /* the redialler's alone, once it runs */
+    nng_aio *redial;
     pthread_mutex_t lock;
     pthread_cond_t over; /* of any call */
     wb_call *calls, *spent;
     uint32_t n_calls, n_waiting;
     size_t waiting_bytes;
-    uint32_t pipes;
+    uint32_t pipes, redial_ms;
+    bool redialling; /* its timer runs, or its callback */
     bool ending;
     void (*on_connected)(void *ctx, wb_link *link);
     void *ctx;
@@ -347,13 +359,39 @@ void wb_reply_free(Waybill__V1__Reply *reply)
 
 /* ---- the connection ---- */
 
+/* Under the lock. */
+static void watch_dialer(wb_link *link)
+{
+    if (link->ending || link->redialling) return;
+    link->redialling = true;
+    link->redial_ms = REDIAL_FIRST_MS;
+    nng_sleep_aio(REDIAL_FIRST_MS, link->redial);
+}
+
+static void on_redial(void *arg)
+{
+    wb_link *link = atomic_load(&((wb_link *)arg)->self);
+    pthread_mutex_lock(&link->lock);
+    link->redialling = link->pipes == 0 && !link->ending;
+    bool again = link->redialling;
+    pthread_mutex_unlock(&link->lock);
+    if (!again) return;
+    (void)nng_dialer_close(link->dialer);
+    (void)nng_dial(link->socket, link->url, &link->dialer, NNG_FLAG_NONBLOCK); /* else next time */
+    pthread_mutex_lock(&link->lock);
+    if (link->redial_ms < REDIAL_MAX_MS) link->redial_ms *= 2;
+    if (!link->ending) nng_sleep_aio((nng_duration)link->redial_ms, link->redial);
+    pthread_mutex_unlock(&link->lock);
+}
+
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
     wb_link *link = atomic_load(&((wb_link *)arg)->self);
     (void)pipe;
     pthread_mutex_lock(&link->lock);
-    if (event == NNG_PIPE_EV_ADD_POST) link->pipes++;
+    if (event == NNG_PIPE_EV_ADD_POST) link->pipes++, link->redial_ms = REDIAL_FIRST_MS;
     if (event == NNG_PIPE_EV_REM_POST && link->pipes > 0) link->pipes--;
+    if (link->pipes == 0) watch_dialer(link);
     bool tell = event == NNG_PIPE_EV_ADD_POST && link->on_connected && !link->ending;
     pthread_mutex_unlock(&link->lock);
     if (tell) link->on_connected(link->ctx, link);
@@ -375,16 +413,20 @@ bool wb_link_is_idle(wb_link *link)
     return idle;
 }
 
-static int dial(wb_link *link, const char *path)
+static int dial(wb_link *link)
 {
-    char url[SUN_PATH + sizeof "ipc://"];
-    (void)snprintf(url, sizeof url, "ipc://%s", path);
-    int rv = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, WB_LINK_REPLY_MAX);
+    int rv = nng_aio_alloc(&link->redial, on_redial, link);
+    if (rv == 0) rv = nng_socket_set_size(link->socket, NNG_OPT_RECVMAXSZ, WB_LINK_REPLY_MAX);
     if (rv == 0) rv = nng_socket_set_ms(link->socket, NNG_OPT_RECONNMINT, RECONNECT_FIRST_MS);
     if (rv == 0) rv = nng_socket_set_ms(link->socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
     if (rv == 0) rv = nng_pipe_notify(link->socket, NNG_PIPE_EV_ADD_POST, on_pipe, link);
     if (rv == 0) rv = nng_pipe_notify(link->socket, NNG_PIPE_EV_REM_POST, on_pipe, link);
-    return rv ? rv : nng_dial(link->socket, url, NULL, NNG_FLAG_NONBLOCK);
+    if (rv == 0) rv = nng_dial(link->socket, link->url, &link->dialer, NNG_FLAG_NONBLOCK);
+    if (rv != 0) return rv;
+    pthread_mutex_lock(&link->lock);
+    if (link->pipes == 0) watch_dialer(link);
+    pthread_mutex_unlock(&link->lock);
+    return 0;
 }
 
 wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx, wb_link *link), void *ctx,
@@ -398,13 +440,15 @@ wb_status wb_link_open(const char *path, void (*on_connected)(void *ctx, wb_link
     (void)pthread_cond_init(&link->over, NULL);
     link->on_connected = on_connected;
     link->ctx = ctx;
+    (void)snprintf(link->url, sizeof link->url, "ipc://%s", path);
     int rv = nng_req0_open(&link->socket);
     atomic_store(&link->self, link);
-    if (rv == 0 && (rv = dial(link, path)) != 0) (void)nng_close(link->socket);
+    if (rv == 0 && (rv = dial(link)) != 0) (void)nng_close(link->socket);
     if (rv == 0) {
         *out = link;
         return WB_OK;
     }
+    nng_aio_free(link->redial);
     (void)pthread_cond_destroy(&link->over);
     (void)pthread_mutex_destroy(&link->lock);
     free(link);
@@ -419,6 +463,7 @@ void wb_link_stop(wb_link *link)
     link->ending = true;
     pthread_mutex_unlock(&link->lock);
     if (was_ending) return;
+    nng_aio_stop(link->redial);
     (void)nng_close(link->socket); /* every send and receive ends */
     for (wb_call *call = link->calls; call; call = call->all)
         nng_aio_stop(call->aio); /* a rest ends too; the list grows no more */
@@ -436,6 +481,7 @@ void wb_link_free(wb_link *link)
         free(call->packed);
         free(call);
     }
+    nng_aio_free(link->redial);
     (void)pthread_cond_destroy(&link->over);
     (void)pthread_mutex_destroy(&link->lock);
     free(link);

@@ -22,7 +22,7 @@ from waybill_testkit import find_program
 MAGIC = b"WBFAULT1"
 RULES, RULE_AT, RULE = 16, 16, struct.Struct("<IIiIqqIIQ128s")
 OPERATIONS = {"open": 1, "write": 2, "sync": 4, "rename": 8, "resize": 16, "accept": 32, "alloc": 64,
-              "unlink": 128, "read": 256}
+              "unlink": 128, "read": 256, "send": 512}
 
 
 class Rule:

@@ -6,14 +6,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import re
+import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
+import time
 
 import pytest
 from agents import agent_id, company, origin
 from waybill_testkit import Sidecar, find_program, is_sanitized, wait_until
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
+
+from weather import Weather  # noqa: E402
 
 NAMES = ["a", "b"]
 
@@ -104,8 +112,6 @@ def test_a_sidecar_that_says_fail_is_obeyed_when_it_is_gone():
 
 
 def test_what_listens_and_is_no_sidecar_is_no_answer():
-    import socket
-
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{folder}/ipc.sock")
         server.listen()
@@ -172,6 +178,33 @@ def test_a_sidecar_killed_and_restarted_under_spans_loses_none(one):
     assert said["flushed"] and said["dropped"] == 0 and said["rejected"] == 0
     assert said["acknowledged"] == said["recorded"] == 1001
     wait_until(lambda: len(spans_of(one, said["trace_id"])) == 1001, 20, "every span, once")
+
+
+def test_a_sidecar_that_dies_during_the_handshake_is_not_the_end(tmp_path):
+    """nng's own dialer ends for good when the peer is gone at its first send, and says so to nobody."""
+    driver = find_program("client_driver")
+    weather = Weather(tmp_path)
+    weather.rule("send", times=1, delay_s=0.5)
+    with contextlib.closing(Sidecar("late")) as late, socket.socket(socket.AF_UNIX) as dying:
+        late.socket.parent.mkdir(parents=True, mode=0o700)
+        dying.bind(str(late.socket))
+        dying.listen()
+        dying.settimeout(20)
+        process = subprocess.Popen(
+            [str(driver), "steady", str(late.socket), "100"],
+            stdout=subprocess.PIPE, text=True,
+            # A sanitizer wants to be the first; then the peer may be gone a little later.
+            env=os.environ | ({} if is_sanitized(driver) else weather.env),
+        )
+        connection, _ = dying.accept()
+        connection.close()
+        dying.close()
+        late.socket.unlink()
+        time.sleep(0.6)
+        late.start()
+        out, _ = process.communicate(timeout=60)
+        said = json.loads(out)
+        assert said["flushed"] and said["acknowledged"] == said["recorded"] == 101
 
 
 # -- process ----------------------------------------------------------------------------------------

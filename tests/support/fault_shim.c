@@ -44,6 +44,7 @@ enum op {
     OP_ALLOC = 64,
     OP_UNLINK = 128,
     OP_READ = 256,
+    OP_SEND = 512, /* on a socket */
 };
 enum { MAX_RULES = 16, MAX_FDS = 2048, PATH_TAIL = 192, NS_PER_S = 1000000000 };
 
@@ -332,6 +333,12 @@ int accept(int fd, struct sockaddr *address, socklen_t *len)
 {
     REAL(accept);
     return fails(OP_ACCEPT, NULL) ? -1 : real(fd, address, len);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    REAL(sendmsg);
+    return fails(OP_SEND, NULL) ? -1 : real(fd, message, flags);
 }
 
 void *malloc(size_t size) { return fails(OP_ALLOC, NULL) ? NULL : __libc_malloc(size); }
