@@ -65,6 +65,7 @@ typedef struct wb_exporter_ops {
      *  safe to repeat, whole or in part: delivery is at least once.
      *  timeout_ms  give up by then, at latest a little after
      *  result      written on every return
+     *  err         with WB_OK, what the far side said all the same; empty: nothing
      *  Errors      UNAVAILABLE, TIMEOUT  the runner keeps its cursor and repeats later
      *              REJECTED  at least one of these records will never be taken: the runner halves them
      *              until it has the bad one, parks that and goes on

@@ -98,7 +98,7 @@ static wb_status judge(const sending *s, const wb_otlp_answer *answer)
         s->result->retry_after_ms = answer->retry_after_ms;
         return say(s, answer->status, answer->text);
     }
-    if (answer->rejected > 0) (void)say(s, WB_OK, answer->text);
+    if (answer->rejected > 0 || answer->text[0]) (void)say(s, WB_OK, answer->text);
     d->rejected += answer->rejected;
     return WB_OK;
 }

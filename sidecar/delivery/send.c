@@ -23,21 +23,26 @@ enum {
     PART_ARENA_BYTES = 64 * 1024 * 1024,
 };
 
-/* ---- sending -------------------------------------------------------------------------------- */
-
 /* ---- what came of a send -------------------------------------------------------------------- */
 
-static void note_dropped(wb_runner *r, uint32_t n, const wb_error *why)
+/* The far side said yes, and more. */
+static void log_words(wb_runner *r, uint32_t n_dropped, const wb_error *why)
 {
     static wb_log_gate gate;
     uint64_t held_back;
-    if (n == 0 || !wb_log_gate_pass(&gate, wb_runner_mono(r), &held_back)) return;
-    WB_LOG(WARN, "delivery.dropped", "the far side dropped records that it took",
-           WB_KV("exporter", r->options.name), WB_KV("records", n),
-           WB_KV("error", (const char *)why->detail), WB_KV("held_back", held_back));
+    if (n_dropped == 0 && !why->detail[0]) return;
+    if (!wb_log_gate_pass(&gate, wb_runner_mono(r), &held_back)) return;
+    if (n_dropped == 0)
+        WB_LOG(WARN, "delivery.advice", "the far side took all, and warns",
+               WB_KV("exporter", r->options.name), WB_KV("said", (const char *)why->detail),
+               WB_KV("held_back", held_back));
+    else
+        WB_LOG(WARN, "delivery.dropped", "the far side dropped records that it took",
+               WB_KV("exporter", r->options.name), WB_KV("records", n_dropped),
+               WB_KV("error", (const char *)why->detail), WB_KV("held_back", held_back));
 }
 
-/* `through` of the batch's records went with it; `why` is what the far side said of those it dropped. */
+/* `through` of the batch's records went with it; `why` is what the far side said with its yes. */
 static void note_success(wb_runner *r, size_t through, uint64_t bytes,
                          const wb_export_result *result, const wb_error *why)
 {
@@ -58,7 +63,7 @@ static void note_success(wb_runner *r, size_t through, uint64_t bytes,
                WB_KV("failed_ms", (wb_runner_mono(r) - r->failing_since) / WB_NS_PER_MS));
         r->failing_since = 0;
     }
-    note_dropped(r, result->rejected, why);
+    log_words(r, result->rejected, why);
 }
 
 void wb_runner_note_failure(wb_runner *r, wb_status status, wb_error *why)

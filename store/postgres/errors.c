@@ -69,13 +69,55 @@ static void first_line(const char *text, char *out, size_t cap)
     out[len] = '\0';
 }
 
+/* A login that failed has no SQLSTATE for us, only words: libpq's own are English here, the server's only if
+ * lc_messages says so. The first that is in them. */
+static const struct {
+    const char *words, *todo;
+} logins[] = {
+    {"no password supplied", "give password_file, or a password in the url"},
+    {"password authentication failed", "check user and password (password_file)"},
+    {"no pg_hba.conf entry", "allow it in the server's pg_hba.conf, or set sslmode"},
+    {"does not support SSL", "turn it on there, or sslmode=disable on a network of your own"},
+    {"certificate", "check sslrootcert, sslmode and the host's name"},
+    {"too many c", "raise max_connections, or put PgBouncer before it"},
+    {"remaining connection slots", "raise max_connections, or put PgBouncer before it"},
+    {"starting up", "repeated by itself"},
+    {"shutting down", "repeated by itself"},
+    {"database", "make the database first (docs/postgres.md)"},
+    {"role", "make the role first (docs/postgres.md)"},
+    {"could not translate host name", "check the host in the url"},
+    {"Connection refused", "is it running, and is the port right?"},
+};
+
+static const char *todo_for(const char *words)
+{
+    for (size_t i = 0; i < WB_COUNT(logins); i++)
+        if (strstr(words, logins[i].words)) return logins[i].todo;
+    return NULL;
+}
+
+/* What stands before that says whom libpq tried, in more words than there is room for. */
+static const char *without_address(const char *text)
+{
+    const char *failed = strstr(text, " failed: ");
+    return strncmp(text, "connection to server ", 21) == 0 && failed ? failed + 9 : text;
+}
+
 static wb_status fail_connection(wb_pg *pg, wb_error *err)
 {
-    char words[140];
-    const char *text = PQerrorMessage(wb_pg_handle(pg));
-    first_line(*text ? text : "the connection broke", words, sizeof words);
-    wb_pg_hide_password(pg, words);
-    return wb_fail(err, WB_ERR_UNAVAILABLE, "postgres: %s", words);
+    char line[1024], words[1280];
+    const char *text = PQerrorMessage(wb_pg_handle(pg)), *core = without_address(text);
+    const char *host = PQhost(wb_pg_handle(pg)), *port = PQport(wb_pg_handle(pg));
+    const char *todo = todo_for(core);
+    if (*text == '\0') return wb_fail(err, WB_ERR_UNAVAILABLE, "postgres: the connection broke");
+    first_line(core, line, sizeof line);
+    if (core != text && host && port)
+        (void)snprintf(words, sizeof words, "%.200s:%.5s: %s", host, port, line);
+    else
+        (void)snprintf(words, sizeof words, "%s", line);
+    wb_pg_hide_password(pg, words); /* before it is cut */
+    if (!todo) return wb_fail(err, WB_ERR_UNAVAILABLE, "postgres: %s", words);
+    return wb_fail(err, WB_ERR_UNAVAILABLE, "postgres: %.88s; %s", words, todo);
 }
 
 wb_status wb_pg_fail(wb_pg *pg, const wb_pg_result *result, wb_error *err)

@@ -186,6 +186,16 @@ def test_a_partial_success_is_counted_and_said() -> None:
             wait_until(lambda: "delivery.dropped" in log_of(sidecar), 10, "said")
 
 
+def test_what_a_far_side_says_beside_its_yes_is_said() -> None:
+    with OtlpBackend() as backend:
+        backend.script(Answer(message="this version is old"))
+        with Sidecar("warned", config=config(out={"endpoint": backend.http_url})) as sidecar:
+            tell(sidecar, named("a"))
+            wait_until(lambda: "delivery.advice" in log_of(sidecar), 10, "said")
+            assert "this version is old" in log_of(sidecar)
+            assert exporter(sidecar, "out")["dropped_records"] == 0
+
+
 # ---- credentials ---------------------------------------------------------------------------------
 
 

@@ -471,6 +471,23 @@ def test_a_password_in_the_url_is_shown_nowhere(store: Database):
             assert "s3cr3t" not in text
 
 
+@pytest.mark.parametrize("change, said, todo", [
+    (("/store_", "/nodb_"), "does not exist", "make the database first"),
+    (("waybill_reader", "nobody"), "does not exist", "make the role first"),
+    (("?", "?sslmode=require"), "does not support SSL", "sslmode=disable"),
+    (("127.0.0.1", "nowhere.invalid"), "nowhere.invalid", "check the host"),
+    (("PORT", "1"), "127.0.0.1:1: ", "is it running"),
+], ids=["database", "role", "tls", "host", "port"])
+def test_who_cannot_connect_is_told_what_to_do(store: Database, change: tuple[str, str], said: str, todo: str):
+    url = store.reader
+    old, new = change
+    url = url.replace(f":{store.cluster.port}/", f":{new}/") if old == "PORT" else (
+        url + new if old == "?" else url.replace(old, new))
+    done = run_waybill("trace", "list", "--store", url)
+    assert done.returncode != 0
+    assert said in done.stderr and todo in done.stderr, done.stderr
+
+
 # ---- upkeep ----------------------------------------------------------------------------------------
 
 
