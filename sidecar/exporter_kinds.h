@@ -27,7 +27,7 @@ uint32_t wb_exporter_send_ms(const wb_exporter_config *config);
 WB_MUST_USE wb_status wb_exporters_prepare(const wb_sidecar_config *config, wb_error *err);
 
 /** Say whose settings `err` is about, unless it does. */
-void wb_exporter_name_error(const wb_exporter_config *config, wb_error *err);
+void wb_exporter_name_error(const wb_exporter_config *x, wb_error *err);
 
 /** Can all configured exporters be opened with their settings? Errors  CONFIG says which could not | NO_MEMORY */
 WB_MUST_USE wb_status wb_exporters_check(const wb_sidecar_config *config, wb_error *err);
