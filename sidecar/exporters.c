@@ -72,11 +72,13 @@ static void advance(void *self, const char *name, uint64_t seq)
     wb_runner_stats stats;
     cursor_txn *cursor = calloc(1, sizeof *cursor);
     if (!cursor) return; /* the next one says more anyway */
+    /* Cursor and count as of one moment: what is skipped since `seq` was told is behind both or neither. */
     wb_runner_get_stats(x->runner, &stats);
+    WB_ASSERT(stats.cursor >= seq);
     /* Should the process end before they are decided, they are gone: rather counted than not. */
     uint64_t dropped = stats.skipped_records + stats.undecided_records;
-    cursor->row =
-        (wb_cursor_row){.seq = seq, .dropped_records = dropped, .dropped_ns = stats.skipped_ns};
+    cursor->row = (wb_cursor_row){
+        .seq = stats.cursor, .dropped_records = dropped, .dropped_ns = stats.skipped_ns};
     (void)snprintf(cursor->row.name, sizeof cursor->row.name, "%s", name);
     wb_buffer_init(&cursor->payload, CURSOR_BYTES);
     cursor->txn.prepare = cursor_prepare;
@@ -177,31 +179,60 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
 
 /* ---- too far behind ---- */
 
-static uint64_t count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes)
+static wb_status count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes,
+                               uint64_t *n, wb_error *err)
 {
     wb_frame_view frame;
     wb_entry entry;
-    uint64_t n = 0;
-    while (wb_journal_reader_next(reader, &frame, NULL) == WB_OK && frame.seq <= upto)
+    for (*n = 0;;) {
+        wb_status status = wb_journal_reader_next(reader, &frame, err);
+        if (status == WB_ERR_NOT_FOUND || (status == WB_OK && frame.seq > upto)) return WB_OK;
+        if (status != WB_OK) return status;
         for (size_t at = 0; wb_frame_next_entry(&frame, &at, &entry);)
-            if ((unsigned)entry.kind < 64 && (takes & WB_KIND_BIT(entry.kind))) n++;
-    return n;
+            if ((unsigned)entry.kind < 64 && (takes & WB_KIND_BIT(entry.kind))) ++*n;
+    }
 }
 
-/* Counted before the cursor moves, since afterwards the journal may trim. */
-static void skip_to(exporter *x, uint64_t seq)
+static wb_status count_between(exporter *x, uint64_t from, uint64_t upto, uint64_t *n,
+                               wb_error *err)
 {
     wb_journal_reader *reader;
-    wb_journal *journal = x->all->sidecar->journal;
-    uint64_t from = wb_runner_skip(x->runner, seq), n = 0;
-    if (from < seq && wb_journal_reader_open(journal, from, &reader, NULL) == WB_OK) {
-        n = count_records(reader, seq, wb_runner_takes(x->runner));
-        wb_journal_reader_close(reader);
+    *n = 0;
+    if (from >= upto) return WB_OK;
+    WB_TRY(wb_journal_reader_open(x->all->sidecar->journal, from, &reader, err));
+    wb_status status = count_records(reader, upto, wb_runner_takes(x->runner), n, err);
+    wb_journal_reader_close(reader);
+    return status;
+}
+
+static void say_not_counted(const exporter *x, const wb_error *why)
+{
+    static wb_log_gate gate;
+    uint64_t held_back;
+    if (!wb_log_gate_pass(&gate, wb_mono(x->all->sidecar->clock), &held_back)) return;
+    WB_LOG(WARN, "delivery.not_counted",
+           "an exporter is too far behind, but the journal cannot be read to skip ahead",
+           WB_KV("exporter", (const char *)x->name), WB_KV("error", (const char *)why->detail),
+           WB_KV("held_back", held_back));
+}
+
+/* Nothing is given up that could not be counted: the next tick tries again. */
+static void skip_to(exporter *x, uint64_t seq)
+{
+    uint64_t n;
+    wb_error err;
+    wb_status status = count_between(x, wb_runner_skip_begin(x->runner), seq, &n, &err);
+    wb_runner_skip_end(x->runner, status == WB_OK ? seq : 0, status == WB_OK ? n : 0);
+    if (status != WB_OK) {
+        say_not_counted(x, &err);
+        return;
     }
-    wb_runner_note_skipped(x->runner, seq, n);
     advance(x, x->name, seq);
+    wb_runner_stats stats;
+    wb_runner_get_stats(x->runner, &stats);
     WB_LOG(WARN, "delivery.dropped_oldest", "an exporter is too far behind: it skips ahead",
-           WB_KV("exporter", (const char *)x->name), WB_KV("records", n), WB_KV("upto_seq", seq));
+           WB_KV("exporter", (const char *)x->name), WB_KV("records", n),
+           WB_KV("undecided", stats.undecided_records), WB_KV("upto_seq", seq));
 }
 
 void wb_exporters_tick(wb_exporters *e)

@@ -242,6 +242,7 @@ static void close_reader(wb_runner *r)
 static bool claim(wb_runner *r)
 {
     pthread_mutex_lock(&r->lock);
+    while (r->skipping) pthread_cond_wait(&r->changed, &r->lock);
     bool skipped = r->skip_to > r->position;
     if (skipped)
         r->position = r->skip_to;
@@ -361,23 +362,37 @@ void wb_runner_run(wb_runner *r)
 
 /* ---- skipping ------------------------------------------------------------------------------- */
 
-uint64_t wb_runner_skip(wb_runner *r, uint64_t seq)
+uint64_t wb_runner_skip_begin(wb_runner *r)
 {
     pthread_mutex_lock(&r->lock);
+    r->skipping = true;
     uint64_t from = r->claimed > r->skip_to ? r->claimed : r->skip_to;
-    if (seq > r->skip_to) r->skip_to = seq;
-    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
     return from;
 }
 
-void wb_runner_note_skipped(wb_runner *r, uint64_t seq, uint64_t records)
+/* The cursor passes what is undecided, so that count and cursor are one change: whoever writes both down
+ * loses nothing untold. */
+void wb_runner_skip_end(wb_runner *r, uint64_t seq, uint64_t records)
 {
     pthread_mutex_lock(&r->lock);
+    r->skipping = false;
+    if (seq > r->skip_to) r->skip_to = seq;
     r->stats.skipped_records += records;
     if (records > 0) r->stats.skipped_ns = wb_now(r->options.clock);
     if (seq > r->stats.cursor) r->stats.cursor = seq;
+    pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->lock);
+}
+
+/* Of the batch in hand, those that were given up; the lock is held. While `in_hand` is not 0 nobody changes
+ * the batch. */
+static uint64_t count_undecided(const wb_runner *r)
+{
+    const wb_delivery_batch *batch = &r->batch;
+    size_t first = batch->n - (size_t)r->in_hand, at = first;
+    while (at < batch->n && batch->records[at].seq <= r->skip_to) at++;
+    return at - first;
 }
 
 /* ---- watching ------------------------------------------------------------------------------- */
@@ -388,7 +403,7 @@ void wb_runner_get_stats(wb_runner *r, wb_runner_stats *out)
     wb_journal_get_stats(r->options.journal, &journal);
     pthread_mutex_lock(&r->lock);
     *out = r->stats;
-    out->undecided_records = r->skip_to >= r->claimed ? r->in_hand : 0;
+    out->undecided_records = r->in_hand > 0 ? count_undecided(r) : 0;
     uint64_t caught_up_at = r->caught_up_at;
     pthread_mutex_unlock(&r->lock);
     out->lag_seq = journal.durable_seq > out->cursor ? journal.durable_seq - out->cursor : 0;

@@ -31,7 +31,7 @@ typedef struct wb_runner_options {
     uint32_t timeout_ms;     /* of one send; 0: 10 s */
     uint32_t backoff_min_ms; /* 0: 100 */
     uint32_t backoff_max_ms; /* 0: 30 000 */
-    /** All at or below `seq` are durable at the far side, or parked: make it durable as a
+    /** All at or below `seq` are durable at the far side, parked or given up: make it durable as a
      *  WB_ENTRY_CURSOR and let the journal trim. Called on the runner's thread, at most once a
      *  second or a MiB, when caught up, and at the end; never for frames that hold cursors only. */
     void (*advance)(void *ctx, const char *exporter, uint64_t seq);
@@ -47,7 +47,7 @@ typedef enum wb_runner_state {
 
 typedef struct wb_runner_stats {
     wb_runner_state state;
-    uint64_t cursor;       /* delivered or parked up to here */
+    uint64_t cursor;       /* delivered, parked, skipped or undecided up to here */
     uint64_t lag_seq;      /* committed frames behind the cursor */
     uint64_t lag_ns;       /* since it was last caught up; 0 while it is */
     uint64_t sent_records; /* this process; repeats count once */
@@ -77,11 +77,14 @@ void wb_runner_stop(wb_runner *runner);
 /** Any thread. Deliver what the journal holds now, then return from wb_runner_run; return anyway
  *  `timeout_ms` from now. */
 void wb_runner_drain(wb_runner *runner, uint32_t timeout_ms);
-/** Give up all at or below `seq`, but for the batch in hand, which may still go through and is counted by
- *  the runner if it does not. The caller counts the wanted records between the answer and `seq`, which
- *  nobody will send, and says so by wb_runner_note_skipped. One thread besides the runner's. */
-uint64_t wb_runner_skip(wb_runner *runner, uint64_t seq);
-void wb_runner_note_skipped(wb_runner *runner, uint64_t seq, uint64_t records);
+/** To give up the oldest: the caller counts the wanted records between the answer and the `seq` that it
+ *  then gives to wb_runner_skip_end, which must follow, from the same thread. Until then the runner goes on
+ *  with the batch in hand and takes no other, so what is counted is neither sent nor trimmed. One thread
+ *  besides the runner's. */
+uint64_t wb_runner_skip_begin(wb_runner *runner);
+/** All at or below `seq` is given up, `records` of it never sent. What of the batch in hand is among it may
+ *  still go through: it is undecided, and counted as skipped if it does not. 0: nothing is given up. */
+void wb_runner_skip_end(wb_runner *runner, uint64_t seq, uint64_t records);
 /** Any thread. */
 void wb_runner_get_stats(wb_runner *runner, wb_runner_stats *out);
 /** "idle" "sending" "backoff" "stopped". */

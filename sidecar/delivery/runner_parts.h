@@ -43,6 +43,7 @@ struct wb_runner {
     uint64_t caught_up_at;   /* monotonic */
     uint64_t claimed;        /* up to here records are this thread's to send, or through */
     uint64_t in_hand;        /* records of the batch that are not through */
+    bool skipping;           /* between wb_runner_skip_begin and _end: nothing more is claimed */
     uint64_t skip_to;        /* up to here nothing is sent any more; 0: never asked to */
     wb_runner_stats stats;
 };

@@ -300,6 +300,49 @@ journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
         assert rows(sidecar.store) == sent + 1
 
 
+def test_what_is_given_up_while_it_is_being_sent_is_counted_whatever_happens_then():
+    base = """admin: {listen: 127.0.0.1:0}
+journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
+"""
+    with Sidecar("undecided", config=base) as sidecar:
+        stuck = sidecar.base / "stuck.db"
+        more = f"exporters: {{stuck: {{path: {stuck}, when_full: drop_oldest, max_lag_bytes: 1MiB}}}}\n"
+        sidecar.config_file.write_text(base + more)
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(stuck) == 1, 10, "a second store")
+        db = lock_store(stuck)
+        sent = 1
+
+        def skipped(cursor: int) -> bool:
+            nonlocal sent
+            for _ in range(5):
+                assert asker.ask(record=record(1, 10_000)).status == Status.OK
+                sent += 1
+            return exporter(sidecar, "stuck")["cursor"] > cursor
+
+        def state():
+            now = exporter(sidecar, "stuck")
+            return now["dropped_by_cause"]["lag"], now["failed_sends"], now["cursor"]
+
+        wait_until(lambda: skipped(5), 20, "the first skip, behind what is in hand")
+        counted, failed, cursor = state()
+        wait_until(lambda: state()[0] > counted, 20, "what was in hand is given up")
+        # Now what is left is in hand, all of it, and the next skip ends in its middle.
+        wait_until(lambda: state()[1] > failed + 1, 20, "a send of it")
+        wait_until(lambda: skipped(cursor), 20, "the second skip")
+        time.sleep(1.2)  # the cursor's commit
+        asker.close()
+        sidecar.kill9()
+        db.execute("ROLLBACK")
+        db.close()
+        sidecar.start()
+        wait_until(lambda: exporter(sidecar, "stuck")["lag_bytes"] == 0, 30, "the rest")
+        assert rows(stuck) + state()[0] == sent  # each is there or counted
+        assert "undecided=" in sidecar.log()
+
+
 def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told():
     base = "admin: {listen: 127.0.0.1:0}\n"
     with Sidecar("names", config=base) as sidecar:

@@ -114,6 +114,11 @@ static wb_status script_send(void *self, const wb_record_view *records, size_t n
     *result = (wb_export_result){0};
     pthread_mutex_lock(&s->lock);
     note_send(s, records, n);
+    while (s->stuck) {
+        pthread_mutex_unlock(&s->lock);
+        usleep(1000);
+        pthread_mutex_lock(&s->lock);
+    }
     wb_status status = answer(s, records, n, result, err);
     uint32_t slow_ms = s->slow_ms;
     pthread_mutex_unlock(&s->lock);
@@ -225,6 +230,7 @@ void join(fixture *f)
 
 void finish(fixture *f)
 {
+    set_stuck(f, false);
     if (f->runner && f->running) wb_runner_stop(f->runner);
     join(f);
     wb_runner_free(f->runner);
@@ -336,6 +342,21 @@ size_t taken(fixture *f)
     size_t n = f->script.n_taken;
     pthread_mutex_unlock(&f->script.lock);
     return n;
+}
+
+size_t send_count(fixture *f)
+{
+    pthread_mutex_lock(&f->script.lock);
+    size_t n = f->script.n_sends;
+    pthread_mutex_unlock(&f->script.lock);
+    return n;
+}
+
+void set_stuck(fixture *f, bool stuck)
+{
+    pthread_mutex_lock(&f->script.lock);
+    f->script.stuck = stuck;
+    pthread_mutex_unlock(&f->script.lock);
 }
 
 size_t spans_taken(fixture *f)

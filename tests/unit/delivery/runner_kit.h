@@ -33,6 +33,7 @@ typedef struct script {
     uint64_t bad_span[8]; /* spans that it refuses, by the number in their id; 0: none */
     uint32_t drops;       /* says yes, and that it dropped so many */
     uint32_t slow_ms;
+    bool stuck; /* no send returns while it is set */
     /* what happened */
     size_t n_taken, n_sends;
     struct {
@@ -105,6 +106,9 @@ bool cursor_is(fixture *f, uint64_t seq);
 size_t advances(fixture *f);
 uint64_t last_advance(fixture *f);
 size_t taken(fixture *f);
+size_t send_count(fixture *f);
+/* Whether sends get stuck from now on. */
+void set_stuck(fixture *f, bool stuck);
 size_t spans_taken(fixture *f);
 /* Whether the exporter has the span of that number. */
 bool has_span(fixture *f, uint64_t span);

@@ -186,8 +186,8 @@ static void a_record_can_be_given_up_among_its_parts(void **state)
     f->script.failure = WB_ERR_UNAVAILABLE;
     start(f);
     EVENTUALLY(stats(f).state == WB_RUNNER_BACKOFF);
-    (void)wb_runner_skip(f->runner, 1);
-    wb_runner_note_skipped(f->runner, 1, 0);
+    (void)wb_runner_skip_begin(f->runner);
+    wb_runner_skip_end(f->runner, 1, 0);
     pthread_mutex_lock(&f->script.lock);
     f->script.failures = 0;
     pthread_mutex_unlock(&f->script.lock);
