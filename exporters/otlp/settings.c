@@ -216,6 +216,24 @@ static wb_status settle_headers(const making *m, wb_otlp_target *target)
 
 /* ---- all of it ------------------------------------------------------------------------------ */
 
+/* Who asks for TLS and gets none must hear of it. Variables are no question: they may be for others. */
+static wb_status check_tls_is_used(const making *m, const wb_otlp_settings *settings)
+{
+    const wb_otlp_export_config *c = m->config;
+    const char *key = said(c->ca_file)          ? "tls.ca_file"
+                      : said(c->cert_file)      ? "tls.cert_file"
+                      : said(c->key_file)       ? "tls.key_file"
+                      : c->insecure_skip_verify ? "tls.insecure_skip_verify"
+                                                : NULL;
+    bool any_on = false, any_tls = false;
+    for (unsigned i = 0; i < WB_SIGNALS; i++) {
+        any_on |= settings->targets[i].on;
+        any_tls |= settings->targets[i].on && settings->targets[i].tls;
+    }
+    if (!key || !any_on || any_tls) return WB_OK;
+    return refuse(m, key, "it would go unencrypted: write https:// in endpoint, or leave out tls");
+}
+
 static wb_status settle_target(const making *m, wb_otlp_target *target)
 {
     target->on = true;
@@ -256,6 +274,7 @@ wb_status wb_otlp_settings_make(const char *name, const wb_otlp_export_config *c
         WB_TRY(signal_of(&m, config->signals[i], &m.signal));
         if (!s.targets[m.signal].on) WB_TRY(settle_target(&m, &s.targets[m.signal]));
     }
+    WB_TRY(check_tls_is_used(&m, &s));
     *out = s;
     return WB_OK;
 }

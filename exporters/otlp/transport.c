@@ -281,18 +281,63 @@ static void set_up(wb_otlp_transport *t, const wb_otlp_target *target, uint32_t 
 
 /* ---- what came of it ------------------------------------------------------------------------ */
 
-/* For a person, beside what libcurl says. */
-static const char *advice_for(CURLcode code)
+/* What is wrong with the far side's certificate: OpenSSL numbers it (X509_V_ERR_...), and libcurl hands the
+ * number on, once the name is right. Other TLS libraries have no such number. */
+static const char *certificate_advice(const wb_otlp_transport *t)
 {
+    enum { NOT_YET = 9, EXPIRED = 10, UNKNOWN_FIRST = 18, UNKNOWN_LAST = 21 };
+    long why = 0;
+    (void)curl_easy_getinfo(t->curl, CURLINFO_SSL_VERIFYRESULT, &why);
+    if (why == NOT_YET) return "its certificate is not valid yet: check the clocks";
+    if (why == EXPIRED) return "its certificate has expired: renew it";
+    if (why >= UNKNOWN_FIRST && why <= UNKNOWN_LAST)
+        return "nobody known signed its certificate: set tls.ca_file";
+    if (strstr(t->why, "host name"))
+        return "its certificate has another name: put that into endpoint";
+    return "its certificate is not good: renew it, or set tls.ca_file";
+}
+
+/* A server that wants a certificate of ours says so by an alert, in TLS 1.3 only after the handshake; where it
+ * closes at once, that may be gone before we read it, and all there is is a connection that broke. */
+static const char *own_certificate_advice(const wb_otlp_transport *t, const wb_otlp_target *target)
+{
+    bool alert = strstr(t->why, " alert ") != NULL;
+    if (alert && (strstr(t->why, "cert") || strstr(t->why, "unknown ca")))
+        return target->cert_file ? "it does not take our certificate: check tls.cert_file"
+                                 : "it asks for a certificate of ours: set tls.cert_file";
+    return target->cert_file ? "it broke off: it may not take our tls.cert_file"
+                             : "it broke off: it may ask for a tls.cert_file";
+}
+
+static const char *tls_advice(const wb_otlp_transport *t, const wb_otlp_target *target,
+                              CURLcode code)
+{
+    switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION: return certificate_advice(t);
+    case CURLE_SSL_CACERT_BADFILE: return "check tls.ca_file";
+    case CURLE_SSL_CERTPROBLEM: return "check tls.cert_file and tls.key_file";
+    case CURLE_SSL_CONNECT_ERROR:
+        if (strstr(t->why, " alert ")) return own_certificate_advice(t, target);
+        return "no TLS came about: check http or https in endpoint";
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_GOT_NOTHING:
+    case CURLE_PARTIAL_FILE: /* so says HTTP/2 */
+        return t->reply->status == 0 ? own_certificate_advice(t, target) : NULL;
+    default: return NULL;
+    }
+}
+
+/* For a person, beside what libcurl says. */
+static const char *advice_for(const wb_otlp_transport *t, const wb_otlp_target *target,
+                              CURLcode code)
+{
+    const char *tls = target->tls ? tls_advice(t, target, code) : NULL;
+    if (tls) return tls;
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST: return "check endpoint and DNS";
     case CURLE_COULDNT_CONNECT:
         return "nobody takes connections there: check endpoint, and that it runs";
-    case CURLE_PEER_FAILED_VERIFICATION:
-        return "its certificate is not good: renew it, or set tls.ca_file";
-    case CURLE_SSL_CACERT_BADFILE: return "check tls.ca_file";
-    case CURLE_SSL_CERTPROBLEM: return "check tls.cert_file and tls.key_file";
-    case CURLE_SSL_CONNECT_ERROR: return "no TLS came about: check http or https in endpoint";
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return "no HTTP/2 as gRPC needs it: check endpoint and protocol";
     case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
@@ -308,7 +353,7 @@ static const char *advice_for(CURLcode code)
 static wb_status fail(const wb_otlp_transport *t, const wb_otlp_target *target, CURLcode code,
                       uint32_t timeout_ms, wb_error *err)
 {
-    const char *advice = advice_for(code);
+    const char *advice = advice_for(t, target, code);
     const char *why = t->why[0] ? t->why : curl_easy_strerror(code);
     if (code == CURLE_OUT_OF_MEMORY)
         return wb_fail(err, WB_ERR_NO_MEMORY, "%s:%u: no memory", target->host, target->port);

@@ -1,28 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real sidecars that send to real OTLP servers: in all protocols, through outages and refusals, with
-credentials and TLS, out of the sandbox."""
+credentials, out of the sandbox."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime
 import http.server
 import json
 import os
 import pathlib
 import socket
-import ssl
 import subprocess
 import threading
 import time
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 from agents import a_delegate
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from otlp_backend import Answer, OtlpBackend
 from test_delivery import Plain, exporter
 from waybill_testkit import Sidecar, find_program, wait_until
@@ -315,93 +308,6 @@ def test_a_proxy_of_the_environment_is_used_where_it_is_asked_for(asked_for: boo
             tell(sidecar, named("one"))
             wait_until(lambda: len(proxy.asked) + len(backend.items["traces"]) == 1, 10, "it is there")
         assert proxy.asked == ([f"{backend.http_url}/v1/traces"] if asked_for else [])
-
-
-# ---- TLS -----------------------------------------------------------------------------------------
-
-
-class Authority:
-    """Signs certificates for localhost; files of all in `folder`."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.folder = folder
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        self.file = folder / "ca.pem"
-        self.file.write_bytes(self._sign(self.name, self.key.public_key(), 1, True).public_bytes(
-            serialization.Encoding.PEM))
-
-    def _sign(self, subject: x509.Name, key: Any, days: int, is_ca: bool) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.timezone.utc)
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
-                .serial_number(x509.random_serial_number())
-                .not_valid_before(now - datetime.timedelta(days=3))
-                .not_valid_after(now + datetime.timedelta(days=days))
-                .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-                .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-                .sign(self.key, hashes.SHA256()))
-
-    def issue(self, name: str, days: int = 1) -> tuple[pathlib.Path, pathlib.Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        cert_file, key_file = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        cert_file.write_bytes(self._sign(subject, key.public_key(), days, False).public_bytes(
-            serialization.Encoding.PEM))
-        key_file.write_bytes(key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        key_file.chmod(0o600)
-        return cert_file, key_file
-
-
-@contextlib.contextmanager
-def tls_backend(authority: Authority, *, days: int = 1, mutual: bool = False) -> Iterator[OtlpBackend]:
-    cert, key = authority.issue("server", days)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    if mutual:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(authority.file)
-    with OtlpBackend(tls=context) as backend:
-        yield backend
-
-
-def at_localhost(backend: OtlpBackend) -> str:
-    return backend.http_url.replace("127.0.0.1", "localhost")
-
-
-def test_tls_with_an_authority_of_its_own_and_a_certificate_of_ours(tmp_path: pathlib.Path) -> None:
-    authority = Authority(tmp_path)
-    cert, key = authority.issue("client")
-    with tls_backend(authority, mutual=True) as backend:
-        text = config(out={"endpoint": at_localhost(backend), "tls": {
-            "ca_file": str(authority.file), "cert_file": str(cert), "key_file": str(key)}})
-        with Sidecar("tls", config=text) as sidecar:
-            tell(sidecar, named("one"))
-            backend.wait_for("traces", 1)
-
-
-def test_a_certificate_that_has_expired_is_said(tmp_path: pathlib.Path) -> None:
-    authority = Authority(tmp_path)
-    with tls_backend(authority, days=-1) as backend:
-        text = config(out={"endpoint": at_localhost(backend), "tls": {"ca_file": str(authority.file)}})
-        with Sidecar("old", config=text) as sidecar:
-            tell(sidecar, named("one"))
-            wait_until(lambda: "expired" in error_at(sidecar), 10, "it says so")
-        assert not backend.requests
-
-
-def test_a_strangers_certificate_is_refused_unless_told_otherwise(tmp_path: pathlib.Path) -> None:
-    authority = Authority(tmp_path)
-    with tls_backend(authority) as backend:
-        with Sidecar("safe", config=config(out={"endpoint": at_localhost(backend)})) as sidecar:
-            tell(sidecar, named("one"))
-            wait_until(lambda: "certificate" in error_at(sidecar), 10, "refused")
-            assert "exporter.unverified" not in log_of(sidecar)
-        text = config(out={"endpoint": at_localhost(backend), "tls": {"insecure_skip_verify": True}})
-        with Sidecar("unsafe", config=text) as sidecar:
-            assert "exporter.unverified" in log_of(sidecar)
-            tell(sidecar, named("two"))
-            backend.wait_for("traces", 1)
 
 
 def test_names_that_do_not_resolve_are_said() -> None:

@@ -30,6 +30,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import pathlib
 import signal as signals
 import ssl
 import threading
@@ -180,16 +181,38 @@ def from_json(text: bytes, message: Any) -> None:
     json_format.ParseDict(ids(json.loads(text)), message, ignore_unknown_fields=True)
 
 
+@dataclasses.dataclass
+class ServerTls:
+    """PEM files. With `client_ca` only clients with a certificate of that authority are served."""
+
+    cert: pathlib.Path
+    key: pathlib.Path
+    client_ca: pathlib.Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        if self.client_ca:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self.client_ca)
+        return context
+
+    def credentials(self) -> grpc.ServerCredentials:
+        return grpc.ssl_server_credentials([(self.key.read_bytes(), self.cert.read_bytes())],
+                                           self.client_ca.read_bytes() if self.client_ca else None,
+                                           self.client_ca is not None)
+
+
 class OtlpBackend:
     """Both servers on ports of their own. They can be told to be away (`stop`) and to come back.
 
     answer      of a request to what it gets, or None: success. Runs on the server's threads
-    tls         a server's SSL context: HTTPS. gRPC stays plain
+    tls         of both servers; None: neither has it
     delay_s     before each answer
     """
 
     def __init__(self, *, answer: Callable[[Request], Answer | None] | None = None,
-                 tls: ssl.SSLContext | None = None, delay_s: float = 0.0, http_port: int = 0,
+                 tls: ServerTls | None = None, delay_s: float = 0.0, http_port: int = 0,
                  grpc_port: int = 0) -> None:
         self.answer = answer
         self.delay_s = delay_s
@@ -210,6 +233,10 @@ class OtlpBackend:
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.http_port}"
 
     @property
+    def grpc_url(self) -> str:
+        return f"{'https' if self._tls else 'http'}://{self.grpc_target}"
+
+    @property
     def grpc_target(self) -> str:
         return f"127.0.0.1:{self.grpc_port}"
 
@@ -218,13 +245,15 @@ class OtlpBackend:
     def start(self) -> "OtlpBackend":
         self._http = _HttpServer(("127.0.0.1", self.http_port), _handler_of(self))
         if self._tls:
-            self._http.socket = self._tls.wrap_socket(self._http.socket, server_side=True)
+            self._http.socket = self._tls.context().wrap_socket(self._http.socket, server_side=True)
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
         self._grpc = grpc.server(concurrent.futures.ThreadPoolExecutor(8),
                                  options=[("grpc.max_receive_message_length", 64 << 20),
                                           ("grpc.so_reuseport", 0)])
         self._grpc.add_generic_rpc_handlers((_GrpcHandler(self),))
-        if self._grpc.add_insecure_port(self.grpc_target) != self.grpc_port:
+        port = (self._grpc.add_secure_port(self.grpc_target, self._tls.credentials()) if self._tls
+                else self._grpc.add_insecure_port(self.grpc_target))
+        if port != self.grpc_port:
             raise RuntimeError(f"port {self.grpc_port} is taken")
         self._grpc.start()
         return self

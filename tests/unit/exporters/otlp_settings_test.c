@@ -103,6 +103,28 @@ static void variables_with_other_words_are_refused(void **state)
     }
 }
 
+static void who_asks_for_tls_gets_it_or_hears_of_it(void **state)
+{
+    const wb_otlp_export_config asked[] = {
+        {.ca_file = "/a"}, {.cert_file = "/a"}, {.insecure_skip_verify = true}};
+    static const char *const keys[] = {"tls.ca_file", "tls.cert_file", "tls.insecure_skip_verify"};
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(asked); i++) {
+        WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+        wb_otlp_export_config config = asked[i];
+        wb_otlp_settings s;
+        wb_error err;
+        assert_non_null(arena);
+        config.signals = all;
+        config.n_signals = 3;
+        config.endpoint = "http://host";
+        refuses(&config, NULL, keys[i]);
+        refuses(&config, NULL, "https://");
+        config.logs_endpoint = "https://host/v1/logs"; /* one of them is enough */
+        assert_int_equal(make(&config, NULL, arena, &s, &err), WB_OK);
+    }
+}
+
 static void headers_that_are_not_the_users_are_refused(void **state)
 {
     static const struct {
@@ -277,8 +299,8 @@ static void the_configuration_wins_over_variables(void **state)
     (void)state;
     assert_non_null(arena);
     config.env = true;
-    config.endpoint = "http://mine:3";
-    config.logs_endpoint = "http://mine:4/l";
+    config.endpoint = "https://mine:3";
+    config.logs_endpoint = "https://mine:4/l";
     config.protocol = WB_OTLP_PROTOCOL_PROTOBUF;
     config.compression = WB_OTLP_COMPRESSION_NONE;
     config.timeout_ms = 1234;
@@ -286,8 +308,8 @@ static void the_configuration_wins_over_variables(void **state)
     config.n_headers = 1;
     config.ca_file = "/mine.pem";
     if (make(&config, full, arena, &s, &err) != WB_OK) fail_msg("%s", err.detail);
-    assert_string_equal(s.targets[WB_SIGNAL_TRACES].url, "http://mine:3/v1/traces");
-    assert_string_equal(s.targets[WB_SIGNAL_LOGS].url, "http://mine:4/l");
+    assert_string_equal(s.targets[WB_SIGNAL_TRACES].url, "https://mine:3/v1/traces");
+    assert_string_equal(s.targets[WB_SIGNAL_LOGS].url, "https://mine:4/l");
     for (unsigned i = 0; i < WB_SIGNALS; i++) {
         const wb_otlp_target *t = &s.targets[i];
         assert_true(t->on);
@@ -401,6 +423,7 @@ int main(void)
         cmocka_unit_test(addresses_that_lead_nowhere_are_refused),
         cmocka_unit_test(no_endpoint_is_assumed),
         cmocka_unit_test(variables_with_other_words_are_refused),
+        cmocka_unit_test(who_asks_for_tls_gets_it_or_hears_of_it),
         cmocka_unit_test(headers_that_are_not_the_users_are_refused),
         cmocka_unit_test(two_credentials_or_an_unknown_signal_are_refused),
         cmocka_unit_test(an_address_becomes_that_of_each_signal),

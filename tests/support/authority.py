@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A certificate authority of a test's own."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import pathlib
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+class Issued(NamedTuple):
+    cert: pathlib.Path
+    key: pathlib.Path
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+class Authority:
+    """Signs certificates for localhost and 127.0.0.1; its own is `file`, all lie in `folder` as PEM."""
+
+    def __init__(self, folder: pathlib.Path, name: str = "ours") -> None:
+        self.folder, self.name = folder, name
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.file = folder / f"{name}.ca.pem"
+        own = self._sign(_named(name), self.key.public_key(), 1, [], is_ca=True)
+        self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+
+    def _sign(self, subject: x509.Name, key: Any, days: int, names: list[x509.GeneralName], *,
+              is_ca: bool) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(_named(self.name))
+                   .public_key(key).serial_number(x509.random_serial_number())
+                   .not_valid_before(now - datetime.timedelta(days=3))
+                   .not_valid_after(now + datetime.timedelta(days=days))
+                   .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True))
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def issue(self, name: str, *, days: int = 1, host: str | None = None) -> Issued:
+        """Files `name`.pem and `name`.key; for `host` alone, if that is given. -1 day: it has expired."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names: list[x509.GeneralName] = ([x509.DNSName(host)] if host else
+                                         [x509.DNSName("localhost"),
+                                          x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        made = self._sign(_named(name), key.public_key(), days, names, is_ca=False)
+        issued = Issued(self.folder / f"{self.name}.{name}.pem", self.folder / f"{self.name}.{name}.key")
+        issued.cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        issued.key.write_bytes(key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        issued.key.chmod(0o600)
+        return issued
