@@ -17,6 +17,7 @@ import time
 
 import pages
 import pytest
+from authority import Authority
 from machine import NoMachine
 from scenes import Reader
 from shell import Failed, commands, matches, transcript
@@ -185,8 +186,17 @@ def test_c_blocks_compile_with_the_public_header(block):
 @needs_programs
 @pytest.mark.parametrize("block", blocks_of("yaml"), ids=places(blocks_of("yaml")))
 def test_configurations_are_taken(block, tmp_path):
+    """With the files that they name, which --check looks into."""
+    authority = Authority(tmp_path)
+    issued = authority.issue("ours")
+    files = {"cert_file": issued.cert, "key_file": issued.key, "client_ca_file": authority.file, "ca_file": authority.file}
+    for key, text in {"bearer_file": "token", "basic_file": "user:password", "headers_file": "x-key=value",
+                      "password_file": "password"}.items():
+        files[key] = tmp_path / key
+        files[key].write_text(text)
+        files[key].chmod(0o600)
     file = tmp_path / "page.yaml"
-    file.write_text(block.text, "utf-8")
+    file.write_text(re.sub(r"\b(\w+_file): [\w./-]+", lambda found: f"{found[1]}: {files[found[1]]}", block.text), "utf-8")
     command = [str(find_program("waybilld")), "--check", "--config", str(file)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert said.returncode == 0, said.stderr

@@ -4,8 +4,7 @@ and what of this is an error of the configuration."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+import json
 import os
 import pathlib
 import select
@@ -13,12 +12,11 @@ import socket
 import ssl
 import subprocess
 import warnings
+from typing import NamedTuple
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from authority import Authority, Issued
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from otlp_http import Wire, port_of, post, stored_names, traces
 from users import as_user, needs_root
 from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
@@ -211,64 +209,36 @@ def test_a_browser_needs_the_bearer_whoever_runs_it(tmp_path):
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-def make_certificate(folder: pathlib.Path, name: str, signer=None, purpose=None, ends_s=86400.0):
-    """PEM files NAME.crt and NAME.key; returns (certificate, key)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    issuer, issuer_key = (signer[0].subject, signer[1]) if signer else (subject, key)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(seconds=ends_s))
-        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-    )
-    if purpose:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-    certificate = builder.sign(issuer_key, hashes.SHA256())
-    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    (folder / f"{name}.key").chmod(0o600)
-    return certificate, key
+class Pki(NamedTuple):
+    ours: Authority
+    issued: dict[str, Issued]
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory):
+def pki(tmp_path_factory) -> Pki:
     folder = tmp_path_factory.mktemp("pki")
-    ca = make_certificate(folder, "ca")
-    make_certificate(folder, "server", ca)
-    make_certificate(folder, "client", ca)
-    make_certificate(folder, "of_a_client", ca, ExtendedKeyUsageOID.CLIENT_AUTH)
-    make_certificate(folder, "of_a_server", ca, ExtendedKeyUsageOID.SERVER_AUTH)
-    make_certificate(folder, "expired", ca, ends_s=-3600)
-    other = make_certificate(folder, "otherca")
-    make_certificate(folder, "stranger", other)
-    return folder
+    ours = Authority(folder)
+    return Pki(ours, {
+        "server": ours.issue("server"),
+        "client": ours.issue("client"),
+        "of_a_client": ours.issue("of_a_client", uses=[ExtendedKeyUsageOID.CLIENT_AUTH]),
+        "of_a_server": ours.issue("of_a_server", uses=[ExtendedKeyUsageOID.SERVER_AUTH]),
+        "expired": ours.issue("expired", days=-1),
+        "stranger": Authority(folder, "strangers").issue("stranger"),
+    })
 
 
-def tls_config(pki: pathlib.Path, more: str = "") -> str:
-    return (
-        f"otlp:\n  http: {{listen: '0.0.0.0:0'}}\n  grpc: {{listen: 'off'}}\n{more}"
-        f"  tls: {{cert_file: {pki}/server.crt, key_file: {pki}/server.key, client_ca_file: {pki}/ca.crt}}\n"
-    )
+def tls_config(pki: Pki, more: str = "") -> str:
+    tls = pki.issued["server"].settings() | {"client_ca_file": str(pki.ours.file)}
+    return (f"otlp:\n  http: {{listen: '0.0.0.0:0'}}\n  grpc: {{listen: 'off'}}\n{more}"
+            f"  tls: {json.dumps(tls)}\n")
 
 
-def send_tls(port: int, pki: pathlib.Path, client: str | None, headers: dict | None = None, host="127.0.0.1"):
-    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+def send_tls(port: int, pki: Pki, client: str | None, headers: dict | None = None, host="127.0.0.1"):
+    context = ssl.create_default_context(cafile=str(pki.ours.file))
     context.check_hostname = host == "127.0.0.1"
     if client:
-        context.load_cert_chain(pki / f"{client}.crt", pki / f"{client}.key")
+        context.load_cert_chain(*pki.issued[client])
     with Wire(port, host) as wire:
         wire.socket = context.wrap_socket(wire.socket, server_hostname=host)
         answer = wire.post("/v1/traces", traces([f"tls {client}"]).SerializeToString(), headers=headers or {})
@@ -300,7 +270,7 @@ def test_tls_begins_with_1_2(pki):
                                (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)):
             with warnings.catch_warnings(), Wire(port_of(sidecar)) as wire:
                 warnings.simplefilter("ignore", DeprecationWarning)
-                context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+                context = ssl.create_default_context(cafile=str(pki.ours.file))
                 context.set_ciphers("ALL:@SECLEVEL=0")
                 context.minimum_version = context.maximum_version = version
                 if works:
@@ -311,17 +281,16 @@ def test_tls_begins_with_1_2(pki):
 
 
 def test_a_certificate_out_of_its_time_is_said(pki):
-    def config(name: str) -> str:
-        return (f"otlp: {{http: {{listen: 127.0.0.1:0}}, grpc: {{listen: 'off'}}, tls: {{cert_file: {pki}/{name}.crt,"
-                f" key_file: {pki}/{name}.key}}}}\n")
+    def config(issued: Issued) -> str:
+        return ("otlp: {http: {listen: 127.0.0.1:0}, grpc: {listen: 'off'}, tls: "
+                f"{json.dumps(issued.settings())}}}\n")
 
-    with Sidecar("expired", config=config("expired")) as sidecar:
+    with Sidecar("expired", config=config(pki.issued["expired"])) as sidecar:
         assert "otlp.certificate" in sidecar.log() and 'certificate="expired"' in sidecar.log()
         assert "its certificate is expired since" in sidecar.cli("doctor", check=False)
-    make_certificate(pki, "expiring", ends_s=3)
-    with Sidecar("expiring", config=config("expiring")) as sidecar:
+    with Sidecar("expiring", config=config(pki.ours.issue("expiring", days=3 / 86400))) as sidecar:
         wait_until(lambda: "otlp.certificate" in sidecar.log(), 20, "it expired meanwhile")
-    with Sidecar("good", config=config("server")) as sidecar:
+    with Sidecar("good", config=config(pki.issued["server"])) as sidecar:
         assert "its certificate" not in sidecar.cli("doctor", check=False)
         assert "otlp.certificate" not in sidecar.log()
 
@@ -359,10 +328,10 @@ def test_a_bearer_that_is_none_is_an_error(tmp_path, text, says):
 
 def test_certificates_that_cannot_be_used_are_an_error(pki, tmp_path):
     http = "http: {listen: 127.0.0.1:0}, grpc: {listen: 'off'}"
-    cert, key = pki / "server.crt", pki / "server.key"
+    cert, key = pki.issued["server"]
     start_fails(f"otlp: {{{http}, tls: {{cert_file: {cert}}}}}\n", "belong together")
     start_fails(f"otlp: {{{http}, tls: {{client_ca_file: {cert}}}}}\n", "needs otlp.tls.cert_file")
-    other = pki / "client.key"
+    other = pki.issued["client"].key
     start_fails(f"otlp: {{{http}, tls: {{cert_file: {cert}, key_file: {other}}}}}\n", "another certificate")
     bad = tmp_path / "bad.crt"
     bad.write_text("no PEM")

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 import pytest
 from agents import Asker
+from authority import Authority
 from cli_store import clean_env, filled_store
 from postgres import Cluster, CuttingProxy, Database, PgBouncer, program, server_user
 from test_delivery import exporter, record, report
@@ -399,24 +400,17 @@ def test_through_pgbouncer_in_transaction_mode(store: Database):
         assert "nothing to do" in waybill("store", "migrate", "--store", owner)
 
 
-def make_certificate(folder: pathlib.Path) -> None:
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-keyout", folder / "server.key", "-out", folder / "server.crt", "-days", "2", "-subj",
-                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
-                   check=True, capture_output=True)
-
-
 def test_over_tls_with_a_password_from_a_file(tmp_path: pathlib.Path):
     keys = pathlib.Path("/tmp") / f"wb-tls-{os.getpid()}"
     keys.mkdir()
     try:
-        make_certificate(keys)
+        authority = Authority(keys)
+        server = authority.issue("server")
         user = server_user()
         if user:
-            for path in (keys / "server.key", keys / "server.crt"):
+            for path in server:
                 shutil.chown(path, user)
-        (keys / "server.key").chmod(0o600)
-        settings = {"ssl": "on", "ssl_cert_file": str(keys / "server.crt"), "ssl_key_file": str(keys / "server.key")}
+        settings = {"ssl": "on", "ssl_cert_file": str(server.cert), "ssl_key_file": str(server.key)}
         secret = tmp_path / "password"
         secret.write_text("s3cr3t\n")
         secret.chmod(0o600)
@@ -426,7 +420,7 @@ def test_over_tls_with_a_password_from_a_file(tmp_path: pathlib.Path):
             hba.write_text("hostssl all waybill_writer 127.0.0.1/32 scram-sha-256\n"
                            "host all waybill_writer all reject\n" + hba.read_text())
             cluster.sql("SELECT pg_reload_conf()")
-            url = f"{store.writer}?sslmode=verify-full&sslrootcert={keys / 'server.crt'}"
+            url = f"{store.writer}?sslmode=verify-full&sslrootcert={authority.file}"
             extra = f'    password_file: "{secret}"\n'
             with Sidecar(config=config(url, extra)) as sidecar:
                 sent = send(sidecar, 3)
@@ -449,7 +443,7 @@ def test_over_tls_with_a_password_from_a_file(tmp_path: pathlib.Path):
                 holds(store, sent, 60)
                 for text in (sidecar.log(), json.dumps(report(sidecar)), sidecar.cli("status")):
                     assert "s3cr3t" not in text and "n3w" not in text
-            with Sidecar(config=config(url.replace("server.crt", "nothing.crt"), extra)) as sidecar:
+            with Sidecar(config=config(url.replace(authority.file.name, "nothing.crt"), extra)) as sidecar:
                 send(sidecar, 1)
                 wait_until(lambda: "nothing.crt" in trouble(sidecar), what="the reason")
     finally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,6 +17,10 @@ from cryptography.x509.oid import NameOID
 class Issued(NamedTuple):
     cert: pathlib.Path
     key: pathlib.Path
+
+    def settings(self) -> dict[str, str]:
+        """As below a `tls:` of the configuration."""
+        return {"cert_file": str(self.cert), "key_file": str(self.key)}
 
 
 def _named(name: str) -> x509.Name:
@@ -30,11 +34,11 @@ class Authority:
         self.folder, self.name = folder, name
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.file = folder / f"{name}.ca.pem"
-        own = self._sign(_named(name), self.key.public_key(), 1, [], is_ca=True)
+        own = self._sign(_named(name), self.key.public_key(), 2, [], [], is_ca=True)
         self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
-    def _sign(self, subject: x509.Name, key: Any, days: int, names: list[x509.GeneralName], *,
-              is_ca: bool) -> x509.Certificate:
+    def _sign(self, subject: x509.Name, key: Any, days: float, names: list[x509.GeneralName],
+              uses: Sequence[x509.ObjectIdentifier], *, is_ca: bool) -> x509.Certificate:
         now = datetime.datetime.now(datetime.timezone.utc)
         builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(_named(self.name))
                    .public_key(key).serial_number(x509.random_serial_number())
@@ -43,15 +47,22 @@ class Authority:
                    .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True))
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        if uses:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(self, name: str, *, days: int = 1, host: str | None = None) -> Issued:
-        """Files `name`.pem and `name`.key; for `host` alone, if that is given. -1 day: it has expired."""
+    def issue(self, name: str, *, days: float = 1, host: str | None = None,
+              uses: Sequence[x509.ObjectIdentifier] = ()) -> Issued:
+        """A certificate and its key.
+
+        days   from now; less than 0: it has expired
+        host   the one that it is for, in place of both
+        uses   extended key usages; none: any"""
         key = ec.generate_private_key(ec.SECP256R1())
         names: list[x509.GeneralName] = ([x509.DNSName(host)] if host else
                                          [x509.DNSName("localhost"),
                                           x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        made = self._sign(_named(name), key.public_key(), days, names, is_ca=False)
+        made = self._sign(_named(name), key.public_key(), days, names, uses, is_ca=False)
         issued = Issued(self.folder / f"{self.name}.{name}.pem", self.folder / f"{self.name}.{name}.key")
         issued.cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         issued.key.write_bytes(key.private_bytes(
