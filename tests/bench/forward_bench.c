@@ -3,11 +3,15 @@
  * libraries and nothing else, every span synced before it is acknowledged) and beside the OpenTelemetry
  * Collector, once with its memory queue, which a crash loses, and once with its file storage and fsync.
  * Requests of 100 spans (555 bytes, 12 attributes each), eight in flight, as fast as each forwarder takes
- * them; they take turns. Waybill is also given the same spans as JSON and over gRPC. Processor time is the forwarder's own; the rate is that of spans which reached the
- * backend, until the last one did. */
+ * them; they take turns. Waybill is also given the same spans as JSON and over gRPC, and a second exporter
+ * whose backend takes connections and never answers, so that it falls behind and gives up the oldest.
+ * Processor time is the forwarder's own; the rate is that of spans which reached the backend, until the last
+ * one did. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,6 +36,7 @@ typedef struct place {
     char folder[64], log[96];
     uint16_t port, grpc_port;
     pid_t pid;
+    int stuck; /* a socket that listens; 0: none */
     wb_bench_sidecar sidecar;
 } place;
 
@@ -78,7 +83,9 @@ static void start_bare(place *p, uint16_t sink_port)
     p->port = (uint16_t)strtoul(said, NULL, 10);
 }
 
-static void start_waybill_with(place *p, uint16_t sink_port, const char *more)
+/* Further exporters, behind a comma; further keys. */
+static void start_waybill_with(place *p, uint16_t sink_port, const char *exporters,
+                               const char *more)
 {
     char config[1024];
     p->port = wb_process_free_port();
@@ -88,23 +95,45 @@ static void start_waybill_with(place *p, uint16_t sink_port, const char *more)
                    "store: {type: none}\n"
                    "otlp: {http: {listen: \"127.0.0.1:%u\"}, grpc: {listen: \"127.0.0.1:%u\"}}\n"
                    "exporters: {sink: {type: otlp, endpoint: \"http://127.0.0.1:%u\",\n"
-                   "  signals: [traces], when_full: backpressure}}\n"
+                   "  signals: [traces], when_full: backpressure}%s}\n"
                    "%s",
-                   p->port, p->grpc_port, sink_port, more);
+                   p->port, p->grpc_port, sink_port, exporters, more);
     wb_bench_sidecar_init(&p->sidecar, config);
     (void)wb_bench_sidecar_start(&p->sidecar);
     p->pid = p->sidecar.pid;
     wb_http_wait_port(p->port);
 }
 
-static void start_waybill(place *p, uint16_t sink_port) { start_waybill_with(p, sink_port, ""); }
+static void start_waybill(place *p, uint16_t sink_port)
+{
+    start_waybill_with(p, sink_port, "", "");
+}
 
 static void start_waybill_bare(place *p, uint16_t sink_port)
 {
-    start_waybill_with(p, sink_port, "trust: {rehome: false}\n");
+    start_waybill_with(p, sink_port, "", "trust: {rehome: false}\n");
 }
 
-static void stop_waybill(place *p) { wb_bench_sidecar_done(&p->sidecar); }
+static void start_waybill_stuck(place *p, uint16_t sink_port)
+{
+    char exporter[160];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    p->stuck = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (p->stuck < 0 || bind(p->stuck, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(p->stuck, 8) != 0 || getsockname(p->stuck, (struct sockaddr *)&address, &len) != 0)
+        wb_bench_give_up("no port for a backend that never answers");
+    (void)snprintf(exporter, sizeof exporter,
+                   ",\n  stuck: {type: otlp, endpoint: \"http://127.0.0.1:%u\", signals: [traces]}",
+                   ntohs(address.sin_port));
+    start_waybill_with(p, sink_port, exporter, "");
+}
+
+static void stop_waybill(place *p)
+{
+    wb_bench_sidecar_done(&p->sidecar);
+    if (p->stuck) (void)close(p->stuck);
+}
 
 /* $WAYBILL_PEERS_CACHE, where tools/build-peers puts it; false if it is not built. */
 static bool collector_path(char *out, size_t size)
@@ -240,7 +269,7 @@ static int judge(const char *name, double ratio, wb_bench_bound bound, double li
                                               .excuse = excuse});
 }
 
-enum { BARE, STAGES_OFF, DEFAULTS, JSON_IN, GRPC_IN, MEMORY, STORAGE, SUBJECTS };
+enum { BARE, STAGES_OFF, DEFAULTS, STUCK, JSON_IN, GRPC_IN, MEMORY, STORAGE, SUBJECTS };
 
 static wb_slice as_json(wb_slice body, wb_arena *arena)
 {
@@ -267,6 +296,7 @@ int main(int argc, char **argv)
         [BARE] = {.name = "bare_path", .start = start_bare, .stop = stop_program},
         [STAGES_OFF] = {.name = "no_rehome", .start = start_waybill_bare, .stop = stop_waybill},
         [DEFAULTS] = {.name = "waybill", .start = start_waybill, .stop = stop_waybill},
+        [STUCK] = {.name = "one_stuck", .start = start_waybill_stuck, .stop = stop_waybill},
         [JSON_IN] = {.name = "json", .start = start_waybill, .stop = stop_waybill, .way = WAY_JSON},
         [GRPC_IN] = {.name = "grpc", .start = start_waybill, .stop = stop_waybill, .way = WAY_GRPC},
         [MEMORY] = {.name = "collector_memory",
@@ -310,6 +340,9 @@ int main(int argc, char **argv)
                   NULL);
     over |= judge("forward_rate_vs_bare", ours->spans_per_s / bare->spans_per_s, WB_BENCH_AT_LEAST,
                   0.7, RATE);
+    over |= judge("forward_one_stuck_vs_none",
+                  middle(&subjects[STUCK])->spans_per_s / ours->spans_per_s, WB_BENCH_AT_LEAST,
+                  0.95, NULL);
     over |= judge("forward_json_vs_protobuf",
                   middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4,
                   NULL);
