@@ -12,11 +12,9 @@ import socket
 import ssl
 import subprocess
 import warnings
-from typing import NamedTuple
 
 import pytest
-from authority import Authority, Issued
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from authority import Issued, Pki
 from otlp_http import Wire, port_of, post, stored_names, traces
 from users import as_user, needs_root
 from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
@@ -209,23 +207,9 @@ def test_a_browser_needs_the_bearer_whoever_runs_it(tmp_path):
 # -- TLS -------------------------------------------------------------------------------------------
 
 
-class Pki(NamedTuple):
-    ours: Authority
-    issued: dict[str, Issued]
-
-
 @pytest.fixture(scope="module")
 def pki(tmp_path_factory) -> Pki:
-    folder = tmp_path_factory.mktemp("pki")
-    ours = Authority(folder)
-    return Pki(ours, {
-        "server": ours.issue("server"),
-        "client": ours.issue("client"),
-        "of_a_client": ours.issue("of_a_client", uses=[ExtendedKeyUsageOID.CLIENT_AUTH]),
-        "of_a_server": ours.issue("of_a_server", uses=[ExtendedKeyUsageOID.SERVER_AUTH]),
-        "expired": ours.issue("expired", days=-1),
-        "stranger": Authority(folder, "strangers").issue("stranger"),
-    })
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 def tls_config(pki: Pki, more: str = "") -> str:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 
 import grpc
 import pytest
+from authority import Pki
 from otlp_grpc import PREFACE, SETTINGS, TRACES, Http2, call, fields, frame, message, port_of, read_all
 from otlp_http import stored_names, traces
-from test_otlp_access import STRANGER, TOKEN, bearer_file, make_certificate, own_address
+from test_otlp_access import STRANGER, TOKEN, bearer_file, own_address
 from users import as_user, needs_root
 from waybill_testkit import Sidecar, wait_until
 
@@ -88,13 +90,8 @@ def test_a_browser_needs_the_bearer_whoever_runs_it(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pki")
-    ca = make_certificate(folder, "ca")
-    make_certificate(folder, "server", ca)
-    make_certificate(folder, "client", ca)
-    make_certificate(folder, "stranger", make_certificate(folder, "otherca"))
-    return folder
+def pki(tmp_path_factory) -> Pki:
+    return Pki(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +99,15 @@ def secure(pki, tmp_path_factory):
     folder = tmp_path_factory.mktemp("secrets")
     more = (
         f"  bearer_file: {bearer_file(folder)}\n"
-        f"  tls: {{cert_file: {pki}/server.crt, key_file: {pki}/server.key, client_ca_file: {pki}/ca.crt}}\n"
+        f"  tls: {json.dumps(pki.issued['server'].settings() | {'client_ca_file': str(pki.ours.file)})}\n"
     )
     with Sidecar("tls", config=config_of("0.0.0.0:0", more)) as one:
         yield one
 
 
-def credentials(pki, client: str | None) -> grpc.ChannelCredentials:
-    key, chain = ((pki / f"{client}.{end}").read_bytes() for end in ("key", "crt")) if client else (None, None)
-    return grpc.ssl_channel_credentials((pki / "ca.crt").read_bytes(), key, chain)
+def credentials(pki: Pki, client: str | None) -> grpc.ChannelCredentials:
+    chain, key = (file.read_bytes() for file in pki.issued[client]) if client else (None, None)
+    return grpc.ssl_channel_credentials(pki.ours.file.read_bytes(), key, chain)
 
 
 def send_tls(port, pki, client, host="127.0.0.1", size=0, **more) -> grpc.StatusCode:
@@ -126,7 +123,9 @@ def test_tls_with_a_clients_certificate_or_the_bearer(pki, secure):
     assert send_tls(port, pki, None) == code.OK  # loopback, and our user
     assert send_tls(port, pki, None, host) == code.UNAUTHENTICATED
     assert send_tls(port, pki, "client", host) == code.OK
-    assert send_tls(port, pki, "stranger", host) == code.UNAUTHENTICATED
+    assert send_tls(port, pki, "of_a_client", host) == code.OK
+    for name in ("stranger", "of_a_server", "expired"):
+        assert send_tls(port, pki, name, host) == code.UNAUTHENTICATED
     assert send_tls(port, pki, None, host, authorization=f"Bearer {TOKEN}") == code.OK
     assert "(TLS)" in secure.cli("status")
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Sequence
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 class Issued(NamedTuple):
@@ -69,3 +69,18 @@ class Authority:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         issued.key.chmod(0o600)
         return issued
+
+
+class Pki:
+    """What a receiver with mutual TLS meets: `issued` by name, all but the stranger's by `ours`."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.ours = Authority(folder)
+        self.issued = {
+            "server": self.ours.issue("server"),
+            "client": self.ours.issue("client"),
+            "of_a_client": self.ours.issue("of_a_client", uses=[ExtendedKeyUsageOID.CLIENT_AUTH]),
+            "of_a_server": self.ours.issue("of_a_server", uses=[ExtendedKeyUsageOID.SERVER_AUTH]),
+            "expired": self.ours.issue("expired", days=-1),
+            "stranger": Authority(folder, "strangers").issue("stranger"),
+        }
