@@ -269,6 +269,7 @@ static void check_exporters(wb_doctor *d)
         const wb_json *causes = wb_report_object(e, "dropped_by_cause");
         unsigned long long by_lag = wb_report_number(causes, "lag");
         unsigned long long by_it = wb_report_number(causes, "far_side");
+        unsigned long long unparked = wb_report_number(causes, "parked");
         if (by_lag > 0)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter",
                           "it is slower than the load, or was away: records are missing there",
@@ -282,6 +283,11 @@ static void check_exporters(wb_doctor *d)
             wb_doctor_say(d, WB_FINDING_WARN, "exporter", "STATE_DIR/parked has them and why",
                           "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name),
                           parked);
+        if (unparked > 0)
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter",
+                          "STATE_DIR/parked holds 128 MiB of an exporter: look at what it refuses",
+                          "%.*s: %llu records of those set aside were removed to make room",
+                          WB_SLICE_ARG(name), unparked);
         if (error.len > 0) /* also while it tries again: it goes with the next success */
             wb_doctor_say(
                 d, WB_FINDING_FAIL, "exporter", "records wait in the journal until it answers",

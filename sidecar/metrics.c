@@ -203,10 +203,12 @@ static const metric metrics[] = {
              "Sends, by whether they succeeded."),
     OF_EXPORTER(
         "waybill_exporter_parked_records_total", COUNTER, NUMBER, parked_records,
-        "Records that its far side will never take: they are files in the parked directory."),
+        "Records that its far side will never take: they are in files in the parked directory, "
+        "the youngest 128 MiB of them."),
     LABELLED("waybill_exporter_dropped_records_total", COUNTER, "exporter, cause", dropped,
              "Records that were never sent because it was too far behind (lag; goes on counting "
-             "over restarts), or that the far side took and dropped (far_side)."),
+             "over restarts), that the far side took and dropped (far_side), or that were parked "
+             "and removed to make room for younger ones (parked)."),
     OF_EXPORTER("waybill_exporter_unsampled_spans_total", COUNTER, NUMBER, unsampled_spans,
                 "Spans that sampling.ratio left out and no rule of sampling.keep kept."),
     OF_EXPORTER("waybill_exporter_unsure_spans_total", COUNTER, NUMBER, unsure_spans,

@@ -332,6 +332,7 @@ void wb_scrape_dropped(wb_metrics_text *t, const wb_scrape *s)
         const wb_exporter_report *x = &s->exporters[i];
         two_labels(t, "exporter", x->name, "cause", "lag", x->runner.skipped_records);
         two_labels(t, "exporter", x->name, "cause", "far_side", x->runner.dropped_records);
+        two_labels(t, "exporter", x->name, "cause", "parked", x->runner.unparked_records);
     }
 }
 

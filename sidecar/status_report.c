@@ -194,10 +194,12 @@ static void add_exporter(const wb_exporter_report *report, cJSON *exporter)
     add_u64(exporter, "sent_records", stats->sent_records);
     add_u64(exporter, "failed_sends", stats->failed_sends);
     add_u64(exporter, "parked_records", stats->parked_records);
-    add_u64(exporter, "dropped_records", stats->dropped_records + stats->skipped_records);
+    add_u64(exporter, "dropped_records",
+            stats->dropped_records + stats->skipped_records + stats->unparked_records);
     cJSON *dropped = cJSON_AddObjectToObject(exporter, "dropped_by_cause");
     add_u64(dropped, "lag", stats->skipped_records);
     add_u64(dropped, "far_side", stats->dropped_records);
+    add_u64(dropped, "parked", stats->unparked_records);
     add_u64(exporter, "dropped_last_ns", stats->skipped_ns);
     add_u64(exporter, "unsampled_spans", stats->unsampled_spans);
     if (stats->last_error.status != WB_OK)

@@ -7,6 +7,10 @@
  * with "trace_id" and "span_id" before the payload where that has a single span, be it all of the record
  * or what was left of it when its other spans had gone through.
  *
+ * Nobody takes records out of the files but people, so the disk must be kept from filling up: of two files
+ * the older one goes when both are full. What goes with it was refused by the far side and is now gone for
+ * good, so it is counted and said like any other loss.
+ *
  * A crash between sync and cursor parks the record twice; a crash within the write leaves a line
  * without its end, which the next append closes with a line feed first. */
 #include "sidecar/delivery/parked.h"
@@ -22,7 +26,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 36 * 1024 * 1024 }; /* a frame's 16 MiB in hex, and some */
+enum {
+    LINE_MAX_BYTES = 36 * 1024 * 1024, /* a frame's 16 MiB in hex, and some */
+    LINE_HEAD_BYTES =
+        2 * 1024, /* all but the payload: a reason has 160, at most 6 of each in JSON */
+};
 
 static wb_status add_hex(wb_buffer *line, wb_slice payload)
 {
@@ -84,15 +92,6 @@ static int open_file(const char *path, bool *fresh)
     return fd;
 }
 
-static void rotate(const char *path)
-{
-    char old[WB_PATH_MAX + 8];
-    struct stat st;
-    if (stat(path, &st) != 0 || st.st_size < WB_PARKED_MAX_BYTES) return;
-    (void)snprintf(old, sizeof old, "%s.old", path);
-    (void)rename(path, old); /* if it fails the file grows, which is the lesser evil */
-}
-
 static wb_status append(const char *dir, const char *path, wb_slice line, wb_error *err)
 {
     bool fresh = false;
@@ -110,20 +109,58 @@ static wb_status append(const char *dir, const char *path, wb_slice line, wb_err
     return WB_OK;
 }
 
-wb_status wb_park(const char *dir, const char *exporter, const wb_record_view *record,
-                  wb_time_ns now, const wb_error *why, wb_error *err)
+static wb_status path_of(const wb_parking *place, char out[WB_PATH_MAX], wb_error *err)
+{
+    int len = snprintf(out, WB_PATH_MAX, "%s/%s.parked", place->dir, place->exporter);
+    if (len >= 0 && (size_t)len < WB_PATH_MAX) return WB_OK;
+    return wb_fail(err, WB_ERR_UNAVAILABLE, "path of the parked records is too long");
+}
+
+/* ---- making room ---------------------------------------------------------------------------- */
+
+/* Lines of a file, none if it is missing. */
+static int count_lines(const char *path, uint64_t *out)
+{
+    char bytes[16 * 1024];
+    uint64_t lines = 0;
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    *out = 0;
+    if (fd < 0) return errno == ENOENT ? 0 : errno;
+    while ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))
+        for (ssize_t i = 0; i < n; i++) lines += bytes[i] == '\n';
+    int why = n < 0 ? errno : 0;
+    (void)close(fd);
+    if (why == 0) *out = lines;
+    return why;
+}
+
+uint64_t wb_parked_make_room(const wb_parking *place, const wb_record_view *record)
+{
+    char path[WB_PATH_MAX], old[WB_PATH_MAX + 8];
+    struct stat st;
+    uint64_t max = place->max_bytes ? place->max_bytes : WB_PARKED_MAX_BYTES, gone;
+    uint64_t line = LINE_HEAD_BYTES + 2 * (uint64_t)record->payload.len;
+    if (path_of(place, path, NULL) != WB_OK || stat(path, &st) != 0) return 0;
+    if (st.st_size == 0 || (uint64_t)st.st_size + line <= max) return 0;
+    (void)snprintf(old, sizeof old, "%s.old", path);
+    if (count_lines(old, &gone) != 0 || rename(path, old) != 0) return 0;
+    return gone;
+}
+
+/* ---- parking -------------------------------------------------------------------------------- */
+
+wb_status wb_park(const wb_parking *place, const wb_record_view *record, wb_time_ns now,
+                  const wb_error *why, wb_error *err)
 {
     char path[WB_PATH_MAX];
     WB_AUTO_BUFFER line;
     wb_buffer_init(&line, LINE_MAX_BYTES);
-    int len = snprintf(path, sizeof path, "%s/%s.parked", dir, exporter);
-    if (len < 0 || (size_t)len >= sizeof path)
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "path of the parked records is too long");
+    WB_TRY(path_of(place, path, err));
     wb_error cause;
-    if (wb_make_dirs(dir, &cause) != WB_OK)
+    if (wb_make_dirs(place->dir, &cause) != WB_OK)
         return wb_fail(err, WB_ERR_UNAVAILABLE, "%.150s", cause.detail);
     if (build_line(&line, record, now, why->detail) != WB_OK)
         return wb_fail(err, WB_ERR_UNAVAILABLE, "no memory to park a record");
-    rotate(path);
-    return append(dir, path, wb_buffer_slice(&line), err);
+    return append(place->dir, path, wb_buffer_slice(&line), err);
 }

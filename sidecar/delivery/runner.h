@@ -24,7 +24,8 @@ typedef struct wb_runner_options {
     uint64_t cursor;          /* all at or below it were delivered by an earlier run */
     uint64_t skipped_records; /* by earlier runs */
     wb_time_ns skipped_ns;
-    const char *parked_dir; /* where quarantine files go; made 0700 when first needed */
+    const char *parked_dir;    /* where quarantine files go; made 0700 when first needed */
+    uint64_t parked_max_bytes; /* of each of the two; 0: WB_PARKED_MAX_BYTES */
     const wb_clock *clock;
     uint32_t batch_records;  /* 0: 1024 */
     uint32_t batch_bytes;    /* 0: 1 MiB; a larger frame travels alone */
@@ -53,10 +54,11 @@ typedef struct wb_runner_stats {
     uint64_t sent_records; /* this process; repeats count once */
     uint64_t sent_bytes;
     uint64_t sends, failed_sends;
-    uint64_t parked_records;  /* and single spans of records */
-    uint64_t unsampled_spans; /* left out by sampling */
-    uint64_t unsure_spans;    /* kept because there are too many traces to keep to know them all */
-    uint64_t dropped_records; /* the far side said yes and dropped them (partial success) */
+    uint64_t parked_records;   /* and single spans of records */
+    uint64_t unparked_records; /* of them: removed since, to make room for younger ones */
+    uint64_t unsampled_spans;  /* left out by sampling */
+    uint64_t unsure_spans;     /* kept because there are too many traces to keep to know them all */
+    uint64_t dropped_records;  /* the far side said yes and dropped them (partial success) */
     uint64_t skipped_records; /* never sent, because it was too far behind; earlier runs included */
     uint64_t undecided_records; /* given up while they were in hand: they may yet go through */
     wb_time_ns skipped_ns;      /* when last; 0: never */

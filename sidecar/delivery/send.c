@@ -120,12 +120,27 @@ static void log_parked(wb_runner *r, const wb_record_view *record, bool is_part,
            WB_KV("file_in", r->options.parked_dir), WB_KV("held_back", held_back));
 }
 
+/* Before a record is parked; the oldest may have to go for it. */
+static void make_room(wb_runner *r, const wb_parking *place, const wb_record_view *record)
+{
+    uint64_t gone = wb_parked_make_room(place, record);
+    if (gone == 0) return;
+    pthread_mutex_lock(&r->lock);
+    r->stats.unparked_records += gone;
+    pthread_mutex_unlock(&r->lock);
+    WB_LOG(WARN, "delivery.parked_dropped",
+           "the oldest parked records were removed, so that the disk does not fill up",
+           WB_KV("exporter", r->options.name), WB_KV("records", gone),
+           WB_KV("file_in", r->options.parked_dir));
+}
+
 /* A record, or a part of one with a single span. False: could not, and waited. */
 static bool park(wb_runner *r, const wb_record_view *record, bool is_part, const wb_error *why)
 {
     wb_error err = {0};
-    wb_status status = wb_park(r->options.parked_dir, r->options.name, record,
-                               wb_now(r->options.clock), why, &err);
+    const wb_parking place = {r->options.parked_dir, r->options.name, r->options.parked_max_bytes};
+    make_room(r, &place, record);
+    wb_status status = wb_park(&place, record, wb_now(r->options.clock), why, &err);
     if (status != WB_OK) {
         wb_runner_note_failure(r, status, &err);
         wb_runner_back_off(r, &err, 0);

@@ -114,6 +114,7 @@ size_t spans_taken(fixture *f);
 bool has_span(fixture *f, uint64_t span);
 /* In order, and none twice. */
 void assert_taken_once_in_order(const fixture *f);
+size_t lines_in(const char *path);
 size_t parked_lines(const fixture *f);
 
 #define EVENTUALLY(condition)                                                                      \

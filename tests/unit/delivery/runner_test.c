@@ -73,6 +73,69 @@ static void a_far_side_that_refuses_everything_parks_everything_and_stops_nothin
     assert_true(f->script.n_sends <= 40 + 8);
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static void parked_records_that_make_room_are_counted(void **state)
+{
+    enum { MAX_BYTES = 8192, RECORDS = 100 };
+    fixture *f = *state;
+    char old[sizeof f->parked + 8];
+    (void)snprintf(old, sizeof old, "%s.old", f->parked);
+    f->options.parked_max_bytes = MAX_BYTES;
+    f->script.all_bad = true;
+    start(f);
+    uint64_t seq = spans(f);
+    while (size_of(old) < 0 && seq < RECORDS) {
+        seq = spans(f);
+        EVENTUALLY(cursor_is(f, seq));
+    }
+    assert_int_equal(parked_lines(f), 1); /* all others are in the older one */
+    assert_int_equal(stats(f).unparked_records, 0);
+    while (seq < RECORDS) seq = spans(f);
+    EVENTUALLY(cursor_is(f, seq));
+    size_t kept = parked_lines(f);
+    assert_true(size_of(f->parked) > 0 && size_of(f->parked) <= MAX_BYTES);
+    assert_true(size_of(old) > 0 && size_of(old) <= MAX_BYTES);
+    kept += lines_in(old);
+    wb_runner_stats s = stats(f);
+    assert_int_equal(s.parked_records, RECORDS);
+    assert_true(s.unparked_records > 0);
+    assert_int_equal(s.unparked_records + kept, RECORDS);
+}
+
+static void a_record_larger_than_the_parked_file_is_parked_all_the_same(void **state)
+{
+    fixture *f = *state;
+    f->options.parked_max_bytes = 1024;
+    f->script.all_bad = true;
+    for (int i = 0; i < 3; i++) (void)spans(f);
+    start(f);
+    EVENTUALLY(cursor_is(f, 3));
+    assert_int_equal(parked_lines(f), 1);
+    assert_int_equal(stats(f).parked_records, 3);
+    assert_int_equal(stats(f).unparked_records, 1);
+}
+
+static void what_cannot_be_counted_is_not_removed(void **state)
+{
+    fixture *f = *state;
+    char old[sizeof f->parked + 8];
+    (void)snprintf(old, sizeof old, "%s.old", f->parked);
+    f->options.parked_max_bytes = 1024;
+    f->script.all_bad = true;
+    assert_int_equal(mkdir(f->parked_dir, 0700), 0);
+    assert_int_equal(mkdir(old, 0700), 0); /* in the way */
+    for (int i = 0; i < 3; i++) (void)spans(f);
+    start(f);
+    EVENTUALLY(cursor_is(f, 3));
+    assert_int_equal(parked_lines(f), 3);
+    assert_int_equal(stats(f).unparked_records, 0);
+}
+
 static void a_record_that_cannot_be_parked_keeps_its_place(void **state)
 {
     fixture *f = *state;
@@ -413,6 +476,9 @@ int main(void)
         RUNNER_TEST(a_refused_record_is_parked_alone),
         RUNNER_TEST(neighbours_within_the_frame_of_a_refused_record_get_through),
         RUNNER_TEST(a_far_side_that_refuses_everything_parks_everything_and_stops_nothing),
+        RUNNER_TEST(parked_records_that_make_room_are_counted),
+        RUNNER_TEST(a_record_larger_than_the_parked_file_is_parked_all_the_same),
+        RUNNER_TEST(what_cannot_be_counted_is_not_removed),
         RUNNER_TEST(a_record_that_cannot_be_parked_keeps_its_place),
         RUNNER_TEST(dropped_records_are_counted),
         RUNNER_TEST(an_outage_loses_and_doubles_nothing),
