@@ -177,7 +177,7 @@ static wb_status send_record(const wb_cli *cli, wb_slice traces, wb_arena *arena
     request.record = &record;
     WB_TRY(wb_ask(cli->paths.socket, &request, ASK_MS, arena, &reply, err));
     if (reply->record && reply->record->rejected_spans > 0)
-        return wb_fail(err, WB_ERR_REJECTED, "%.120s", reply->record->error_message);
+        return wb_fail(err, WB_ERR_REJECTED, "%s", reply->record->error_message);
     return WB_OK;
 }
 

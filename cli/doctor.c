@@ -360,10 +360,10 @@ static void check_sidecar(wb_doctor *d)
     wb_slice version = wb_report_text(report, "version"),
              trouble = wb_report_text(report, "trouble");
     if (!report) {
-        wb_finding f = d->probe.result == WB_PROBE_ABSENT ? WB_FINDING_WARN : WB_FINDING_FAIL;
-        wb_doctor_say(d, f, "sidecar",
-                      d->probe.result == WB_PROBE_SILENT ? "see its log" : "start waybilld", "%s",
-                      d->probe.why);
+        const char *todo = d->probe.result == WB_PROBE_SILENT   ? "see its log"
+                           : d->probe.result == WB_PROBE_ABSENT ? "start waybilld, or see --name"
+                                                                : "start waybilld";
+        wb_doctor_say(d, WB_FINDING_FAIL, "sidecar", todo, "%s", d->probe.why);
         return;
     }
     if (trouble.len > 0)

@@ -46,7 +46,7 @@ static wb_status take_number(const wb_option *row, const char *text, void *line,
                          .max = row->max ? row->max : UINT64_MAX - 1,
                          .offset = row->offset};
     if (wb_config_value_parse(&key, wb_slice_str(text), NULL, line, &why) == WB_OK) return WB_OK;
-    return wb_fail(err, WB_ERR_MALFORMED, "%s %.40s: %.90s", title_of(row), text, why.detail);
+    return wb_fail(err, WB_ERR_MALFORMED, "%s %.40s: %s", title_of(row), text, why.detail);
 }
 
 static wb_status take_value(const wb_option *row, const char *text, void *line, wb_error *err)

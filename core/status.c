@@ -4,6 +4,7 @@
 #include "core/status.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,14 +33,33 @@ const char *wb_status_name(wb_status status)
     return names[status];
 }
 
+/* Inside a character of UTF-8, whose bytes behind the first one are 10xxxxxx? */
+static bool is_within(const char *at) { return ((unsigned char)*at & 0xC0) == 0x80; }
+
+/* `len` or up to three bytes less, so that no character is cut. */
+static size_t whole_chars(const char *text, size_t len)
+{
+    size_t least = len > 3 ? len - 3 : 0, at = len;
+    while (at > least && is_within(text + at)) at--;
+    return at;
+}
+
+static void mark_cut(wb_error *err)
+{
+    static const char mark[] = "...";
+    size_t at = whole_chars(err->detail, sizeof err->detail - sizeof mark);
+    memcpy(err->detail + at, mark, sizeof mark);
+}
+
 wb_status(wb_fail)(wb_error *err, wb_status status, const char *fmt, ...)
 {
     if (err) {
         va_list args;
         va_start(args, fmt);
         err->status = status;
-        (void)vsnprintf(err->detail, sizeof err->detail, fmt, args);
+        int len = vsnprintf(err->detail, sizeof err->detail, fmt, args);
         va_end(args);
+        if (len >= (int)sizeof err->detail) mark_cut(err);
     }
     return status;
 }
@@ -55,10 +75,11 @@ static void join_reason(wb_error *err, const char *what, const char *reason)
 {
     size_t reason_len = strnlen(reason, REASON_MAX), len = strlen(what);
     size_t room = sizeof err->detail - sizeof ": " - reason_len;
-    size_t head = len <= room ? len : room / 4;
+    size_t head = len <= room ? len : whole_chars(what, room / 4);
     char *to = put(err->detail, what, head);
     if (head < len) {
         size_t tail = room - head - strlen("...");
+        while (is_within(what + len - tail)) tail--; /* ends at its NUL */
         to = put(to, "...", 3);
         to = put(to, what + len - tail, tail);
     }

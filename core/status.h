@@ -33,7 +33,8 @@ typedef struct wb_error {
         if (st_ != WB_OK) return st_;                                                              \
     } while (0)
 
-/** Fill `err` (may be NULL) and return `status`, so that a failure is one return statement. */
+/** Fill `err` (may be NULL) and return `status`, so that a failure is one return statement. A text that is
+ *  too long is cut behind a whole character and ends with "...": forward another's text with a plain %s. */
 wb_status wb_fail(wb_error *err, wb_status status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

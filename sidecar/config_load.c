@@ -185,7 +185,7 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
                            WB_SLICE_ARG(e->name));
         wb_error why;
         if (wb_delivery_config_check(&e->delivery, &why) != WB_OK)
-            return wb_fail(err, WB_ERR_CONFIG, "exporters.%.*s.%.100s", WB_SLICE_ARG(e->name),
+            return wb_fail(err, WB_ERR_CONFIG, "exporters.%.*s.%s", WB_SLICE_ARG(e->name),
                            why.detail);
     }
     return WB_OK;

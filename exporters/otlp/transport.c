@@ -363,7 +363,7 @@ static wb_status fail(const wb_otlp_transport *t, const wb_otlp_target *target, 
     if (code == CURLE_OPERATION_TIMEDOUT)
         return wb_fail(err, WB_ERR_TIMEOUT, "%.60s:%u: no answer within %u ms", target->host,
                        target->port, timeout_ms);
-    return wb_fail(err, WB_ERR_UNAVAILABLE, "%.60s:%u: %s%s%.80s", target->host, target->port,
+    return wb_fail(err, WB_ERR_UNAVAILABLE, "%.60s:%u: %s%s%s", target->host, target->port,
                    advice ? advice : "", advice ? ": " : "", why);
 }
 

@@ -159,7 +159,7 @@ wb_status wb_park(const wb_parking *place, const wb_record_view *record, wb_time
     WB_TRY(path_of(place, path, err));
     wb_error cause;
     if (wb_make_dirs(place->dir, &cause) != WB_OK)
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "%.150s", cause.detail);
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "%s", cause.detail);
     if (build_line(&line, record, now, why->detail) != WB_OK)
         return wb_fail(err, WB_ERR_UNAVAILABLE, "no memory to park a record");
     return append(place->dir, path, wb_buffer_slice(&line), err);

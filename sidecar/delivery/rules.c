@@ -54,7 +54,7 @@ static wb_status read_hold(const wb_delivery_config *config, wb_delivery_rules *
     if (config->hold) {
         wb_status status =
             wb_config_value_parse(&duration, wb_slice_str(config->hold), NULL, &ms, &why);
-        if (status != WB_OK) return wb_fail(err, status, "hold: %.140s", why.detail);
+        if (status != WB_OK) return wb_fail(err, status, "hold: %s", why.detail);
     }
     rules->hold_ns = ms * WB_NS_PER_MS;
     return WB_OK;

@@ -57,7 +57,7 @@ wb_status wb_sqlite_fail(wb_sqlite *db, int code, const char *what, wb_error *er
     default: break;
     }
     const char *words = db->handle ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code);
-    return wb_fail(err, status, "%s: %.100s", what, words);
+    return wb_fail(err, status, "%s: %s", what, words);
 }
 
 static int on_busy(void *self, int calls)
@@ -166,7 +166,7 @@ static wb_status make_file(const char *path, const char *dir, wb_error *err)
 {
     wb_error why;
     if (wb_make_dirs(dir, &why) != WB_OK) /* may be laid out later, as when a disk is mounted */
-        return wb_fail(err, WB_ERR_UNAVAILABLE, "store: %.140s", why.detail);
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "store: %s", why.detail);
     WB_TRY(refuse_network_disk(dir, err));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)

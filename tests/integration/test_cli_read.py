@@ -358,6 +358,15 @@ def test_doctor_fails_an_exporter_that_fails(sidecar):
     wait_until(lambda: checks(sidecar)[1]["exporter"]["result"] == "ok", 30, "an exporter that goes on")
 
 
+def test_doctor_fails_where_no_sidecar_of_that_name_runs(sidecar):
+    for args in ((), ("--strict",)):
+        done = ask(sidecar, "doctor", "--name", "nosuch", *args)
+        assert done.returncode == NO
+        (line,) = [each for each in done.stdout.splitlines() if each.split()[1] == "sidecar"]
+        assert line.startswith("fail ") and "no sidecar named nosuch runs here" in line and "--name" in line
+        assert "1 failures" in done.stdout
+
+
 def test_doctor_does_not_say_what_it_cannot_know(sidecar):
     with tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as home:
         env = clean_env(XDG_RUNTIME_DIR=home, XDG_STATE_HOME=home, HOME=home)
