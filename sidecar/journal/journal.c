@@ -157,7 +157,8 @@ static void publish(wb_journal *j, size_t bytes, uint64_t last_seq, uint64_t too
     j->stats.durable_seq = last_seq;
     j->stats.commits++;
     j->stats.last_commit_ns = took_ns;
-    if (j->spare == WB_SPARE_NONE && current->end > current->bytes / 2) {
+    /* Not while the next segment is secured: soon the oldest one is trimmed, and is a spare for nothing. */
+    if (j->spare == WB_SPARE_NONE && j->secured.file < 0 && current->end > current->bytes / 2) {
         j->spare = WB_SPARE_WANTED;
         pthread_cond_broadcast(&j->spare_wanted);
     }

@@ -408,6 +408,22 @@ static void a_spare_is_wanted_when_half_of_the_segment_is_full(void **state)
     assert_int_equal(stats_of(kit).segments, 2);
 }
 
+/* Else the next one would be filled with zeros before trimming can leave one. */
+static void no_spare_is_wanted_while_a_group_goes_over_to_the_next_segment(void **state)
+{
+    wb_journal_kit *kit = *state;
+    uint64_t seq;
+    (void)wb_kit_commit(kit, 1, 1, 30000);
+    assert_int_equal(wb_journal_prepare_spare(kit->journal, NULL), WB_OK);
+    assert_int_equal(wb_kit_append(kit, 1, 2, 20000, &seq), WB_OK);
+    assert_int_equal(wb_kit_append(kit, 1, 3, 10000, &seq), WB_OK);
+    assert_int_equal(wb_journal_commit(kit->journal, NULL), WB_OK);
+    assert_int_equal(stats_of(kit).segments, 2);
+    assert_false(wb_journal_wait_spare_wanted(kit->journal, 0));
+    (void)wb_kit_commit(kit, 1, 4, 20000);
+    assert_true(wb_journal_wait_spare_wanted(kit->journal, 0));
+}
+
 static void without_a_spare_the_writer_makes_its_segment(void **state)
 {
     wb_journal_kit *kit = *state;
@@ -451,6 +467,7 @@ int main(void)
         WITH_KIT(a_name_is_forgotten_unless_it_is_in_use),
         WITH_KIT(lag_in_bytes_and_the_place_that_has_it_agree),
         WITH_KIT(a_spare_is_wanted_when_half_of_the_segment_is_full),
+        WITH_KIT(no_spare_is_wanted_while_a_group_goes_over_to_the_next_segment),
         WITH_KIT(without_a_spare_the_writer_makes_its_segment),
         WITH_KIT(stopped_waits_return_at_once),
     };
