@@ -58,6 +58,21 @@ static void both_ways_agree_on_every_length_alignment_and_cut(void **state)
     }
 }
 
+/* Long enough for several lanes, and around where they begin and end. */
+static void both_ways_agree_on_long_input(void **state)
+{
+    (void)state;
+    static uint8_t bytes[3 * 3 * 1024 + 64];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 151 + i / 251 + 7);
+    for (size_t lanes = 0; lanes <= 9; lanes++) {
+        for (size_t more = 0; more < 40; more++) {
+            size_t len = lanes * 1024 + more, from = more % 9;
+            assert_int_equal(wb_crc32c((uint32_t)more, bytes + from, len),
+                             wb_crc32c_portable((uint32_t)more, bytes + from, len));
+        }
+    }
+}
+
 static void one_bit_changes_it(void **state)
 {
     (void)state;
@@ -76,6 +91,7 @@ int main(void)
         cmocka_unit_test(both_ways_give_the_answers_of_the_rfc),
         cmocka_unit_test(nothing_has_the_crc_0),
         cmocka_unit_test(both_ways_agree_on_every_length_alignment_and_cut),
+        cmocka_unit_test(both_ways_agree_on_long_input),
         cmocka_unit_test(one_bit_changes_it),
     };
     return cmocka_run_group_tests_name("crc32c", tests, NULL, NULL);
