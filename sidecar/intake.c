@@ -19,21 +19,29 @@ void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, w
 
 void wb_intake_done(wb_intake *in) { wb_buffer_done(&in->payload); }
 
-/* The stamp that ties a span or a log record to an acceptance counts only if this sidecar made that acceptance. */
+static bool is_known(const wb_state *state, wb_slice stamp)
+{
+    wb_id id;
+    wb_value value = wb_otlp_value(stamp);
+    return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
+           wb_acceptances_get(state->acceptances, &id, NULL);
+}
+
+/* The stamp that ties a span or a log record to an acceptance counts only if this sidecar made that acceptance.
+ * Those of a batch mostly have the same one. */
 static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_otlp_owner kind, wb_error *err)
 {
     wb_state *state = &in->sidecar->state;
     wb_status status = WB_OK;
+    wb_slice last = {0};
+    bool known = false;
     wb_state_lock(state);
     for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++) {
         wb_span *span = &batch->spans[i];
         wb_attr *stamp = wb_attrs_find(&span->attrs, WB_S("waybill.acceptance.id"));
         if (!stamp) continue;
-        wb_id id;
-        wb_value value = wb_otlp_value(stamp->value);
-        bool known = value.type == WB_VALUE_TEXT &&
-                     wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
-                     wb_acceptances_get(state->acceptances, &id, NULL);
+        if (!wb_slice_eq(stamp->value, last)) known = is_known(state, stamp->value);
+        last = stamp->value;
         if (!known)
             status = wb_otlp_rename_attr(batch, &span->attrs, kind, stamp,
                                          WB_S("claimed.waybill.acceptance.id"));
