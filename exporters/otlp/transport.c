@@ -26,6 +26,7 @@
 
 enum {
     CONNECT_MS = 5000,
+    UPLOAD_BYTES = 256 * 1024, /* libcurl's 64 KiB are four times the calls */
     STALL_S = 30, /* not a byte in either direction; matters where the timeout is longer */
     KEPT_CONNECTIONS = 4,
     KEPT_S = 3600,       /* an idle connection; whoever closes it sooner is noticed */
@@ -237,6 +238,7 @@ static void set_version(wb_otlp_transport *t, const wb_otlp_target *target)
 static void set_streams(wb_otlp_transport *t)
 {
     SET(t, CURLOPT_POST, 1L);
+    SET(t, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
     SET(t, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body->bytes);
     SET(t, CURLOPT_READFUNCTION, on_read);
     SET(t, CURLOPT_READDATA, t);
