@@ -26,6 +26,12 @@ waybill_bench(otlp_json_bench LIBS wb_proto wb_otlp_oracle)
 foreach(name ipc_mint ipc_accept record_commit idle backlog)
     waybill_bench(${name}_bench LIBS wb_bench_ipc PROGRAMS waybilld raw_echo)
 endforeach()
+add_executable(idle_libraries bench/idle_libraries.c)
+target_link_libraries(idle_libraries PRIVATE wb_sidecar)
+target_link_options(idle_libraries PRIVATE -Wl,--no-as-needed)
+add_dependencies(idle_bench idle_libraries)
+target_compile_definitions(idle_bench PRIVATE WAYBILL_OTLP_EXPORT=$<BOOL:${WAYBILL_OTLP_EXPORT}>
+    WAYBILL_POSTGRES=$<BOOL:${WAYBILL_POSTGRES}>)
 waybill_bench(client_span_bench LIBS wb_client wb_bench_ipc PROGRAMS waybilld)
 if(WAYBILL_SQLITE)
     waybill_bench(store_bench LIBS wb_bench_ipc wb_exporter_sqlite wb_pipeline wb_proto
