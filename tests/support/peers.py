@@ -234,15 +234,10 @@ class Jaeger2(Jaeger):
 
 
 class Collector(Server):
-    """The OpenTelemetry Collector: OTLP in, OTLP out to `to`.
+    """The OpenTelemetry Collector: OTLP in, OTLP out to `to`, for all three signals.
 
     to          base URL of an OTLP/HTTP backend, or host:port of one that speaks gRPC
     protocol    "http/protobuf", "http/json" or "grpc", of the way out
-    signals     a pipeline for each
-    storage     keep what is not sent yet in a file, synced: it outlives a kill. For one signal only: the
-                pipelines share a receiver, and before 0.156 that takes requests as soon as one of them is
-                started. A request for another one, whose queue has no file yet, is a nil pointer and ends
-                the Collector (open-telemetry/opentelemetry-collector#15485)
     tls_in      {"cert_file", "key_file", "client_ca_file"} of its receivers
     tls_out     {"ca_file", "cert_file", "key_file"} of its way out
     headers     of its way out
@@ -250,16 +245,13 @@ class Collector(Server):
 
     name = "otelcol"
 
-    def __init__(self, to: str | None, protocol: str = "http/protobuf", *, storage: bool = False,
-                 signals: Sequence[str] = ("traces", "logs", "metrics"), compression: str = "gzip",
+    def __init__(self, to: str | None, protocol: str = "http/protobuf", *, compression: str = "gzip",
                  tls_in: Mapping[str, str] | None = None, tls_out: Mapping[str, str] | None = None,
                  headers: Mapping[str, str] | None = None) -> None:
-        assert not storage or len(signals) == 1
         super().__init__()
-        self._signals = tuple(signals)
         self._tls_in, self._tls_out, self._headers = tls_in, tls_out, headers
         self.http_port, self.grpc_port = free_port(), free_port()
-        self._to, self._protocol, self._storage, self._compression = to, protocol, storage, compression
+        self._to, self._protocol, self._compression = to, protocol, compression
 
     @property
     def http_url(self) -> str:
@@ -277,10 +269,7 @@ class Collector(Server):
         if self._to is None:
             return "debug", {"verbosity": "basic"}
         queue: dict[str, Any] = {"enabled": True, "num_consumers": 4, "queue_size": 100000}
-        if self._storage:
-            queue["storage"] = "file_storage"
-        retry = {"enabled": True, "initial_interval": "100ms", "max_interval": "500ms",
-                 "max_elapsed_time": "0s"}  # it never gives up; else what fails for five minutes is dropped
+        retry = {"enabled": True, "initial_interval": "100ms", "max_interval": "500ms"}
         common = {"compression": self._compression, "sending_queue": queue, "retry_on_failure": retry,
                   "headers": dict(self._headers or {}), "tls": dict(self._tls_out or {"insecure": True})}
         if self._protocol == "grpc":
@@ -292,18 +281,13 @@ class Collector(Server):
         name, exporter = self.exporter()
         pipeline = {"receivers": ["otlp"], "exporters": [name]}
         tls = {"tls": dict(self._tls_in)} if self._tls_in else {}
-        config: dict[str, Any] = {
+        return {
             "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self.http_port}", **tls},
                                                  "grpc": {"endpoint": self.grpc_target, **tls}}}},
             "exporters": {name: exporter},
-            "service": {"pipelines": {signal: pipeline for signal in self._signals},
+            "service": {"pipelines": {signal: pipeline for signal in ("traces", "logs", "metrics")},
                         "telemetry": {"metrics": {"level": "none"}}},
         }
-        if self._storage:
-            config["extensions"] = {"file_storage": {"directory": str(self.folder / "storage"),
-                                                     "create_directory": True, "fsync": True}}
-            config["service"]["extensions"] = ["file_storage"]
-        return config
 
     def command(self) -> list[str]:
         file = self.folder / "otelcol.yaml"
