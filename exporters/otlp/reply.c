@@ -14,6 +14,7 @@
 #include "core/json.h"
 #include "core/text_code.h"
 #include "core/utf8.h"
+#include "exporters/otlp/grpc_message.h"
 #include "proto/wire.h"
 
 #include <curl/curl.h>
@@ -24,7 +25,7 @@
 
 enum {
     JSON_ARENA_BYTES = 1024 * 1024,
-    GRPC_PREFIX = 5,
+    INFLATED_MAX_BYTES = 64 * 1024, /* of a gRPC message */
     DETAILS_MAX = 16,
     GRPC_CODES = 17,
 };
@@ -77,12 +78,14 @@ void wb_otlp_reply_header(wb_otlp_reply *reply, wb_slice line)
         {"grpc-status", reply->grpc_status, sizeof reply->grpc_status},
         {"grpc-message", reply->grpc_message, sizeof reply->grpc_message},
         {"grpc-status-details-bin", reply->grpc_details, sizeof reply->grpc_details},
+        {"grpc-encoding", reply->grpc_encoding, sizeof reply->grpc_encoding},
     };
     if (wb_slice_starts(line, WB_S("HTTP/"))) {
         wb_otlp_reply_clear(reply);
         reply->status = status_of(line);
         return;
     }
+    if (trimmed(line).len == 0) reply->headed = true;
     const uint8_t *colon = line.len > 0 ? memchr(line.ptr, ':', line.len) : NULL;
     if (!colon) return;
     wb_slice name = {line.ptr, (size_t)(colon - line.ptr)};
@@ -92,6 +95,7 @@ void wb_otlp_reply_header(wb_otlp_reply *reply, wb_slice line)
             strncasecmp((const char *)name.ptr, wanted[i].name, name.len) != 0)
             continue;
         (void)snprintf(wanted[i].into, wanted[i].size, "%.*s", WB_SLICE_ARG(value));
+        if (wanted[i].into == reply->grpc_status) reply->trails = reply->headed;
     }
 }
 
@@ -392,16 +396,6 @@ static wb_status judge_grpc(uint64_t code, bool asked_to_wait, wb_otlp_answer *o
     return WB_ERR_UNAVAILABLE;
 }
 
-/* Length-prefixed-message; what is compressed was not asked for. */
-static wb_slice grpc_message(wb_slice body)
-{
-    if (body.len < GRPC_PREFIX || body.ptr[0] != 0) return (wb_slice){0};
-    uint32_t len = (uint32_t)body.ptr[1] << 24 | (uint32_t)body.ptr[2] << 16 |
-                   (uint32_t)body.ptr[3] << 8 | body.ptr[4];
-    if (len > body.len - GRPC_PREFIX) return (wb_slice){0};
-    return (wb_slice){body.ptr + GRPC_PREFIX, len};
-}
-
 static void read_grpc_failure(const wb_otlp_reply *reply, uint64_t code, wb_otlp_answer *out)
 {
     uint8_t details[sizeof reply->grpc_details], message[sizeof reply->grpc_message];
@@ -434,19 +428,36 @@ static void read_not_grpc(const wb_otlp_reply *reply, wb_otlp_answer *out)
         say_words(out, "no gRPC behind it now");
 }
 
+/* A head alone may carry a failure, never an OK: then a message is there and the status behind it. Where
+ * something is missing, whoever answered may not have handed the request on. */
+static void read_grpc_ok(const wb_otlp_reply *reply, wb_otlp_answer *out)
+{
+    WB_AUTO_BUFFER room;
+    telling t = {0};
+    wb_slice message;
+    wb_buffer_init(&room, INFLATED_MAX_BYTES);
+    if (reply->status != 200 || !says_type(reply, "application/grpc") || !reply->trails ||
+        !wb_otlp_grpc_message(wb_buffer_slice(&reply->body), reply->grpc_encoding, &room,
+                              &message)) {
+        (void)snprintf(out->text, sizeof out->text,
+                       "HTTP %u: gRPC OK, but not a whole answer: check endpoint", reply->status);
+        out->status = WB_ERR_UNAVAILABLE;
+        return;
+    }
+    read_partial(message, &t);
+    out->rejected = t.rejected;
+    say(reply, out, t.message);
+}
+
 static void read_grpc(const wb_otlp_reply *reply, wb_otlp_answer *out)
 {
     uint64_t code;
-    telling t = {0};
-    if (!wb_json_int(wb_slice_of(reply->grpc_status, strlen(reply->grpc_status)), &code)) {
+    if (!wb_json_int(wb_slice_of(reply->grpc_status, strlen(reply->grpc_status)), &code))
         read_not_grpc(reply, out);
-    } else if (code != 0) {
+    else if (code != 0)
         read_grpc_failure(reply, code, out);
-    } else {
-        read_partial(grpc_message(wb_buffer_slice(&reply->body)), &t);
-        out->rejected = t.rejected;
-        say(reply, out, t.message);
-    }
+    else
+        read_grpc_ok(reply, out);
 }
 
 void wb_otlp_reply_read(const wb_otlp_reply *reply, wb_otlp_protocol protocol, wb_signal signal,

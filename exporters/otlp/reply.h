@@ -14,7 +14,9 @@ enum { WB_OTLP_REPLY_MAX_BYTES = 4 * 1024 * 1024 }; /* OTLP specification 1.11.0
 typedef struct wb_otlp_reply {
     uint32_t status; /* HTTP; 0: none came */
     char retry_after[64], content_type[64];
-    char grpc_status[8], grpc_message[256], grpc_details[2048];
+    char grpc_status[8], grpc_message[256], grpc_details[2048], grpc_encoding[16];
+    bool headed; /* the head is over: what comes now are trailers */
+    bool trails; /* grpc_status is from a trailer */
     wb_buffer body;
     const wb_slice
         *hidden; /* what an answer may not repeat; borrowed, forgotten by the next request */
@@ -25,7 +27,7 @@ void wb_otlp_reply_init(wb_otlp_reply *reply);
 void wb_otlp_reply_done(wb_otlp_reply *reply);
 /** Forget all of it, for the next request. */
 void wb_otlp_reply_clear(wb_otlp_reply *reply);
-/** One line of the head or of trailers; a status line begins anew. */
+/** One line of the head or of trailers; a status line begins anew, an empty one ends the head. */
 void wb_otlp_reply_header(wb_otlp_reply *reply, wb_slice line);
 
 /** What it means. */
@@ -39,7 +41,8 @@ typedef struct wb_otlp_answer {
     char text[120]; /* in words, for a log: printable; "" if there is nothing to say */
 } wb_otlp_answer;
 
-/** Read a whole answer. No failure: what cannot be read says nothing.
+/** Read an answer. No failure: what cannot be read says nothing. gRPC's OK counts where the answer is whole
+ *  only: HTTP 200 of a gRPC server, one message, and the status in a trailer.
  *  now     for a Retry-After that is a date
  *  Source  OTLP specification 1.11.0, "OTLP/HTTP Response", "OTLP/gRPC Response"; RFC 9110 section 10.2.3;
  *          grpc doc/PROTOCOL-HTTP2.md, doc/http-grpc-status-mapping.md; google/rpc/{status,error_details}.proto */

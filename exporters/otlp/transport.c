@@ -8,7 +8,7 @@
  *
  * gRPC is HTTP/2: agreed by ALPN with TLS, known beforehand without it. Its trailers reach the header
  * callback like headers do. A server may answer before it has read all, and reset the stream: an answer
- * that is complete counts, however the transfer ended.
+ * that is complete counts, however the transfer ended (reply.c says what is complete).
  *
  * libcurl before 8.0 (Debian 12 has 7.88) breaks a kept connection when it is told again that HTTP/2 is
  * known beforehand (curl issue 10634). So that is said with a new connection only, and "HTTP/2" without

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever a backend answers, it means one of four things, its text can be shown, and its waits are
- * bounded. The first byte is the protocol and the signal; then come header lines up to an empty one, then
- * the body. */
+ * bounded. The first byte is the protocol, the signal, and whether there are trailers; then come header lines
+ * up to an empty one, the trailers likewise, and the body. */
 #include "exporters/otlp/reply.h"
 
 #include "core/utf8.h"
@@ -16,6 +16,18 @@ static wb_slice take_line(wb_slice *rest)
     size_t step = end ? len + 1 : len;
     *rest = (wb_slice){rest->ptr + step, rest->len - step};
     return line;
+}
+
+static void take_lines(wb_otlp_reply *reply, wb_slice *rest)
+{
+    for (wb_slice line = take_line(rest); line.len > 0; line = take_line(rest))
+        wb_otlp_reply_header(reply, line);
+}
+
+static void check_grpc(const wb_otlp_reply *r, const wb_otlp_answer *a)
+{
+    bool whole = r->status == 200 && r->trails && r->body.len >= 5;
+    WB_ASSERT(a->status != WB_OK || (whole && strcmp(r->grpc_status, "0") == 0));
 }
 
 static void check(const wb_otlp_answer *a)
@@ -39,12 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) return 0;
     wb_slice rest = {data + 1, size - 1};
     wb_otlp_reply_init(&reply);
-    for (wb_slice line = take_line(&rest); line.len > 0; line = take_line(&rest))
-        wb_otlp_reply_header(&reply, line);
+    take_lines(&reply, &rest);
+    wb_otlp_reply_header(&reply, WB_S("\r\n"));
+    if (data[0] / 9 % 2 == 1) take_lines(&reply, &rest);
     if (wb_buffer_add_slice(&reply.body, rest) == WB_OK) {
         wb_otlp_reply_read(&reply, (wb_otlp_protocol)(data[0] % 3), (wb_signal)(data[0] / 3 % 3),
                            NOW, &answer);
         check(&answer);
+        if (data[0] % 3 == WB_OTLP_GRPC) check_grpc(&reply, &answer);
     }
     wb_otlp_reply_done(&reply);
     return 0;

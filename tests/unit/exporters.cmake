@@ -5,6 +5,8 @@ if(WAYBILL_OTLP_EXPORT)
     endforeach()
     waybill_test(exporters_otlp_deliver_test SOURCES unit/exporters/otlp_deliver_test.c support/records.c
         LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::CURL)
+    waybill_test(exporters_otlp_grpc_answer_test SOURCES unit/exporters/otlp_grpc_answer_test.c
+        LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::CURL)
     waybill_test(exporters_otlp_parts_test SOURCES unit/exporters/otlp_parts_test.c support/records.c
         LIBS wb_exporter_otlp wb_proto wb_core PkgConfig::DEFLATE)
 endif()

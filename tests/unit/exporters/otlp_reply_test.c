@@ -15,7 +15,7 @@
 /* An answer as it comes, and what it means. */
 typedef struct answer_case {
     wb_otlp_protocol protocol;
-    const char *head; /* lines, each ended by \n */
+    const char *head; /* lines, each ended by \n; behind an empty one trailers */
     wb_slice body;
     wb_status status;
     uint64_t rejected;
@@ -145,6 +145,7 @@ static void http_success_and_partial_success(void **state)
 }
 
 #define GRPC "HTTP/2 200 \ncontent-type: application/grpc\n"
+#define OK "\ngrpc-status: 0\n" /* a trailer */
 /* google.rpc.Status {code: 14; details: RetryInfo {2 s, 500 ms}}, base64 */
 #define RETRY_INFO                                                                                 \
     "grpc-status-details-bin: "                                                                    \
@@ -153,13 +154,11 @@ static void http_success_and_partial_success(void **state)
 static void grpc_answers(void **state)
 {
     static const answer_case cases[] = {
-        {WB_OTLP_GRPC, GRPC "grpc-status: 0\n", BODY("\0\0\0\0\0"), WB_OK, .text = NULL},
-        {WB_OTLP_GRPC, GRPC "grpc-status: 0\n", BODY("\0\0\0\0\x09\x0a\x07\x08\x03\x12\x03old"),
-         WB_OK, .rejected = 3, .text = "old"},
-        {WB_OTLP_GRPC, GRPC "grpc-status: 0\n", BODY("\1\0\0\0\x04\x0a\x02\x08\x03"), WB_OK,
-         .text = NULL},
-        {WB_OTLP_GRPC, GRPC "grpc-status: 0\n", BODY("\0\xff\0\0\x04\x0a\x02\x08\x03"), WB_OK,
-         .text = NULL},
+        {WB_OTLP_GRPC, GRPC OK, BODY("\0\0\0\0\0"), WB_OK, .text = NULL},
+        {WB_OTLP_GRPC, GRPC OK, BODY("\0\0\0\0\x09\x0a\x07\x08\x03\x12\x03old"), WB_OK,
+         .rejected = 3, .text = "old"},
+        {WB_OTLP_GRPC, "HTTP/2 200 \ncontent-type: application/grpc+proto\r\n\r\ngrpc-status: 0\n",
+         BODY("\0\0\0\0\x02\x0a\0"), WB_OK, .text = NULL},
         {WB_OTLP_GRPC, GRPC "grpc-status: 3\ngrpc-message: no%20such%3Ething%\n", BODY(""),
          WB_ERR_REJECTED, .text = "gRPC INVALID_ARGUMENT: no such>thing%"},
         {WB_OTLP_GRPC, GRPC "grpc-status: 14\n" RETRY_INFO "\n", BODY(""), WB_ERR_UNAVAILABLE,
@@ -199,6 +198,61 @@ static void grpc_answers(void **state)
                                  .text = "gRPC"};
         means(&one, 1);
     }
+}
+
+static void an_ok_of_grpc_without_a_whole_answer_is_none(void **state)
+{
+    static const struct {
+        const char *head;
+        wb_slice body;
+    } cases[] = {
+        {GRPC "grpc-status: 0\n", BODY("")}, /* a head alone */
+        {GRPC "grpc-status: 0\n\n", BODY("\0\0\0\0\0")},
+        {GRPC OK, BODY("")},
+        {GRPC OK, BODY("\0\0\0\0")},
+        {GRPC OK, BODY("\0\0\0\0\x04\x0a\x02\x08")},
+        {GRPC OK, BODY("\0\xff\0\0\x04\x0a\x02\x08\x03")},
+        {GRPC OK, BODY("\0\0\0\0\0\0\0\0\0\0")}, /* two */
+        {GRPC OK, BODY("\2\0\0\0\0")},
+        {"HTTP/2 503 \ncontent-type: application/grpc\n" OK, BODY("\0\0\0\0\0")},
+        {"HTTP/2 200 \ncontent-type: text/html\n" OK, BODY("\0\0\0\0\0")},
+        {"HTTP/2 200 \n" OK, BODY("\0\0\0\0\0")},
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(cases); i++) {
+        const answer_case c = {WB_OTLP_GRPC, cases[i].head, cases[i].body, WB_ERR_UNAVAILABLE,
+                               .text = "not a whole answer"};
+        means(&c, 1);
+    }
+}
+
+/* {partial_success {rejected_spans: 3; error_message: "old"}}, gzip, as Python writes it */
+#define GZIP                                                                                       \
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03"                                                     \
+    "\xe3\x62\xe7\x60\x16\x62\xce\xcf\x49\x01\x00"                                                 \
+    "\x1b\xcd\x10\x04"                                                                             \
+    "\x09\0\0\0"
+
+static void a_compressed_message_of_grpc_is_read(void **state)
+{
+    static const answer_case cases[] = {
+        {WB_OTLP_GRPC, GRPC "grpc-encoding: gzip\n" OK, BODY("\1\0\0\0\x1d" GZIP), WB_OK,
+         .rejected = 3, .text = "old"},
+        /* what cannot be read says nothing, and is an OK all the same */
+        {WB_OTLP_GRPC, GRPC "grpc-encoding: zstd\n" OK, BODY("\1\0\0\0\x1d" GZIP), WB_OK,
+         .text = NULL},
+        {WB_OTLP_GRPC, GRPC OK, BODY("\1\0\0\0\x04\x0a\x02\x08\x03"), WB_OK, .text = NULL},
+        {WB_OTLP_GRPC, GRPC "grpc-encoding: gzip\n" OK, BODY("\1\0\0\0\x04\x0a\x02\x08\x03"), WB_OK,
+         .text = NULL},
+        {WB_OTLP_GRPC, GRPC "grpc-encoding: gzip\n" OK,
+         BODY("\1\0\0\0\x14\x1f\x8b\x08\0\0\0\0\0\2\xff\3\0\0\0\0\0\xff\xff\xff\x7f"), WB_OK,
+         .text = NULL}, /* 2 GiB, by its own word */
+        {WB_OTLP_GRPC, GRPC "grpc-encoding: gzip\n" OK,
+         BODY("\1\0\0\0\x14\x1f\x8b\x08\0\0\0\0\0\2\xff\3\0\0\0\0\0\7\0\0\0"), WB_OK,
+         .text = NULL}, /* its length is not so */
+    };
+    (void)state;
+    means(cases, WB_COUNT(cases));
 }
 
 static void what_a_backend_says_moves_no_cursor(void **state)
@@ -263,6 +317,8 @@ int main(void)
         cmocka_unit_test(what_a_person_has_to_put_right_is_said),
         cmocka_unit_test(http_success_and_partial_success),
         cmocka_unit_test(grpc_answers),
+        cmocka_unit_test(an_ok_of_grpc_without_a_whole_answer_is_none),
+        cmocka_unit_test(a_compressed_message_of_grpc_is_read),
         cmocka_unit_test(what_a_backend_says_moves_no_cursor),
         cmocka_unit_test(a_backend_that_repeats_a_secret_is_not_repeated),
     };
