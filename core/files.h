@@ -34,6 +34,12 @@ WB_MUST_USE wb_status wb_file_read(int fd, void *out, size_t cap, size_t *len);
  *  Errors   REJECTED | UNAVAILABLE */
 WB_MUST_USE wb_status wb_file_put(const char *dir, const char *name, wb_slice bytes, mode_t mode,
                                   bool replace, wb_error *err);
+/** As wb_file_put with `replace`: ours (0600), and with a group its to read (0640) from the moment that it has
+ *  its name.
+ *  group    (gid_t)-1: none
+ *  Errors   UNAVAILABLE, also where we are not in the group */
+WB_MUST_USE wb_status wb_file_put_for_group(const char *dir, const char *name, wb_slice bytes,
+                                            gid_t group, wb_error *err);
 
 /** Give `dir`/`from` the name `to`, replacing what has it, and sync the directory. UNAVAILABLE */
 WB_MUST_USE wb_status wb_file_rename(const char *dir, const char *from, const char *to,

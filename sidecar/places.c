@@ -95,17 +95,6 @@ wb_status wb_place_run_dir(const char *dir, gid_t group, wb_error *err)
     return give_to_group(dir, group, err);
 }
 
-/* By descriptor: the sandbox that may be in force has no calls by path for this. */
-wb_status wb_place_share(const char *path, gid_t group, wb_error *err)
-{
-    if (group == WB_NO_GROUP) return WB_OK;
-    WB_AUTO_FD fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fchown(fd, (uid_t)-1, group) != 0 || fchmod(fd, 0640) != 0)
-        return wb_fail_errno(err, WB_ERR_CONFIG, errno, "ipc.group: %.80s cannot be given to it",
-                             path);
-    return WB_OK;
-}
-
 bool wb_place_blocked_at(const char *dir, gid_t group, char *out)
 {
     for (const char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {

@@ -20,9 +20,6 @@ WB_MUST_USE wb_status wb_place_private(const char *dir, wb_error *err);
  *  through where it is ours. CONFIG also: we are not in the group. */
 WB_MUST_USE wb_status wb_place_run_dir(const char *dir, gid_t group, wb_error *err);
 
-/** Let the group read a file of ours: 0640. Nothing without a group. CONFIG */
-WB_MUST_USE wb_status wb_place_share(const char *path, gid_t group, wb_error *err);
-
 /** The first directory above `dir` that does not let `group` pass; false: there is none. `out` holds
  *  at least strlen(dir) + 1 bytes. */
 bool wb_place_blocked_at(const char *dir, gid_t group, char *out);

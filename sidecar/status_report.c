@@ -15,7 +15,6 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void add_u64(cJSON *object, const char *key, uint64_t value)
@@ -418,13 +417,10 @@ static char *status_file_text(const wb_sidecar *sidecar, const wb_paths *paths, 
 wb_status wb_status_file_write(const wb_sidecar *sidecar, const wb_paths *paths,
                                uint16_t admin_port, wb_error *err)
 {
-    char path[WB_PATH_MAX + 16];
     char *text = status_file_text(sidecar, paths, admin_port);
     if (!text) return wb_fail(err, WB_ERR_NO_MEMORY, "status file");
-    wb_status status = wb_file_put(paths->run_dir, "status.json", wb_slice_str(text),
-                                   S_IRUSR | S_IWUSR, true, err);
+    wb_status status = wb_file_put_for_group(paths->run_dir, "status.json", wb_slice_str(text),
+                                             sidecar->group, err);
     free(text);
-    if (status != WB_OK) return status;
-    (void)snprintf(path, sizeof path, "%s/status.json", paths->run_dir);
-    return wb_place_share(path, sidecar->group, err);
+    return status;
 }

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from typing import Iterator
 
@@ -371,6 +372,11 @@ class Terminal:
                 raise AssertionError(f"it ended without {text!r}: {self.said!r}") from None
         self.said = self.said.split(text, 1)[1]
 
+    def prompt(self) -> None:
+        """Wait until the shell reads its next line: what is typed while it changes modes may be lost."""
+        self.expect("prompt> ")
+        wait_until(lambda: not termios.tcgetattr(self.fd)[3] & termios.ICANON, 20, "readline")
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             os.kill(self.pid, signal.SIGHUP)
@@ -384,9 +390,9 @@ def shell(place: Place) -> Iterator[Terminal]:
     env = {**place.env, "PS1": "prompt> ", "HISTFILE": "", "TERM": "dumb"}
     terminal = Terminal("/bin/bash", "--norc", "--noprofile", "-i", env=env)
     try:
-        terminal.expect("prompt> ")
+        terminal.prompt()
         terminal.type("bind 'set enable-bracketed-paste off' 2>/dev/null; stty -echo\n")
-        terminal.expect("prompt> ")
+        terminal.prompt()
         yield terminal
     finally:
         terminal.close()
@@ -397,12 +403,12 @@ def test_the_command_owns_the_terminal_and_ctrl_z_and_fg_work(place: Place, shel
     shell.expect("ready")
     shell.type("\x1a")
     shell.expect("Stopped")
-    shell.expect("prompt> ")
+    shell.prompt()
     shell.type("fg\n")
     shell.expect("read line")  # bash says what it continues
     shell.type("hello\n")
     shell.expect("got:hello")
-    shell.expect("prompt> ")
+    shell.prompt()
     shell.type("echo code:$?\n")
     shell.expect("code:3")
     assert place.spans()["t"]["status"] == "error"
@@ -427,10 +433,10 @@ def test_a_command_that_stops_itself_gives_the_prompt_back(place: Place, shell: 
     stop = "import os, signal; os.kill(os.getpid(), signal.SIGTSTP); print('go' + 'es on')"
     shell.type(f'waybill run -- {sys.executable} -c "{stop}"\n')
     shell.expect("Stopped")
-    shell.expect("prompt> ")
+    shell.prompt()
     shell.type("fg\n")
     shell.expect("goes on")
-    shell.expect("prompt> ")
+    shell.prompt()
 
 
 def test_in_a_pipeline_it_is_one_job_with_its_neighbours(place: Place, shell: Terminal) -> None:
