@@ -6,7 +6,8 @@
  * them; they take turns. Waybill is also given the same spans as JSON and over gRPC, and a second exporter
  * whose backend takes connections and never answers, so that it falls behind and gives up the oldest.
  * Processor time is the forwarder's own; the rate is that of spans which reached the backend, until the last
- * one did. */
+ * one did. It is judged over 30 seconds, after which the backend may lack what was acknowledged for a second
+ * at most. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ enum {
     DRAIN_S = 60,
 };
 
-static const double SECONDS = 5, WARM_UP_S = 0.5;
+static const double SECONDS = 5, LONG_S = 30, WARM_UP_S = 0.5;
 
 typedef struct place {
     char folder[64], log[96];
@@ -45,6 +46,7 @@ typedef enum way { WAY_PROTOBUF, WAY_JSON, WAY_GRPC } way;
 
 typedef struct measured {
     double us_per_span, spans_per_s, rss_kib;
+    double lag_ms; /* from the last acknowledgement until the last span reached the backend */
 } measured;
 
 typedef struct subject {
@@ -211,7 +213,7 @@ static void wait_delivered(wb_http_sink *sink, uint64_t spans)
     }
 }
 
-static measured measure(const subject *s, const wb_slice *bodies)
+static measured measure(const subject *s, const wb_slice *bodies, double seconds)
 {
     place p = {0};
     wb_http_sink *sink = wb_http_sink_start();
@@ -219,12 +221,14 @@ static measured measure(const subject *s, const wb_slice *bodies)
     uint64_t warm = load(s, &p, bodies, WARM_UP_S);
     wait_delivered(sink, warm);
     uint64_t cpu_ns = wb_process_cpu_ns(p.pid), start_ns = wb_bench_now_ns();
-    uint64_t spans = load(s, &p, bodies, SECONDS);
+    uint64_t spans = load(s, &p, bodies, seconds), acknowledged_ns = wb_bench_now_ns();
     wait_delivered(sink, warm + spans);
-    double ns = (double)(wb_bench_now_ns() - start_ns);
+    uint64_t end_ns = wb_bench_now_ns();
+    double ns = (double)(end_ns - start_ns);
     measured m = {.us_per_span = (double)(wb_process_cpu_ns(p.pid) - cpu_ns) / 1000 / (double)spans,
                   .spans_per_s = (double)spans / (ns / 1e9),
-                  .rss_kib = (double)wb_process_kib(p.pid, "VmHWM")};
+                  .rss_kib = (double)wb_process_kib(p.pid, "VmHWM"),
+                  .lag_ms = (double)(end_ns - acknowledged_ns) / 1e6};
     s->stop(&p);
     wb_http_sink_stop(sink);
     return m;
@@ -248,25 +252,28 @@ static int say(const char *who, const char *what, const char *unit, double value
         .name = name, .unit = unit, .stats = {.samples = ROUNDS}, .value = value});
 }
 
-#define NO_STAGES                                                                                  \
-    "2026-11-30: first measured; only re-homing can be switched off, and the span index and the "  \
-    "second read "                                                                                 \
-    "of the journal are not looked into yet"
-#define RATE                                                                                       \
-    "2026-11-30: first measured; the bare path sends what it still has in memory, a runner reads " \
-    "the journal"
-
-static int judge(const char *name, double ratio, wb_bench_bound bound, double limit,
-                 const char *excuse)
+static int judge(const char *name, size_t samples, double ratio, wb_bench_bound bound, double limit)
 {
     return wb_bench_report(&(wb_bench_figure){.name = name,
                                               .unit = "x",
-                                              .stats = {.samples = ROUNDS},
+                                              .stats = {.samples = samples},
                                               .value = ratio,
                                               .ratio = ratio,
                                               .bound = bound,
-                                              .limit = limit,
-                                              .excuse = excuse});
+                                              .limit = limit});
+}
+
+/* The same for longer, so that what only grows would show: does all keep up? */
+static int judge_long(const subject *bare_path, const subject *waybill, const wb_slice *bodies)
+{
+    measured bare = measure(bare_path, bodies, LONG_S), ours = measure(waybill, bodies, LONG_S);
+    int over = judge("forward_rate_vs_bare", 1, ours.spans_per_s / bare.spans_per_s,
+                     WB_BENCH_AT_LEAST, 0.7);
+    return over | wb_bench_report(&(wb_bench_figure){.name = "forward_lag",
+                                                     .unit = "ms",
+                                                     .stats = {.samples = 1},
+                                                     .value = ours.lag_ms,
+                                                     .limit = 1000});
 }
 
 enum { BARE, STAGES_OFF, DEFAULTS, STUCK, JSON_IN, GRPC_IN, MEMORY, STORAGE, SUBJECTS };
@@ -323,7 +330,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < SUBJECTS; i++)
             if (!subjects[i].absent)
                 subjects[i].rounds[round] =
-                    measure(&subjects[i], subjects[i].way == WAY_JSON ? json : protobuf);
+                    measure(&subjects[i], subjects[i].way == WAY_JSON ? json : protobuf, SECONDS);
     for (size_t i = 0; i < SUBJECTS; i++) {
         if (subjects[i].absent) continue;
         qsort(subjects[i].rounds, ROUNDS, sizeof subjects[i].rounds[0], by_cost);
@@ -333,27 +340,24 @@ int main(int argc, char **argv)
     }
     if (argc > 1) return 0; /* no ratios of what was not measured */
     const measured *bare = middle(&subjects[BARE]), *ours = middle(&subjects[DEFAULTS]);
-    int over = judge("forward_no_rehome_vs_bare",
+    int over = judge("forward_no_rehome_vs_bare", ROUNDS,
                      middle(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
-                     WB_BENCH_AT_MOST, 1.25, NO_STAGES);
-    over |= judge("forward_vs_bare", ours->us_per_span / bare->us_per_span, WB_BENCH_AT_MOST, 1.7,
-                  NULL);
-    over |= judge("forward_rate_vs_bare", ours->spans_per_s / bare->spans_per_s, WB_BENCH_AT_LEAST,
-                  0.7, RATE);
-    over |= judge("forward_one_stuck_vs_none",
-                  middle(&subjects[STUCK])->spans_per_s / ours->spans_per_s, WB_BENCH_AT_LEAST,
-                  0.95, NULL);
-    over |= judge("forward_json_vs_protobuf",
-                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4,
-                  NULL);
+                     WB_BENCH_AT_MOST, 1.25);
+    over |= judge("forward_vs_bare", ROUNDS, ours->us_per_span / bare->us_per_span,
+                  WB_BENCH_AT_MOST, 1.7);
+    over |= judge_long(&subjects[BARE], &subjects[DEFAULTS], protobuf);
     over |=
-        judge("forward_grpc_vs_http", middle(&subjects[GRPC_IN])->us_per_span / ours->us_per_span,
-              WB_BENCH_AT_MOST, 1.5, NULL);
+        judge("forward_one_stuck_vs_none", ROUNDS,
+              middle(&subjects[STUCK])->spans_per_s / ours->spans_per_s, WB_BENCH_AT_LEAST, 0.95);
+    over |= judge("forward_json_vs_protobuf", ROUNDS,
+                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
+    over |=
+        judge("forward_grpc_vs_http", ROUNDS,
+              middle(&subjects[GRPC_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 1.5);
     if (!collector) return over;
-    over |= judge("forward_vs_collector_memory",
-                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3,
-                  NULL);
-    return over | judge("forward_vs_collector_file",
+    over |= judge("forward_vs_collector_memory", ROUNDS,
+                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);
+    return over | judge("forward_vs_collector_file", ROUNDS,
                         middle(&subjects[STORAGE])->us_per_span / ours->us_per_span,
-                        WB_BENCH_AT_LEAST, 12, NULL);
+                        WB_BENCH_AT_LEAST, 12);
 }
