@@ -26,7 +26,7 @@ enum {
     FRAME_MAX = 16384,
     STEPS_MAX = 5,
     CONNECTIONS_MAX = 16, /* libcurl tries again five times at most */
-    SEND_MS = 5000,
+    SEND_MS = 10000,
     ARENA_BYTES = 1024 * 1024,
 };
 enum { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, GOAWAY = 7, CLOSE = 0x100 };
