@@ -216,8 +216,21 @@ static void say_not_counted(const exporter *x, const wb_error *why)
            WB_KV("held_back", held_back));
 }
 
+static void say_skipped(const exporter *x, uint64_t n, uint64_t seq)
+{
+    static wb_log_gate gate;
+    uint64_t held_back;
+    wb_runner_stats stats;
+    if (!wb_log_gate_pass(&gate, wb_mono(x->all->sidecar->clock), &held_back)) return;
+    wb_runner_get_stats(x->runner, &stats);
+    WB_LOG(WARN, "delivery.dropped_oldest", "an exporter is too far behind: it skips ahead",
+           WB_KV("exporter", (const char *)x->name), WB_KV("records", n),
+           WB_KV("undecided", stats.undecided_records), WB_KV("upto_seq", seq),
+           WB_KV("held_back", held_back));
+}
+
 /* Nothing is given up that could not be counted: the next tick tries again. */
-static void skip_to(exporter *x, uint64_t seq)
+static bool skip_to(exporter *x, uint64_t seq)
 {
     uint64_t n;
     wb_error err;
@@ -225,21 +238,27 @@ static void skip_to(exporter *x, uint64_t seq)
     wb_runner_skip_end(x->runner, status == WB_OK ? seq : 0, status == WB_OK ? n : 0);
     if (status != WB_OK) {
         say_not_counted(x, &err);
-        return;
+        return false;
     }
     advance(x, x->name, seq);
-    wb_runner_stats stats;
-    wb_runner_get_stats(x->runner, &stats);
-    WB_LOG(WARN, "delivery.dropped_oldest", "an exporter is too far behind: it skips ahead",
-           WB_KV("exporter", (const char *)x->name), WB_KV("records", n),
-           WB_KV("undecided", stats.undecided_records), WB_KV("upto_seq", seq));
+    say_skipped(x, n, seq);
+    return true;
 }
 
-void wb_exporters_tick(wb_exporters *e)
+/* Not much at once: a trimmed segment is the file of the next one, and of several all but one would be
+ * removed. Half a segment less than it may be behind, so that each segment that fills skips one. */
+static uint64_t keeps_bytes(const wb_exporters *e, uint64_t may)
+{
+    uint64_t step = e->sidecar->config->journal_segment_bytes / 2;
+    return may - (step < may / 4 ? step : may / 4);
+}
+
+bool wb_exporters_tick(wb_exporters *e)
 {
     wb_journal_stats journal;
     wb_exporter_report report;
-    if (!e) return;
+    bool skipped = false;
+    if (!e) return false;
     wb_journal_get_stats(e->sidecar->journal, &journal);
     for (size_t i = 0; i < e->n; i++) {
         if (e->list[i].config.when_full != WB_WHEN_FULL_DROP_OLDEST) continue;
@@ -247,9 +266,10 @@ void wb_exporters_tick(wb_exporters *e)
         uint64_t may = report.max_lag_bytes;
         if (journal.full && may > report.lag_bytes / 2) may = report.lag_bytes / 2;
         if (report.lag_bytes <= may) continue;
-        uint64_t seq = wb_journal_seq_before(e->sidecar->journal, may - may / 4);
-        if (seq > report.runner.cursor) skip_to(&e->list[i], seq);
+        uint64_t seq = wb_journal_seq_before(e->sidecar->journal, keeps_bytes(e, may));
+        if (seq > report.runner.cursor) skipped |= skip_to(&e->list[i], seq);
     }
+    return skipped;
 }
 
 static bool holds_back(const exporter *x)

@@ -43,6 +43,7 @@ enum {
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
     STOP_SLACK_MS = 15000, /* of a stop, beyond the time for draining */
     TICK_MS = 1000,
+    TRIM_MS = 30,        /* from a cursor's move to the segment that it sets free, mostly */
     RATE_BUCKETS = 8192, /* 128 KiB */
 };
 
@@ -230,7 +231,8 @@ static void *keep_spare(void *arg)
     while (!atomic_load(&d->sidecar.draining)) {
         bool wanted = wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS);
         wb_journal_upkeep(d->sidecar.journal);
-        wb_exporters_tick(d->sidecar.exporters);
+        if (wb_exporters_tick(d->sidecar.exporters) && wanted)
+            wanted = !wb_journal_wait_spare_left(d->sidecar.journal, TRIM_MS);
         if (wanted && wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
             WB_LOG(WARN, "journal.no_spare", "the next segment will be made when it is needed",
                    WB_KV("error", (const char *)err.detail));

@@ -259,6 +259,7 @@ static void set_spare(wb_journal *j, wb_spare spare)
 {
     pthread_mutex_lock(&j->lock);
     j->spare = spare;
+    pthread_cond_broadcast(&j->spare_changed);
     pthread_mutex_unlock(&j->lock);
 }
 

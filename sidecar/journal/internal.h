@@ -81,7 +81,7 @@ struct wb_journal {
     int draft_piece;    /* of the reserve, that the draft is; -1: none */
 
     pthread_mutex_t lock; /* guards all below, and `readers`, `end`, `last_seq` of segments */
-    pthread_cond_t committed, spare_wanted;
+    pthread_cond_t committed, spare_changed;
     wb_segment **segments; /* in the order of their numbers; writer changes, others read */
     size_t n_segments, segments_cap;
     wb_spare spare;

@@ -160,7 +160,7 @@ static void publish(wb_journal *j, size_t bytes, uint64_t last_seq, uint64_t too
     /* Not while the next segment is secured: soon the oldest one is trimmed, and is a spare for nothing. */
     if (j->spare == WB_SPARE_NONE && j->secured.file < 0 && current->end > current->bytes / 2) {
         j->spare = WB_SPARE_WANTED;
-        pthread_cond_broadcast(&j->spare_wanted);
+        pthread_cond_broadcast(&j->spare_changed);
     }
     pthread_cond_broadcast(&j->committed);
     pthread_mutex_unlock(&j->lock);
@@ -277,20 +277,31 @@ void wb_journal_stop_waits(wb_journal *j)
     pthread_mutex_lock(&j->lock);
     j->stopping = true;
     pthread_cond_broadcast(&j->committed);
-    pthread_cond_broadcast(&j->spare_wanted);
+    pthread_cond_broadcast(&j->spare_changed);
     pthread_mutex_unlock(&j->lock);
 }
 
-bool wb_journal_wait_spare_wanted(wb_journal *j, uint32_t timeout_ms)
+/* Until a spare is wanted or, `wanted` being false, is not. Whether one is. */
+static bool wait_spare(wb_journal *j, bool wanted, uint32_t timeout_ms)
 {
     struct timespec until = deadline_after(timeout_ms);
     int rv = 0;
     pthread_mutex_lock(&j->lock);
-    while (j->spare != WB_SPARE_WANTED && !j->stopping && rv == 0)
-        rv = pthread_cond_timedwait(&j->spare_wanted, &j->lock, &until);
-    bool wanted = j->spare == WB_SPARE_WANTED && !j->stopping;
+    while ((j->spare == WB_SPARE_WANTED) != wanted && !j->stopping && rv == 0)
+        rv = pthread_cond_timedwait(&j->spare_changed, &j->lock, &until);
+    bool is = j->spare == WB_SPARE_WANTED && !j->stopping;
     pthread_mutex_unlock(&j->lock);
-    return wanted;
+    return is;
+}
+
+bool wb_journal_wait_spare_wanted(wb_journal *j, uint32_t timeout_ms)
+{
+    return wait_spare(j, true, timeout_ms);
+}
+
+bool wb_journal_wait_spare_left(wb_journal *j, uint32_t timeout_ms)
+{
+    return !wait_spare(j, false, timeout_ms);
 }
 
 void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)

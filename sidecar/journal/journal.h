@@ -150,6 +150,8 @@ void wb_journal_stop_waits(wb_journal *journal);
 
 /** Block until a spare segment is wanted: true. False: timeout, or wb_journal_stop_waits. */
 bool wb_journal_wait_spare_wanted(wb_journal *journal, uint32_t timeout_ms);
+/** A cursor moved: block until trimming has left a spare. False: it is still wanted when the time is over. */
+bool wb_journal_wait_spare_left(wb_journal *journal, uint32_t timeout_ms);
 /** Make the spare if one is wanted and the limit has room for it: creates and zero-fills a file of
  *  segment_bytes. Without one the writer makes its next segment itself, a little slower.
  *  Errors  UNAVAILABLE the disk failed; it is not wanted again before the next segment */

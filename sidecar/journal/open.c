@@ -75,7 +75,7 @@ static void init_waits(wb_journal *j)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->committed, &monotonic);
-    pthread_cond_init(&j->spare_wanted, &monotonic);
+    pthread_cond_init(&j->spare_changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
 }
 
@@ -91,7 +91,7 @@ static void free_journal(wb_journal *j)
     free(j->tables);
     wb_buffer_done(&j->pending);
     pthread_cond_destroy(&j->committed);
-    pthread_cond_destroy(&j->spare_wanted);
+    pthread_cond_destroy(&j->spare_changed);
     pthread_mutex_destroy(&j->lock);
     free(j);
 }
