@@ -424,6 +424,17 @@ static void no_spare_is_wanted_while_a_group_goes_over_to_the_next_segment(void 
     assert_true(wb_journal_wait_spare_wanted(kit->journal, 0));
 }
 
+static void a_spare_that_trimming_leaves_is_waited_for(void **state)
+{
+    wb_journal_kit *kit = *state;
+    assert_true(wb_journal_wait_spare_left(kit->journal, 0)); /* none is wanted */
+    (void)wb_kit_commit(kit, 1, 1, 40000);
+    assert_true(wb_journal_wait_spare_wanted(kit->journal, 0));
+    assert_false(wb_journal_wait_spare_left(kit->journal, 1));
+    assert_int_equal(wb_journal_prepare_spare(kit->journal, NULL), WB_OK);
+    assert_true(wb_journal_wait_spare_left(kit->journal, 0));
+}
+
 static void without_a_spare_the_writer_makes_its_segment(void **state)
 {
     wb_journal_kit *kit = *state;
@@ -468,6 +479,7 @@ int main(void)
         WITH_KIT(lag_in_bytes_and_the_place_that_has_it_agree),
         WITH_KIT(a_spare_is_wanted_when_half_of_the_segment_is_full),
         WITH_KIT(no_spare_is_wanted_while_a_group_goes_over_to_the_next_segment),
+        WITH_KIT(a_spare_that_trimming_leaves_is_waited_for),
         WITH_KIT(without_a_spare_the_writer_makes_its_segment),
         WITH_KIT(stopped_waits_return_at_once),
     };
