@@ -8,11 +8,9 @@
  * Processor time is the forwarder's own; the rate is that of spans which reached the backend, until the last
  * one did. It is judged over 30 seconds, after which the backend may lack what was acknowledged for a second
  * at most. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +18,7 @@
 #include "tests/bench/bench.h"
 #include "tests/bench/http_side.h"
 #include "tests/bench/process.h"
+#include "tests/support/loopback.h"
 #include "tests/support/otlp_sample.h"
 
 enum {
@@ -119,15 +118,12 @@ static void start_waybill_bare(place *p, uint16_t sink_port)
 static void start_waybill_stuck(place *p, uint16_t sink_port)
 {
     char exporter[160];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    p->stuck = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (p->stuck < 0 || bind(p->stuck, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(p->stuck, 8) != 0 || getsockname(p->stuck, (struct sockaddr *)&address, &len) != 0)
-        wb_bench_give_up("no port for a backend that never answers");
+    uint16_t port;
+    p->stuck = loopback_listen(&port);
+    if (p->stuck < 0) wb_bench_give_up("no port for a backend that never answers");
     (void)snprintf(exporter, sizeof exporter,
                    ",\n  stuck: {type: otlp, endpoint: \"http://127.0.0.1:%u\", signals: [traces]}",
-                   ntohs(address.sin_port));
+                   port);
     start_waybill_with(p, sink_port, exporter, "");
 }
 

@@ -13,12 +13,11 @@
 
 #include "proto/log_batch.h"
 #include "proto/otlp_split.h"
+#include "tests/support/loopback.h"
 #include "tests/support/records.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,10 +31,7 @@ enum {
 /* ---- a server ------------------------------------------------------------------------------- */
 
 typedef struct server {
-    int listener, stop[2];
-    uint16_t port;
-    pthread_t thread;
-    bool runs;
+    loopback_server at;
     char bytes[REQUEST_MAX]; /* the request in hand */
     size_t len;
     /* what it does; set between sends */
@@ -62,7 +58,7 @@ static size_t read_request(server *s, int fd, size_t *head)
             size_t whole = *head + (length ? strtoul(length + 16, NULL, 10) : 0);
             if (s->len >= whole) return whole;
         }
-        struct pollfd on[] = {{fd, POLLIN, 0}, {s->stop[0], POLLIN, 0}};
+        struct pollfd on[] = {{fd, POLLIN, 0}, {s->at.stop[0], POLLIN, 0}};
         if (poll(on, 2, -1) < 0 || on[1].revents) return 0;
         ssize_t got = recv(fd, s->bytes + s->len, sizeof s->bytes - s->len, 0);
         if (got <= 0) return 0;
@@ -113,37 +109,17 @@ static void *run_server(void *arg)
 {
     server *s = arg;
     for (;;) {
-        struct pollfd on[] = {{s->listener, POLLIN, 0}, {s->stop[0], POLLIN, 0}};
+        struct pollfd on[] = {{s->at.listener, POLLIN, 0}, {s->at.stop[0], POLLIN, 0}};
         if (poll(on, 2, -1) < 0 || on[1].revents) return NULL;
-        int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+        int fd = accept4(s->at.listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) serve(s, fd);
     }
 }
 
 static bool server_start(server *s)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
     atomic_init(&s->status, 200);
-    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&at, sizeof at) != 0 ||
-        listen(s->listener, 8) != 0 || getsockname(s->listener, (struct sockaddr *)&at, &len) != 0)
-        return false;
-    s->port = ntohs(at.sin_port);
-    if (pipe(s->stop) != 0) return false;
-    s->runs = pthread_create(&s->thread, NULL, run_server, s) == 0;
-    return s->runs;
-}
-
-static void server_stop(server *s)
-{
-    if (s->runs) {
-        (void)!write(s->stop[1], "", 1);
-        pthread_join(s->thread, NULL);
-    }
-    if (s->stop[1] > 0) close(s->stop[1]);
-    if (s->stop[0] > 0) close(s->stop[0]);
-    if (s->listener > 0) close(s->listener);
+    return loopback_start(&s->at, run_server, s);
 }
 
 /* ---- a delivery ----------------------------------------------------------------------------- */
@@ -201,7 +177,7 @@ static int tear_down(void **state)
     wb_arena_free(f->arena);
     wb_buffer_done(&f->payload);
     wb_buffer_done(&f->second);
-    server_stop(&f->server);
+    loopback_stop(&f->server.at);
     free(f);
     return 0;
 }
@@ -227,7 +203,7 @@ static int set_up(void **state)
     d->arena = wb_arena_new(ARENA_BYTES);
     d->row_arena = wb_arena_new(ARENA_BYTES);
     bool started = server_start(&f->server);
-    (void)snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->server.port);
+    (void)snprintf(f->endpoint, sizeof f->endpoint, "http://127.0.0.1:%u", f->server.at.port);
     if (f->arena && d->arena && d->row_arena && started) return 0;
     (void)tear_down(state);
     return -1;

@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/support/loopback.h"
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -52,10 +52,7 @@ typedef struct connection {
 
 /* libcurl may keep a connection that it does not use any more: each has a thread. */
 struct server {
-    int listener, stop[2];
-    uint16_t port;
-    pthread_t thread;
-    bool runs;
+    loopback_server at;
     connection connections[CONNECTIONS_MAX]; /* of the thread that takes them */
     size_t n;
     const step *script; /* of the first request; the next ones get a success */
@@ -103,7 +100,7 @@ static bool send_all(int fd, const void *bytes, size_t len)
 static bool read_all(const server *s, int fd, uint8_t *out, size_t len)
 {
     while (len > 0) {
-        struct pollfd on[] = {{fd, POLLIN, 0}, {s->stop[0], POLLIN, 0}};
+        struct pollfd on[] = {{fd, POLLIN, 0}, {s->at.stop[0], POLLIN, 0}};
         if (poll(on, 2, -1) < 0 || on[1].revents) return false;
         ssize_t got = recv(fd, out, len, 0);
         if (got <= 0) return false;
@@ -183,10 +180,10 @@ static void *run_server(void *arg)
 {
     server *s = arg;
     while (s->n < CONNECTIONS_MAX) {
-        struct pollfd on[] = {{s->listener, POLLIN, 0}, {s->stop[0], POLLIN, 0}};
+        struct pollfd on[] = {{s->at.listener, POLLIN, 0}, {s->at.stop[0], POLLIN, 0}};
         if (poll(on, 2, -1) < 0 || on[1].revents) break;
         connection *c = &s->connections[s->n];
-        *c = (connection){.server = s, .fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC)};
+        *c = (connection){.server = s, .fd = accept4(s->at.listener, NULL, NULL, SOCK_CLOEXEC)};
         if (c->fd < 0) break;
         if (pthread_create(&c->thread, NULL, serve, c) == 0)
             s->n++;
@@ -198,32 +195,6 @@ static void *run_server(void *arg)
         close(s->connections[i].fd);
     }
     return NULL;
-}
-
-static bool server_start(server *s)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&at, sizeof at) != 0 ||
-        listen(s->listener, 8) != 0 || getsockname(s->listener, (struct sockaddr *)&at, &len) != 0)
-        return false;
-    s->port = ntohs(at.sin_port);
-    if (pipe(s->stop) != 0) return false;
-    s->runs = pthread_create(&s->thread, NULL, run_server, s) == 0;
-    return s->runs;
-}
-
-static void server_stop(server *s)
-{
-    if (s->runs) {
-        (void)!write(s->stop[1], "", 1);
-        pthread_join(s->thread, NULL);
-    }
-    if (s->stop[1] > 0) close(s->stop[1]);
-    if (s->stop[0] > 0) close(s->stop[0]);
-    if (s->listener > 0) close(s->listener);
-    *s = (server){.listener = -1};
 }
 
 /* ---- what sends to it ----------------------------------------------------------------------- */
@@ -241,7 +212,7 @@ static int tear_down(void **state)
 {
     fixture *f = *state;
     wb_otlp_transport_free(f->transport);
-    server_stop(&f->server);
+    loopback_stop(&f->server.at);
     wb_otlp_reply_done(&f->reply);
     wb_arena_free(f->arena);
     free(f);
@@ -265,10 +236,10 @@ static void open_transport(fixture *f, const step *script, bool stubborn)
     char endpoint[64];
     wb_error err = {0};
     wb_otlp_transport_free(f->transport);
-    server_stop(&f->server);
+    loopback_stop(&f->server.at);
     f->server = (server){.script = script, .stubborn = stubborn};
-    assert_true(server_start(&f->server));
-    (void)snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", f->server.port);
+    assert_true(loopback_start(&f->server.at, run_server, &f->server));
+    (void)snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%u", f->server.at.port);
     const wb_otlp_export_config config = {.endpoint = endpoint,
                                           .protocol = WB_OTLP_PROTOCOL_GRPC,
                                           .signals = signals,
