@@ -186,6 +186,10 @@ static void check_store_from_afar(wb_doctor *d)
 
 static void check_store(wb_doctor *d)
 {
+    if (wb_slice_eq(wb_report_text(d->probe.report, "store_type"), WB_S("none"))) {
+        wb_doctor_say(d, WB_FINDING_OK, "store", NULL, "turned off (store.type: none)");
+        return;
+    }
     if (wb_report_text(d->probe.report, "store_url").len > 0 &&
         !wb_is_postgres_url(d->cli->paths.store)) {
         check_store_from_afar(d);
@@ -280,7 +284,9 @@ static void check_exporters(wb_doctor *d)
                           "%.*s: it took what it was sent but for %llu items, for good",
                           WB_SLICE_ARG(name), by_it);
         if (parked > 0)
-            wb_doctor_say(d, WB_FINDING_WARN, "exporter", "STATE_DIR/parked has them and why",
+            wb_doctor_say(d, WB_FINDING_WARN, "exporter",
+                          unparked > 0 ? "STATE_DIR/parked has the last of them and why"
+                                       : "STATE_DIR/parked has them and why",
                           "%.*s: %llu records were refused and set aside", WB_SLICE_ARG(name),
                           parked);
         if (unparked > 0)

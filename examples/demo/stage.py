@@ -131,7 +131,9 @@ class Stage:
 
     def _sidecar(self, name: str) -> Sidecar:
         peers = [{"id": IDS[peer], "origins": [self.url(peer)]} for peer in PEERS[name]]
-        config = {"self_ids": [IDS[name]], "peers": peers, **self.backends.config}
+        # No OTLP in: whatever on this machine sends to 4317 and 4318 is no part of the demo.
+        off = {"http": {"listen": "off"}, "grpc": {"listen": "off"}}
+        config = {"self_ids": [IDS[name]], "peers": peers, "otlp": off, **self.backends.config}
         base = self.folder / name
         base.mkdir()
         # JSON is YAML too

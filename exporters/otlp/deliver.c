@@ -89,7 +89,8 @@ static bool is_suspect(wb_otlp_delivery *d)
     return d->suspects;
 }
 
-static wb_status judge(const sending *s, const wb_otlp_answer *answer)
+/* `items`: what the request had; no far side can have rejected more. */
+static wb_status judge(const sending *s, const wb_otlp_answer *answer, uint64_t items)
 {
     wb_otlp_delivery *d = s->d;
     if (answer->is_server_error && is_suspect(d)) return say(s, WB_ERR_REJECTED, answer->text);
@@ -99,7 +100,7 @@ static wb_status judge(const sending *s, const wb_otlp_answer *answer)
         return say(s, answer->status, answer->text);
     }
     if (answer->rejected > 0 || answer->text[0]) (void)say(s, WB_OK, answer->text);
-    d->rejected += answer->rejected;
+    d->rejected += answer->rejected < items ? answer->rejected : items;
     return WB_OK;
 }
 
@@ -110,6 +111,13 @@ static uint32_t time_left(const sending *s)
     uint32_t own = target_of(s)->timeout_ms;
     if (own > 0 && left > own) left = own;
     return left > INT32_MAX ? INT32_MAX : (uint32_t)left;
+}
+
+static uint64_t count_items(const wb_slice *bodies, size_t n)
+{
+    uint64_t items = 0;
+    for (size_t i = 0; i < n; i++) items += wb_otlp_count_items(bodies[i]);
+    return items;
 }
 
 /* FULL: it may be cut, and is larger than a request may be; nothing was sent. */
@@ -130,7 +138,7 @@ static wb_status post(const sending *s, const wb_slice *bodies, size_t n, bool m
     d->reply.n_hidden = wb_otlp_secrets_list(d->secrets, target, hidden);
     wb_otlp_reply_read(&d->reply, target->protocol, s->signal, wb_now(d->clock), &answer);
     d->reply.n_hidden = 0;
-    return judge(s, &answer);
+    return judge(s, &answer, answer.rejected > 0 ? count_items(bodies, n) : 0);
 }
 
 /* ---- one record in several requests --------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * variable says wrongly stops the start; once it runs, a file that went bad is a far side that is away. */
 #include "exporters/otlp/otlp.h"
 
+#include "core/secret_file.h"
 #include "exporters/otlp/deliver.h"
 #include "proto/sender.h"
 
@@ -13,6 +14,7 @@
 static const uint32_t MAGIC = 0x4F544C50; /* "OTLP" */
 enum {
     SETTINGS_ARENA_BYTES = 1024 * 1024,
+    FILES_ARENA_BYTES = 4 * WB_SECRET_FILE_MAX,
     SEND_ARENA_BYTES = 32 * 1024 * 1024,
     ROW_ARENA_BYTES = 64 * 1024 * 1024, /* unpacking takes up to 64 times the row's bytes */
     PART_BYTES = 64 * 1024 * 1024,
@@ -75,12 +77,38 @@ static wb_status make_parts(otlp_exporter *x, const wb_exporter_origin *origin, 
     return wb_otlp_secrets_refresh(&x->secrets, err);
 }
 
+/* libcurl reads them with each connection, and says little where it cannot. */
+static wb_status check_files(const wb_otlp_target *target, wb_arena *arena, wb_error *err)
+{
+    wb_slice text;
+    if (target->ca_file)
+        WB_TRY(wb_public_file_read("tls.ca_file", target->ca_file, arena, &text, err));
+    if (target->cert_file)
+        WB_TRY(wb_public_file_read("tls.cert_file", target->cert_file, arena, &text, err));
+    if (target->key_file)
+        WB_TRY(wb_secret_file_read("tls.key_file", target->key_file, arena, &text, err));
+    return WB_OK;
+}
+
+static wb_status check_tls(const wb_otlp_settings *settings, wb_error *err)
+{
+    WB_AUTO(wb_arena) arena = wb_arena_new(FILES_ARENA_BYTES);
+    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for an exporter");
+    for (size_t i = 0; i < WB_SIGNALS; i++) {
+        const wb_otlp_target *target = &settings->targets[i];
+        wb_arena_reset(arena);
+        if (target->on && target->tls) WB_TRY(check_files(target, arena, err));
+    }
+    return WB_OK;
+}
+
 static wb_status open_all(otlp_exporter *x, const wb_exporter_origin *origin,
                           const wb_config_section *cfg, wb_error *err)
 {
     x->arena = wb_arena_new(SETTINGS_ARENA_BYTES);
     if (!x->arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for an exporter");
     WB_TRY(wb_otlp_settings_make(cfg->name, cfg->values, environ, x->arena, &x->settings, err));
+    WB_TRY(check_tls(&x->settings, err));
     return make_parts(x, origin, err);
 }
 

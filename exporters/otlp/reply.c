@@ -25,7 +25,6 @@
 
 enum {
     JSON_ARENA_BYTES = 1024 * 1024,
-    INFLATED_MAX_BYTES = 64 * 1024, /* of a gRPC message */
     DETAILS_MAX = 16,
     GRPC_CODES = 17,
 };
@@ -435,7 +434,7 @@ static void read_grpc_ok(const wb_otlp_reply *reply, wb_otlp_answer *out)
     WB_AUTO_BUFFER room;
     telling t = {0};
     wb_slice message;
-    wb_buffer_init(&room, INFLATED_MAX_BYTES);
+    wb_buffer_init(&room, WB_OTLP_REPLY_MAX_BYTES);
     if (reply->status != 200 || !says_type(reply, "application/grpc") || !reply->trails ||
         !wb_otlp_grpc_message(wb_buffer_slice(&reply->body), reply->grpc_encoding, &room,
                               &message)) {

@@ -167,6 +167,18 @@ static void add_values(list *l, const wb_otlp_headers *headers)
     }
 }
 
+/* A query is where some have their key: all of it, and each value. */
+static void add_query(list *l, wb_slice query)
+{
+    add(l, query);
+    while (query.len > 0) {
+        const uint8_t *end = memchr(query.ptr, '&', query.len);
+        size_t len = end ? (size_t)(end - query.ptr) : query.len;
+        add(l, behind((wb_slice){query.ptr, len}, '='));
+        query = end ? (wb_slice){end + 1, query.len - len - 1} : (wb_slice){0};
+    }
+}
+
 size_t wb_otlp_secrets_list(const wb_otlp_secrets *secrets, const wb_otlp_target *target,
                             wb_slice out[WB_OTLP_HIDDEN_MAX])
 {
@@ -180,5 +192,6 @@ size_t wb_otlp_secrets_list(const wb_otlp_secrets *secrets, const wb_otlp_target
     }
     add_values(&l, &secrets->headers);
     add_values(&l, &target->headers);
+    add_query(&l, behind(wb_slice_str(target->url), '?'));
     return l.n;
 }

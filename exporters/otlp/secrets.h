@@ -35,7 +35,7 @@ void wb_otlp_secrets_done(wb_otlp_secrets *secrets);
  *  Errors  CONFIG a file is not there, open to others, or not what it should be | NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_secrets_refresh(wb_otlp_secrets *secrets, wb_error *err);
 
-enum { WB_OTLP_HIDDEN_MAX = 2 * (2 * WB_OTLP_HEADERS_MAX) + 4 };
+enum { WB_OTLP_HIDDEN_MAX = 2 * (2 * WB_OTLP_HEADERS_MAX) + 4 + 16 };
 
 /** What nobody may read of all that goes with a request to `target`: values of headers, credentials. Borrows
  *  both. The number of them. */

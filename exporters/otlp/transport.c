@@ -362,6 +362,9 @@ static wb_status fail(const wb_otlp_transport *t, const wb_otlp_target *target, 
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return wb_fail(err, WB_ERR_TIMEOUT, "%.60s:%u: no answer before the end", target->host,
                        target->port);
+    if (t->too_large)
+        return wb_fail(err, WB_ERR_UNAVAILABLE, "%.60s:%u: an answer of more than %d bytes",
+                       target->host, target->port, (int)WB_OTLP_REPLY_MAX_BYTES);
     if (code == CURLE_OPERATION_TIMEDOUT)
         return wb_fail(err, WB_ERR_TIMEOUT, "%.60s:%u: no answer within %u ms", target->host,
                        target->port, timeout_ms);
@@ -372,8 +375,8 @@ static wb_status fail(const wb_otlp_transport *t, const wb_otlp_target *target, 
 /* Is there an answer although the transfer failed? */
 static bool has_answer(const wb_otlp_transport *t, const wb_otlp_target *target)
 {
-    if (t->too_large) return true; /* its beginning says what counts */
     if (target->protocol == WB_OTLP_GRPC) return t->reply->grpc_status[0] != '\0';
+    if (t->too_large) return true; /* its beginning says what counts */
     return t->reply->status >= 400;
 }
 

@@ -367,6 +367,12 @@ def test_doctor_fails_where_no_sidecar_of_that_name_runs(sidecar):
         assert "1 failures" in done.stdout
 
 
+def test_doctor_looks_for_no_store_where_there_is_none():
+    with Sidecar("storeless", config="store: {type: none}\n") as storeless:
+        store = checks(storeless)[1]["store"]
+        assert store["result"] == "ok" and "store.type: none" in store["detail"]
+
+
 def test_doctor_does_not_say_what_it_cannot_know(sidecar):
     with tempfile.TemporaryDirectory(prefix="wb-", dir="/tmp") as home:
         env = clean_env(XDG_RUNTIME_DIR=home, XDG_STATE_HOME=home, HOME=home)

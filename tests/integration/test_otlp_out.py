@@ -179,6 +179,14 @@ def test_a_partial_success_is_counted_and_said() -> None:
             wait_until(lambda: "delivery.dropped" in log_of(sidecar), 10, "said")
 
 
+def test_no_more_can_be_rejected_than_was_sent() -> None:
+    with OtlpBackend() as backend:
+        backend.script(Answer(rejected=10**12, message="all of them"))
+        with Sidecar("liar", config=config(out={"endpoint": backend.http_url})) as sidecar:
+            tell(sidecar, named("a", "b", "c"))
+            wait_until(lambda: exporter(sidecar, "out")["dropped_records"] == 3, 10, "counted")
+
+
 def test_what_a_far_side_says_beside_its_yes_is_said() -> None:
     with OtlpBackend() as backend:
         backend.script(Answer(message="this version is old"))
@@ -322,17 +330,20 @@ def test_names_that_do_not_resolve_are_said() -> None:
 
 @pytest.mark.parametrize("status", [400, 401])
 def test_credentials_that_a_backend_repeats_are_not_repeated(tmp_path: pathlib.Path, status: int) -> None:
+    """Of headers, and of the query, where some have their key."""
     bearer, basic, headers = "SECRETBEARER77", "user:SECRETBASIC77", "x-key=SECRETHEADER77"
     for name, text in (("bearer", bearer), ("basic", basic), ("headers", headers)):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
 
     def answer(request: Any) -> Answer:
-        return Answer(http=status, message=f"no: {request.headers['authorization']} {request.headers['x-key']}")
+        return Answer(http=status, message=f"no: {request.headers['authorization']} {request.headers['x-key']} "
+                                           "/v1/traces?a=b&api_key=SECRETQUERY77 of SECRETQUERY77")
 
     for key in ("bearer", "basic"):
         with OtlpBackend(answer=answer) as backend:
-            text = config(out={"endpoint": backend.http_url, f"{key}_file": str(tmp_path / key),
+            text = config(out={"traces_endpoint": f"{backend.http_url}/v1/traces?a=b&api_key=SECRETQUERY77",
+                               "endpoint": backend.http_url, f"{key}_file": str(tmp_path / key),
                                "headers_file": str(tmp_path / "headers"), "signals": ["traces"]})
             with Sidecar("out", config=text) as sidecar:
                 tell(sidecar, named("x"))

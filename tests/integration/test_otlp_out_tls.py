@@ -146,3 +146,14 @@ def test_tls_without_https_stops_the_start(tmp_path: pathlib.Path) -> None:
             said = start_fails(config(out={"endpoint": "http://localhost:4317", "protocol": protocol, "tls": tls}))
             assert said.startswith("78 ") and f"exporters.out: tls.{next(iter(tls))}: " in said
             assert "https://" in said
+
+
+def test_files_that_are_no_use_stop_the_start(tmp_path: pathlib.Path) -> None:
+    ours = Authority(tmp_path)
+    mine = ours.issue("client")
+    mine.key.chmod(0o644)
+    for tls, why in (({"ca_file": "/nope"}, "tls.ca_file: /nope: No such file"),
+                     ({"cert_file": "/nope"}, "tls.cert_file: /nope: No such file"),
+                     ({"cert_file": str(mine.cert), "key_file": str(mine.key)}, "tls.key_file: others can read")):
+        said = start_fails(config(out={"endpoint": "https://localhost:4317", "tls": tls}))
+        assert said.startswith("78 ") and f"exporters.out: {why}" in said

@@ -397,7 +397,7 @@ def _handler_of(backend: OtlpBackend) -> type[http.server.BaseHTTPRequestHandler
             raw = self.body()
             if self.path.startswith("/_control/"):
                 return self.say(200 if control(backend, self.path, raw) else 404, b"", {})
-            signal = PATHS.get(self.path)
+            signal = PATHS.get(self.path.partition("?")[0])
             is_json = self.headers.get("Content-Type", "").startswith("application/json")
             if signal is None:
                 backend.fault(f"POST {self.path}")
