@@ -247,11 +247,12 @@ static wb_exit export_to(exporter *x, const export_line *how, const chosen *c)
 {
     wb_error err = {0};
     wb_output_file out;
+    if (!is_stdout(how))
+        wb_interrupt_catch(); /* before it is there, or a file of nobody's would stay */
     wb_status status = wb_output_file_open(&out, how->path, how->force, &err);
     if (status != WB_OK) return fail_output(how, &err, status);
     x->out = &out;
     wb_buffer_init(&x->text, TEXT_BYTES);
-    if (out.file != stdout) wb_interrupt_catch(); /* or half a file would stay */
     status = export_all(x, c, &err);
     wb_buffer_done(&x->text);
     wb_error write_err = {0};
