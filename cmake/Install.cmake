@@ -15,9 +15,10 @@ install(FILES packaging/sysusers.conf DESTINATION ${WAYBILL_SYSUSERS_DIR} RENAME
 install(FILES packaging/tmpfiles.conf DESTINATION ${WAYBILL_TMPFILES_DIR} RENAME waybill.conf COMPONENT runtime)
 install(FILES packaging/default.yaml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/waybill COMPONENT runtime)
 
+# docs/README.md is the README of the installed pages too.
 install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime FILES_MATCHING PATTERN "*.md"
     PATTERN "alerts.yml" PATTERN "waybill.json")
-install(FILES README.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
+install(FILES SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 if(NOT WAYBILL_DEB) # Debian has both elsewhere: cmake/Package.cmake
     install(FILES LICENSE CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 endif()
