@@ -397,7 +397,7 @@ static void watch_socket(daemon_parts *d)
 static void reload(daemon_parts *d)
 {
     wb_notify_reloading(&d->notify, d->sidecar.clock);
-    (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
+    (void)wb_reload(&d->sidecar, "SIGHUP", NULL, NULL);
     wb_notify_ready(&d->notify);
 }
 

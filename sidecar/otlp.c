@@ -208,20 +208,20 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     return wb_ports_check(sidecar->config, o->http_port, o->grpc_port, err);
 }
 
-void wb_otlp_reload(wb_sidecar *sidecar)
+wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err)
 {
     const char *path = sidecar->config->otlp.bearer_file;
-    wb_error err = {.status = WB_OK};
     wb_slice bearer;
-    if (!sidecar->otlp || !path) return;
+    if (!sidecar->otlp || !path) return WB_OK;
     WB_AUTO(wb_arena) arena = wb_arena_new(FILES_BYTES);
-    wb_status status = arena ? wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, &err)
-                             : wb_fail(&err, WB_ERR_NO_MEMORY, "no memory to read it");
+    wb_status status = arena ? wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, err)
+                             : wb_fail(err, WB_ERR_NO_MEMORY, "otlp.bearer_file: no memory");
     if (status == WB_OK)
         wb_otlp_access_set_bearer(sidecar->otlp->access, bearer);
     else
         WB_LOG(ERROR, "reload.kept_old", "a part could not be read: what it said before holds",
-               WB_KV("part", "otlp.bearer_file"), WB_KV("error", (const char *)err.detail));
+               WB_KV("part", "otlp.bearer_file"), WB_KV("error", (const char *)err->detail));
+    return status;
 }
 
 void wb_otlp_tick(wb_sidecar *sidecar)

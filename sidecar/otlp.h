@@ -16,9 +16,10 @@ WB_MUST_USE wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err);
 /** Listen where the configuration says: once requests can be served, before wb_confine_calls.
  *  Errors  CONFIG a configured port is taken | UNAVAILABLE | NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err);
-/** Read the bearer's file again. What is wrong with it is in the log, and the bearer of before holds. Any
- *  thread. */
-void wb_otlp_reload(wb_sidecar *sidecar);
+/** Read the bearer's file again. If something is wrong with it, which is logged, the bearer of before holds. Any
+ *  thread.
+ *  Errors  CONFIG as wb_otlp_prepare | NO_MEMORY */
+WB_MUST_USE wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err);
 /** Once a second. */
 void wb_otlp_tick(wb_sidecar *sidecar);
 /** Take nothing new. */

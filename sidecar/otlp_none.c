@@ -23,7 +23,11 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     return WB_OK;
 }
 
-void wb_otlp_reload(wb_sidecar *sidecar) { (void)sidecar; }
+wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err)
+{
+    (void)sidecar, (void)err;
+    return WB_OK;
+}
 void wb_otlp_tick(wb_sidecar *sidecar) { (void)sidecar; }
 void wb_otlp_stop(wb_sidecar *sidecar) { (void)sidecar; }
 void wb_otlp_close(wb_sidecar *sidecar) { (void)sidecar; }

@@ -71,9 +71,11 @@ static wb_status reload(wb_sidecar *sidecar, const char *why, uint64_t told, wb_
     return WB_OK;
 }
 
-wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err)
+wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *bearer, wb_error *err)
 {
-    wb_otlp_reload(sidecar);
+    wb_error left_out = {.status = WB_OK};
+    if (wb_otlp_reload(sidecar, &left_out) == WB_OK) left_out.status = WB_OK;
+    if (bearer) *bearer = left_out;
     return reload(sidecar, why, 0, err);
 }
 
@@ -104,7 +106,7 @@ void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch)
     watch->next_mono = ended + LOOK_SHARE * (ended - began);
     if (stale) {
         watch->retry_mono = watch->pause_ns = 0;
-        (void)wb_reload(sidecar, "files changed", NULL);
+        (void)wb_reload(sidecar, "files changed", NULL, NULL);
     } else if (retry_is_due(sidecar, watch, ended)) {
         (void)reload(sidecar, "left out before", problems_hash(sidecar->worlds), NULL);
     }

@@ -8,9 +8,12 @@
 /** wb_worlds_open, and a line per file that was left out. */
 WB_MUST_USE wb_status wb_reload_open(const wb_world_source *source, wb_worlds **out, wb_error *err);
 
-/** wb_worlds_reload, and its lines. `why`, static, is who asked: "SIGHUP". Any thread.
+/** wb_worlds_reload, and its lines, and the receivers' bearer. Any thread.
+ *  why     static: who asked, "SIGHUP"
+ *  bearer  its status is OK, or what is wrong with the bearer's file, so that the one of before holds. May
+ *          be NULL
  *  Errors  NO_MEMORY: what was in force stays; said in the log as well */
-wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err);
+wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *bearer, wb_error *err);
 
 typedef struct wb_reload_watch {
     uint64_t next_mono;  /* when to look again */

@@ -181,7 +181,8 @@ def test_a_reload_takes_a_new_bearer_and_keeps_the_old_one_where_it_is_broken(tm
         sidecar.cli("reload")
         assert codes() == [401, 200]
         path.write_text("")
-        sidecar.cli("reload")
+        done = sidecar.cli("reload", check=False)
+        assert "otlp.bearer_file" in done and "what it said before holds" in done
         assert codes() == [401, 200]
         assert "otlp.bearer_file" in sidecar.log() and "is empty" in sidecar.log()
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import encodings.idna  # noqa: F401  for sockets: another user may not reach the library any more
 import os
 import traceback
 from typing import Any, Callable, Sequence
