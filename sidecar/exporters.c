@@ -142,6 +142,18 @@ static void find_dropped(wb_exporters *e, const char *name, wb_runner_options *o
     }
 }
 
+/* Its place was kept while it was not configured, which holds nothing back. How many records were in those
+ * frames nobody knows any more. */
+static void say_gap(const exporter *x, uint64_t cursor)
+{
+    wb_journal_stats journal;
+    wb_journal_get_stats(x->all->sidecar->journal, &journal);
+    if (cursor == 0 || cursor + 1 >= journal.first_seq) return;
+    WB_LOG(WARN, "delivery.gap", "an exporter is back, and the journal has let go what it missed",
+           WB_KV("exporter", (const char *)x->name),
+           WB_KV("frames", journal.first_seq - 1 - cursor));
+}
+
 static wb_status open_runner(exporter *x, wb_error *err)
 {
     wb_exporters *e = x->all;
@@ -159,6 +171,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .advance = advance,
                                  .ctx = x};
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
+    say_gap(x, options.cursor);
     find_dropped(e, x->name, &options);
     wb_status status = wb_runner_new(&options, &x->runner, err);
     if (status == WB_ERR_CONFIG) wb_exporter_name_error(&x->config, err);

@@ -341,11 +341,13 @@ static const char *advice_for(const wb_otlp_transport *t, const wb_otlp_target *
     case CURLE_COULDNT_CONNECT:
         return "nobody takes connections there: check endpoint, and that it runs";
     case CURLE_HTTP2:
-    case CURLE_HTTP2_STREAM: return "no HTTP/2 as gRPC needs it: check endpoint and protocol";
+    case CURLE_HTTP2_STREAM:
+    case CURLE_PARTIAL_FILE:
+        return "no HTTP/2 as gRPC needs it: check endpoint, http or https, and protocol";
     case CURLE_UNSUPPORTED_PROTOCOL: /* "HTTP/0.9" */
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_GOT_NOTHING:
-        return "check port and protocol: mostly 4317 is grpc, 4318 http/protobuf";
+        return "check port, http or https, and protocol: mostly 4317 is grpc, 4318 http/protobuf";
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_PROXY: return "check the proxy";
     default: return NULL;

@@ -83,6 +83,7 @@ static const struct {
     {"remaining connection slots", "raise max_connections, or put PgBouncer before it"},
     {"starting up", "repeated by itself"},
     {"shutting down", "repeated by itself"},
+    {"not permitted to log in", "ALTER ROLE ... LOGIN"},
     {"database", "make the database first (docs/postgres.md)"},
     {"role", "make the role first (docs/postgres.md)"},
     {"could not translate host name", "check the host in the url"},

@@ -373,6 +373,34 @@ def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told
         assert report(sidecar)["unconfigured_exporters"] == []
 
 
+def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_back():
+    base = "admin: {listen: 127.0.0.1:0}\njournal: {segment_bytes: 256KiB, limit_bytes: 4MiB}\n"
+    with Sidecar("back", config=base) as sidecar:
+        second = sidecar.base / "second.db"
+        more = f"exporters: {{second: {{path: {second}}}}}\n"
+        sidecar.config_file.write_text(base + more)
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(second) == 1, 10, "a second store")
+        asker.close()
+        sidecar.config_file.write_text(base)
+        sidecar.restart()
+        asker = Plain(sidecar)
+        first = report(sidecar)["journal"]["first_seq"]
+        (kept,) = report(sidecar)["unconfigured_exporters"]
+        for sent in range(400):
+            assert asker.ask(record=record(1, 10_000)).status == Status.OK
+            if sent % 20 == 0 and report(sidecar)["journal"]["first_seq"] > kept["cursor"] + 1:
+                break
+        assert report(sidecar)["journal"]["first_seq"] > max(first, kept["cursor"] + 1)
+        asker.close()
+        assert "delivery.gap" not in sidecar.log()
+        sidecar.config_file.write_text(base + more)
+        sidecar.restart()
+        assert "delivery.gap" in sidecar.log() and "exporter=second" in sidecar.log().replace('"', "")
+
+
 # ---- one store in every kind of trouble -----------------------------------------------------------
 
 
