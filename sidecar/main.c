@@ -27,6 +27,7 @@
 #include "proto/waybill/v1/journal.pb-c.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ enum {
     CONFIG_ARENA_BYTES = 8 * 1024 * 1024,
     STOP_SLACK_MS = 15000, /* of a stop, beyond the time for draining */
     TICK_MS = 1000,
+    LARGE_BLOCK_BYTES = 1024 * 1024,
     TRIM_MS = 30,        /* from a cursor's move to the segment that it sets free, mostly */
     RATE_BUCKETS = 8192, /* 128 KiB */
 };
@@ -557,6 +559,10 @@ static wb_status check(daemon_parts *d, wb_error *err)
     return wb_otlp_check(&d->config, err);
 }
 
+/* A large block is a mapping of its own, and gone when it is freed. Left to itself glibc raises that size to what was
+ * freed last: after one request of some MiB all of that stays in the process. */
+static void give_back_large_blocks(void) { (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES); }
+
 int main(int argc, char **argv)
 {
     static daemon_parts d;
@@ -577,6 +583,7 @@ int main(int argc, char **argv)
         wb_arena_free(d.config_arena);
         return exit_code(status);
     }
+    give_back_large_blocks();
     if (!o.check) return serve(&d);
     int code = print_buffer(wb_config_print(&wb_sidecar_config_table, &d.config, &text), &text);
     wb_arena_free(d.config_arena);
