@@ -91,6 +91,7 @@ wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *re
     batch->n = 0;
     batch->end_seq = after_seq;
     batch->read_bytes = 0;
+    batch->missing = 0;
     batch->overran = false;
     while (!is_full(batch, wants)) {
         wb_frame_view frame;
@@ -101,6 +102,7 @@ wb_status wb_delivery_batch_fill(wb_delivery_batch *batch, wb_journal_reader *re
         if (batch->overran) break;
         if (take_frame(batch, &frame, wants) != WB_OK)
             return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a batch of records");
+        if (frame.seq > batch->end_seq + 1) batch->missing += frame.seq - batch->end_seq - 1;
         batch->end_seq = frame.seq;
         batch->read_bytes += frame.bytes;
     }

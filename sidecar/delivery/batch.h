@@ -12,6 +12,7 @@ typedef struct wb_delivery_batch {
     size_t n, cap;
     uint64_t end_seq;    /* the batch is every wanted record up to here */
     uint64_t read_bytes; /* of frames, wanted or not */
+    uint64_t missing;    /* frames between its own that cannot be read: lost, or damaged since */
     bool overran;        /* the reader is behind a frame that is not part of it: open it again */
     wb_buffer bytes;
 } wb_delivery_batch;

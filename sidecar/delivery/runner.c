@@ -282,6 +282,17 @@ static uint64_t look_at_hold(wb_runner *r)
     return draining ? UINT64_MAX : ripe;
 }
 
+static void log_missing(wb_runner *r)
+{
+    static wb_log_gate gate;
+    uint64_t held_back;
+    if (r->batch.missing == 0 || !wb_log_gate_pass(&gate, wb_runner_mono(r), &held_back)) return;
+    WB_LOG(ERROR, "delivery.frames_missing",
+           "frames of the journal cannot be read: they are not sent",
+           WB_KV("exporter", r->options.name), WB_KV("frames", r->batch.missing),
+           WB_KV("before_seq", r->batch.end_seq), WB_KV("held_back", held_back));
+}
+
 static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
 {
     const wb_delivery_wants wants = {.takes = r->takes,
@@ -294,6 +305,7 @@ static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
         WB_TRY(wb_journal_reader_open(r->options.journal, r->position, &r->reader, err));
     WB_TRY(wb_delivery_batch_fill(&r->batch, r->reader, r->position, &wants, err));
     if (r->batch.overran) close_reader(r);
+    log_missing(r);
     return WB_OK;
 }
 

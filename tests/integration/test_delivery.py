@@ -401,6 +401,30 @@ def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_bac
         assert "delivery.gap" in sidecar.log() and "exporter=second" in sidecar.log().replace('"', "")
 
 
+def test_a_frame_that_is_damaged_before_it_is_sent_is_said():
+    base = "admin: {listen: 127.0.0.1:0}\n"
+    with Sidecar("rot", config=base) as sidecar:
+        second = sidecar.base / "second.db"
+        sidecar.config_file.write_text(base + f"exporters: {{second: {{path: {second}}}}}\n")
+        sidecar.restart()
+        asker = Plain(sidecar)
+        assert asker.ask(record=record()).status == Status.OK
+        wait_until(lambda: rows(second) == 1, 10, "a second store")
+        db = lock_store(second)
+        for _ in range(40):
+            assert asker.ask(record=record(1, 10_000)).status == Status.OK
+        asker.close()
+        (segment,) = (sidecar.state_dir / "journal").glob("segment-*")
+        with open(segment, "r+b") as file:  # the first of them may be in hand, the last one is the end
+            file.seek(300_000)
+            file.write(b"\xff" * 64)
+        db.execute("ROLLBACK")
+        db.close()
+        wait_until(lambda: "delivery.frames_missing" in sidecar.log(), 30, "the exporter says so")
+        wait_until(lambda: exporter(sidecar, "second")["lag_frames"] == 0, 30, "the rest")
+        assert rows(second) == 40  # of 41
+
+
 # ---- one store in every kind of trouble -----------------------------------------------------------
 
 
