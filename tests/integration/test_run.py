@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -385,6 +386,17 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
+def jobs_of(session: int) -> list[tuple[int, str]]:
+    """Process and state (proc(5)) of all in that session but the leader."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, of = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and int(stat.parent.name) != session:
+                found.append((int(stat.parent.name), state))
+    return found
+
+
 @pytest.fixture
 def shell(place: Place) -> Iterator[Terminal]:
     env = {**place.env, "PS1": "prompt> ", "HISTFILE": "", "TERM": "dumb"}
@@ -404,6 +416,8 @@ def test_the_command_owns_the_terminal_and_ctrl_z_and_fg_work(place: Place, shel
     shell.type("\x1a")
     shell.expect("Stopped")
     shell.prompt()
+    # The shell looks at waybill alone. Until the command has stopped too it may still take what is typed.
+    wait_until(lambda: {state for pid, state in jobs_of(shell.pid)} == {"T"}, 20, "all of the job")
     shell.type("fg\n")
     shell.expect("read line")  # bash says what it continues
     shell.type("hello\n")
