@@ -561,7 +561,10 @@ static wb_status check(daemon_parts *d, wb_error *err)
 
 /* A large block is a mapping of its own, and gone when it is freed. Left to itself glibc raises that size to what was
  * freed last: after one request of some MiB all of that stays in the process. */
-static void give_back_large_blocks(void) { (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES); }
+static void give_back_large_blocks(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES); /* NOLINT(concurrency-mt-unsafe): before threads */
+}
 
 int main(int argc, char **argv)
 {
