@@ -563,7 +563,8 @@ static wb_status check(daemon_parts *d, wb_error *err)
  * freed last: after one request of some MiB all of that stays in the process. */
 static void give_back_large_blocks(void)
 {
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES); /* NOLINT(concurrency-mt-unsafe): before threads */
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before threads */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
 }
 
 int main(int argc, char **argv)
