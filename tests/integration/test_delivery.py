@@ -258,18 +258,29 @@ journal: {{segment_bytes: 512KiB, limit_bytes: 8MiB}}
         asker.close()
 
 
-def test_an_exporter_that_is_stuck_for_ever_costs_itself_its_oldest_and_nobody_else():
-    base = """admin: {listen: 127.0.0.1:0}
+SMALL = """admin: {listen: 127.0.0.1:0}
 journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
 """
-    with Sidecar("drops", config=base) as sidecar:
-        stuck = sidecar.base / "stuck.db"
-        more = f"exporters: {{stuck: {{path: {stuck}, when_full: drop_oldest, max_lag_bytes: 1MiB}}}}\n"
+
+
+@contextlib.contextmanager
+def a_second_store(name, exporter_name, settings="", base=SMALL):
+    """A sidecar with a further SQLite exporter of these settings, which has one record; its file, a client,
+    and what the configuration has of it."""
+    with Sidecar(name, config=base) as sidecar:
+        path = sidecar.base / f"{exporter_name}.db"
+        more = f"exporters: {{{exporter_name}: {{path: {path}{settings}}}}}\n"
         sidecar.config_file.write_text(base + more)
         sidecar.restart()
         asker = Plain(sidecar)
         assert asker.ask(record=record()).status == Status.OK
-        wait_until(lambda: rows(stuck) == 1, 10, "a second store")
+        wait_until(lambda: rows(path) == 1, 10, "a second store")
+        yield sidecar, path, asker, more
+
+
+def test_an_exporter_that_is_stuck_for_ever_costs_itself_its_oldest_and_nobody_else():
+    settings = ", when_full: drop_oldest, max_lag_bytes: 1MiB"
+    with a_second_store("drops", "stuck", settings) as (sidecar, stuck, asker, _):
         db = lock_store(stuck)
         sent = 1
         deadline = time.monotonic() + 60
@@ -301,17 +312,8 @@ journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
 
 
 def test_what_is_given_up_while_it_is_being_sent_is_counted_whatever_happens_then():
-    base = """admin: {listen: 127.0.0.1:0}
-journal: {segment_bytes: 256KiB, limit_bytes: 4MiB}
-"""
-    with Sidecar("undecided", config=base) as sidecar:
-        stuck = sidecar.base / "stuck.db"
-        more = f"exporters: {{stuck: {{path: {stuck}, when_full: drop_oldest, max_lag_bytes: 1MiB}}}}\n"
-        sidecar.config_file.write_text(base + more)
-        sidecar.restart()
-        asker = Plain(sidecar)
-        assert asker.ask(record=record()).status == Status.OK
-        wait_until(lambda: rows(stuck) == 1, 10, "a second store")
+    settings = ", when_full: drop_oldest, max_lag_bytes: 1MiB"
+    with a_second_store("undecided", "stuck", settings) as (sidecar, stuck, asker, _):
         db = lock_store(stuck)
         sent = 1
 
@@ -374,17 +376,9 @@ def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told
 
 
 def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_back():
-    base = "admin: {listen: 127.0.0.1:0}\njournal: {segment_bytes: 256KiB, limit_bytes: 4MiB}\n"
-    with Sidecar("back", config=base) as sidecar:
-        second = sidecar.base / "second.db"
-        more = f"exporters: {{second: {{path: {second}}}}}\n"
-        sidecar.config_file.write_text(base + more)
-        sidecar.restart()
-        asker = Plain(sidecar)
-        assert asker.ask(record=record()).status == Status.OK
-        wait_until(lambda: rows(second) == 1, 10, "a second store")
+    with a_second_store("back", "second") as (sidecar, _, asker, more):
         asker.close()
-        sidecar.config_file.write_text(base)
+        sidecar.config_file.write_text(SMALL)
         sidecar.restart()
         asker = Plain(sidecar)
         first = report(sidecar)["journal"]["first_seq"]
@@ -396,20 +390,14 @@ def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_bac
         assert report(sidecar)["journal"]["first_seq"] > max(first, kept["cursor"] + 1)
         asker.close()
         assert "delivery.gap" not in sidecar.log()
-        sidecar.config_file.write_text(base + more)
+        sidecar.config_file.write_text(SMALL + more)
         sidecar.restart()
         assert "delivery.gap" in sidecar.log() and "exporter=second" in sidecar.log().replace('"', "")
 
 
 def test_a_frame_that_is_damaged_before_it_is_sent_is_said():
-    base = "admin: {listen: 127.0.0.1:0}\n"
-    with Sidecar("rot", config=base) as sidecar:
-        second = sidecar.base / "second.db"
-        sidecar.config_file.write_text(base + f"exporters: {{second: {{path: {second}}}}}\n")
-        sidecar.restart()
-        asker = Plain(sidecar)
-        assert asker.ask(record=record()).status == Status.OK
-        wait_until(lambda: rows(second) == 1, 10, "a second store")
+    whole = "admin: {listen: 127.0.0.1:0}\n"  # one large segment
+    with a_second_store("rot", "second", base=whole) as (sidecar, second, asker, _):
         db = lock_store(second)
         for _ in range(40):
             assert asker.ask(record=record(1, 10_000)).status == Status.OK
