@@ -33,6 +33,8 @@ typedef enum wb_entry_kind {
     WB_ENTRY_GAP = 37,     /* waybill.v1.GapRow: start-up found loss; state fails closed */
 } wb_entry_kind;
 
+enum { WB_RECORD_KIND_MAX = 31 };
+
 #define WB_KIND_BIT(kind) (UINT64_C(1) << (kind))
 
 typedef struct wb_entry {

@@ -192,32 +192,6 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
 
 /* ---- too far behind ---- */
 
-static wb_status count_records(wb_journal_reader *reader, uint64_t upto, uint64_t takes,
-                               uint64_t *n, wb_error *err)
-{
-    wb_frame_view frame;
-    wb_entry entry;
-    for (*n = 0;;) {
-        wb_status status = wb_journal_reader_next(reader, &frame, err);
-        if (status == WB_ERR_NOT_FOUND || (status == WB_OK && frame.seq > upto)) return WB_OK;
-        if (status != WB_OK) return status;
-        for (size_t at = 0; wb_frame_next_entry(&frame, &at, &entry);)
-            if ((unsigned)entry.kind < 64 && (takes & WB_KIND_BIT(entry.kind))) ++*n;
-    }
-}
-
-static wb_status count_between(exporter *x, uint64_t from, uint64_t upto, uint64_t *n,
-                               wb_error *err)
-{
-    wb_journal_reader *reader;
-    *n = 0;
-    if (from >= upto) return WB_OK;
-    WB_TRY(wb_journal_reader_open(x->all->sidecar->journal, from, &reader, err));
-    wb_status status = count_records(reader, upto, wb_runner_takes(x->runner), n, err);
-    wb_journal_reader_close(reader);
-    return status;
-}
-
 static void say_not_counted(const exporter *x, const wb_error *why)
 {
     static wb_log_gate gate;
@@ -247,7 +221,9 @@ static bool skip_to(exporter *x, uint64_t seq)
 {
     uint64_t n;
     wb_error err;
-    wb_status status = count_between(x, wb_runner_skip_begin(x->runner), seq, &n, &err);
+    uint64_t from = wb_runner_skip_begin(x->runner);
+    wb_status status = wb_journal_count_records(x->all->sidecar->journal, from, seq,
+                                                wb_runner_takes(x->runner), &n, &err);
     wb_runner_skip_end(x->runner, status == WB_OK ? seq : 0, status == WB_OK ? n : 0);
     if (status != WB_OK) {
         say_not_counted(x, &err);
@@ -258,15 +234,19 @@ static bool skip_to(exporter *x, uint64_t seq)
     return true;
 }
 
-/* Not much at once: a trimmed segment is the file of the next one, and of several all but one would be
- * removed. Half a segment less than it may be behind, so that each segment that fills skips one. */
-static uint64_t keeps_bytes(const wb_exporters *e, uint64_t may)
+/* How far behind it may be now. The file of a trimmed segment is the next one's: while that is wanted, what will
+ * be too much when the current segment is full is so now. */
+static uint64_t may_lag(const wb_exporters *e, const wb_exporter_report *report, bool full,
+                        bool spare_wanted)
 {
-    uint64_t step = e->sidecar->config->journal_segment_bytes / 2;
-    return may - (step < may / 4 ? step : may / 4);
+    uint64_t may = report->max_lag_bytes;
+    uint64_t half = e->sidecar->config->journal_segment_bytes / 2;
+    if (full && may > report->lag_bytes / 2) may = report->lag_bytes / 2;
+    if (spare_wanted && half < may / 4) may -= half;
+    return may;
 }
 
-bool wb_exporters_tick(wb_exporters *e)
+bool wb_exporters_tick(wb_exporters *e, bool spare_wanted)
 {
     wb_journal_stats journal;
     wb_exporter_report report;
@@ -276,10 +256,9 @@ bool wb_exporters_tick(wb_exporters *e)
     for (size_t i = 0; i < e->n; i++) {
         if (e->list[i].config.when_full != WB_WHEN_FULL_DROP_OLDEST) continue;
         if (!wb_exporters_report(e, i, &report) || report.lag_bytes == 0) continue;
-        uint64_t may = report.max_lag_bytes;
-        if (journal.full && may > report.lag_bytes / 2) may = report.lag_bytes / 2;
+        uint64_t may = may_lag(e, &report, journal.full, spare_wanted);
         if (report.lag_bytes <= may) continue;
-        uint64_t seq = wb_journal_seq_before(e->sidecar->journal, keeps_bytes(e, may));
+        uint64_t seq = wb_journal_give_up_to(e->sidecar->journal, may);
         if (seq > report.runner.cursor) skipped |= skip_to(&e->list[i], seq);
     }
     return skipped;

@@ -21,8 +21,9 @@ void wb_exporters_drain(wb_exporters *exporters, uint32_t timeout_ms);
 void wb_exporters_free(wb_exporters *exporters);
 
 /** Now and then, from one thread that may read for a while: exporters that drop the oldest and are too far
- *  behind, or hold back a full journal, skip ahead. Whether one did: soon the journal is trimmed. */
-bool wb_exporters_tick(wb_exporters *exporters);
+ *  behind, or hold back a full journal, skip ahead; while a spare segment is wanted, also those that soon
+ *  are. Whether one did: soon the journal is trimmed. */
+bool wb_exporters_tick(wb_exporters *exporters, bool spare_wanted);
 
 /** How one of them is doing. */
 typedef struct wb_exporter_report {

@@ -233,7 +233,7 @@ static void *keep_spare(void *arg)
     while (!atomic_load(&d->sidecar.draining)) {
         bool wanted = wb_journal_wait_spare_wanted(d->sidecar.journal, TICK_MS);
         wb_journal_upkeep(d->sidecar.journal);
-        if (wb_exporters_tick(d->sidecar.exporters) && wanted)
+        if (wb_exporters_tick(d->sidecar.exporters, wanted) && wanted)
             wanted = !wb_journal_wait_spare_left(d->sidecar.journal, TRIM_MS);
         if (wanted && wb_journal_prepare_spare(d->sidecar.journal, &err) != WB_OK)
             WB_LOG(WARN, "journal.no_spare", "the next segment will be made when it is needed",
@@ -560,11 +560,14 @@ static wb_status check(daemon_parts *d, wb_error *err)
 }
 
 /* A large block is a mapping of its own, and gone when it is freed. Left to itself glibc raises that size to what was
- * freed last: after one request of some MiB all of that stays in the process. */
+ * freed last: after one request of some MiB all of that stays in the process. Setting it also ends that glibc adapts
+ * what a heap keeps: with its first value, 128 KiB, each batch would give pages back and fault them in again. */
 static void give_back_large_blocks(void)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): before threads */
+    /* NOLINTBEGIN(concurrency-mt-unsafe): before threads */
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES);
+    /* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 int main(int argc, char **argv)

@@ -78,6 +78,18 @@ wb_status wb_frame_build(wb_buffer *out, uint64_t seq, const wb_entry *entries, 
 uint32_t wb_frame_built_bytes(const uint8_t *frame) { return wb_get_u32(frame + AT_LENGTH); }
 uint64_t wb_frame_built_seq(const uint8_t *frame) { return wb_get_u64(frame + AT_SEQ); }
 
+wb_frame_view wb_frame_built_view(const uint8_t *frame)
+{
+    uint32_t bytes = wb_get_u32(frame + AT_LENGTH);
+    return (wb_frame_view){
+        .seq = wb_get_u64(frame + AT_SEQ),
+        .durable_seq = wb_get_u64(frame + AT_DURABLE),
+        .n_entries = wb_get_u32(frame + AT_COUNT),
+        .bytes = bytes,
+        .entries = {frame + WB_FRAME_HEADER, bytes - WB_FRAME_HEADER},
+    };
+}
+
 static uint32_t frame_crc(const uint8_t *frame, size_t bytes, const wb_frame_home *home)
 {
     uint8_t number[8];
@@ -131,13 +143,7 @@ wb_frame_look wb_frame_parse(wb_slice bytes, uint64_t room, const wb_frame_home 
         return WB_FRAME_SHORT;
     }
     if (wb_get_u32(p + AT_CRC) != frame_crc(p, len, home)) return WB_FRAME_BAD;
-    wb_frame_view view = {
-        .seq = wb_get_u64(p + AT_SEQ),
-        .durable_seq = wb_get_u64(p + AT_DURABLE),
-        .n_entries = wb_get_u32(p + AT_COUNT),
-        .bytes = (uint32_t)len,
-        .entries = {p + WB_FRAME_HEADER, len - WB_FRAME_HEADER},
-    };
+    wb_frame_view view = wb_frame_built_view(p);
     if (view.durable_seq >= view.seq || wb_get_u32(p + AT_ZERO) != 0) return WB_FRAME_BAD;
     if (view.seq > WB_JOURNAL_NUMBER_MAX) return WB_FRAME_BAD;
     if (!entries_fill(view.entries, view.n_entries)) return WB_FRAME_BAD;

@@ -47,6 +47,8 @@ WB_MUST_USE wb_status wb_frame_build(wb_buffer *out, uint64_t seq, const wb_entr
 /** Length and sequence of a frame made by wb_frame_build, sealed or not. */
 uint32_t wb_frame_built_bytes(const uint8_t *frame);
 uint64_t wb_frame_built_seq(const uint8_t *frame);
+/** Its entries, to walk with wb_frame_next_entry; borrowed. */
+wb_frame_view wb_frame_built_view(const uint8_t *frame);
 
 /** Finish a built frame for one place; may be repeated for another. */
 void wb_frame_seal(uint8_t *frame, const wb_frame_home *home, uint64_t durable_seq);

@@ -102,9 +102,17 @@ static bool may_shrink(wb_journal *j, uint64_t base)
            wb_mono(j->clock) - j->snapshot_mono >= SHRINK_EVERY_MS * WB_NS_PER_MS;
 }
 
+/* The oldest segment is delivered, and the older of two snapshots holds it. Soon the next one will free it, but
+ * not where space is short; nor where somebody far behind gives up: there the newest is past segments that are
+ * still to be delivered, so that none is due for their sake, and all of them would wait for the last. */
+static bool older_holds_too_much(wb_journal *j, uint64_t base)
+{
+    if (!oldest_is_delivered(j) || j->segments[0]->last_seq <= snapshots_allow(j)) return false;
+    return j->segments[1]->last_seq <= base || nearly_full(j);
+}
+
 /* DESIGN section 4: when state bytes exceed 4 times its size, or when it alone blocks trimming. Since
- * the older of two must be past a segment before that goes, one is taken for each delivered segment;
- * where space is short a second one at once. */
+ * the older of two must be past a segment before that goes, one is taken for each delivered segment. */
 static bool snapshot_is_due(wb_journal *j)
 {
     const wb_snapshot_info *last = newest(j);
@@ -112,8 +120,7 @@ static bool snapshot_is_due(wb_journal *j)
     uint64_t enough = 4 * (last ? last->bytes : 0);
     if (enough < j->segment_bytes / 4) enough = j->segment_bytes / 4;
     if (j->state_bytes > enough || delivered_above(j, base) || may_shrink(j, base)) return true;
-    return oldest_is_delivered(j) && j->segments[0]->last_seq > snapshots_allow(j) &&
-           nearly_full(j);
+    return older_holds_too_much(j, base);
 }
 
 static wb_status begin_snapshot(wb_journal *j, wb_error *err)

@@ -148,13 +148,31 @@ static size_t seal_what_fits(wb_journal *j, size_t at)
     return to;
 }
 
-static void publish(wb_journal *j, size_t bytes, uint64_t last_seq, uint64_t took_ns)
+typedef struct part {
+    size_t bytes;
+    uint64_t last_seq;
+    wb_tally tally;
+} part;
+
+static part look_at_part(const uint8_t *frames, size_t bytes)
+{
+    part p = {.bytes = bytes};
+    for (size_t at = 0; at < bytes; at += wb_frame_built_bytes(frames + at)) {
+        wb_frame_view frame = wb_frame_built_view(frames + at);
+        p.last_seq = frame.seq;
+        wb_tally_frame(&p.tally, &frame);
+    }
+    return p;
+}
+
+static void publish(wb_journal *j, const part *p, uint64_t took_ns)
 {
     wb_segment *current = wb_journal_current(j);
     pthread_mutex_lock(&j->lock);
-    current->end += bytes;
-    current->last_seq = last_seq;
-    j->stats.durable_seq = last_seq;
+    current->end += p->bytes;
+    current->last_seq = p->last_seq;
+    wb_tally_add(&current->tally, &p->tally);
+    j->stats.durable_seq = p->last_seq;
     j->stats.commits++;
     j->stats.last_commit_ns = took_ns;
     /* Not while the next segment is secured: soon the oldest one is trimmed, and is a spare for nothing. */
@@ -164,7 +182,7 @@ static void publish(wb_journal *j, size_t bytes, uint64_t last_seq, uint64_t too
     }
     pthread_cond_broadcast(&j->committed);
     pthread_mutex_unlock(&j->lock);
-    j->safe_seq = last_seq;
+    j->safe_seq = p->last_seq;
     j->proven = false;
 }
 
@@ -176,14 +194,12 @@ static wb_status commit_part(wb_journal *j, size_t *at, wb_error *err)
     uint64_t started = wb_mono(j->clock);
     size_t to = seal_what_fits(j, *at);
     if (to == *at) return wb_journal_roll(j, wb_frame_built_seq(from), 0, err);
-    uint64_t last_seq = wb_frame_built_seq(from);
-    for (size_t i = *at; i < to; i += wb_frame_built_bytes(j->pending.ptr + i))
-        last_seq = wb_frame_built_seq(j->pending.ptr + i);
-    int rv = j->ops->write_at(j->ops, j->file, from, to - *at, wb_journal_current(j)->end);
+    part p = look_at_part(from, to - *at);
+    int rv = j->ops->write_at(j->ops, j->file, from, p.bytes, wb_journal_current(j)->end);
     if (rv == 0) rv = j->ops->sync_file(j->ops, j->file, "commit");
     j->no_room = wb_journal_no_room(rv);
     if (rv != 0) return wb_fail_errno(err, WB_ERR_UNAVAILABLE, -rv, "journal: commit");
-    publish(j, to - *at, last_seq, wb_mono(j->clock) - started);
+    publish(j, &p, wb_mono(j->clock) - started);
     *at = to;
     return WB_OK;
 }
@@ -321,44 +337,3 @@ void wb_journal_get_stats(wb_journal *j, wb_journal_stats *out)
 }
 
 const wb_histogram *wb_journal_commit_time(const wb_journal *j) { return &j->commit_time; }
-
-/* In a segment whose frames are about alike: in proportion, and never 0 while one is missing. */
-static uint64_t part_after(const wb_segment *segment, uint64_t seq)
-{
-    uint64_t bytes = segment->end - WB_SEGMENT_FRAMES_AT;
-    if (segment->last_seq <= seq || bytes == 0) return 0;
-    if (segment->first_seq > seq) return bytes;
-    uint64_t frames = segment->last_seq - segment->first_seq + 1, left = segment->last_seq - seq;
-    uint64_t part = (uint64_t)((double)bytes * ((double)left / (double)frames));
-    return part > 0 ? part : 1;
-}
-
-uint64_t wb_journal_bytes_after(wb_journal *j, uint64_t seq)
-{
-    uint64_t bytes = 0;
-    pthread_mutex_lock(&j->lock);
-    for (size_t i = j->n_segments; i > 0 && j->segments[i - 1]->last_seq > seq; i--)
-        bytes += part_after(j->segments[i - 1], seq);
-    pthread_mutex_unlock(&j->lock);
-    return bytes;
-}
-
-uint64_t wb_journal_seq_before(wb_journal *j, uint64_t bytes)
-{
-    uint64_t seq = 0;
-    pthread_mutex_lock(&j->lock);
-    for (size_t i = j->n_segments; i > 0; i--) {
-        const wb_segment *segment = j->segments[i - 1];
-        uint64_t held = segment->end - WB_SEGMENT_FRAMES_AT;
-        seq = segment->first_seq - 1;
-        if (held <= bytes) {
-            bytes -= held;
-            continue;
-        }
-        double part = (double)(segment->last_seq - seq) * ((double)bytes / (double)held);
-        seq = segment->last_seq - (uint64_t)part;
-        break;
-    }
-    pthread_mutex_unlock(&j->lock);
-    return seq;
-}

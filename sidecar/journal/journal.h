@@ -193,8 +193,16 @@ void wb_journal_get_stats(wb_journal *journal, wb_journal_stats *out);
  *  the journal. Groups that failed are not in it. */
 const wb_histogram *wb_journal_commit_time(const wb_journal *journal);
 
-/** The lowest sequence that at most `bytes` of frames are above, in the sense of wb_journal_bytes_after. */
-uint64_t wb_journal_seq_before(wb_journal *journal, uint64_t bytes);
+/** Up to where somebody gives up who may be `bytes` behind, in the sense of wb_journal_bytes_after: the first end of
+ *  a segment that at most so much is above or, if that leaves less than half of it, the place that leaves all. */
+uint64_t wb_journal_give_up_to(wb_journal *journal, uint64_t bytes);
+
+/** How many records of these kinds, as bits, the durable frames above `after_seq` up to `upto_seq` have. Of whole
+ *  segments that is known, of others the part is read; nothing above `after_seq` may be trimmed meanwhile.
+ *  Errors  UNAVAILABLE the disk fails | NO_MEMORY; *n is not set */
+WB_MUST_USE wb_status wb_journal_count_records(wb_journal *journal, uint64_t after_seq,
+                                               uint64_t upto_seq, uint64_t kinds, uint64_t *n,
+                                               wb_error *err);
 
 /** Bytes of frames above `seq`, durable ones: how far somebody who is at `seq` lies behind. Exact at the
  *  ends of segments, in proportion between them; 0 only for whoever has all. */

@@ -218,6 +218,7 @@ static wb_status look_at_frames(recovery *r, size_t index, wb_error *err)
         if (frame.seq <= segment->last_seq || frame.seq >= limit) continue;
         segment->last_seq = frame.seq;
         segment->end = scan.at;
+        wb_tally_frame(&segment->tally, &frame);
         r->found[index]++;
     }
     r->scanned_to = scan.broken_end;
@@ -248,6 +249,7 @@ static wb_status settle_scan(recovery *r, wb_scan *scan, wb_error *err)
     bool torn = false;
     segment->last_seq = segment->first_seq - 1;
     segment->end = WB_SEGMENT_FRAMES_AT;
+    segment->tally = (wb_tally){0};
     *found = 0;
     while ((status = wb_scan_next(scan, &frame, err)) == WB_OK) {
         torn_end = scan->at;
@@ -260,6 +262,7 @@ static wb_status settle_scan(recovery *r, wb_scan *scan, wb_error *err)
         }
         segment->last_seq = frame.seq;
         segment->end = scan->at;
+        wb_tally_frame(&segment->tally, &frame);
         ++*found;
     }
     if (scan->broken_end > torn_end) torn_end = scan->broken_end;

@@ -130,3 +130,23 @@ bool wb_segment_fits_as_spare(const wb_file_ops *ops, int file, uint64_t bytes, 
     }
     return true;
 }
+
+void wb_tally_frame(wb_tally *tally, const wb_frame_view *frame)
+{
+    wb_entry entry;
+    for (size_t at = 0; wb_frame_next_entry(frame, &at, &entry);)
+        if ((int)entry.kind <= WB_RECORD_KIND_MAX) tally->of[entry.kind]++;
+}
+
+void wb_tally_add(wb_tally *tally, const wb_tally *more)
+{
+    for (int kind = 1; kind <= WB_RECORD_KIND_MAX; kind++) tally->of[kind] += more->of[kind];
+}
+
+uint64_t wb_tally_of(const wb_tally *tally, uint64_t kinds)
+{
+    uint64_t n = 0;
+    for (unsigned kind = 1; kind <= WB_RECORD_KIND_MAX; kind++)
+        if (kinds & WB_KIND_BIT(kind)) n += tally->of[kind];
+    return n;
+}

@@ -15,6 +15,17 @@ enum {
     WB_SEGMENT_MAX_BYTES = 1 << 30,
 };
 
+/* How many records of each kind the frames that count have. */
+typedef struct wb_tally {
+    uint32_t of[WB_RECORD_KIND_MAX + 1];
+} wb_tally;
+
+/** Count what is in one more frame. */
+void wb_tally_frame(wb_tally *tally, const wb_frame_view *frame);
+void wb_tally_add(wb_tally *tally, const wb_tally *more);
+/** Records of these kinds, as bits. */
+uint64_t wb_tally_of(const wb_tally *tally, uint64_t kinds);
+
 typedef struct wb_segment {
     wb_frame_home home;
     uint64_t first_seq; /* of its first frame */
@@ -23,6 +34,7 @@ typedef struct wb_segment {
     uint64_t bytes;    /* of the file */
     uint64_t last_seq; /* of what counts in it; first_seq - 1: nothing */
     uint64_t end;      /* behind the last frame that counts */
+    wb_tally tally;    /* of what counts in it */
     bool damaged;      /* frames are missing in it: set aside when trimmed */
     uint32_t readers;  /* it is not recycled under them; guarded by the journal's lock */
     bool trimmed;      /* out of the list, freed by its last reader; guarded likewise */
