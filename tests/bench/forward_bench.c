@@ -3,12 +3,12 @@
  * libraries and nothing else, every span synced before it is acknowledged) and beside the OpenTelemetry
  * Collector, once with its memory queue, which a crash loses, and once with its file storage and fsync.
  * Requests of 100 spans (555 bytes, 12 attributes each), eight in flight, as fast as each forwarder takes
- * them; they take turns. Waybill is also given the same spans as JSON and over gRPC, and a second exporter
- * whose backend takes connections and never answers: once while that falls behind and the journal grows for
- * it, and once when it is as far behind as it may be and gives up the oldest, beside Waybill without it after
- * as long a start. Processor time is the forwarder's own; the rate is that of spans which reached the backend, until the last
- * one did. It is judged over 30 seconds, after which the backend may lack what was acknowledged for a second
- * at most. */
+ * them; they take turns, and of each the round with the least processor time counts. Waybill is also given
+ * the same spans as JSON and over gRPC, and a second exporter whose backend takes connections and never
+ * answers: once while that falls behind and the journal grows for it, and once when it is as far behind as
+ * it may be and gives up the oldest, beside Waybill without it after as long a start. Processor time is the
+ * forwarder's own; the rate is that of spans which reached the backend, until the last one did. It is judged
+ * over 30 seconds, after which the backend may lack what was acknowledged for a second at most. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +26,12 @@ enum {
     SPANS = 100,
     BODIES = 64,
     CONNECTIONS = 8,
-    ROUNDS = 3,
+    ROUNDS = 5,
     ARENA_BYTES = 64 * 1024 * 1024,
     DRAIN_S = 60,
 };
 
-static const double SECONDS = 5, LONG_S = 30, WARM_UP_S = 0.5, FALL_BEHIND_S = 4;
+static const double SECONDS = 3, LONG_S = 30, WARM_UP_S = 0.5, FALL_BEHIND_S = 4;
 
 typedef struct place {
     char folder[64], log[96];
@@ -238,7 +238,8 @@ static int by_cost(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static const measured *middle(const subject *s) { return &s->rounds[ROUNDS / 2]; }
+/* What else the machine does only ever adds. */
+static const measured *cheapest(const subject *s) { return &s->rounds[0]; }
 
 /* ---- judging ---------------------------------------------------------------------------------- */
 
@@ -354,30 +355,32 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SUBJECTS; i++) {
         if (subjects[i].absent) continue;
         qsort(subjects[i].rounds, ROUNDS, sizeof subjects[i].rounds[0], by_cost);
-        (void)say(subjects[i].name, "cpu", "us/span", middle(&subjects[i])->us_per_span);
-        (void)say(subjects[i].name, "rate", "spans/s", middle(&subjects[i])->spans_per_s);
-        (void)say(subjects[i].name, "rss", "KiB", middle(&subjects[i])->rss_kib);
+        (void)say(subjects[i].name, "cpu", "us/span", cheapest(&subjects[i])->us_per_span);
+        (void)say(subjects[i].name, "rate", "spans/s", cheapest(&subjects[i])->spans_per_s);
+        (void)say(subjects[i].name, "rss", "KiB", cheapest(&subjects[i])->rss_kib);
     }
     if (argc > 1) return 0; /* no ratios of what was not measured */
-    const measured *bare = middle(&subjects[BARE]), *ours = middle(&subjects[DEFAULTS]);
+    const measured *bare = cheapest(&subjects[BARE]), *ours = cheapest(&subjects[DEFAULTS]);
     int over = judge("forward_no_rehome_vs_bare", ROUNDS,
-                     middle(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
+                     cheapest(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
                      WB_BENCH_AT_MOST, 1.25);
     over |= judge("forward_vs_bare", ROUNDS, ours->us_per_span / bare->us_per_span,
                   WB_BENCH_AT_MOST, 1.7);
     over |= judge_long(&subjects[BARE], &subjects[DEFAULTS], protobuf);
     over |= judge("forward_one_stuck_vs_none", ROUNDS,
-                  middle(&subjects[STUCK])->spans_per_s / middle(&subjects[WARM])->spans_per_s,
+                  cheapest(&subjects[STUCK])->spans_per_s / cheapest(&subjects[WARM])->spans_per_s,
                   WB_BENCH_AT_LEAST, 0.95);
-    over |= judge("forward_json_vs_protobuf", ROUNDS,
-                  middle(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
+    over |=
+        judge("forward_json_vs_protobuf", ROUNDS,
+              cheapest(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
     over |=
         judge("forward_grpc_vs_http", ROUNDS,
-              middle(&subjects[GRPC_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 1.5);
+              cheapest(&subjects[GRPC_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 1.5);
     if (!collector) return over;
-    over |= judge("forward_vs_collector_memory", ROUNDS,
-                  middle(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);
+    over |=
+        judge("forward_vs_collector_memory", ROUNDS,
+              cheapest(&subjects[MEMORY])->us_per_span / ours->us_per_span, WB_BENCH_AT_LEAST, 3);
     return over | judge("forward_vs_collector_file", ROUNDS,
-                        middle(&subjects[STORAGE])->us_per_span / ours->us_per_span,
+                        cheapest(&subjects[STORAGE])->us_per_span / ours->us_per_span,
                         WB_BENCH_AT_LEAST, 12);
 }
