@@ -3,7 +3,7 @@
  * libraries and nothing else, every span synced before it is acknowledged) and beside the OpenTelemetry
  * Collector, once with its memory queue, which a crash loses, and once with its file storage and fsync.
  * Requests of 100 spans (555 bytes, 12 attributes each), eight in flight, as fast as each forwarder takes
- * them; they take turns, and of each the round with the least processor time counts. Waybill is also given
+ * them; they take turns, and of each the least processor time and the best rate of its rounds count. Waybill is also given
  * the same spans as JSON and over gRPC, and a second exporter whose backend takes connections and never
  * answers: once while that falls behind and the journal grows for it, and once when it is as far behind as
  * it may be and gives up the oldest, beside Waybill without it after as long a start. Processor time is the
@@ -241,6 +241,14 @@ static int by_cost(const void *a, const void *b)
 /* What else the machine does only ever adds. */
 static const measured *cheapest(const subject *s) { return &s->rounds[0]; }
 
+static double best_rate(const subject *s)
+{
+    double best = 0;
+    for (size_t i = 0; i < ROUNDS; i++)
+        if (s->rounds[i].spans_per_s > best) best = s->rounds[i].spans_per_s;
+    return best;
+}
+
 /* ---- judging ---------------------------------------------------------------------------------- */
 
 static int say(const char *who, const char *what, const char *unit, double value)
@@ -356,7 +364,7 @@ int main(int argc, char **argv)
         if (subjects[i].absent) continue;
         qsort(subjects[i].rounds, ROUNDS, sizeof subjects[i].rounds[0], by_cost);
         (void)say(subjects[i].name, "cpu", "us/span", cheapest(&subjects[i])->us_per_span);
-        (void)say(subjects[i].name, "rate", "spans/s", cheapest(&subjects[i])->spans_per_s);
+        (void)say(subjects[i].name, "rate", "spans/s", best_rate(&subjects[i]));
         (void)say(subjects[i].name, "rss", "KiB", cheapest(&subjects[i])->rss_kib);
     }
     if (argc > 1) return 0; /* no ratios of what was not measured */
@@ -367,9 +375,9 @@ int main(int argc, char **argv)
     over |= judge("forward_vs_bare", ROUNDS, ours->us_per_span / bare->us_per_span,
                   WB_BENCH_AT_MOST, 1.7);
     over |= judge_long(&subjects[BARE], &subjects[DEFAULTS], protobuf);
-    over |= judge("forward_one_stuck_vs_none", ROUNDS,
-                  cheapest(&subjects[STUCK])->spans_per_s / cheapest(&subjects[WARM])->spans_per_s,
-                  WB_BENCH_AT_LEAST, 0.95);
+    over |=
+        judge("forward_one_stuck_vs_none", ROUNDS,
+              best_rate(&subjects[STUCK]) / best_rate(&subjects[WARM]), WB_BENCH_AT_LEAST, 0.95);
     over |=
         judge("forward_json_vs_protobuf", ROUNDS,
               cheapest(&subjects[JSON_IN])->us_per_span / ours->us_per_span, WB_BENCH_AT_MOST, 4);
