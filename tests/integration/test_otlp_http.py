@@ -451,6 +451,30 @@ def test_a_head_that_a_proxy_may_read_otherwise_is_400_and_the_end(port, framing
     assert b"one Content-Length" in got and b"connection: close" in got.lower()
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Transfer-Encoding : chunked",
+        b"Transfer-Encoding\t: chunked",
+        b"Transfer-Encoding\x0b: chunked",
+        b"Content-Length : 3",
+        b"X-Other : 1",
+        b" Transfer-Encoding: chunked",
+    ],
+)
+def test_a_field_without_a_right_name_is_400_and_the_end(port, field):
+    """RFC 9112, 5.1: a proxy that takes off the blank reads another length than who does not."""
+    with Wire(port) as wire:
+        wire.send(b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/json\r\n" + field + b"\r\nHost: x\r\n"
+                  b"Content-Length: 2\r\n\r\n"
+                  b"{}POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+        got = b""
+        while part := wire.socket.recv(65536):
+            got += part
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1
+    assert b"name of a header field" in got and b"connection: close" in got.lower()
+
+
 def test_whoever_leaves_amid_a_body_leaves_nothing_behind(sidecar, port):
     whole = request("/v1/traces", traces(["gone"], pad=3 * MIB).SerializeToString())
     for cut in (10, 200, MIB, len(whole) - 1):

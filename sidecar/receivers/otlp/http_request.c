@@ -106,13 +106,23 @@ static uint64_t announced(const wb_http_request *r)
 typedef struct framing {
     unsigned lengths, codings;
     bool strange; /* a coding that is not ours */
+    bool no_name; /* a field with a name that is none */
 } framing;
+
+/* RFC 9110, 5.6.2. libmicrohttpd takes for a name whatever stands before the colon, and blanks with it. */
+static bool is_token(const char *name)
+{
+    static const char chars[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    return *name && name[strspn(name, chars)] == '\0';
+}
 
 static enum MHD_Result note_framing(void *self, enum MHD_ValueKind kind, const char *name,
                                     const char *value)
 {
     framing *f = self;
     (void)kind;
+    f->no_name = f->no_name || !is_token(name);
     if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) f->lengths++;
     if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) != 0) return MHD_YES;
     f->codings++;
@@ -121,13 +131,16 @@ static enum MHD_Result note_framing(void *self, enum MHD_ValueKind kind, const c
 }
 
 /* A proxy before us and libmicrohttpd behind it must not read two lengths out of one head: what one takes
- * for a body the other would take for the next request. RFC 9112, 6.1 and 6.3. */
+ * for a body the other would take for the next request. RFC 9112, 5.1, 6.1 and 6.3. */
 static void read_framing(wb_http_request *r)
 {
     framing f = {0};
     (void)MHD_get_connection_values(r->connection, MHD_HEADER_KIND, note_framing, &f);
-    r->is_ambiguous = f.strange || f.lengths + f.codings > 1;
-    if (r->is_ambiguous)
+    r->is_ambiguous = f.no_name || f.strange || f.lengths + f.codings > 1;
+    if (f.no_name)
+        wb_http_refuse(r, MHD_HTTP_BAD_REQUEST, WB_OTLP_REFUSED_MALFORMED,
+                       "the name of a header field has no blanks, and a colon right behind it");
+    else if (r->is_ambiguous)
         wb_http_refuse(r, MHD_HTTP_BAD_REQUEST, WB_OTLP_REFUSED_MALFORMED,
                        "one Content-Length, or Transfer-Encoding: chunked, and nothing besides");
 }
