@@ -400,11 +400,11 @@ def test_a_frame_that_is_damaged_before_it_is_sent_is_said():
     with a_second_store("rot", "second", base=whole) as (sidecar, second, asker, _):
         db = lock_store(second)
         for _ in range(40):
-            assert asker.ask(record=record(1, 10_000)).status == Status.OK
+            assert asker.ask(record=record(1, 100_000)).status == Status.OK
         asker.close()
         (segment,) = (sidecar.state_dir / "journal").glob("segment-*")
-        with open(segment, "r+b") as file:  # the first of them may be in hand, the last one is the end
-            file.seek(300_000)
+        with open(segment, "r+b") as file:  # the first of them may be in hand (1 MiB), the last one is the end
+            file.seek(3_000_000)
             file.write(b"\xff" * 64)
         db.execute("ROLLBACK")
         db.close()
