@@ -25,6 +25,7 @@ typedef struct exporter {
     uint64_t max_lag_bytes; /* in force */
     wb_runner *runner;
     pthread_t thread;
+    bool is_new; /* to this journal */
     bool started;
 } exporter;
 
@@ -128,18 +129,20 @@ static void describe(wb_exporters *e, const wb_paths *paths)
     for (size_t i = 0; i < config->n_exporters; i++) add(e, &config->exporters[i]);
 }
 
-/* What the journal knows of earlier runs. Nobody has changed it yet. */
-static void find_dropped(wb_exporters *e, const char *name, wb_runner_options *options)
+/* What the journal knows of earlier runs; false: nothing. Nobody has changed it yet. */
+static bool find_before(const exporter *x, wb_cursor_row *out)
 {
+    wb_sidecar *sidecar = x->all->sidecar;
     wb_cursor_row rows[WB_JOURNAL_CURSORS];
-    wb_state_lock(&e->sidecar->state);
-    size_t n = wb_journal_cursors(e->sidecar->journal, rows);
-    wb_state_unlock(&e->sidecar->state);
+    wb_state_lock(&sidecar->state);
+    size_t n = wb_journal_cursors(sidecar->journal, rows);
+    wb_state_unlock(&sidecar->state);
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(rows[i].name, name) != 0) continue;
-        options->skipped_records = rows[i].dropped_records;
-        options->skipped_ns = rows[i].dropped_ns;
+        if (strcmp(rows[i].name, x->name) != 0) continue;
+        *out = rows[i];
+        return true;
     }
+    return false;
 }
 
 /* Its place was kept while it was not configured, which holds nothing back. How many records were in those
@@ -148,7 +151,7 @@ static void say_gap(const exporter *x, uint64_t cursor)
 {
     wb_journal_stats journal;
     wb_journal_get_stats(x->all->sidecar->journal, &journal);
-    if (cursor == 0 || cursor + 1 >= journal.first_seq) return;
+    if (cursor + 1 >= journal.first_seq) return;
     WB_LOG(WARN, "delivery.gap", "an exporter is back, and the journal has let go what it missed",
            WB_KV("exporter", (const char *)x->name),
            WB_KV("frames", journal.first_seq - 1 - cursor));
@@ -170,9 +173,12 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                      wb_exporter_kind_of(x->config.type)->backoff_max_ms,
                                  .advance = advance,
                                  .ctx = x};
+    wb_cursor_row before = {.seq = 0};
+    x->is_new = !find_before(x, &before);
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
-    say_gap(x, options.cursor);
-    find_dropped(e, x->name, &options);
+    if (!x->is_new) say_gap(x, options.cursor);
+    options.skipped_records = before.dropped_records;
+    options.skipped_ns = before.dropped_ns;
     wb_status status = wb_runner_new(&options, &x->runner, err);
     if (status == WB_ERR_CONFIG) wb_exporter_name_error(&x->config, err);
     return status;
@@ -181,6 +187,10 @@ static wb_status open_runner(exporter *x, wb_error *err)
 static wb_status start_all(wb_exporters *e, wb_error *err)
 {
     for (size_t i = 0; i < e->n; i++) WB_TRY(open_runner(&e->list[i], err));
+    /* All are registered: from here on the writer may work. The place of a new one is kept from its start on,
+     * though it may never deliver anything. */
+    for (size_t i = 0; i < e->n; i++)
+        if (e->list[i].is_new) advance(&e->list[i], e->list[i].name, 0);
     for (size_t i = 0; i < e->n; i++) {
         exporter *x = &e->list[i];
         int rv = pthread_create(&x->thread, NULL, run, x);

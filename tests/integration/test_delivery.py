@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import sqlite3
 import struct
@@ -18,7 +19,7 @@ import urllib.request
 
 import pytest
 from agents import a_delegate, an_accept, company, origin
-from waybill_testkit import Sidecar, wait_until
+from waybill_testkit import Sidecar, free_port, wait_until
 
 from waybill import _otlp, _wire
 from waybill._wire import Status, Verdict
@@ -375,24 +376,51 @@ def test_a_name_that_left_the_configuration_is_kept_said_and_forgotten_when_told
         assert report(sidecar)["unconfigured_exporters"] == []
 
 
+def outrun(sidecar, asker, cursor):
+    """Records until the journal has let go frames above that place."""
+    for sent in range(400):
+        assert asker.ask(record=record(1, 10_000)).status == Status.OK
+        if sent % 20 == 0 and report(sidecar)["journal"]["first_seq"] > cursor + 1:
+            return
+    raise AssertionError("the journal lets nothing go")
+
+
 def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_back():
     with a_second_store("back", "second") as (sidecar, _, asker, more):
         asker.close()
         sidecar.config_file.write_text(SMALL)
         sidecar.restart()
         asker = Plain(sidecar)
-        first = report(sidecar)["journal"]["first_seq"]
         (kept,) = report(sidecar)["unconfigured_exporters"]
-        for sent in range(400):
-            assert asker.ask(record=record(1, 10_000)).status == Status.OK
-            if sent % 20 == 0 and report(sidecar)["journal"]["first_seq"] > kept["cursor"] + 1:
-                break
-        assert report(sidecar)["journal"]["first_seq"] > max(first, kept["cursor"] + 1)
+        outrun(sidecar, asker, kept["cursor"])
         asker.close()
         assert "delivery.gap" not in sidecar.log()
         sidecar.config_file.write_text(SMALL + more)
         sidecar.restart()
         assert "delivery.gap" in sidecar.log() and "exporter=second" in sidecar.log().replace('"', "")
+
+
+def test_an_exporter_that_never_delivered_has_a_place_that_is_kept():
+    never = f"exporters: {{never: {{type: otlp, endpoint: 'http://127.0.0.1:{free_port()}'}}}}\n"
+    with Sidecar("never", config=SMALL + never) as sidecar:
+        before = report(sidecar)["journal"]["durable_seq"]
+        asker = Plain(sidecar)
+        for _ in range(3):
+            assert asker.ask(record=record()).status == Status.OK
+        asker.close()
+        sidecar.config_file.write_text(SMALL)
+        sidecar.restart()
+        (kept,) = report(sidecar)["unconfigured_exporters"]
+        assert kept["name"] == "never" and kept["cursor"] <= before
+        assert f"never is not configured; its place at frame {kept['cursor']} is kept" in sidecar.cli("status")
+        asker = Plain(sidecar)
+        outrun(sidecar, asker, kept["cursor"])
+        asker.close()
+        first = report(sidecar)["journal"]["first_seq"]
+        sidecar.config_file.write_text(SMALL + never)
+        sidecar.restart()
+        (said,) = [line for line in sidecar.log().replace('"', "").splitlines() if "delivery.gap" in line]
+        assert "exporter=never" in said and int(re.search(r"frames=(\d+)", said)[1]) >= first - 1 - kept["cursor"]
 
 
 def test_a_frame_that_is_damaged_before_it_is_sent_is_said():
