@@ -17,26 +17,40 @@ bool wb_json_is_whole(wb_slice text)
     return text.len == 0 || (memchr(text.ptr, 0, text.len) == NULL && wb_utf8_valid(text));
 }
 
-wb_slice wb_json_take_char(wb_slice *text)
+static wb_slice take_utf8(wb_slice *text)
 {
-    size_t n = text->ptr[0] == 0 ? 0 : wb_utf8_char(*text);
+    size_t n = wb_utf8_char(*text);
     wb_slice written = n > 0 ? (wb_slice){text->ptr, n} : WB_S("\xEF\xBF\xBD");
     size_t step = n > 0 ? n : 1;
     *text = (wb_slice){text->ptr + step, text->len - step};
     return written;
 }
 
-static wb_status add_repaired(wb_buffer *out, wb_slice text)
+wb_slice wb_json_take_char(wb_slice *text)
+{
+    bool is_nul = text->ptr[0] == 0;
+    wb_slice written = take_utf8(text);
+    return is_nul ? WB_S("\xEF\xBF\xBD") : written;
+}
+
+static wb_status add_repaired(wb_buffer *out, wb_slice text, wb_slice (*take)(wb_slice *text))
 {
     WB_AUTO_BUFFER repaired;
     wb_buffer_init(&repaired, out->limit);
-    while (text.len > 0) WB_TRY(add(&repaired, wb_json_take_char(&text)));
+    while (text.len > 0) WB_TRY(add(&repaired, take(&text)));
     return wb_json_add_string(out, wb_buffer_slice(&repaired));
 }
 
 wb_status wb_json_put_text(wb_buffer *out, wb_slice text)
 {
-    return wb_json_is_whole(text) ? wb_json_add_string(out, text) : add_repaired(out, text);
+    return wb_json_is_whole(text) ? wb_json_add_string(out, text)
+                                  : add_repaired(out, text, wb_json_take_char);
+}
+
+wb_status wb_json_put_utf8(wb_buffer *out, wb_slice text)
+{
+    return text.len == 0 || wb_utf8_valid(text) ? wb_json_add_string(out, text)
+                                                : add_repaired(out, text, take_utf8);
 }
 
 wb_status wb_json_put_double(wb_buffer *out, double x)

@@ -11,6 +11,8 @@ bool wb_json_is_whole(wb_slice text);
 wb_slice wb_json_take_char(wb_slice *text);
 /** A string, repaired by the rule above. */
 WB_MUST_USE wb_status wb_json_put_text(wb_buffer *out, wb_slice text);
+/** A string for who takes all of UTF-8: U+0000 stays, as \u0000. */
+WB_MUST_USE wb_status wb_json_put_utf8(wb_buffer *out, wb_slice text);
 /** A number that reads back as the same; "NaN", "Infinity", "-Infinity" as strings. */
 WB_MUST_USE wb_status wb_json_put_double(wb_buffer *out, double x);
 /** A string: RFC 4648 section 4. */

@@ -67,7 +67,7 @@ static wb_status put_element(wb_buffer *out, const wb_otlp_field *f, const wb_wi
                              unsigned depth)
 {
     switch ((wb_field_kind)f->kind) {
-    case WB_FIELD_TEXT: return wb_json_put_text(out, found->bytes);
+    case WB_FIELD_TEXT: return wb_json_put_utf8(out, found->bytes);
     case WB_FIELD_BYTES: return wb_json_put_base64(out, found->bytes);
     case WB_FIELD_TRACE_ID:
     case WB_FIELD_SPAN_ID: return put_hex(out, found->bytes);

@@ -9,8 +9,8 @@
 
 /** Append `request`, an Export<signal>ServiceRequest, as JSON: names in lowerCamelCase, trace and span ids
  *  as hex, 64-bit integers as strings, enums as numbers. Fields that opentelemetry-proto 1.11.0 does not
- *  have are left out; a field twice counts as its last; text that is no text is repaired with U+FFFD; what
- *  does not parse ends its message; a value nested too deep is empty.
+ *  have are left out; a field twice counts as its last; text that is no UTF-8 is repaired with U+FFFD, and
+ *  NUL in it is "\u0000"; what does not parse ends its message; a value nested too deep is empty.
  *  Errors  NO_MEMORY the buffer's limit; it then holds a part of the text
  *  Source  OTLP specification 1.11, "JSON Protobuf Encoding"; protobuf.dev, "ProtoJSON Format" */
 WB_MUST_USE wb_status wb_otlp_to_json(wb_signal signal, wb_slice request, wb_buffer *out);

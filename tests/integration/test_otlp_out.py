@@ -86,6 +86,16 @@ def test_spans_arrive_as_they_were_recorded(protocol: str, compression: str) -> 
         assert not backend.faults
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+def test_a_nul_in_a_text_arrives(protocol: str) -> None:
+    with OtlpBackend() as backend:
+        endpoint = f"http://{backend.grpc_target}" if protocol == "grpc" else backend.http_url
+        with Sidecar("nul", config=config(out={"endpoint": endpoint, "protocol": protocol})) as sidecar:
+            tell(sidecar, named("a\0b"))
+            backend.wait_for("traces", 1)
+        assert names_at(backend) == ["a\0b"] and not backend.faults
+
+
 def test_delegations_go_out_as_log_records_in_their_trace() -> None:
     with OtlpBackend() as backend:
         text = config(out={"endpoint": backend.http_url})

@@ -39,12 +39,12 @@ static const struct {
     SPAN("\x2A\x01"
          "a\x2A\x01"
          "b",
-         "{\"name\":\"b\"}"), /* a field twice: its last */
-    SPAN("\x2A\x02\xFF\x00", "{\"name\":\"\xEF\xBF\xBD\xEF\xBF\xBD\"}"), /* no text */
-    SPAN("\x28\x01\x2A\x01n", "{\"name\":\"n\"}"), /* a name that is a number */
-    SPAN("\x30\x07\xF8\x3F\x01", "{\"kind\":7}"),  /* a kind and a field to come */
-    SPAN("\x2A\x01n\x2A\x05", "{\"name\":\"n\"}"), /* cut off */
-    SPAN("\x2A\x01n\x07", "{\"name\":\"n\"}"),     /* no wire type */
+         "{\"name\":\"b\"}"),                                       /* a field twice: its last */
+    SPAN("\x2A\x02\xFF\x00", "{\"name\":\"\xEF\xBF\xBD\\u0000\"}"), /* no text */
+    SPAN("\x28\x01\x2A\x01n", "{\"name\":\"n\"}"),                  /* a name that is a number */
+    SPAN("\x30\x07\xF8\x3F\x01", "{\"kind\":7}"),                   /* a kind and a field to come */
+    SPAN("\x2A\x01n\x2A\x05", "{\"name\":\"n\"}"),                  /* cut off */
+    SPAN("\x2A\x01n\x07", "{\"name\":\"n\"}"),                      /* no wire type */
     SPAN("\x39\x01\x00\x00\x00\x00\x00\x00\x80", "{\"startTimeUnixNano\":\"9223372036854775809\"}"),
     SPAN("\x85\x01\xFF\xFF\xFF\xFF", "{\"flags\":4294967295}"),
     SPAN("\x4A\x00\x4A\x03\x0A\x01k", "{\"attributes\":[{},{\"key\":\"k\"}]}"),

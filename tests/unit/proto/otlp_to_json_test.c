@@ -130,6 +130,35 @@ static void what_is_read_back_is_written_as_before(void **state)
     }
 }
 
+/* Of a name, a key and a value; between what is no UTF-8, too. */
+static void a_nul_stays_a_nul(void **state)
+{
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    WB_AUTO_BUFFER text;
+    WB_AUTO_BUFFER back;
+    (void)state;
+    wb_buffer_init(&text, OUT_BYTES);
+    wb_buffer_init(&back, OUT_BYTES);
+    assert_non_null(arena);
+    maker m = {arena};
+    const wb_slice pair[] = {make_len(&m, 1, BYTES("\0key")),
+                             make_len(&m, 2, make_len(&m, 1, BYTES("x\0\0y")))};
+    const wb_slice span[] = {make_len(&m, 5, BYTES("name\0")),
+                             make_len(&m, 9, make_joined(&m, pair, WB_COUNT(pair)))};
+    wb_slice request = in_envelope(&m, make_joined(&m, span, WB_COUNT(span)));
+    writes(WB_SIGNAL_TRACES, request,
+           "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"name\\u0000\","
+           "\"attributes\":[{\"key\":\"\\u0000key\",\"value\":{\"stringValue\":"
+           "\"x\\u0000\\u0000y\"}}]}]}]}]}");
+    assert_int_equal(wb_otlp_to_json(WB_SIGNAL_TRACES, request, &text), WB_OK);
+    assert_int_equal(wb_otlp_from_json(WB_SIGNAL_TRACES, wb_buffer_slice(&text), &back, NULL),
+                     WB_OK);
+    assert_true(wb_slice_eq(wb_buffer_slice(&back), request));
+    writes(WB_SIGNAL_TRACES, in_envelope(&m, make_len(&m, 5, BYTES("a\0\xFF\0"))),
+           "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{"
+           "\"name\":\"a\\u0000\xEF\xBF\xBD\\u0000\"}]}]}]}");
+}
+
 static void nesting_without_end_is_cut(void **state)
 {
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
@@ -162,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_request_is_an_empty_object),
         cmocka_unit_test(the_buffers_limit_holds),
+        cmocka_unit_test(a_nul_stays_a_nul),
         cmocka_unit_test(nesting_without_end_is_cut),
         cmocka_unit_test(ids_are_hex_and_long_numbers_text),
         cmocka_unit_test(numbers_of_metrics_have_their_forms),
