@@ -91,11 +91,10 @@ static void disconnect(postgres_exporter *x)
 /* Said at once, not when the first day is old enough. */
 static wb_status check_retention(postgres_exporter *x, wb_error *err)
 {
-    WB_AUTO(wb_pg_result) result = NULL;
+    bool may;
     if (x->config->retention_s == 0) return WB_OK;
-    WB_TRY(wb_pg_query(x->pg, "SELECT has_function_privilege('waybill.prune(interval)', 'EXECUTE')",
-                       NULL, &result, err));
-    if (wb_pg_number(result, 0, 0) != 0) return WB_OK;
+    WB_TRY(wb_pg_may_prune(x->pg, &may, err));
+    if (may) return WB_OK;
     return wb_fail(err, WB_ERR_UNAVAILABLE,
                    "postgres: retention is set, but its role may not: GRANT EXECUTE ON FUNCTION "
                    "waybill.prune TO it, or leave it to: waybill store prune");

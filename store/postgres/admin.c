@@ -53,8 +53,14 @@ wb_status wb_pg_maintain_store(const wb_store_place *place, int64_t *made, wb_er
 wb_status wb_pg_prune_store(const wb_store_place *place, uint64_t keep_s, int64_t *days,
                             int64_t *rows, wb_error *err)
 {
+    bool may;
     WB_AUTO(wb_pg) pg = NULL;
     WB_TRY(connect_as(place, &pg, err));
     WB_TRY(wb_pg_check_version(pg, err));
+    WB_TRY(wb_pg_may_prune(pg, &may, err));
+    if (!may)
+        return wb_fail(err, WB_ERR_DENIED,
+                       "postgres: this role may not: prune as the owner, or GRANT EXECUTE ON "
+                       "FUNCTION waybill.prune TO it");
     return wb_pg_prune(pg, keep_s, days, rows, err);
 }

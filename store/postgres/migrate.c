@@ -148,6 +148,15 @@ wb_status wb_pg_make_days(wb_pg *pg, int64_t *made, wb_error *err)
                      NULL, made, err);
 }
 
+wb_status wb_pg_may_prune(wb_pg *pg, bool *may, wb_error *err)
+{
+    WB_AUTO(wb_pg_result) result = NULL;
+    WB_TRY(wb_pg_query(pg, "SELECT has_function_privilege('waybill.prune(interval)', 'EXECUTE')",
+                       NULL, &result, err));
+    *may = wb_pg_number(result, 0, 0) != 0;
+    return WB_OK;
+}
+
 wb_status wb_pg_prune(wb_pg *pg, uint64_t keep_s, int64_t *days, int64_t *rows, wb_error *err)
 {
     wb_pg_params p = {0};

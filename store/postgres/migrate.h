@@ -41,6 +41,8 @@ WB_MUST_USE wb_status wb_pg_grant(wb_pg *pg, const char *role, bool to_write, bo
 
 /** Make the partitions of the days from yesterday to a week from now: how many tables were made. */
 WB_MUST_USE wb_status wb_pg_make_days(wb_pg *pg, int64_t *made, wb_error *err);
+/** Has our role the right to wb_pg_prune? Writers have it only where somebody granted it. */
+WB_MUST_USE wb_status wb_pg_may_prune(wb_pg *pg, bool *may, wb_error *err);
 /** Drop what ended longer ago than `keep_s`: how many day tables, and how many other rows. */
 WB_MUST_USE wb_status wb_pg_prune(wb_pg *pg, uint64_t keep_s, int64_t *days, int64_t *rows,
                                   wb_error *err);

@@ -538,6 +538,16 @@ def test_prune_drops_days_and_keeps_what_is_open(store: Database):
     assert store.value(f"SELECT to_regclass('waybill.{day}') IS NOT NULL") == "t"
 
 
+def test_who_may_not_prune_is_told_what_to_grant(store: Database):
+    prune = ("store", "prune", "--keep", "30d", "--store")
+    for role, url in (("waybill_writer", store.writer), ("waybill_reader", store.reader)):
+        done = run_waybill(*prune, url)
+        assert done.returncode == 3
+        assert "GRANT EXECUTE ON FUNCTION waybill.prune TO" in done.stderr and "migrate" not in done.stderr
+        store.sql(f"GRANT EXECUTE ON FUNCTION waybill.prune TO {role}")  # as it says
+        waybill(*prune, url)
+
+
 def test_a_span_whose_texts_postgres_refuses_is_stored(store: Database):
     now = time.time_ns()
     fields = _otlp.resource({"service.name": "te\0st"}), _otlp.scope("test")
