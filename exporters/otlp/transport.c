@@ -300,15 +300,21 @@ static const char *certificate_advice(const wb_otlp_transport *t)
 }
 
 /* A server that wants a certificate of ours says so by an alert, in TLS 1.3 only after the handshake; where it
- * closes at once, that may be gone before we read it, and all there is is a connection that broke. */
-static const char *own_certificate_advice(const wb_otlp_transport *t, const wb_otlp_target *target)
+ * closes at once, that may be gone before we read it, and all there is is a connection that broke. A gRPC server
+ * to which we speak HTTP/1.1 breaks it, too; some say by an alert that it was for the protocol (RFC 7301, 3.2). */
+static const char *broken_advice(const wb_otlp_transport *t, const wb_otlp_target *target)
 {
     bool alert = strstr(t->why, " alert ") != NULL;
+    if (alert && strstr(t->why, "application protocol"))
+        return "it speaks another protocol: mostly 4317 is grpc, 4318 http/protobuf";
     if (alert && (strstr(t->why, "cert") || strstr(t->why, "unknown ca")))
         return target->cert_file ? "it does not take our certificate: check tls.cert_file"
                                  : "it asks for a certificate of ours: set tls.cert_file";
-    return target->cert_file ? "it broke off: it may not take our tls.cert_file"
-                             : "it broke off: it may ask for a tls.cert_file";
+    return target->cert_file
+               ? "it broke off: another protocol (mostly 4317 is grpc), or it does not take our "
+                 "tls.cert_file"
+               : "it broke off: another protocol (mostly 4317 is grpc), or it asks for a "
+                 "tls.cert_file";
 }
 
 static const char *tls_advice(const wb_otlp_transport *t, const wb_otlp_target *target,
@@ -319,13 +325,13 @@ static const char *tls_advice(const wb_otlp_transport *t, const wb_otlp_target *
     case CURLE_SSL_CACERT_BADFILE: return "check tls.ca_file";
     case CURLE_SSL_CERTPROBLEM: return "check tls.cert_file and tls.key_file";
     case CURLE_SSL_CONNECT_ERROR:
-        if (strstr(t->why, " alert ")) return own_certificate_advice(t, target);
-        return "no TLS came about: check http or https in endpoint";
+        if (strstr(t->why, " alert ")) return broken_advice(t, target);
+        return "no TLS came about: check http or https in endpoint, and protocol";
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE: /* so says HTTP/2 */
-        return t->reply->status == 0 ? own_certificate_advice(t, target) : NULL;
+        return t->reply->status == 0 ? broken_advice(t, target) : NULL;
     default: return NULL;
     }
 }

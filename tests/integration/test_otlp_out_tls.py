@@ -137,6 +137,34 @@ def test_who_asks_for_a_certificate_and_gets_none_takes_nothing(protocol: str, s
                          ["tls.cert_file"], **tls)
 
 
+@pytest.mark.parametrize("shown", ["none", "ours"])
+def test_http_at_a_grpc_server_that_breaks_off_may_be_either(shown: str, tmp_path: pathlib.Path) -> None:
+    """grpc-core does not say why it closes, and a server that wants a certificate may not: both are said."""
+    ours = Authority(tmp_path)
+    mine = ours.issue("client")
+    tls = {"cert_file": mine.cert, "key_file": mine.key} if shown == "ours" else {}
+    with server(ours.issue("server")) as backend:
+        with Sidecar("swap", config=out("http/protobuf", backend.grpc_port, ca_file=ours.file, **tls)) as sidecar:
+            tell(sidecar, named("one"))
+            wait_until(lambda: bool(error_at(sidecar)), 10, "an error")
+            assert "it broke off: another protocol (mostly 4317 is grpc), or it " in error_at(sidecar)
+            assert "tls.cert_file" in error_at(sidecar)
+
+
+def test_a_grpc_server_that_names_the_protocol_is_believed(tmp_path: pathlib.Path) -> None:
+    ours = Authority(tmp_path)
+    issued = ours.issue("server")
+    port = free_port()
+    far = ("admin: {listen: 127.0.0.1:0}\n"
+           f"otlp: {{http: {{listen: 'off'}}, grpc: {{listen: '127.0.0.1:{port}'}}, "
+           f"tls: {{cert_file: {issued.cert}, key_file: {issued.key}}}}}\n")
+    with Sidecar("far", config=far), Sidecar("swap", config=out("http/protobuf", port, ca_file=ours.file)) as sidecar:
+        tell(sidecar, named("one"))
+        wait_until(lambda: bool(error_at(sidecar)), 10, "an error")
+        assert "it speaks another protocol: mostly 4317 is grpc" in error_at(sidecar)
+        assert "cert_file" not in error_at(sidecar)
+
+
 def test_tls_without_https_stops_the_start(tmp_path: pathlib.Path) -> None:
     ours = Authority(tmp_path)
     mine = ours.issue("client")

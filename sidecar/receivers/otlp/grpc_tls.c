@@ -121,7 +121,11 @@ int wb_grpc_io_handshake(wb_grpc_io *io)
     do rv = gnutls_handshake(io->session);
     while (rv == GNUTLS_E_WARNING_ALERT_RECEIVED);
     if (rv == GNUTLS_E_AGAIN || rv == GNUTLS_E_INTERRUPTED) return WB_GRPC_IO_AGAIN;
-    if (rv < 0 || !speaks_h2(io->session)) return WB_GRPC_IO_LOST;
+    if (rv == 0 && !speaks_h2(io->session)) rv = GNUTLS_E_NO_APPLICATION_PROTOCOL;
+    if (rv < 0) {
+        (void)gnutls_alert_send_appropriate(io->session, rv); /* so that the client knows why */
+        return WB_GRPC_IO_LOST;
+    }
     /* None, or one that nobody here vouches for, is no failure: the request may have a bearer, or come from
      * the agent's own user. */
     io->is_verified = wb_tls_client_is_vouched_for(io->session);
