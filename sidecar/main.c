@@ -154,7 +154,8 @@ static wb_status open_identity(daemon_parts *d, wb_error *err)
                                     .config_path = d->config_path,
                                     .env = environ,
                                     .config = &d->config,
-                                    .clock = d->sidecar.clock};
+                                    .clock = d->sidecar.clock,
+                                    .besides = {"otlp", wb_otlp_reload, &d->sidecar}};
     WB_TRY(wb_reload_open(&source, &d->sidecar.worlds, err));
     wb_peer_secret_make(&d->sidecar.peer_secret);
     WB_TRY(wb_rate_new(RATE_BUCKETS, &d->sidecar.rate, err));
@@ -399,7 +400,7 @@ static void watch_socket(daemon_parts *d)
 static void reload(daemon_parts *d)
 {
     wb_notify_reloading(&d->notify, d->sidecar.clock);
-    (void)wb_reload(&d->sidecar, "SIGHUP", NULL, NULL);
+    (void)wb_reload(&d->sidecar, "SIGHUP", NULL);
     wb_notify_ready(&d->notify);
 }
 

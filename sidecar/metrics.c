@@ -227,7 +227,7 @@ static const metric metrics[] = {
     VALUE("waybill_reload_timestamp_seconds", GAUGE, SECONDS, loaded_ns,
           "When keys, trust and configuration were last read, Unix time."),
     VALUE("waybill_reload_problems", GAUGE, NUMBER, problems,
-          "Faults in these files; what was in force before goes on."),
+          "Faults in these files, the OTLP bearer's too; what was in force before goes on."),
     VALUE("waybill_reload_needs_restart", GAUGE, NUMBER, needs_restart,
           "Keys that changed in the file and wait for a restart."),
     LABELLED("waybill_sandbox_on", GAUGE, "part", sandbox,

@@ -7,8 +7,6 @@
 
 #include "proto/waybill/v1/ipc.pb-c.h"
 
-#include <stdio.h>
-
 static wb_status add_problem(wb_request *r, Waybill__V1__ReloadReply *reply, const char *text)
 {
     char *copy = wb_arena_printf(r->arena, "%s", text);
@@ -17,22 +15,17 @@ static wb_status add_problem(wb_request *r, Waybill__V1__ReloadReply *reply, con
     return WB_OK;
 }
 
-static wb_status fill(wb_request *r, const wb_world *world, const wb_error *bearer,
-                      Waybill__V1__ReloadReply *reply)
+static wb_status fill(wb_request *r, const wb_world *world, Waybill__V1__ReloadReply *reply)
 {
     size_t problems = wb_world_problems(world), stale = wb_world_stale(world);
     char text[WB_WORLD_PROBLEM_TEXT];
     reply->generation = world->generation;
     reply->key_id = wb_arena_printf(r->arena, "%s", wb_key_ring_kid(world->ring));
-    reply->problems = wb_arena_array(r->arena, problems + 2, sizeof *reply->problems);
+    reply->problems = wb_arena_array(r->arena, problems + 1, sizeof *reply->problems);
     reply->needs_restart = wb_arena_array(r->arena, stale + 1, sizeof *reply->needs_restart);
     if (!reply->key_id || !reply->problems || !reply->needs_restart) return WB_ERR_NO_MEMORY;
     for (size_t i = 0; i < problems; i++) {
         wb_world_problem_text(world, i, text);
-        WB_TRY(add_problem(r, reply, text));
-    }
-    if (bearer->status != WB_OK) {
-        (void)snprintf(text, sizeof text, "%s; what it said before holds", bearer->detail);
         WB_TRY(add_problem(r, reply, text));
     }
     for (; reply->n_needs_restart < stale; reply->n_needs_restart++)
@@ -43,8 +36,8 @@ static wb_status fill(wb_request *r, const wb_world *world, const wb_error *bear
 
 void wb_on_reload(wb_request *r)
 {
-    wb_error err = {.status = WB_OK}, bearer;
-    wb_status status = wb_reload(r->sidecar, "request", &bearer, &err);
+    wb_error err = {.status = WB_OK};
+    wb_status status = wb_reload(r->sidecar, "request", &err);
     if (status != WB_OK) {
         wb_request_reply(r, status, err.detail);
         return;
@@ -52,7 +45,7 @@ void wb_on_reload(wb_request *r)
     Waybill__V1__ReloadReply *reply = wb_arena_alloc(r->arena, sizeof *reply);
     const wb_world *world = wb_world_take(r->sidecar->worlds);
     if (reply) waybill__v1__reload_reply__init(reply);
-    status = reply ? fill(r, world, &bearer, reply) : WB_ERR_NO_MEMORY;
+    status = reply ? fill(r, world, reply) : WB_ERR_NO_MEMORY;
     wb_world_drop(world);
     r->reply->body_case = WAYBILL__V1__REPLY__BODY_RELOAD;
     r->reply->reload = reply;

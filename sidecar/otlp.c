@@ -208,20 +208,17 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     return wb_ports_check(sidecar->config, o->http_port, o->grpc_port, err);
 }
 
-wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err)
+wb_status wb_otlp_reload(void *self, wb_error *err)
 {
+    const wb_sidecar *sidecar = self;
     const char *path = sidecar->config->otlp.bearer_file;
     wb_slice bearer;
     if (!sidecar->otlp || !path) return WB_OK;
     WB_AUTO(wb_arena) arena = wb_arena_new(FILES_BYTES);
-    wb_status status = arena ? wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, err)
-                             : wb_fail(err, WB_ERR_NO_MEMORY, "otlp.bearer_file: no memory");
-    if (status == WB_OK)
-        wb_otlp_access_set_bearer(sidecar->otlp->access, bearer);
-    else
-        WB_LOG(ERROR, "reload.kept_old", "a part could not be read: what it said before holds",
-               WB_KV("part", "otlp.bearer_file"), WB_KV("error", (const char *)err->detail));
-    return status;
+    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "otlp.bearer_file: no memory");
+    WB_TRY(wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, err));
+    wb_otlp_access_set_bearer(sidecar->otlp->access, bearer);
+    return WB_OK;
 }
 
 void wb_otlp_tick(wb_sidecar *sidecar)

@@ -16,10 +16,10 @@ WB_MUST_USE wb_status wb_otlp_prepare(wb_sidecar *sidecar, wb_error *err);
 /** Listen where the configuration says: once requests can be served, before wb_confine_calls.
  *  Errors  CONFIG a configured port is taken | UNAVAILABLE | NO_MEMORY */
 WB_MUST_USE wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err);
-/** Read the bearer's file again. If something is wrong with it, which is logged, the bearer of before holds. Any
- *  thread.
+/** Read the bearer's file again; a wb_world_besides. If something is wrong with it, the bearer of before holds.
+ *  self    a wb_sidecar. Any thread
  *  Errors  CONFIG as wb_otlp_prepare | NO_MEMORY */
-WB_MUST_USE wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err);
+WB_MUST_USE wb_status wb_otlp_reload(void *self, wb_error *err);
 /** Once a second. */
 void wb_otlp_tick(wb_sidecar *sidecar);
 /** Take nothing new. */

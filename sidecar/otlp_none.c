@@ -23,9 +23,9 @@ wb_status wb_otlp_open(wb_sidecar *sidecar, wb_error *err)
     return WB_OK;
 }
 
-wb_status wb_otlp_reload(wb_sidecar *sidecar, wb_error *err)
+wb_status wb_otlp_reload(void *self, wb_error *err)
 {
-    (void)sidecar, (void)err;
+    (void)self, (void)err;
     return WB_OK;
 }
 void wb_otlp_tick(wb_sidecar *sidecar) { (void)sidecar; }

@@ -6,7 +6,6 @@
 #include "sidecar/reload.h"
 
 #include "core/log.h"
-#include "sidecar/otlp.h"
 
 enum { LOOK_SHARE = 50 }; /* looking takes at most one part in so many of the time */
 #define RETRY_FIRST_NS (1 * WB_NS_PER_S)
@@ -71,11 +70,8 @@ static wb_status reload(wb_sidecar *sidecar, const char *why, uint64_t told, wb_
     return WB_OK;
 }
 
-wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *bearer, wb_error *err)
+wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err)
 {
-    wb_error left_out = {.status = WB_OK};
-    if (wb_otlp_reload(sidecar, &left_out) == WB_OK) left_out.status = WB_OK;
-    if (bearer) *bearer = left_out;
     return reload(sidecar, why, 0, err);
 }
 
@@ -106,7 +102,7 @@ void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch)
     watch->next_mono = ended + LOOK_SHARE * (ended - began);
     if (stale) {
         watch->retry_mono = watch->pause_ns = 0;
-        (void)wb_reload(sidecar, "files changed", NULL, NULL);
+        (void)wb_reload(sidecar, "files changed", NULL);
     } else if (retry_is_due(sidecar, watch, ended)) {
         (void)reload(sidecar, "left out before", problems_hash(sidecar->worlds), NULL);
     }

@@ -8,12 +8,10 @@
 /** wb_worlds_open, and a line per file that was left out. */
 WB_MUST_USE wb_status wb_reload_open(const wb_world_source *source, wb_worlds **out, wb_error *err);
 
-/** wb_worlds_reload, and its lines, and the receivers' bearer. Any thread.
+/** wb_worlds_reload, and its lines. Any thread.
  *  why     static: who asked, "SIGHUP"
- *  bearer  its status is OK, or what is wrong with the bearer's file, so that the one of before holds. May
- *          be NULL
  *  Errors  NO_MEMORY: what was in force stays; said in the log as well */
-wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *bearer, wb_error *err);
+wb_status wb_reload(wb_sidecar *sidecar, const char *why, wb_error *err);
 
 typedef struct wb_reload_watch {
     uint64_t next_mono;  /* when to look again */
@@ -21,8 +19,8 @@ typedef struct wb_reload_watch {
     uint64_t pause_ns;   /* until the retry after that */
 } wb_reload_watch;
 
-/** Reload if the files of keys or trust changed, or, with a pause that grows to a minute, if one was left
- *  out. Call about every second, from one thread. */
+/** Reload if the files of keys or trust changed, or, with a pause that grows to a minute, if one of these or the
+ *  bearer's was left out. Call about every second, from one thread. */
 void wb_reload_tick(wb_sidecar *sidecar, wb_reload_watch *watch);
 
 #endif

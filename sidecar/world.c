@@ -140,11 +140,11 @@ static const reader readers[PARTS] = {
 
 /* ---- making a world ---- */
 
-static void note(loaded *next, int which, const wb_error *error)
+static void note(loaded *next, const char *where, const wb_error *error)
 {
     if (next->face.n_problems < WB_WORLD_PROBLEMS_MAX)
         next->face.problems[next->face.n_problems++] =
-            (wb_world_problem){.part = part_names[which], .error = *error};
+            (wb_world_problem){.part = where, .error = *error};
 }
 
 static wb_status fill_part(const wb_worlds *w, const loaded *before, loaded *next, int which,
@@ -165,7 +165,7 @@ static wb_status fill_part(const wb_worlds *w, const loaded *before, loaded *nex
         if (err) *err = why;
         return status;
     }
-    note(next, which, &why);
+    note(next, part_names[which], &why);
     next->parts[which] = before->parts[which];
     atomic_fetch_add(&next->parts[which]->refs, 1);
     return WB_OK;
@@ -213,6 +213,13 @@ static uint64_t settled_signature(const wb_worlds *w)
     return settled ? seen : 0; /* somebody goes on writing: look again */
 }
 
+static void read_besides(const wb_world_besides *besides, loaded *next)
+{
+    wb_error why = {.status = WB_OK};
+    if (besides->part && besides->read(besides->self, &why) != WB_OK)
+        note(next, besides->part, &why);
+}
+
 static wb_status make(const wb_worlds *w, const loaded *before, loaded **out, wb_error *err)
 {
     loaded *next = calloc(1, sizeof *next);
@@ -226,6 +233,7 @@ static wb_status make(const wb_worlds *w, const loaded *before, loaded **out, wb
         world_drop(next);
         return status;
     }
+    if (before) read_besides(&w->source.besides, next);
     *out = next;
     return WB_OK;
 }

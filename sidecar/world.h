@@ -16,7 +16,7 @@ enum { WB_WORLD_PROBLEMS_MAX = 32, WB_WORLD_STALE_MAX = 32 };
 
 /* A file that could not be taken, so that what it said before holds. */
 typedef struct wb_world_problem {
-    const char *part; /* "config", "keys", "trust", "revoked" */
+    const char *part; /* "config", "keys", "trust", "revoked", or that of wb_world_besides */
     wb_error error;
 } wb_world_problem;
 
@@ -35,6 +35,14 @@ typedef struct wb_world {
     size_t n_stale;                        /* may be more than are kept */
 } wb_world;
 
+/* What a reload reads and no world holds: somebody else's secret, say. With a fault it stays as it was, and
+ * that is a problem of the new world's like any other. Not read for the first one. One at a time. */
+typedef struct wb_world_besides {
+    const char *part;                             /* NULL: nothing */
+    wb_status (*read)(void *self, wb_error *err); /* `err` says what is wrong with which file */
+    void *self;
+} wb_world_besides;
+
 /* Where worlds are made from; borrowed for the life of the wb_worlds. */
 typedef struct wb_world_source {
     const char *keys_dir, *trust_dir;
@@ -42,6 +50,7 @@ typedef struct wb_world_source {
     char *const *env;                /* as environ */
     const wb_sidecar_config *config; /* of the start */
     const wb_clock *clock;
+    wb_world_besides besides;
 } wb_world_source;
 
 typedef struct wb_worlds wb_worlds;
@@ -62,8 +71,8 @@ void wb_world_drop(const wb_world *world);
 enum { WB_WORLD_PROBLEM_TEXT = 320 };
 size_t wb_world_problems(const wb_world *world);
 void wb_world_problem_text(const wb_world *world, size_t i, char out[WB_WORLD_PROBLEM_TEXT]);
-/** Was a file of keys or trust left out? Its fault may pass without the file changing: no descriptors, no
- *  memory, a disk that stuttered. */
+/** Was a file left out that is none of the configuration? Its fault may pass without the file changing: no
+ *  descriptors, no memory, a disk that stuttered. */
 bool wb_world_may_heal(const wb_world *world);
 /** A number of all those words: two worlds with the same one have the same problems. */
 uint64_t wb_world_problems_hash(const wb_world *world);

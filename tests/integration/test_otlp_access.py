@@ -15,6 +15,7 @@ import warnings
 
 import pytest
 from authority import Issued, Pki
+from metrics import Scrape
 from otlp_http import Wire, port_of, post, stored_names, traces
 from users import as_user, needs_root
 from waybill_testkit import Sidecar, find_program, free_port, is_sanitized, wait_until
@@ -182,9 +183,45 @@ def test_a_reload_takes_a_new_bearer_and_keeps_the_old_one_where_it_is_broken(tm
         assert codes() == [401, 200]
         path.write_text("")
         done = sidecar.cli("reload", check=False)
-        assert "otlp.bearer_file" in done and "what it said before holds" in done
+        assert "otlp.bearer_file" in done and "what was there before holds" in done
         assert codes() == [401, 200]
         assert "otlp.bearer_file" in sidecar.log() and "is empty" in sidecar.log()
+
+
+def reload_problems(sidecar: Sidecar) -> float:
+    return Scrape(sidecar)["waybill_reload_problems"]
+
+
+def test_a_bearer_that_no_reload_could_read_is_said_until_one_can(tmp_path):
+    path = bearer_file(tmp_path)
+    config = f"admin: {{listen: 127.0.0.1:0}}\notlp: {{http: {{listen: 127.0.0.1:0}}, bearer_file: {path}}}\n"
+    with Sidecar("unread", config=config) as sidecar:
+        assert reload_problems(sidecar) == 0
+        path.chmod(0o644)
+        sidecar.cli("reload", check=False)
+        for said in (sidecar.cli("status"), sidecar.cli("doctor", check=False)):
+            assert f"otlp: otlp.bearer_file: others can read {path}" in said, said
+        assert reload_problems(sidecar) == 1
+        wait_until(lambda: Scrape(sidecar)["waybill_reload_generation"] > 3, 20, "tried again")
+        assert reload_problems(sidecar) == 1
+        assert sidecar.log().count("others can read") == 1  # it was said
+        path.chmod(0o600)
+        assert "others can read" not in sidecar.cli("reload")
+        assert "others can read" not in sidecar.cli("status") + sidecar.cli("doctor", check=False)
+        assert reload_problems(sidecar) == 0
+
+
+def test_a_bearer_that_heals_is_taken_by_itself(tmp_path):
+    path = bearer_file(tmp_path)
+    config = f"admin: {{listen: 127.0.0.1:0}}\notlp: {{http: {{listen: 127.0.0.1:0}}, bearer_file: {path}}}\n"
+    with Sidecar("healed", config=config) as sidecar:
+        port = port_of(sidecar)
+        path.unlink()
+        sidecar.cli("reload", check=False)
+        assert reload_problems(sidecar) == 1
+        bearer_file(tmp_path, text="second\n")
+        wait_until(lambda: reload_problems(sidecar) == 0, 30, "read again")
+        assert as_user(STRANGER, lambda: send(port, with_bearer("second"))) == 200
 
 
 def test_beyond_loopback_everybody_needs_the_bearer(tmp_path):

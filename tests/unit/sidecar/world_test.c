@@ -139,6 +139,35 @@ static void each_part_falls_back_by_itself(void **state)
     wb_world_drop(third);
 }
 
+static wb_status read_bearer(void *self, wb_error *err)
+{
+    const bool *is_broken = self;
+    return *is_broken ? wb_fail(err, WB_ERR_CONFIG, "bearer_file: is empty") : WB_OK;
+}
+
+static void what_is_read_besides_is_a_problem_until_it_is_well(void **state)
+{
+    fixture *f = *state;
+    bool is_broken = true;
+    char text[WB_WORLD_PROBLEM_TEXT];
+    f->source.besides = (wb_world_besides){"otlp", read_bearer, &is_broken};
+    const wb_world *first = take_first(f);
+    assert_int_equal(wb_world_problems(first), 0); /* whoever has it read it for the start */
+    wb_world_drop(first);
+    const wb_world *second = take_next(f);
+    assert_int_equal(wb_world_problems(second), 1);
+    assert_true(wb_world_may_heal(second));
+    wb_world_problem_text(second, 0, text);
+    assert_string_equal(text,
+                        "otlp: bearer_file: is empty; what was there before holds in its place");
+    wb_world_drop(second);
+    is_broken = false;
+    const wb_world *third = take_next(f);
+    assert_int_equal(wb_world_problems(third), 0);
+    assert_false(wb_world_may_heal(third));
+    wb_world_drop(third);
+}
+
 static void check_still_revoked(fixture *f)
 {
     const wb_world *world = take_next(f);
@@ -249,6 +278,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_first_world_has_nothing_to_fall_back_to, setup, teardown),
         cmocka_unit_test_setup_teardown(a_world_in_hand_outlives_the_reload, setup, teardown),
         cmocka_unit_test_setup_teardown(each_part_falls_back_by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_read_besides_is_a_problem_until_it_is_well, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(revocations_are_not_lifted_by_a_list_that_is_gone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_no_descriptor_was_left_for_may_heal, setup, teardown),
