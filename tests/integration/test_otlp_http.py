@@ -475,6 +475,35 @@ def test_a_field_without_a_right_name_is_400_and_the_end(port, field):
     assert b"name of a header field" in got and b"connection: close" in got.lower()
 
 
+@pytest.mark.parametrize(
+    ("code", "version", "rest"),
+    [
+        (400, b"1.1", b"Content-Length: x\r\n\r\n"),
+        (400, b"1.1", b"Content-Length: +2\r\n\r\n{}"),
+        (400, b"1.1", b"Content-Length: 2 2\r\n\r\n{}"),
+        (400, b"1.1", b"Content-Length: -2\r\n\r\n{}"),
+        (413, b"1.1", b"Content-Length: 99999999999999999999999\r\n\r\n{}"),
+        (400, b"1.1", b"no colon\r\nContent-Length: 2\r\n\r\n{}"),
+        (431, b"1.1", b"X-A: b\r\n" * 60_000),
+        (400, b"1.1", b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+        (505, b"9.9", b"\r\n"),
+    ],
+)
+def test_what_the_library_refuses_itself_is_a_page_and_the_end(port, code, version, rest):
+    """docs/otlp.md: the only refusals without a google.rpc.Status. What comes behind is never a request."""
+    with Wire(port) as wire:
+        got = b""
+        try:
+            wire.send(b"POST /v1/traces HTTP/" + version + b"\r\nHost: x\r\nContent-Type: application/json\r\n" + rest
+                      + b"POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+            while part := wire.socket.recv(65536):
+                got += part
+        except OSError:  # it was closed amid what is too much
+            pass
+    if got or len(rest) < 1000:
+        assert got.startswith(b"HTTP/1.1 %d " % code) and got.endswith(b"</html>") and b" 200 " not in got
+
+
 def test_whoever_leaves_amid_a_body_leaves_nothing_behind(sidecar, port):
     whole = request("/v1/traces", traces(["gone"], pad=3 * MIB).SerializeToString())
     for cut in (10, 200, MIB, len(whole) - 1):
