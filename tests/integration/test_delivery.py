@@ -309,7 +309,7 @@ def test_an_exporter_that_is_stuck_for_ever_costs_itself_its_oldest_and_nobody_e
         end = exporter(sidecar, "stuck")
         assert rows(stuck) + end["dropped_by_cause"]["lag"] == sent + 1  # each is there or counted
         assert end["dropped_last_ns"] > 0
-        assert rows(sidecar.store) == sent + 1
+        wait_until(lambda: rows(sidecar.store) == sent + 1, 20, "the last one in the other store")
 
 
 def test_what_is_given_up_while_it_is_being_sent_is_counted_whatever_happens_then():
