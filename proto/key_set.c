@@ -24,10 +24,11 @@ static uint32_t hash(wb_slice key)
     return (uint32_t)(mixed >> 32);
 }
 
-static void insert(wb_key_set *set, wb_slice key)
+static void insert(wb_key_set *set, wb_slice key, size_t place)
 {
     uint32_t i = hash(key) & set->mask;
     while (set->slots[i].len != 0 && !wb_slice_eq(set->slots[i], key)) i = (i + 1) & set->mask;
+    if (set->slots[i].len == 0) set->places[i] = (uint16_t)place;
     set->slots[i] = key;
     set->starts[key.ptr[0]] |= A_KEY;
 }
@@ -49,36 +50,40 @@ wb_status wb_key_set_new(const wb_slice *keys, size_t n, const wb_slice *prefixe
         return wb_fail(err, WB_ERR_CONFIG, "a stage asks for the empty key");
     size_t slots = SLOTS_MIN;
     while (slots < n * SLOTS_PER_KEY) slots *= 2;
-    wb_key_set *set = calloc(1, sizeof *set + slots * sizeof set->slots[0]);
+    wb_key_set *set =
+        calloc(1, sizeof *set + slots * (sizeof set->slots[0] + sizeof set->places[0]));
     if (!set) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for %zu keys", n);
     set->mask = (uint32_t)(slots - 1);
+    set->places = (uint16_t *)(void *)(set->slots + slots);
+    set->key_count = n;
     for (size_t i = 0; i < n_prefixes; i++) {
         set->prefixes[set->prefix_count++] = prefixes[i];
         set->starts[prefixes[i].ptr[0]] |= A_PREFIX;
     }
-    for (size_t i = 0; i < n; i++) insert(set, keys[i]);
+    for (size_t i = 0; i < n; i++) insert(set, keys[i], i + 1);
     *out = set;
     return WB_OK;
 }
 
 void wb_key_set_free(wb_key_set *set) { free(set); }
 
-static bool has_prefix(const wb_key_set *set, wb_slice key)
+static uint16_t find_prefix(const wb_key_set *set, wb_slice key)
 {
     for (size_t i = 0; i < set->prefix_count; i++)
-        if (wb_slice_starts(key, set->prefixes[i])) return true;
-    return false;
+        if (wb_slice_starts(key, set->prefixes[i])) return (uint16_t)(set->key_count + i + 1);
+    return 0;
 }
 
-static bool has_key(const wb_key_set *set, wb_slice key)
+static uint16_t find_key(const wb_key_set *set, wb_slice key)
 {
     for (uint32_t i = hash(key) & set->mask; set->slots[i].len != 0; i = (i + 1) & set->mask)
-        if (wb_slice_eq(set->slots[i], key)) return true;
-    return false;
+        if (wb_slice_eq(set->slots[i], key)) return set->places[i];
+    return 0;
 }
 
-bool wb_key_set_looks_up(const wb_key_set *set, wb_slice key)
+uint16_t wb_key_set_look_up(const wb_key_set *set, wb_slice key)
 {
     uint8_t starts = set->starts[key.ptr[0]];
-    return ((starts & A_KEY) && has_key(set, key)) || ((starts & A_PREFIX) && has_prefix(set, key));
+    uint16_t place = starts & A_KEY ? find_key(set, key) : 0;
+    return place == 0 && starts & A_PREFIX ? find_prefix(set, key) : place;
 }

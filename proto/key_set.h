@@ -8,7 +8,7 @@
 
 typedef struct wb_key_set wb_key_set;
 
-enum { WB_KEY_SET_MAX = 4096, WB_KEY_PREFIX_MAX = 8 };
+enum { WB_KEY_SET_MAX = 4096, WB_KEY_PREFIX_MAX = 16 };
 
 /** Exact keys and prefixes ("waybill." takes every key that starts so). The slices are borrowed for
  *  the life of the set. Immutable once made: any thread may look up.
@@ -23,15 +23,18 @@ WB_DEFINE_AUTO(wb_key_set)
 struct wb_key_set {
     uint8_t starts[256]; /* what starts with that byte: keys, prefixes */
     wb_slice prefixes[WB_KEY_PREFIX_MAX];
-    size_t prefix_count;
+    size_t prefix_count, key_count;
     uint32_t mask;    /* slots - 1 */
+    uint16_t *places; /* of each slot */
     wb_slice slots[]; /* open addressing; an empty slice is a free slot */
 };
-bool wb_key_set_looks_up(const wb_key_set *set, wb_slice key); /* of a key with a byte */
+uint16_t wb_key_set_look_up(const wb_key_set *set, wb_slice key); /* of a key with a byte */
 
-static inline bool wb_key_set_has(const wb_key_set *set, wb_slice key)
+/** Its place in the list that the set was made of, from 1 on, of a repeated key the first; of what only a prefix
+ *  takes the number of keys in that list and the prefix's place, from 1 on; 0: neither. */
+static inline uint16_t wb_key_set_find(const wb_key_set *set, wb_slice key)
 {
-    return key.len > 0 && set->starts[key.ptr[0]] && wb_key_set_looks_up(set, key);
+    return key.len > 0 && set->starts[key.ptr[0]] ? wb_key_set_look_up(set, key) : 0;
 }
 
 #endif

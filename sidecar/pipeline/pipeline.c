@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stages are a plain array, in the order in which a batch passes them. guard comes first:
- * whatever stands behind it may trust what is named `waybill.*`. */
+ * whatever stands behind it may trust what is named `waybill.*`. The walk is asked for the keys of normalise
+ * before all others, since that knows an attribute by its place. */
 #include "sidecar/pipeline/pipeline.h"
 
 #include <stdlib.h>
 
 #include "sidecar/pipeline/guard.h"
+#include "sidecar/pipeline/normalise.h"
 #include "sidecar/pipeline/rehome.h"
 
-static const wb_stage_ops *const stages[] = {&wb_guard_stage, &wb_rehome_stage};
+static const wb_stage_ops *const stages[] = {&wb_guard_stage, &wb_rehome_stage,
+                                             &wb_normalise_stage};
+static const wb_stage_ops *const asks[] = {&wb_normalise_stage, &wb_guard_stage, &wb_rehome_stage};
+_Static_assert(sizeof stages == sizeof asks, "all of them, in two orders");
 
 struct wb_pipeline {
     wb_key_set *keys;
@@ -32,8 +37,8 @@ static wb_status make_keys(wb_key_set **out, wb_error *err)
     if (!all) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the stages' keys");
     wb_slice *prefixes = all + room;
     for (size_t i = 0; i < WB_COUNT(stages); i++) {
-        n = gather(all, n, stages[i]->keys, stages[i]->key_count);
-        n_prefixes = gather(prefixes, n_prefixes, stages[i]->prefixes, stages[i]->prefix_count);
+        n = gather(all, n, asks[i]->keys, asks[i]->key_count);
+        n_prefixes = gather(prefixes, n_prefixes, asks[i]->prefixes, asks[i]->prefix_count);
     }
     wb_status status = wb_key_set_new(all, n, prefixes, n_prefixes, out, err);
     free(all);

@@ -3,3 +3,5 @@ include(${CMAKE_CURRENT_SOURCE_DIR}/support/otlp_oracle.cmake)
 waybill_test(pipeline_guard_test SOURCES unit/pipeline/guard_test.c LIBS wb_pipeline wb_otlp_oracle)
 
 waybill_test(pipeline_rehome_test SOURCES unit/pipeline/rehome_test.c LIBS wb_pipeline wb_otlp_oracle)
+
+waybill_test(pipeline_normalise_test SOURCES unit/pipeline/normalise_test.c LIBS wb_pipeline wb_otlp_oracle)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sidecar/pipeline/convert.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <strings.h>
+
+#include "core/json.h"
+#include "core/number.h"
+#include "core/rfc3339.h"
+#include "proto/otlp_put.h"
+
+enum { NUMBER_TEXT_MAX = 40, LIST_MAX = 64, PROVIDER_MAX = 64 };
+
+static const double COUNT_MAX = 9007199254740992.0, MICROS_MAX = 1e15, MICRO = 1e6;
+
+wb_status wb_convert_text(wb_value value, wb_arena *arena, wb_slice *out)
+{
+    if (value.type == WB_VALUE_TEXT && value.text.len > 0) {
+        *out = value.text;
+        return WB_OK;
+    }
+    if (value.type != WB_VALUE_INT) return WB_ERR_NOT_FOUND;
+    const char *digits = wb_arena_printf(arena, "%lld", (long long)value.integer);
+    if (!digits) return WB_ERR_NO_MEMORY;
+    *out = wb_slice_str(digits);
+    return WB_OK;
+}
+
+static bool is_number(wb_slice text)
+{
+    if (text.len == 0 || text.len > NUMBER_TEXT_MAX || !isdigit(text.ptr[text.len - 1]))
+        return false;
+    size_t dots = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '.' && i > 0 && dots++ == 0) continue;
+        if (!isdigit(text.ptr[i])) return false;
+    }
+    return text.len == 1 || text.ptr[0] != '0' || text.ptr[1] == '.';
+}
+
+bool wb_convert_real(wb_value value, double *out)
+{
+    char room[NUMBER_TEXT_MAX + WB_NUMBER_MAX];
+    double real;
+    if (value.type == WB_VALUE_INT)
+        real = (double)value.integer;
+    else if (value.type == WB_VALUE_DOUBLE)
+        real = value.real;
+    else if (value.type != WB_VALUE_TEXT || !is_number(value.text) ||
+             !wb_number_read(value.text, room, &real))
+        return false;
+    if (!isfinite(real) || real < 0) return false;
+    *out = real;
+    return true;
+}
+
+bool wb_convert_count(wb_value value, uint64_t *out)
+{
+    double real;
+    if (!wb_convert_real(value, &real) || real > COUNT_MAX || real != floor(real)) return false;
+    *out = (uint64_t)real;
+    return true;
+}
+
+bool wb_convert_micros(wb_value value, int64_t *out)
+{
+    double real;
+    if (!wb_convert_real(value, &real) || real * MICRO > MICROS_MAX) return false;
+    *out = (int64_t)nearbyint(real * MICRO);
+    return true;
+}
+
+bool wb_convert_since(wb_value value, wb_time_ns start, double *out)
+{
+    wb_time_ns at;
+    if (value.type != WB_VALUE_TEXT) return false;
+    wb_slice text = value.text;
+    if (text.len > 2 && text.ptr[0] == '"' && text.ptr[text.len - 1] == '"')
+        text = (wb_slice){text.ptr + 1, text.len - 2};
+    if (!wb_rfc3339_parse(text, &at) || at < start || start == 0) return false;
+    *out = (double)(at - start) / (double)WB_NS_PER_S;
+    return true;
+}
+
+/* ---- lists ---- */
+
+/* An ArrayValue of texts: values = 1, each an AnyValue with string_value = 1. */
+static wb_status make_list(const wb_slice *texts, size_t n, wb_arena *arena, wb_value *out)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < n; i++)
+        size += wb_otlp_field_size(1, wb_otlp_field_size(1, texts[i].len));
+    uint8_t *bytes = wb_arena_alloc(arena, size), *at = bytes;
+    if (!bytes) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        at = wb_otlp_put_head(at, 1, wb_otlp_field_size(1, texts[i].len));
+        at = wb_otlp_put_field(at, 1, texts[i]);
+    }
+    *out = (wb_value){.type = WB_VALUE_ARRAY, .bytes = {bytes, size}};
+    return WB_OK;
+}
+
+/* The texts of a JSON array, or a JSON text alone; none: it is neither. */
+static wb_status texts_in(wb_slice text, wb_arena *arena, wb_slice texts[LIST_MAX], size_t *n)
+{
+    const wb_json_limits limits = {
+        .depth = 1, .elements = LIST_MAX, .string_bytes = 1024, .any_value = true};
+    const wb_json *root = NULL;
+    wb_json_fault fault;
+    *n = 0;
+    if (text.len < 2 || (text.ptr[0] != '[' && text.ptr[0] != '"')) return WB_OK;
+    WB_TRY(wb_json_parse(text, &limits, arena, &root, &fault));
+    if (root && root->type == WB_JSON_STRING && root->text.len > 0) texts[(*n)++] = root->text;
+    for (const wb_json *item = root ? root->first : NULL; item; item = item->next) {
+        if (item->type == WB_JSON_STRING) {
+            texts[(*n)++] = item->text;
+            continue;
+        }
+        *n = 0;
+        break;
+    }
+    return WB_OK;
+}
+
+wb_status wb_convert_list(wb_value value, wb_arena *arena, wb_value *out)
+{
+    wb_slice texts[LIST_MAX];
+    size_t n;
+    if (value.type == WB_VALUE_ARRAY && value.bytes.len > 0) {
+        *out = value;
+        return WB_OK;
+    }
+    if (value.type != WB_VALUE_TEXT || value.text.len == 0) return WB_ERR_NOT_FOUND;
+    WB_TRY(texts_in(value.text, arena, texts, &n));
+    if (n == 0) texts[n++] = value.text;
+    return make_list(texts, n, arena, out);
+}
+
+/* ---- providers ---- */
+
+/* gen_ai.provider.name, and what others call it. */
+static const char *const providers[][2] = {
+    {"openai", "openai"},
+    {"anthropic", "anthropic"},
+    {"aws.bedrock", "aws.bedrock"},
+    {"azure.ai.openai", "azure.ai.openai"},
+    {"azure.ai.inference", "azure.ai.inference"},
+    {"gcp.vertex_ai", "gcp.vertex_ai"},
+    {"gcp.gemini", "gcp.gemini"},
+    {"gcp.gen_ai", "gcp.gen_ai"},
+    {"ibm.watsonx.ai", "ibm.watsonx.ai"},
+    {"mistral_ai", "mistral_ai"},
+    {"x_ai", "x_ai"},
+    {"az.ai.openai", "azure.ai.openai"},
+    {"az.ai.inference", "azure.ai.inference"},
+    {"azure", "azure.ai.openai"},
+    {"azure_openai", "azure.ai.openai"},
+    {"azure-openai", "azure.ai.openai"},
+    {"aws", "aws.bedrock"},
+    {"bedrock", "aws.bedrock"},
+    {"aws_bedrock", "aws.bedrock"},
+    {"amazon-bedrock", "aws.bedrock"},
+    {"vertex_ai", "gcp.vertex_ai"},
+    {"vertexai", "gcp.vertex_ai"},
+    {"google.vertex", "gcp.vertex_ai"},
+    {"gemini", "gcp.gemini"},
+    {"google.generative-ai", "gcp.gemini"},
+    {"google", "gcp.gen_ai"},
+    {"mistralai", "mistral_ai"},
+    {"mistral", "mistral_ai"},
+    {"xai", "x_ai"},
+    {"moonshot", "moonshot_ai"},
+    {"moonshotai", "moonshot_ai"},
+    {"watsonx", "ibm.watsonx.ai"},
+};
+
+static const char *known_provider(wb_slice text)
+{
+    for (size_t i = 0; i < WB_COUNT(providers); i++)
+        if (text.len == strlen(providers[i][0]) &&
+            strncasecmp((const char *)text.ptr, providers[i][0], text.len) == 0)
+            return providers[i][1];
+    return NULL;
+}
+
+wb_status wb_convert_provider(wb_slice text, wb_arena *arena, wb_slice *out)
+{
+    if (text.len == 0 || text.len > PROVIDER_MAX) return WB_ERR_NOT_FOUND;
+    const char *known = known_provider(text);
+    /* An AI SDK's id has more parts than its provider: openai.chat, google.vertex.chat. */
+    for (size_t len = text.len; !known && len > 0; len--)
+        if (text.ptr[len - 1] == '.') known = known_provider((wb_slice){text.ptr, len - 1});
+    if (known) {
+        *out = wb_slice_str(known);
+        return WB_OK;
+    }
+    uint8_t *lower = wb_arena_alloc(arena, text.len);
+    if (!lower) return WB_ERR_NO_MEMORY;
+    for (size_t i = 0; i < text.len; i++) lower[i] = (uint8_t)tolower(text.ptr[i]);
+    *out = (wb_slice){lower, text.len};
+    return WB_OK;
+}
+
+/* ---- objects ---- */
+
+/* Large ones are not worth it: what is looked for stands in small ones, or is not worth the time. */
+enum { OBJECT_BYTES_MAX = 256 * 1024 };
+
+static wb_status read_object(wb_slice json, wb_arena *arena, const wb_json **root)
+{
+    static const wb_json_limits limits = {.depth = 32,
+                                          .members = 256,
+                                          .elements = 4096,
+                                          .string_bytes = 1024,
+                                          .any_number = true,
+                                          .any_char = true,
+                                          .count_excess = true};
+    wb_json_fault fault;
+    *root = NULL;
+    if (json.len < 2 || json.ptr[0] != '{' || json.len > OBJECT_BYTES_MAX) return WB_OK;
+    return wb_json_parse(json, &limits, arena, root, &fault);
+}
+
+wb_status wb_convert_member(wb_slice json, wb_slice name, wb_arena *arena, wb_slice *out)
+{
+    const wb_json *root;
+    WB_TRY(read_object(json, arena, &root));
+    const wb_json *found = wb_json_member(root, name);
+    if (!found || found->type != WB_JSON_STRING || !found->text.ptr || found->text.len == 0)
+        return WB_ERR_NOT_FOUND;
+    *out = found->text;
+    return WB_OK;
+}
+
+wb_status wb_cost_read(wb_slice json, wb_arena *arena, wb_cost_parts *out)
+{
+    static const char *const names[WB_COST_PARTS] = {"input", "output", "total"};
+    const wb_json *root;
+    WB_TRY(read_object(json, arena, &root));
+    for (int i = 0; i < WB_COST_PARTS; i++) {
+        const wb_json *found = wb_json_member(root, wb_slice_str(names[i]));
+        if (!found) continue;
+        wb_value value = {.type = WB_VALUE_EMPTY};
+        if (found->type == WB_JSON_INT)
+            value = (wb_value){.type = WB_VALUE_INT, .integer = (int64_t)found->number};
+        else if (found->type == WB_JSON_REAL)
+            value = (wb_value){.type = WB_VALUE_TEXT, .text = found->text};
+        out->has[i] = wb_convert_micros(value, &out->micros[i]);
+    }
+    return WB_OK;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/pipeline/semconv.h: which attributes say which field of the canonical model. A table that is made
+ * from canonical-fields.csv and semconv-map.csv when Waybill is built; constant, any thread may read. */
+#ifndef WAYBILL_SIDECAR_PIPELINE_SEMCONV_H
+#define WAYBILL_SIDECAR_PIPELINE_SEMCONV_H
+
+#include "core/slice.h"
+
+/* The fields, WB_CANON_OPERATION and so on; how many; how many keys and prefixes there are. */
+#define WB_SEMCONV_FIELDS
+#include "semconv_table.inc"
+#undef WB_SEMCONV_FIELDS
+
+/* How a value becomes the field's. */
+typedef enum wb_semconv_how {
+    WB_RULE_TEXT,     /* text; of a number its digits */
+    WB_RULE_ANY,      /* as it is */
+    WB_RULE_LIST,     /* an array; a text alone, or a JSON array of texts, becomes one */
+    WB_RULE_PROVIDER, /* text in OpenTelemetry's spelling */
+    WB_RULE_COUNT,    /* a number that is not negative, also as text */
+    WB_RULE_USAGE,    /* JSON object of token counts */
+    WB_RULE_USD,      /* a price; becomes micros */
+    WB_RULE_COST,     /* JSON object of prices */
+    WB_RULE_SECONDS,
+    WB_RULE_MS,
+    WB_RULE_SINCE_START,  /* a date and time; becomes seconds from the span's start */
+    WB_RULE_MEMBER_MODEL, /* JSON object: text of its member of that name */
+    WB_RULE_MEMBER_ID,
+    WB_RULE_MEMBER_SERVICE_TIER,
+    WB_RULE_RESOURCE, /* text of the resource, for what its spans do not say */
+    /* Of the operation, in the order in which they are trusted. */
+    WB_RULE_LANGFUSE,
+    WB_RULE_OPENINFERENCE,
+    WB_RULE_OPERATION,
+    WB_RULE_TRACELOOP,
+    WB_RULE_AGENTOPS,
+    WB_RULE_VERCEL,
+    WB_RULE_MCP,
+    WB_RULE_A2A,
+    WB_RULE_REQUEST_TYPE,
+    WB_RULES
+} wb_semconv_how;
+
+/* On which spans a key says this. */
+typedef enum wb_semconv_when {
+    WB_WHEN_ALWAYS,
+    WB_WHEN_AGENT,
+    WB_WHEN_TOOL,
+    WB_WHEN_LLM,
+    WB_WHEN_WORKFLOW,
+    WB_WHEN_AGENTOPS_AGENT, /* of AgentOps: others have that key, too */
+    WB_WHEN_AGENTOPS_TOOL,
+} wb_semconv_when;
+
+typedef struct wb_semconv_rule {
+    uint8_t field; /* WB_CANON_ */
+    uint8_t how;   /* wb_semconv_how */
+    uint8_t when;  /* wb_semconv_when */
+    uint16_t rank; /* the lower, the more it is trusted; 0: it is the field's own attribute */
+} wb_semconv_rule;
+
+/** The keys to ask a walk for before all others: wb_attr.place is then one more than a key's place here. */
+extern const wb_slice wb_semconv_keys[WB_SEMCONV_KEYS];
+/** The same of prefixes of keys that have an index in them. */
+extern const wb_slice wb_semconv_prefixes[WB_SEMCONV_PREFIXES];
+
+/** The rules of the key at `place`, from 1 on; *n of them, at least one. */
+const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n);
+
+/** Which prefix a key starts with, and what field it is of; false: none. */
+bool wb_semconv_prefix_of(wb_slice key, size_t *prefix, uint8_t *field);
+
+/** The attribute that says the field. */
+wb_slice wb_canon_attribute(uint8_t field);
+
+#endif
