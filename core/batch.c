@@ -56,9 +56,9 @@ wb_status wb_batch_append(wb_batch *batch, wb_attrs *owner, wb_slice key, wb_sli
     wb_attr *attr = wb_batch_new_attr(batch);
     if (!attr) return WB_ERR_NO_MEMORY;
     *attr = (wb_attr){.key = key, .value = value, .field = field, .state = WB_ATTR_APPENDED};
-    wb_attr **link = &owner->first;
+    wb_attr **link = owner->last ? &owner->last->next : &owner->first;
     while (*link) link = &(*link)->next;
-    *link = attr;
+    *link = owner->last = attr;
     owner->edited = true;
     batch->edited = true;
     return WB_OK;

@@ -33,6 +33,7 @@ typedef struct wb_attr {
 
 typedef struct wb_attrs {
     wb_attr *first;
+    wb_attr *last; /* if something was appended: the last of all */
     bool edited;
 } wb_attrs;
 

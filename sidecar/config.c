@@ -221,6 +221,14 @@ static const wb_config_key keys[] = {
      .max = UINT64_C(1) << 40,
      KEY(journal_limit_bytes),
      .help = "New work is refused with FULL beyond this. At least four segments."},
+    {.name = "normalise.enabled",
+     .type = WB_BOOL,
+     .fallback = "true",
+     KEY(normalise),
+     .live = true,
+     .help = "Give spans the attributes of the canonical model, from whatever instrumentation they "
+             "come. "
+             "False: they are stored and sent on as they came."},
     {.name = "trust.mode",
      .type = WB_CHOICE,
      .fallback = "link",

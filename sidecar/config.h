@@ -77,6 +77,7 @@ typedef struct wb_sidecar_config {
     wb_trust_mode trust_mode;
     bool trust_callbacks;
     bool trust_rehome;
+    bool normalise;
     uint64_t trust_skew_s;
     uint64_t trust_rate_per_s;
     uint64_t trust_rate_burst;

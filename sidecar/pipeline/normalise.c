@@ -380,6 +380,18 @@ static wb_status say_indexed(said *s)
 
 /* ---- the stage ---- */
 
+/* What `has` and the counts do not speak of is left from the span before. */
+static void begin(said *s, wb_span *span)
+{
+    s->span = span;
+    s->has = s->indexed = 0;
+    s->n_waiting = 0;
+    memset(s->words, 0, sizeof s->words);
+    s->operation = (wb_operation){.type = WB_TYPE_NONE};
+    s->type = WB_TYPE_NONE;
+    s->told_type = false;
+}
+
 static wb_status normalise_span(said *s)
 {
     gather(s);
@@ -426,8 +438,9 @@ static wb_status normalise_batch(wb_batch *batch, wb_arena *scratch)
 {
     for (uint32_t i = 0; i < batch->resource_count; i++)
         WB_TRY(normalise_resource(batch, &batch->resources[i], scratch));
+    said s = {.batch = batch, .scratch = scratch};
     for (uint32_t i = 0; i < batch->span_count; i++) {
-        said s = {.batch = batch, .span = &batch->spans[i], .scratch = scratch};
+        begin(&s, &batch->spans[i]);
         WB_TRY(normalise_span(&s));
         if (wb_arena_used(scratch) > 0) wb_arena_reset(scratch);
     }
@@ -438,7 +451,7 @@ static wb_status normalise_apply(const void *self, const wb_stage_view *view, wb
                                  wb_error *err)
 {
     (void)self;
-    (void)view;
+    if (view->as_they_came) return WB_OK;
     WB_AUTO(wb_arena) scratch = wb_arena_new(SCRATCH_BYTES);
     wb_status status = scratch ? normalise_batch(batch, scratch) : WB_ERR_NO_MEMORY;
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to normalise spans");

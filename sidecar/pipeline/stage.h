@@ -13,6 +13,7 @@ typedef struct wb_config_section wb_config_section;
 typedef struct wb_stage_view {
     const wb_rehome *rehome; /* NULL: no span moves */
     bool observes;           /* trust.mode observe: claimed traces are marked, not left */
+    bool as_they_came;       /* spans are not normalised */
     /* Does a CONTINUE acceptance or a root of our own own it? */
     bool (*is_owned)(void *ctx, const wb_trace_id *trace);
     void *ctx;

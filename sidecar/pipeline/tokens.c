@@ -28,16 +28,8 @@ void wb_tokens_settle(wb_tokens *t)
         t->of[WB_TOKENS_INPUT] = less(OF(INPUT), OF(CACHE_READ) + OF(CACHE_WRITE));
         t->of[WB_TOKENS_OUTPUT] = less(OF(OUTPUT), OF(REASONING));
     }
-    bool any = false;
-    uint64_t total = 0;
-    for (int kind = WB_TOKENS_INPUT; kind < WB_TOKENS_TOTAL; kind++) {
-        if (!t->has[kind]) continue;
-        any = true;
-        total += t->of[kind];
-    }
-    if (!any) return;
-    t->has[WB_TOKENS_TOTAL] = true;
-    t->of[WB_TOKENS_TOTAL] = total;
+    for (int kind = WB_TOKENS_INPUT; kind < WB_TOKENS_TOTAL; kind++)
+        if (t->has[kind]) t->has[WB_TOKENS_TOTAL] = false;
 }
 
 /* A member's name, what it counts, and whose it is. */

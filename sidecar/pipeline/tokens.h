@@ -35,8 +35,8 @@ typedef struct wb_tokens {
     wb_token_form form;
 } wb_tokens;
 
-/** What arrived becomes disjoint buckets, none below 0, and their sum. `form` becomes what it was taken for. Of
- *  what nobody said a bucket stays without; a total alone stays. */
+/** What arrived becomes disjoint buckets, none below 0. `form` becomes what it was taken for. A bucket of which
+ *  nobody said anything stays without; so does the total, which is their sum, but where it is all that was said. */
 void wb_tokens_settle(wb_tokens *tokens);
 
 /** Read a JSON object of counts: Langfuse's own (`input`, `input_cached_tokens` ...: exclusive) or OpenAI's

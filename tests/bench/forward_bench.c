@@ -114,7 +114,7 @@ static void start_waybill(place *p, uint16_t sink_port)
 
 static void start_waybill_bare(place *p, uint16_t sink_port)
 {
-    start_waybill_with(p, sink_port, "", "trust: {rehome: false}\n");
+    start_waybill_with(p, sink_port, "", "trust: {rehome: false}\nnormalise: {enabled: false}\n");
 }
 
 static void start_waybill_stuck(place *p, uint16_t sink_port)
@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 {
     static subject subjects[SUBJECTS] = {
         [BARE] = {.name = "bare_path", .start = start_bare, .stop = stop_program},
-        [STAGES_OFF] = {.name = "no_rehome", .start = start_waybill_bare, .stop = stop_waybill},
+        [STAGES_OFF] = {.name = "no_stages", .start = start_waybill_bare, .stop = stop_waybill},
         [DEFAULTS] = {.name = "waybill", .start = start_waybill, .stop = stop_waybill},
         [FALLING_BEHIND] = {.name = "one_falls_behind",
                             .start = start_waybill_stuck,
@@ -369,7 +369,7 @@ int main(int argc, char **argv)
     }
     if (argc > 1) return 0; /* no ratios of what was not measured */
     const measured *bare = cheapest(&subjects[BARE]), *ours = cheapest(&subjects[DEFAULTS]);
-    int over = judge("forward_no_rehome_vs_bare", ROUNDS,
+    int over = judge("forward_no_stages_vs_bare", ROUNDS,
                      cheapest(&subjects[STAGES_OFF])->us_per_span / bare->us_per_span,
                      WB_BENCH_AT_MOST, 1.25);
     over |= judge("forward_vs_bare", ROUNDS, ours->us_per_span / bare->us_per_span,
