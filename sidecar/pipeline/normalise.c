@@ -45,7 +45,7 @@ typedef struct said {
     uint64_t indexed;               /* fields that come in parts */
     wb_operation operation;
     wb_span_type type;
-    bool told_type;
+    wb_attr *told; /* its type, as it arrived */
 } said;
 
 /* ---- what is there ---- */
@@ -79,8 +79,11 @@ static void gather(said *s)
         size_t n, prefix;
         uint8_t field;
         if (a->place == 0 || a->state == WB_ATTR_MASKED) continue;
+        if (a->place == WB_SEMCONV_SPAN_TYPE) {
+            if (!s->told) s->told = a;
+            continue;
+        }
         if (a->place > WB_SEMCONV_KEYS) {
-            if (wb_slice_eq(a->key, SPAN_TYPE)) s->told_type = true;
             if (wb_semconv_prefix_of(a->key, &prefix, &field)) s->indexed |= BIT(field);
             continue;
         }
@@ -109,9 +112,8 @@ static void find_operation(said *s)
 
 static void find_type(said *s)
 {
-    const wb_attr *told = s->told_type ? wb_attrs_find(&s->span->attrs, SPAN_TYPE) : NULL;
     find_operation(s);
-    s->type = told ? wb_span_type_of(word_of(told)) : WB_TYPE_NONE;
+    s->type = s->told ? wb_span_type_of(word_of(s->told)) : WB_TYPE_NONE;
     if (s->type == WB_TYPE_NONE) s->type = s->operation.type;
     if (s->type == WB_TYPE_NONE)
         s->type = s->span->status_code == STATUS_ERROR ? WB_TYPE_ERROR : WB_TYPE_EXECUTION;
@@ -157,10 +159,9 @@ static wb_status say_int(said *s, uint8_t field, int64_t integer)
 /* The type that an earlier pass said is right or was told; another word is replaced. */
 static wb_status say_type(said *s)
 {
-    wb_attr *told = s->told_type ? wb_attrs_find(&s->span->attrs, SPAN_TYPE) : NULL;
     wb_slice word = wb_span_type_word(s->type);
-    if (told && wb_slice_eq(word_of(told), word)) return WB_OK;
-    if (told) wb_batch_mask(s->batch, &s->span->attrs, told);
+    if (s->told && wb_slice_eq(word_of(s->told), word)) return WB_OK;
+    if (s->told) wb_batch_mask(s->batch, &s->span->attrs, s->told);
     return say_as(s, SPAN_TYPE, (wb_value){.type = WB_VALUE_TEXT, .text = word});
 }
 
@@ -389,7 +390,7 @@ static void begin(said *s, wb_span *span)
     memset(s->words, 0, sizeof s->words);
     s->operation = (wb_operation){.type = WB_TYPE_NONE};
     s->type = WB_TYPE_NONE;
-    s->told_type = false;
+    s->told = NULL;
 }
 
 static wb_status normalise_span(said *s)

@@ -6,7 +6,8 @@
 
 #include "core/slice.h"
 
-/* The fields, WB_CANON_OPERATION and so on; how many; how many keys and prefixes there are. */
+/* The fields, WB_CANON_OPERATION and so on; how many; how many keys and prefixes there are; the place of
+ * waybill.span.type, which is no field and has no rules. */
 #define WB_SEMCONV_FIELDS
 #include "semconv_table.inc"
 #undef WB_SEMCONV_FIELDS
@@ -64,7 +65,7 @@ extern const wb_slice wb_semconv_keys[WB_SEMCONV_KEYS];
 /** The same of prefixes of keys that have an index in them. */
 extern const wb_slice wb_semconv_prefixes[WB_SEMCONV_PREFIXES];
 
-/** The rules of the key at `place`, from 1 on; *n of them, at least one. */
+/** The rules of the key at `place`, from 1 on; *n of them. */
 const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n);
 
 /** Which prefix a key starts with, and what field it is of; false: none. */

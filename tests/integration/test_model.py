@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import pathlib
+import subprocess
 from typing import Any
 
 import pytest
@@ -170,6 +171,13 @@ def test_every_field_and_every_row_is_accounted_for():
     assert len({row["attribute"] for row in FIELDS.values()}) == len(FIELDS)
     for row in MAP:
         assert (row["rule"] == "none") == (row["source_attribute"] == "(none)"), row
+
+
+def test_the_page_has_the_table():
+    made = subprocess.run([ROOT / "tools" / "make-semconv-table", "--page", PIPELINE / "canonical-fields.csv",
+                           PIPELINE / "semconv-map.csv"], capture_output=True, text=True, check=True).stdout
+    page = (ROOT / "docs" / "model.md").read_text(encoding="utf-8")
+    assert page[page.index("### operation"):] == made, "docs/model.md: put what the tool prints behind its last heading"
 
 
 def test_every_span_has_a_type(stored):
