@@ -156,12 +156,19 @@ static wb_status say_int(said *s, uint8_t field, int64_t integer)
     return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
 }
 
+/* Of attributes that came twice the first counts: without it the second would. */
+static void mask_all_like(said *s, const wb_attr *attr)
+{
+    for (wb_attr *a = s->span->attrs.first; a; a = a->next)
+        if (a->place == attr->place) wb_batch_mask(s->batch, &s->span->attrs, a);
+}
+
 /* The type that an earlier pass said is right or was told; another word is replaced. */
 static wb_status say_type(said *s)
 {
     wb_slice word = wb_span_type_word(s->type);
     if (s->told && wb_slice_eq(word_of(s->told), word)) return WB_OK;
-    if (s->told) wb_batch_mask(s->batch, &s->span->attrs, s->told);
+    if (s->told) mask_all_like(s, s->told);
     return say_as(s, SPAN_TYPE, (wb_value){.type = WB_VALUE_TEXT, .text = word});
 }
 
@@ -176,7 +183,7 @@ static wb_status say_provider(said *s, const source *from, wb_slice text)
     wb_slice provider = {0};
     if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) return WB_OK;
     if (from->rule->rank == 0 && wb_slice_eq(text, provider)) return WB_OK;
-    if (from->rule->rank == 0) wb_batch_mask(s->batch, &s->span->attrs, from->attr);
+    if (from->rule->rank == 0) mask_all_like(s, from->attr);
     return say_text(s, WB_CANON_PROVIDER, provider);
 }
 
@@ -316,13 +323,13 @@ static wb_status say_tokens(said *s)
 
 /* ---- what no attribute says ---- */
 
-static wb_slice exception_type(wb_slice span_message)
+static wb_slice of_exception(wb_slice span_message, wb_slice key)
 {
     wb_otlp_event event;
     wb_otlp_iter it = {span_message};
     while (wb_otlp_next_event(&it, &event)) {
-        wb_slice type = wb_otlp_find_text(event.message, WB_OTLP_EVENT, WB_S("exception.type"));
-        if (type.len > 0) return type;
+        wb_slice found = wb_otlp_find_text(event.message, WB_OTLP_EVENT, key);
+        if (found.len > 0) return found;
     }
     return (wb_slice){0};
 }
@@ -332,11 +339,12 @@ static wb_status say_error(said *s)
     wb_slice message = wb_batch_bytes(s->batch, s->span->extent);
     if (s->span->status_code != STATUS_ERROR) return WB_OK;
     if (!(s->has & BIT(WB_CANON_ERROR_TYPE))) {
-        wb_slice type = exception_type(message);
+        wb_slice type = of_exception(message, WB_S("exception.type"));
         if (type.len > 0) WB_TRY(say_text(s, WB_CANON_ERROR_TYPE, type));
     }
     if (s->has & BIT(WB_CANON_ERROR_MESSAGE)) return WB_OK;
     wb_slice text = wb_otlp_read_span(message).status_message;
+    if (text.len == 0) text = of_exception(message, WB_S("exception.message"));
     return text.len > 0 ? say_text(s, WB_CANON_ERROR_MESSAGE, text) : WB_OK;
 }
 

@@ -16,7 +16,7 @@ typedef struct rule_range {
     uint16_t first, count;
 } rule_range;
 
-#include "semconv_table.inc"
+#include "sidecar/pipeline/semconv_table.inc"
 
 const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n)
 {

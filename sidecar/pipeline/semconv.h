@@ -9,7 +9,7 @@
 /* The fields, WB_CANON_OPERATION and so on; how many; how many keys and prefixes there are; the place of
  * waybill.span.type, which is no field and has no rules. */
 #define WB_SEMCONV_FIELDS
-#include "semconv_table.inc"
+#include "sidecar/pipeline/semconv_table.inc"
 #undef WB_SEMCONV_FIELDS
 
 /* How a value becomes the field's. */

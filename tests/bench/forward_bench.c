@@ -374,6 +374,10 @@ int main(int argc, char **argv)
                      WB_BENCH_AT_MOST, 1.25);
     over |= judge("forward_vs_bare", ROUNDS, ours->us_per_span / bare->us_per_span,
                   WB_BENCH_AT_MOST, 1.7);
+    over |= judge("forward_stages_vs_bare", ROUNDS,
+                  (ours->us_per_span - cheapest(&subjects[STAGES_OFF])->us_per_span) /
+                      bare->us_per_span,
+                  WB_BENCH_AT_MOST, 0.45);
     over |= judge_long(&subjects[BARE], &subjects[DEFAULTS], protobuf);
     over |=
         judge("forward_one_stuck_vs_none", ROUNDS,

@@ -44,8 +44,7 @@ static void a_set_knows_the_places_of_its_keys_and_no_others(void **state)
     for (size_t i = 0; i < KEYS; i++) keys[i] = wb_slice_str(text[2 * i]);
     assert_int_equal(wb_key_set_new(keys, KEYS, NULL, 0, &set, NULL), WB_OK);
     for (size_t i = 0; i < WB_COUNT(text); i++)
-        assert_int_equal(wb_key_set_find(set, wb_slice_str(text[i])),
-                         i % 2 == 0 ? i / 2 + 1 : 0);
+        assert_int_equal(wb_key_set_find(set, wb_slice_str(text[i])), i % 2 == 0 ? i / 2 + 1 : 0);
 }
 
 static void a_set_has_whatever_starts_with_a_prefix(void **state)
