@@ -223,12 +223,14 @@ static const wb_config_key keys[] = {
      .help = "New work is refused with FULL beyond this. At least four segments."},
     {.name = "normalise.enabled",
      .type = WB_BOOL,
-     .fallback = "true",
+     .fallback = "false",
      KEY(normalise),
      .live = true,
-     .help = "Give spans the attributes of the canonical model, from whatever instrumentation they "
-             "come. "
-             "False: they are stored and sent on as they came."},
+     .help = "Give spans the attributes of the canonical model (docs/model.md), from whatever "
+             "instrumentation they "
+             "come. Off, as long as it costs more than it should (docs/performance.md): spans are "
+             "stored and sent on as "
+             "they came."},
     {.name = "trust.mode",
      .type = WB_CHOICE,
      .fallback = "link",

@@ -19,7 +19,7 @@ from waybill_testkit import Sidecar, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PIPELINE = ROOT / "sidecar" / "pipeline"
-CONFIG = "admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}}\n"
+CONFIG = "admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}}\nnormalise: {enabled: true}\n"
 START_NS = 1_796_040_000_000_000_000  # 2026-11-30T12:00:00Z
 
 
