@@ -146,15 +146,16 @@ static bool find_before(const exporter *x, wb_cursor_row *out)
 }
 
 /* Its place was kept while it was not configured, which holds nothing back. How many records were in those
- * frames nobody knows any more. */
-static void say_gap(const exporter *x, uint64_t cursor)
+ * frames nobody knows any more. Returns where it goes on. */
+static uint64_t say_gap(const exporter *x, uint64_t cursor)
 {
     wb_journal_stats journal;
     wb_journal_get_stats(x->all->sidecar->journal, &journal);
-    if (cursor + 1 >= journal.first_seq) return;
+    if (cursor + 1 >= journal.first_seq) return cursor;
     WB_LOG(WARN, "delivery.gap", "an exporter is back, and the journal has let go what it missed",
            WB_KV("exporter", (const char *)x->name),
            WB_KV("frames", journal.first_seq - 1 - cursor));
+    return journal.first_seq - 1;
 }
 
 static wb_status open_runner(exporter *x, wb_error *err)
@@ -176,7 +177,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
     wb_cursor_row before = {.seq = 0};
     x->is_new = !find_before(x, &before);
     WB_TRY(wb_journal_register_cursor(e->sidecar->journal, x->name, &options.cursor, err));
-    if (!x->is_new) say_gap(x, options.cursor);
+    if (!x->is_new) options.cursor = say_gap(x, options.cursor);
     options.skipped_records = before.dropped_records;
     options.skipped_ns = before.dropped_ns;
     wb_status status = wb_runner_new(&options, &x->runner, err);

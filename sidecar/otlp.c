@@ -47,10 +47,23 @@ static bool is_agent(void *self, uint64_t uid)
     return wb_access_roles(self, uid) & WB_ROLE_AGENT;
 }
 
+/* What no header can carry would shut out everybody who needs the bearer. */
+static wb_status read_bearer(const char *path, wb_arena *arena, wb_slice *out, wb_error *err)
+{
+    WB_TRY(wb_secret_file_read("otlp.bearer_file", path, arena, out, err));
+    for (size_t i = 0; i < out->len; i++)
+        if (out->ptr[i] <= ' ' || out->ptr[i] > '~')
+            return wb_fail(
+                err, WB_ERR_CONFIG,
+                "otlp.bearer_file: %s: a blank, a line end or another character that no header "
+                "has at byte %zu: one line of visible ASCII",
+                path, i + 1);
+    return WB_OK;
+}
+
 static wb_status read_files(wb_otlp *o, const wb_otlp_config *c, wb_slice *bearer, wb_error *err)
 {
-    if (c->bearer_file)
-        WB_TRY(wb_secret_file_read("otlp.bearer_file", c->bearer_file, o->files, bearer, err));
+    if (c->bearer_file) WB_TRY(read_bearer(c->bearer_file, o->files, bearer, err));
     if (c->tls_cert_file)
         WB_TRY(
             wb_public_file_read("otlp.tls.cert_file", c->tls_cert_file, o->files, &o->cert, err));
@@ -216,7 +229,7 @@ wb_status wb_otlp_reload(void *self, wb_error *err)
     if (!sidecar->otlp || !path) return WB_OK;
     WB_AUTO(wb_arena) arena = wb_arena_new(FILES_BYTES);
     if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "otlp.bearer_file: no memory");
-    WB_TRY(wb_secret_file_read("otlp.bearer_file", path, arena, &bearer, err));
+    WB_TRY(read_bearer(path, arena, &bearer, err));
     wb_otlp_access_set_bearer(sidecar->otlp->access, bearer);
     return WB_OK;
 }

@@ -305,7 +305,6 @@ static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
         WB_TRY(wb_journal_reader_open(r->options.journal, r->position, &r->reader, err));
     WB_TRY(wb_delivery_batch_fill(&r->batch, r->reader, r->position, &wants, err));
     if (r->batch.overran) close_reader(r);
-    log_missing(r);
     return WB_OK;
 }
 
@@ -315,7 +314,12 @@ static bool read_batch(wb_runner *r)
     uint64_t until_seq = look_at_hold(r);
     wb_status status = wb_lookahead_run(&r->ahead, r->position, &err);
     if (status == WB_OK) status = fill(r, until_seq, &err);
-    if (status == WB_OK) return claim(r);
+    if (status == WB_OK) {
+        bool claimed = claim(
+            r); /* or it was given up, and trimmed, while it was read: nothing is wrong then */
+        if (claimed) log_missing(r);
+        return claimed;
+    }
     close_reader(r);
     wb_runner_note_failure(r, status, &err);
     wb_runner_back_off(r, &err, 0);

@@ -310,6 +310,7 @@ def test_an_exporter_that_is_stuck_for_ever_costs_itself_its_oldest_and_nobody_e
         assert rows(stuck) + end["dropped_by_cause"]["lag"] == sent + 1  # each is there or counted
         assert end["dropped_last_ns"] > 0
         wait_until(lambda: rows(sidecar.store) == sent + 1, 20, "the last one in the other store")
+        assert "delivery.frames_missing" not in sidecar.log()  # given up is not damaged
 
 
 def test_what_is_given_up_while_it_is_being_sent_is_counted_whatever_happens_then():
@@ -398,6 +399,8 @@ def test_what_the_journal_let_go_meanwhile_is_said_to_an_exporter_that_comes_bac
         sidecar.config_file.write_text(SMALL + more)
         sidecar.restart()
         assert "delivery.gap" in sidecar.log() and "exporter=second" in sidecar.log().replace('"', "")
+        wait_until(lambda: exporter(sidecar, "second")["lag_bytes"] == 0, 20, "what is there")
+        assert "delivery.frames_missing" not in sidecar.log()  # it is the same frames
 
 
 def test_an_exporter_that_never_delivered_has_a_place_that_is_kept():
