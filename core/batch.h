@@ -28,8 +28,6 @@ typedef struct wb_attr {
     wb_slice value; /* the bytes of its AnyValue message; read with wb_otlp_value */
     wb_slice field; /* its whole encoding, tag and length included; in the body unless APPENDED */
     wb_attr_state state;
-    uint16_t
-        place; /* of an arrived one's key in what the walk was asked for (proto/key_set.h); else 0 */
 } wb_attr;
 
 typedef struct wb_attrs {

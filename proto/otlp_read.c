@@ -45,9 +45,18 @@ static wb_value value_of(const wb_wire_field *f)
     return v;
 }
 
+/* Nothing but a text shorter than 128 bytes: two of three values. */
+static bool is_short_text(wb_slice message)
+{
+    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
+           message.ptr[1] == message.len - 2;
+}
+
 wb_value wb_otlp_value(wb_slice any_value)
 {
     wb_wire_field f;
+    if (is_short_text(any_value))
+        return (wb_value){.type = WB_VALUE_TEXT, .text = {any_value.ptr + 2, any_value.len - 2}};
     while (any_value.len > 0 && wb_wire_next(&any_value, &f)) {
         wb_value v = value_of(&f);
         if (v.type != WB_VALUE_EMPTY) return v;

@@ -185,8 +185,7 @@ typedef struct wb_attr_list {
 } wb_attr_list;
 
 /* Link an attribute at the tail; the new tail, or NULL. */
-wb_attr **wb_walk_index_attr(wb_walk *w, wb_key_value kv, wb_slice field, uint16_t place,
-                             wb_attr **tail);
+wb_attr **wb_walk_index_attr(wb_walk *w, wb_key_value kv, wb_slice field, wb_attr **tail);
 
 static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_t *end,
                                 wb_attr_list *list)
@@ -196,11 +195,9 @@ static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_
     wb_walk_text(w, kv.key);
     if (!wb_walk_value(w, kv.value)) return false;
     if (++list->count > WB_OTLP_ATTRS_MAX) wb_walk_reject(w, "too many attributes");
-    if (!list->tail || !w->keys) return true;
-    uint16_t place = wb_key_set_find(w->keys, kv.key);
-    if (place == 0) return true;
+    if (!list->tail || !w->keys || wb_key_set_find(w->keys, kv.key) == 0) return true;
     wb_slice field = {f->tag_at, (size_t)(end - f->tag_at)};
-    list->tail = wb_walk_index_attr(w, kv, field, place, list->tail);
+    list->tail = wb_walk_index_attr(w, kv, field, list->tail);
     return list->tail != NULL;
 }
 

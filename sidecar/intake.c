@@ -92,9 +92,7 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
                                 .is_owned = is_owned,
                                 .ctx = in};
     wb_batch *batch = NULL;
-    const wb_key_set *keys = config->normalise ? wb_pipeline_keys(sidecar->pipeline)
-                                               : wb_pipeline_few_keys(sidecar->pipeline);
-    WB_TRY(wb_otlp_walk(body, keys, in->arena, &batch, err));
+    WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(sidecar->pipeline), in->arena, &batch, err));
     WB_TRY(wb_pipeline_run(sidecar->pipeline, &view, batch, err));
     WB_TRY(check_stamps(in, batch, WB_OTLP_SPAN, err));
     note(in, WB_ENTRY_SPANS, batch);
@@ -104,7 +102,7 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
 static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
 {
     wb_batch *batch = NULL;
-    WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_few_keys(in->sidecar->pipeline), in->arena, &batch,
+    WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_keys(in->sidecar->pipeline), in->arena, &batch,
                              err));
     WB_TRY(wb_pipeline_run_logs(batch, err));
     WB_TRY(check_stamps(in, batch, WB_OTLP_LOG, err));

@@ -12,7 +12,8 @@
 
 enum { NUMBER_TEXT_MAX = 40, LIST_MAX = 64, PROVIDER_MAX = 64 };
 
-static const double COUNT_MAX = 9007199254740992.0, MICROS_MAX = 1e15, MICRO = 1e6;
+static const int64_t COUNT_MAX = INT64_C(1) << 53;
+static const double MICROS_MAX = 1e15, MICRO = 1e6;
 
 wb_status wb_convert_text(wb_value value, wb_arena *arena, wb_slice *out)
 {
@@ -58,7 +59,12 @@ bool wb_convert_real(wb_value value, double *out)
 bool wb_convert_count(wb_value value, uint64_t *out)
 {
     double real;
-    if (!wb_convert_real(value, &real) || real > COUNT_MAX || real != floor(real)) return false;
+    if (value.type == WB_VALUE_INT) {
+        *out = (uint64_t)value.integer;
+        return value.integer >= 0 && value.integer <= COUNT_MAX;
+    }
+    if (!wb_convert_real(value, &real) || real > (double)COUNT_MAX || real != floor(real))
+        return false;
     *out = (uint64_t)real;
     return true;
 }

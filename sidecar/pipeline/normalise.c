@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pass over a span's known attributes finds, for each field of the model, who says it best: the field's
- * own attribute, else whoever comes first in semconv-map.csv. Then the operation is decided, since some keys
- * mean one thing on a tool's span and another on a model's; then what is missing is appended. Which key an
- * attribute has is known from the walk, so nothing is compared here but words of the dialects.
+/* One pass over a span's attributes finds, for each field of the model, who says it best: the field's own
+ * attribute, else whoever comes first in semconv-map.csv. Then the operation is decided, since some keys
+ * mean one thing on a tool's span and another on a model's; then what is missing is gathered and appended at
+ * once. The attributes are read from the span's bytes, behind the walk's index: that would take more memory
+ * than the spans, for what is forgotten behind each of them.
  *
  * The schema URL is not looked at: instrumentations stamp one and send the names of another. */
 #include "sidecar/pipeline/normalise.h"
 
+#include "proto/key_set.h"
 #include "proto/otlp_edit.h"
+#include "proto/wire.h"
 #include "sidecar/pipeline/convert.h"
 #include "sidecar/pipeline/operation.h"
 #include "sidecar/pipeline/regroup.h"
@@ -18,7 +21,8 @@ enum {
     WAITING_MAX = 32,
     KIND_CLIENT = 3,
     STATUS_ERROR = 2,
-    FIRST_WORD = WB_RULE_LANGFUSE
+    FIRST_WORD = WB_RULE_LANGFUSE,
+    SAID_MAX = 64
 };
 
 #define SPAN_TYPE WB_S("waybill.span.type")
@@ -26,77 +30,126 @@ enum {
 #define BIT(field) (UINT64_C(1) << (field))
 
 _Static_assert(WB_CANON_FIELDS <= 64, "a set of fields is one word");
+_Static_assert(WB_RULES <= 32, "so is one of dialects");
 
 typedef struct source {
-    wb_attr *attr;
+    wb_slice value; /* the bytes of its AnyValue */
     const wb_semconv_rule *rule;
 } source;
 
 /* What one span says. */
 typedef struct said {
+    const wb_key_set *keys;
     wb_batch *batch;
     wb_span *span;
+    wb_slice message;  /* of the span */
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
-    uint64_t has;      /* fields of `best` */
+    wb_otlp_attr says[SAID_MAX];
+    size_t n_says;
+    uint64_t has;                 /* fields of `best` */
     source best[WB_CANON_FIELDS]; /* of fields in `has` */
     source waiting[WAITING_MAX];  /* for what the span is */
     size_t n_waiting;
-    const wb_attr *words[WB_RULES]; /* of the operation, by dialect */
-    uint64_t indexed;               /* fields that come in parts */
+    wb_slice words[WB_RULES]; /* AnyValues of the operation, of dialects in `spoken` */
+    uint32_t spoken;
+    uint64_t indexed; /* fields that come in parts */
     wb_operation operation;
     wb_span_type type;
-    wb_attr *told; /* its type, as it arrived */
+    const wb_attr *told; /* its type, as it arrived */
 } said;
 
 /* ---- what is there ---- */
 
-static void note(said *s, wb_attr *attr, const wb_semconv_rule *rule)
+static void note(said *s, source from)
 {
-    source *best = &s->best[rule->field];
-    bool known = s->has & BIT(rule->field);
-    if (known && best->rule->rank <= rule->rank) return;
-    *best = (source){attr, rule};
-    s->has |= BIT(rule->field);
+    source *best = &s->best[from.rule->field];
+    bool known = s->has & BIT(from.rule->field);
+    if (known && best->rule->rank <= from.rule->rank) return;
+    *best = from;
+    s->has |= BIT(from.rule->field);
 }
 
-static void note_rule(said *s, wb_attr *attr, const wb_semconv_rule *rule)
+static bool speaks(const said *s, unsigned dialect) { return (s->spoken >> dialect) & 1; }
+
+static void note_rule(said *s, source from)
 {
+    const wb_semconv_rule *rule = from.rule;
     if (rule->how >= FIRST_WORD) {
-        if (!s->words[rule->how]) s->words[rule->how] = attr;
+        if (!speaks(s, rule->how)) s->words[rule->how] = from.value;
+        s->spoken |= 1U << rule->how;
         if (rule->rank == 0) s->has |= BIT(rule->field);
     } else if (rule->how == WB_RULE_RESOURCE) {
         return;
     } else if (rule->when == WB_WHEN_ALWAYS) {
-        note(s, attr, rule);
+        note(s, from);
     } else if (s->n_waiting < WAITING_MAX) {
-        s->waiting[s->n_waiting++] = (source){attr, rule};
+        s->waiting[s->n_waiting++] = from;
     }
+}
+
+/* Nearly every attribute: shorter than 128 bytes, the key before the value, and nothing else in it. */
+static inline bool take_short_attr(wb_slice *rest, uint8_t tag, wb_slice *key, wb_slice *value)
+{
+    const uint8_t *p = rest->ptr;
+    if (rest->len < 6 || p[0] != tag || p[1] >= 0x80 || p[1] < 4 || p[1] > rest->len - 2 ||
+        p[2] != WB_WIRE_TAG(1, WB_WIRE_LEN))
+        return false;
+    size_t n = p[1], key_len = p[3];
+    if (key_len > n - 4 || p[4 + key_len] != WB_WIRE_TAG(2, WB_WIRE_LEN) ||
+        p[5 + key_len] != n - 4 - key_len)
+        return false;
+    *key = (wb_slice){p + 4, key_len};
+    *value = (wb_slice){p + 6 + key_len, n - 4 - key_len};
+    *rest = (wb_slice){p + 2 + n, rest->len - 2 - n};
+    return true;
+}
+
+/* The next attribute of a Span or Resource message; false at the end. What was walked parses. */
+static inline bool next_attr(wb_slice *rest, wb_otlp_owner owner, wb_slice *key, wb_slice *value)
+{
+    wb_wire_field f;
+    if (take_short_attr(rest, WB_WIRE_TAG(owner, WB_WIRE_LEN), key, value)) return true;
+    while (rest->len > 0 && wb_wire_next(rest, &f)) {
+        if (f.number != (uint32_t)owner || f.type != WB_WIRE_LEN) continue;
+        *key = *value = (wb_slice){f.bytes.ptr, 0};
+        for (wb_slice pair = f.bytes; pair.len > 0 && wb_wire_next(&pair, &f);) {
+            if (f.type != WB_WIRE_LEN) continue;
+            if (f.number == 1) *key = f.bytes;
+            if (f.number == 2) *value = f.bytes;
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Waybill's own names count only as far as the guard has left them. */
+static bool is_taken_away(const said *s, wb_slice key)
+{
+    return key.ptr[0] == 'w' && wb_slice_starts(key, WB_S("waybill.")) &&
+           !wb_attrs_find(&s->span->attrs, key);
 }
 
 static void gather(said *s)
 {
-    for (wb_attr *a = s->span->attrs.first; a; a = a->next) {
-        size_t n, prefix;
-        uint8_t field;
-        if (a->place == 0 || a->state == WB_ATTR_MASKED) continue;
-        if (a->place == WB_SEMCONV_SPAN_TYPE) {
-            if (!s->told) s->told = a;
+    wb_slice key, value, rest = s->message;
+    while (next_attr(&rest, WB_OTLP_SPAN, &key, &value)) {
+        size_t n;
+        uint16_t place = wb_key_set_find(s->keys, key);
+        if (place == 0 || is_taken_away(s, key)) continue;
+        if (place > WB_SEMCONV_KEYS) {
+            s->indexed |= BIT(wb_semconv_prefix_field((size_t)(place - WB_SEMCONV_KEYS - 1)));
             continue;
         }
-        if (a->place > WB_SEMCONV_KEYS) {
-            if (wb_semconv_prefix_of(a->key, &prefix, &field)) s->indexed |= BIT(field);
-            continue;
-        }
-        const wb_semconv_rule *rules = wb_semconv_rules(a->place, &n);
-        for (size_t i = 0; i < n; i++) note_rule(s, a, &rules[i]);
+        const wb_semconv_rule *rules = wb_semconv_rules(place, &n);
+        for (size_t i = 0; i < n; i++) note_rule(s, (source){value, &rules[i]});
     }
 }
 
 /* ---- what it is ---- */
 
-static wb_slice word_of(const wb_attr *attr)
+static wb_slice word_of(wb_slice any_value)
 {
-    wb_value value = wb_otlp_value(attr->value);
+    wb_value value = wb_otlp_value(any_value);
     return value.type == WB_VALUE_TEXT ? value.text : (wb_slice){0};
 }
 
@@ -104,7 +157,7 @@ static void find_operation(said *s)
 {
     bool is_root = WB_ID_ABSENT(s->span->parent_id), is_client = s->span->kind == KIND_CLIENT;
     for (unsigned how = FIRST_WORD; how < WB_RULES && s->operation.type == WB_TYPE_NONE; how++)
-        if (s->words[how])
+        if (speaks(s, how))
             s->operation =
                 wb_operation_of((wb_semconv_how)how, word_of(s->words[how]), is_root, is_client);
     if (s->operation.type == WB_TYPE_NONE) s->operation = wb_operation_by_fields(s->has, is_client);
@@ -113,14 +166,14 @@ static void find_operation(said *s)
 static void find_type(said *s)
 {
     find_operation(s);
-    s->type = s->told ? wb_span_type_of(word_of(s->told)) : WB_TYPE_NONE;
+    s->type = s->told ? wb_span_type_of(word_of(s->told->value)) : WB_TYPE_NONE;
     if (s->type == WB_TYPE_NONE) s->type = s->operation.type;
     if (s->type == WB_TYPE_NONE)
         s->type = s->span->status_code == STATUS_ERROR ? WB_TYPE_ERROR : WB_TYPE_EXECUTION;
     for (size_t i = 0; i < s->n_waiting; i++)
         if (wb_span_type_matches(s->type, (wb_semconv_when)s->waiting[i].rule->when,
-                                 s->words[WB_RULE_AGENTOPS] != NULL))
-            note(s, s->waiting[i].attr, s->waiting[i].rule);
+                                 speaks(s, WB_RULE_AGENTOPS)))
+            note(s, s->waiting[i]);
 }
 
 /* ---- what is said of it ---- */
@@ -133,7 +186,9 @@ static bool is_left_out(wb_status status)
 
 static wb_status say_as(said *s, wb_slice key, wb_value value)
 {
-    return wb_otlp_append_attr(s->batch, &s->span->attrs, WB_OTLP_SPAN, key, value);
+    WB_ASSERT(s->n_says < SAID_MAX); /* each field once, and two more */
+    s->says[s->n_says++] = (wb_otlp_attr){key, value};
+    return WB_OK;
 }
 
 static wb_status say(said *s, uint8_t field, wb_value value)
@@ -156,19 +211,18 @@ static wb_status say_int(said *s, uint8_t field, int64_t integer)
     return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
 }
 
-/* Of attributes that came twice the first counts: without it the second would. */
-static void mask_all_like(said *s, const wb_attr *attr)
+/* All of that key: of those that came twice the first counts, and without it the second would. */
+static wb_status mask(said *s, wb_slice key)
 {
-    for (wb_attr *a = s->span->attrs.first; a; a = a->next)
-        if (a->place == attr->place) wb_batch_mask(s->batch, &s->span->attrs, a);
+    return wb_otlp_mask_key(s->batch, &s->span->attrs, WB_OTLP_SPAN, s->span->extent, key);
 }
 
 /* The type that an earlier pass said is right or was told; another word is replaced. */
 static wb_status say_type(said *s)
 {
     wb_slice word = wb_span_type_word(s->type);
-    if (s->told && wb_slice_eq(word_of(s->told), word)) return WB_OK;
-    if (s->told) mask_all_like(s, s->told);
+    if (s->told && wb_slice_eq(word_of(s->told->value), word)) return WB_OK;
+    if (s->told) WB_TRY(mask(s, SPAN_TYPE));
     return say_as(s, SPAN_TYPE, (wb_value){.type = WB_VALUE_TEXT, .text = word});
 }
 
@@ -183,7 +237,7 @@ static wb_status say_provider(said *s, const source *from, wb_slice text)
     wb_slice provider = {0};
     if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) return WB_OK;
     if (from->rule->rank == 0 && wb_slice_eq(text, provider)) return WB_OK;
-    if (from->rule->rank == 0) mask_all_like(s, from->attr);
+    if (from->rule->rank == 0) WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
     return say_text(s, WB_CANON_PROVIDER, provider);
 }
 
@@ -231,7 +285,7 @@ static wb_status say_converted(said *s, const source *from)
 {
     wb_slice text = {0};
     wb_status status = WB_OK;
-    wb_value value = wb_otlp_value(from->attr->value);
+    wb_value value = wb_otlp_value(from->value);
     switch (from->rule->how) {
     case WB_RULE_TEXT:
     case WB_RULE_PROVIDER:
@@ -272,8 +326,8 @@ static const uint64_t token_bits =
 static wb_token_form told_form(const said *s)
 {
     wb_slice provider = {0};
-    if (!s->words[WB_RULE_AGENTOPS] || !(s->has & BIT(WB_CANON_PROVIDER))) return WB_TOKENS_UNSAID;
-    provider = word_of(s->best[WB_CANON_PROVIDER].attr);
+    if (!speaks(s, WB_RULE_AGENTOPS) || !(s->has & BIT(WB_CANON_PROVIDER))) return WB_TOKENS_UNSAID;
+    provider = word_of(s->best[WB_CANON_PROVIDER].value);
     return wb_slice_eq(provider, WB_S("anthropic")) || wb_slice_eq(provider, WB_S("Anthropic"))
                ? WB_TOKENS_EXCLUSIVE
                : WB_TOKENS_UNSAID;
@@ -285,7 +339,7 @@ static void read_tokens(said *s, wb_tokens *tokens)
     for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) {
         uint8_t field = token_fields[kind];
         if (!(s->has & BIT(field))) continue;
-        wb_value value = wb_otlp_value(s->best[field].attr->value);
+        wb_value value = wb_otlp_value(s->best[field].value);
         if (s->best[field].rule->how != WB_RULE_USAGE)
             tokens->has[kind] = wb_convert_count(value, &tokens->of[kind]);
         else if (value.type == WB_VALUE_TEXT &&
@@ -336,7 +390,7 @@ static wb_slice of_exception(wb_slice span_message, wb_slice key)
 
 static wb_status say_error(said *s)
 {
-    wb_slice message = wb_batch_bytes(s->batch, s->span->extent);
+    wb_slice message = s->message;
     if (s->span->status_code != STATUS_ERROR) return WB_OK;
     if (!(s->has & BIT(WB_CANON_ERROR_TYPE))) {
         wb_slice type = of_exception(message, WB_S("exception.type"));
@@ -352,7 +406,7 @@ static wb_status say_error(said *s)
 static wb_status say_span_name(said *s)
 {
     uint8_t field = s->type == WB_TYPE_AGENT ? WB_CANON_AGENT_NAME : WB_CANON_TOOL_NAME;
-    if (!s->words[WB_RULE_LANGFUSE] || s->span->name.len == 0) return WB_OK;
+    if (!speaks(s, WB_RULE_LANGFUSE) || s->span->name.len == 0) return WB_OK;
     if (s->type != WB_TYPE_AGENT && s->type != WB_TYPE_TOOL_CALL) return WB_OK;
     return s->has & BIT(field) ? WB_OK : say_text(s, field, s->span->name);
 }
@@ -361,8 +415,8 @@ static wb_status say_span_name(said *s)
 static wb_status say_first_chunk(said *s)
 {
     wb_otlp_event event;
-    wb_otlp_iter it = {wb_batch_bytes(s->batch, s->span->extent)};
-    if (!s->words[WB_RULE_OPENINFERENCE] || s->has & BIT(WB_CANON_TIME_TO_FIRST_CHUNK_S))
+    wb_otlp_iter it = {s->message};
+    if (!speaks(s, WB_RULE_OPENINFERENCE) || s->has & BIT(WB_CANON_TIME_TO_FIRST_CHUNK_S))
         return WB_OK;
     while (wb_otlp_next_event(&it, &event)) {
         if (!wb_slice_eq(event.name, WB_S("First Token Stream Event"))) continue;
@@ -379,26 +433,27 @@ static wb_status say_indexed(said *s)
         wb_slice json = {0};
         if (!(s->indexed & BIT(field))) continue;
         if (s->has & BIT(field) && s->best[field].rule->rank == 0) continue;
-        if (wb_regroup(&s->span->attrs, field, s->scratch, &json) != WB_OK || json.len == 0)
-            continue;
+        if (wb_regroup(s->message, field, s->scratch, &json) != WB_OK || json.len == 0) continue;
         WB_TRY(say_text(s, field, json));
         s->has &= ~BIT(field); /* the parts are better than any summary of them */
     }
     return WB_OK;
 }
 
-/* ---- the stage ---- */
+/* ---- all of them ---- */
 
 /* What `has` and the counts do not speak of is left from the span before. */
 static void begin(said *s, wb_span *span)
 {
     s->span = span;
+    s->message = wb_batch_bytes(s->batch, span->extent);
+    s->n_says = 0;
     s->has = s->indexed = 0;
     s->n_waiting = 0;
-    memset(s->words, 0, sizeof s->words);
+    s->spoken = 0;
     s->operation = (wb_operation){.type = WB_TYPE_NONE};
     s->type = WB_TYPE_NONE;
-    s->told = NULL;
+    s->told = wb_attrs_find(&span->attrs, SPAN_TYPE);
 }
 
 static wb_status normalise_span(said *s)
@@ -412,63 +467,80 @@ static wb_status normalise_span(said *s)
     WB_TRY(say_error(s));
     WB_TRY(say_span_name(s));
     WB_TRY(say_first_chunk(s));
-    const wb_attr *cost = NULL;
+    wb_slice cost = {0};
     for (uint64_t left = s->has & ~token_bits & ~BIT(WB_CANON_OPERATION); left; left &= left - 1) {
         const source *from = &s->best[__builtin_ctzll(left)];
-        if (from->rule->how == WB_RULE_COST) cost = from->attr;
+        if (from->rule->how == WB_RULE_COST) cost = from->value;
         if (from->rule->how == WB_RULE_COST ||
             (from->rule->rank == 0 && from->rule->how != WB_RULE_PROVIDER))
             continue;
         WB_TRY(say_converted(s, from));
     }
-    return cost ? say_cost(s, wb_otlp_value(cost->value)) : WB_OK;
+    if (cost.ptr) WB_TRY(say_cost(s, wb_otlp_value(cost)));
+    return wb_otlp_append_attrs(s->batch, &s->span->attrs, WB_OTLP_SPAN, s->says, s->n_says);
 }
 
 /* What a resource says holds for all its spans, and is said there once. */
-static wb_status normalise_resource(wb_batch *batch, wb_resource_spans *resource, wb_arena *scratch)
+static wb_status normalise_resource(said *s, wb_resource_spans *resource)
 {
-    for (wb_attr *a = resource->attrs.first; a; a = a->next) {
+    wb_slice key, value, text = {0}, message = wb_batch_bytes(s->batch, resource->resource);
+    for (wb_slice rest = message; next_attr(&rest, WB_OTLP_RESOURCE, &key, &value);) {
         size_t n;
-        wb_slice text = {0};
-        if (a->place == 0 || a->place > WB_SEMCONV_KEYS || a->state == WB_ATTR_MASKED) continue;
-        const wb_semconv_rule *rules = wb_semconv_rules(a->place, &n);
+        uint16_t place = wb_key_set_find(s->keys, key);
+        if (place == 0 || place > WB_SEMCONV_KEYS) continue;
+        const wb_semconv_rule *rules = wb_semconv_rules(place, &n);
         for (size_t i = 0; i < n; i++) {
-            wb_slice key = wb_canon_attribute(rules[i].field);
-            if (rules[i].how != WB_RULE_RESOURCE || wb_attrs_find(&resource->attrs, key)) continue;
-            if (wb_convert_text(wb_otlp_value(a->value), scratch, &text) != WB_OK) continue;
-            WB_TRY(wb_otlp_append_attr(batch, &resource->attrs, WB_OTLP_RESOURCE, key,
+            wb_value had;
+            wb_slice own = wb_canon_attribute(rules[i].field);
+            if (rules[i].how != WB_RULE_RESOURCE ||
+                wb_otlp_find_attr(message, WB_OTLP_RESOURCE, own, &had))
+                continue;
+            if (wb_convert_text(wb_otlp_value(value), s->scratch, &text) != WB_OK) continue;
+            WB_TRY(wb_otlp_append_attr(s->batch, &resource->attrs, WB_OTLP_RESOURCE, own,
                                        (wb_value){.type = WB_VALUE_TEXT, .text = text}));
         }
     }
     return WB_OK;
 }
 
-static wb_status normalise_batch(wb_batch *batch, wb_arena *scratch)
+static wb_status normalise_batch(said *s)
 {
+    wb_batch *batch = s->batch;
     for (uint32_t i = 0; i < batch->resource_count; i++)
-        WB_TRY(normalise_resource(batch, &batch->resources[i], scratch));
-    said s = {.batch = batch, .scratch = scratch};
+        WB_TRY(normalise_resource(s, &batch->resources[i]));
     for (uint32_t i = 0; i < batch->span_count; i++) {
-        begin(&s, &batch->spans[i]);
-        WB_TRY(normalise_span(&s));
-        if (wb_arena_used(scratch) > 0) wb_arena_reset(scratch);
+        begin(s, &batch->spans[i]);
+        WB_TRY(normalise_span(s));
+        if (wb_arena_used(s->scratch) > 0) wb_arena_reset(s->scratch);
     }
     return WB_OK;
 }
 
+/* ---- the stage ---- */
+
+static wb_status normalise_open(const wb_config_section *cfg, void **self, wb_error *err)
+{
+    wb_key_set *keys = NULL;
+    (void)cfg;
+    WB_TRY(wb_key_set_new(wb_semconv_keys, WB_SEMCONV_KEYS, wb_semconv_prefixes,
+                          WB_SEMCONV_PREFIXES, &keys, err));
+    *self = keys;
+    return WB_OK;
+}
+
+static void normalise_close(void *self) { wb_key_set_free(self); }
+
 static wb_status normalise_apply(const void *self, const wb_stage_view *view, wb_batch *batch,
                                  wb_error *err)
 {
-    (void)self;
     if (view->as_they_came) return WB_OK;
     WB_AUTO(wb_arena) scratch = wb_arena_new(SCRATCH_BYTES);
-    wb_status status = scratch ? normalise_batch(batch, scratch) : WB_ERR_NO_MEMORY;
+    said s = {.keys = self, .batch = batch, .scratch = scratch};
+    wb_status status = scratch ? normalise_batch(&s) : WB_ERR_NO_MEMORY;
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to normalise spans");
 }
 
 const wb_stage_ops wb_normalise_stage = {.name = "normalise",
-                                         .keys = wb_semconv_keys,
-                                         .key_count = WB_SEMCONV_KEYS,
-                                         .prefixes = wb_semconv_prefixes,
-                                         .prefix_count = WB_SEMCONV_PREFIXES,
-                                         .apply = normalise_apply};
+                                         .open = normalise_open,
+                                         .apply = normalise_apply,
+                                         .close = normalise_close};

@@ -9,7 +9,7 @@
  *  from what it says in words of its own: the operation and waybill.span.type, models, provider, disjoint token
  *  buckets, reported cost, tool, messages, session, user, agent, error. What arrived stays as it is, known or
  *  not; only a provider in another spelling than OpenTelemetry's, and a type that is none, are replaced. Normalising what was
- *  normalised changes nothing. To be asked for keys before all other stages (semconv.h).
+ *  normalised changes nothing.
  *  Source: DESIGN.md section 6 */
 extern const wb_stage_ops wb_normalise_stage;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stages are a plain array, in the order in which a batch passes them. guard comes first:
- * whatever stands behind it may trust what is named `waybill.*`. The walk is asked for the keys of normalise
- * before all others, since that knows an attribute by its place. */
+ * whatever stands behind it may trust what is named `waybill.*`. */
 #include "sidecar/pipeline/pipeline.h"
 
 #include <stdlib.h>
@@ -12,11 +11,9 @@
 
 static const wb_stage_ops *const stages[] = {&wb_guard_stage, &wb_rehome_stage,
                                              &wb_normalise_stage};
-static const wb_stage_ops *const asks[] = {&wb_normalise_stage, &wb_guard_stage, &wb_rehome_stage};
-_Static_assert(sizeof stages == sizeof asks, "all of them, in two orders");
 
 struct wb_pipeline {
-    wb_key_set *keys, *few_keys;
+    wb_key_set *keys;
     void *selves[WB_COUNT(stages)];
     size_t opened;
 };
@@ -28,18 +25,17 @@ static size_t gather(wb_slice *all, size_t n, const wb_slice *more, size_t n_mor
     return n;
 }
 
-/* Of the stages from `first` in `asks` on. */
-static wb_status make_keys(size_t first, wb_key_set **out, wb_error *err)
+static wb_status make_keys(wb_key_set **out, wb_error *err)
 {
     size_t n = 0, n_prefixes = 0, room = 1;
-    for (size_t i = first; i < WB_COUNT(asks); i++)
-        room += asks[i]->key_count + asks[i]->prefix_count;
+    for (size_t i = 0; i < WB_COUNT(stages); i++)
+        room += stages[i]->key_count + stages[i]->prefix_count;
     wb_slice *all = calloc(2 * room, sizeof *all);
     if (!all) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for the stages' keys");
     wb_slice *prefixes = all + room;
-    for (size_t i = first; i < WB_COUNT(asks); i++) {
-        n = gather(all, n, asks[i]->keys, asks[i]->key_count);
-        n_prefixes = gather(prefixes, n_prefixes, asks[i]->prefixes, asks[i]->prefix_count);
+    for (size_t i = 0; i < WB_COUNT(stages); i++) {
+        n = gather(all, n, stages[i]->keys, stages[i]->key_count);
+        n_prefixes = gather(prefixes, n_prefixes, stages[i]->prefixes, stages[i]->prefix_count);
     }
     wb_status status = wb_key_set_new(all, n, prefixes, n_prefixes, out, err);
     free(all);
@@ -48,8 +44,7 @@ static wb_status make_keys(size_t first, wb_key_set **out, wb_error *err)
 
 static wb_status open_all(wb_pipeline *pipeline, wb_error *err)
 {
-    WB_TRY(make_keys(0, &pipeline->keys, err));
-    WB_TRY(make_keys(1, &pipeline->few_keys, err));
+    WB_TRY(make_keys(&pipeline->keys, err));
     for (size_t i = 0; i < WB_COUNT(stages); i++) {
         if (stages[i]->open) WB_TRY(stages[i]->open(NULL, &pipeline->selves[i], err));
         pipeline->opened = i + 1;
@@ -75,12 +70,10 @@ void wb_pipeline_free(wb_pipeline *pipeline)
     for (size_t i = 0; i < WB_COUNT(stages) && i < pipeline->opened; i++)
         if (stages[i]->close) stages[i]->close(pipeline->selves[i]);
     wb_key_set_free(pipeline->keys);
-    wb_key_set_free(pipeline->few_keys);
     free(pipeline);
 }
 
 const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline) { return pipeline->keys; }
-const wb_key_set *wb_pipeline_few_keys(const wb_pipeline *pipeline) { return pipeline->few_keys; }
 
 wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view, wb_batch *batch,
                           wb_error *err)

@@ -16,14 +16,12 @@ WB_DEFINE_AUTO(wb_pipeline)
 
 /** The keys that the stages look at, for wb_otlp_walk. Lives as long as the pipeline. */
 const wb_key_set *wb_pipeline_keys(const wb_pipeline *pipeline);
-/** The same for what is not normalised: log records, and spans that are to stay as they came. */
-const wb_key_set *wb_pipeline_few_keys(const wb_pipeline *pipeline);
 
 /** Run every stage over the batch. The first error ends it; the batch must then be thrown away. */
 WB_MUST_USE wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view,
                                       wb_batch *batch, wb_error *err);
 
-/** What a batch of log records passes (wb_otlp_walk_logs with the few keys): Waybill's own names are
+/** What a batch of log records passes (wb_otlp_walk_logs with the pipeline's keys): Waybill's own names are
  *  taken from the attributes that arrived. Errors as above. */
 WB_MUST_USE wb_status wb_pipeline_run_logs(wb_batch *batch, wb_error *err);
 

@@ -203,23 +203,31 @@ static wb_status put_items(wb_buffer *out, const items *all, bool tools)
     return put(out, "]");
 }
 
-wb_status wb_regroup(const wb_attrs *attrs, uint8_t field, wb_arena *arena, wb_slice *json)
+/* What of the key stands behind a prefix of the field; false: it has none. */
+static bool behind_prefix(wb_slice key, uint8_t field, wb_slice *rest)
+{
+    for (size_t i = 0; i < WB_SEMCONV_PREFIXES; i++) {
+        wb_slice prefix = wb_semconv_prefixes[i];
+        if (wb_semconv_prefix_field(i) != field || !wb_slice_starts(key, prefix)) continue;
+        *rest = (wb_slice){key.ptr + prefix.len, key.len - prefix.len};
+        return true;
+    }
+    return false;
+}
+
+wb_status wb_regroup(wb_slice span_message, uint8_t field, wb_arena *arena, wb_slice *json)
 {
     items all = {.arena = arena};
     WB_AUTO_BUFFER out;
+    wb_otlp_attr attr;
+    wb_otlp_iter it = {span_message};
     *json = (wb_slice){0};
-    for (const wb_attr *a = attrs->first; a; a = a->next) {
-        size_t prefix;
-        uint8_t of;
-        if (a->state != WB_ATTR_KEPT || !wb_semconv_prefix_of(a->key, &prefix, &of) || of != field)
-            continue;
-        wb_slice rest = a->key;
-        rest.ptr += wb_semconv_prefixes[prefix].len;
-        rest.len -= wb_semconv_prefixes[prefix].len;
-        WB_TRY(note_attr(&all, rest, wb_otlp_value(a->value)));
+    wb_buffer_init(&out, WB_REGROUP_BYTES_MAX);
+    while (wb_otlp_next_attr(&it, WB_OTLP_SPAN, &attr)) {
+        wb_slice rest;
+        if (behind_prefix(attr.key, field, &rest)) WB_TRY(note_attr(&all, rest, attr.value));
     }
     if (!all.first) return WB_OK;
-    wb_buffer_init(&out, WB_REGROUP_BYTES_MAX);
     if (put_items(&out, &all, field == WB_CANON_TOOL_DEFINITIONS) != WB_OK) return WB_OK;
     return wb_arena_dup(arena, wb_buffer_slice(&out), json);
 }

@@ -3,7 +3,7 @@
 #ifndef WAYBILL_SIDECAR_PIPELINE_REGROUP_H
 #define WAYBILL_SIDECAR_PIPELINE_REGROUP_H
 
-#include "core/batch.h"
+#include "core/arena.h"
 
 enum {
     WB_REGROUP_ITEMS_MAX = 256, /* messages or tools; those behind are left out */
@@ -16,7 +16,7 @@ enum {
  *  `gen_ai.prompt.0.content` ...), in the order of their indexes.
  *  json    in the arena; empty if there is nothing to say, or it would be larger than WB_REGROUP_BYTES_MAX
  *  Errors  NO_MEMORY arena limit */
-WB_MUST_USE wb_status wb_regroup(const wb_attrs *attrs, uint8_t field, wb_arena *arena,
+WB_MUST_USE wb_status wb_regroup(wb_slice span_message, uint8_t field, wb_arena *arena,
                                  wb_slice *json);
 
 #endif

@@ -25,15 +25,6 @@ const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n)
     return &rules[ranges[place - 1].first];
 }
 
-bool wb_semconv_prefix_of(wb_slice key, size_t *prefix, uint8_t *field)
-{
-    for (size_t i = 0; i < WB_SEMCONV_PREFIXES; i++) {
-        if (!wb_slice_starts(key, wb_semconv_prefixes[i])) continue;
-        *prefix = i;
-        *field = prefix_fields[i];
-        return true;
-    }
-    return false;
-}
+uint8_t wb_semconv_prefix_field(size_t prefix) { return prefix_fields[prefix]; }
 
 wb_slice wb_canon_attribute(uint8_t field) { return fields[field].attribute; }

@@ -60,7 +60,7 @@ typedef struct wb_semconv_rule {
     uint16_t rank; /* the lower, the more it is trusted; 0: it is the field's own attribute */
 } wb_semconv_rule;
 
-/** The keys to ask a walk for before all others: wb_attr.place is then one more than a key's place here. */
+/** The keys, for a wb_key_set: what it finds is then a place for wb_semconv_rules. */
 extern const wb_slice wb_semconv_keys[WB_SEMCONV_KEYS];
 /** The same of prefixes of keys that have an index in them. */
 extern const wb_slice wb_semconv_prefixes[WB_SEMCONV_PREFIXES];
@@ -68,8 +68,8 @@ extern const wb_slice wb_semconv_prefixes[WB_SEMCONV_PREFIXES];
 /** The rules of the key at `place`, from 1 on; *n of them. */
 const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n);
 
-/** Which prefix a key starts with, and what field it is of; false: none. */
-bool wb_semconv_prefix_of(wb_slice key, size_t *prefix, uint8_t *field);
+/** The field that the prefix is of. */
+uint8_t wb_semconv_prefix_field(size_t prefix);
 
 /** The attribute that says the field. */
 wb_slice wb_canon_attribute(uint8_t field);

@@ -41,7 +41,7 @@ int main(void)
     WB_AUTO(wb_pipeline) pipeline = NULL;
     if (!sample || !arena || wb_pipeline_new(&pipeline, NULL) != WB_OK)
         wb_bench_give_up("no memory");
-    fixture f = {wb_sample_llm_spans(SPANS, 1, sample), wb_pipeline_few_keys(pipeline), arena};
+    fixture f = {wb_sample_llm_spans(SPANS, 1, sample), wb_pipeline_keys(pipeline), arena};
     wb_bench_once *const once[] = {walk_once, unpack_once};
     void *const ctx[] = {&f, &f};
     wb_bench_stats stats[2];
