@@ -229,6 +229,7 @@ bool wb_span_type_matches(wb_span_type type, wb_semconv_when when, bool is_agent
     case WB_WHEN_TOOL: return type == WB_TYPE_TOOL_CALL;
     case WB_WHEN_LLM: return type == WB_TYPE_LLM_CALL;
     case WB_WHEN_WORKFLOW: return type == WB_TYPE_WORKFLOW;
+    case WB_WHEN_AGENTOPS_SESSION: return is_agentops && type == WB_TYPE_SESSION;
     case WB_WHEN_AGENTOPS_AGENT: return is_agentops && type == WB_TYPE_AGENT;
     case WB_WHEN_AGENTOPS_TOOL: return is_agentops && type == WB_TYPE_TOOL_CALL;
     }

@@ -49,7 +49,8 @@ typedef enum wb_semconv_when {
     WB_WHEN_TOOL,
     WB_WHEN_LLM,
     WB_WHEN_WORKFLOW,
-    WB_WHEN_AGENTOPS_AGENT, /* of AgentOps: others have that key, too */
+    WB_WHEN_AGENTOPS_SESSION, /* of AgentOps: others have that key, too */
+    WB_WHEN_AGENTOPS_AGENT,
     WB_WHEN_AGENTOPS_TOOL,
 } wb_semconv_when;
 

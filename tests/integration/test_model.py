@@ -41,6 +41,7 @@ WORDS = {
 CONTEXT = {
     "agent": ("gen_ai.operation.name", "invoke_agent"), "tool": ("gen_ai.operation.name", "execute_tool"),
     "llm": ("gen_ai.operation.name", "chat"), "workflow": ("gen_ai.operation.name", "invoke_workflow"),
+    "agentops_session": ("agentops.span.kind", "session"),
     "agentops_agent": ("agentops.span.kind", "agent"), "agentops_tool": ("agentops.span.kind", "tool"),
 }
 USAGE = {"tokens.input": "input", "tokens.output": "output", "tokens.cache_read": "input_cached_tokens",
