@@ -10,7 +10,7 @@
 #include "core/rfc3339.h"
 #include "proto/otlp_put.h"
 
-enum { NUMBER_TEXT_MAX = 40, LIST_MAX = 64, PROVIDER_MAX = 64 };
+enum { NUMBER_TEXT_MAX = 40, LIST_MAX = 64, REASON_MAX = 256, PROVIDER_MAX = 64 };
 
 static const int64_t COUNT_MAX = INT64_C(1) << 53;
 static const double MICROS_MAX = 1e15, MICRO = 1e6;
@@ -28,16 +28,29 @@ wb_status wb_convert_text(wb_value value, wb_arena *arena, wb_slice *out)
     return WB_OK;
 }
 
+static size_t digits_at(wb_slice text, size_t at)
+{
+    size_t n = 0;
+    while (at + n < text.len && isdigit(text.ptr[at + n])) n++;
+    return n;
+}
+
+/* A number of RFC 8259 that is not negative. */
 static bool is_number(wb_slice text)
 {
-    if (text.len == 0 || text.len > NUMBER_TEXT_MAX || !isdigit(text.ptr[text.len - 1]))
-        return false;
-    size_t dots = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '.' && i > 0 && dots++ == 0) continue;
-        if (!isdigit(text.ptr[i])) return false;
+    size_t at = digits_at(text, 0), n;
+    if (text.len > NUMBER_TEXT_MAX || at == 0 || (text.ptr[0] == '0' && at > 1)) return false;
+    if (at < text.len && text.ptr[at] == '.') {
+        if ((n = digits_at(text, at + 1)) == 0) return false;
+        at += 1 + n;
     }
-    return text.len == 1 || text.ptr[0] != '0' || text.ptr[1] == '.';
+    if (at < text.len && (text.ptr[at] == 'e' || text.ptr[at] == 'E')) {
+        at++;
+        if (at < text.len && (text.ptr[at] == '+' || text.ptr[at] == '-')) at++;
+        if ((n = digits_at(text, at)) == 0) return false;
+        at += n;
+    }
+    return at == text.len;
 }
 
 bool wb_convert_real(wb_value value, double *out)
@@ -107,39 +120,37 @@ static wb_status make_list(const wb_slice *texts, size_t n, wb_arena *arena, wb_
     return WB_OK;
 }
 
-/* The texts of a JSON array, or a JSON text alone; none: it is neither. */
-static wb_status texts_in(wb_slice text, wb_arena *arena, wb_slice texts[LIST_MAX], size_t *n)
+/* The texts of a JSON array, or a JSON text alone; NOT_FOUND: it is neither, or has none. */
+static wb_status texts_in(wb_slice json, wb_arena *arena, wb_slice texts[LIST_MAX], size_t *n)
 {
     const wb_json_limits limits = {
-        .depth = 1, .elements = LIST_MAX, .string_bytes = 1024, .any_value = true};
+        .depth = 1, .elements = LIST_MAX, .string_bytes = REASON_MAX, .any_value = true};
     const wb_json *root = NULL;
     wb_json_fault fault;
-    *n = 0;
-    if (text.len < 2 || (text.ptr[0] != '[' && text.ptr[0] != '"')) return WB_OK;
-    WB_TRY(wb_json_parse(text, &limits, arena, &root, &fault));
-    if (root && root->type == WB_JSON_STRING && root->text.len > 0) texts[(*n)++] = root->text;
-    for (const wb_json *item = root ? root->first : NULL; item; item = item->next) {
-        if (item->type == WB_JSON_STRING) {
-            texts[(*n)++] = item->text;
-            continue;
-        }
-        *n = 0;
-        break;
+    WB_TRY(wb_json_parse(json, &limits, arena, &root, &fault));
+    const wb_json *item = root && root->type == WB_JSON_ARRAY ? root->first : root;
+    for (*n = 0; item; item = item->next) {
+        if (item->type != WB_JSON_STRING || item->text.len == 0) return WB_ERR_NOT_FOUND;
+        texts[(*n)++] = item->text;
     }
-    return WB_OK;
+    return *n > 0 ? WB_OK : WB_ERR_NOT_FOUND;
 }
 
 wb_status wb_convert_list(wb_value value, wb_arena *arena, wb_value *out)
 {
     wb_slice texts[LIST_MAX];
-    size_t n;
+    size_t n = 1;
     if (value.type == WB_VALUE_ARRAY && value.bytes.len > 0) {
         *out = value;
         return WB_OK;
     }
     if (value.type != WB_VALUE_TEXT || value.text.len == 0) return WB_ERR_NOT_FOUND;
-    WB_TRY(texts_in(value.text, arena, texts, &n));
-    if (n == 0) texts[n++] = value.text;
+    if (value.text.ptr[0] == '[' || value.text.ptr[0] == '"')
+        WB_TRY(texts_in(value.text, arena, texts, &n));
+    else if (value.text.len > REASON_MAX)
+        return WB_ERR_NOT_FOUND;
+    else
+        texts[0] = value.text;
     return make_list(texts, n, arena, out);
 }
 
@@ -181,26 +192,22 @@ static const char *const providers[][2] = {
     {"watsonx", "ibm.watsonx.ai"},
 };
 
-static const char *known_provider(wb_slice text)
+wb_slice wb_known_provider(wb_slice text)
 {
     for (size_t i = 0; i < WB_COUNT(providers); i++)
         if (text.len == strlen(providers[i][0]) &&
             strncasecmp((const char *)text.ptr, providers[i][0], text.len) == 0)
-            return providers[i][1];
-    return NULL;
+            return wb_slice_str(providers[i][1]);
+    return (wb_slice){NULL, 0};
 }
 
 wb_status wb_convert_provider(wb_slice text, wb_arena *arena, wb_slice *out)
 {
     if (text.len == 0 || text.len > PROVIDER_MAX) return WB_ERR_NOT_FOUND;
-    const char *known = known_provider(text);
-    /* An AI SDK's id has more parts than its provider: openai.chat, google.vertex.chat. */
-    for (size_t len = text.len; !known && len > 0; len--)
-        if (text.ptr[len - 1] == '.') known = known_provider((wb_slice){text.ptr, len - 1});
-    if (known) {
-        *out = wb_slice_str(known);
-        return WB_OK;
-    }
+    *out = wb_known_provider(text);
+    for (size_t len = text.len; out->len == 0 && len > 0; len--)
+        if (text.ptr[len - 1] == '.') *out = wb_known_provider((wb_slice){text.ptr, len - 1});
+    if (out->len > 0) return WB_OK;
     uint8_t *lower = wb_arena_alloc(arena, text.len);
     if (!lower) return WB_ERR_NO_MEMORY;
     for (size_t i = 0; i < text.len; i++) lower[i] = (uint8_t)tolower(text.ptr[i]);

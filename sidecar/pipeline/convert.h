@@ -24,11 +24,15 @@ bool wb_convert_real(wb_value value, double *out);
 /** Seconds from `start` to a date and time, which may stand in quotes; not negative. */
 bool wb_convert_since(wb_value value, wb_time_ns start, double *out);
 
-/** An array as it is; text, or a JSON array of texts, as an ArrayValue of texts in the arena. */
+/** An array as it is; text of at most 256 bytes, or a JSON array of up to 64 such texts, as an ArrayValue of texts in
+ *  the arena. */
 WB_MUST_USE wb_status wb_convert_list(wb_value value, wb_arena *arena, wb_value *out);
 
-/** A provider in OpenTelemetry's spelling: static, or of an unknown one its text in lower case, up to the first
- *  dot of an AI SDK's id (`openai.chat`), in the arena. */
+/** What OpenTelemetry calls the provider of that name, in any case; an empty slice if it has no other word for
+ *  it. Static. */
+wb_slice wb_known_provider(wb_slice text);
+/** A provider in OpenTelemetry's spelling, also of an AI SDK's id that has more parts (`openai.chat`): static;
+ *  of an unknown one its text in lower case, in the arena. */
 WB_MUST_USE wb_status wb_convert_provider(wb_slice text, wb_arena *arena, wb_slice *out);
 
 /** The text of a member of a JSON object of at most 256 KiB. NOT_FOUND also for what is no object. */

@@ -232,12 +232,16 @@ static wb_status say_operation(said *s)
     return say_text(s, WB_CANON_OPERATION, s->operation.name);
 }
 
+/* Under OpenTelemetry's own name any word is right, but for another spelling of one that it has. */
 static wb_status say_provider(said *s, const source *from, wb_slice text)
 {
-    wb_slice provider = {0};
-    if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) return WB_OK;
-    if (from->rule->rank == 0 && wb_slice_eq(text, provider)) return WB_OK;
-    if (from->rule->rank == 0) WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
+    wb_slice provider = wb_known_provider(text);
+    if (from->rule->rank == 0) {
+        if (provider.len == 0 || wb_slice_eq(text, provider)) return WB_OK;
+        WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
+    } else if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) {
+        return WB_OK;
+    }
     return say_text(s, WB_CANON_PROVIDER, provider);
 }
 

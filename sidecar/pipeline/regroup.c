@@ -11,24 +11,34 @@
 #include "sidecar/pipeline/convert.h"
 #include "sidecar/pipeline/semconv.h"
 
-typedef struct call {
+/* What those of a list begin with; they are in the order of their indexes. */
+typedef struct element {
     size_t index;
-    struct call *next;
+    struct element *next;
+} element;
+
+typedef struct call {
+    element at;
     wb_slice id, name, arguments;
 } call;
 
+/* Of a message that has several: its text, or where the rest is. */
+typedef struct content {
+    element at;
+    wb_slice type, text, uri;
+} content;
+
 typedef struct item {
-    size_t index;
-    struct item *next;
-    wb_slice role, content, finish_reason,
-        answers; /* `answers`: the id of the call it is the result of */
+    element at;
+    wb_slice role, content, finish_reason;
+    wb_slice answers;                               /* the id of the call it is the result of */
     wb_slice name, description, parameters, schema; /* of a tool */
-    call *calls;
+    element *calls, *contents;
 } item;
 
 typedef struct items {
     wb_arena *arena;
-    item *first;
+    element *first;
 } items;
 
 static bool step_over(wb_slice *rest, const char *word)
@@ -56,27 +66,15 @@ static bool take_index(wb_slice *rest, size_t max, size_t *out)
 
 static bool is(wb_slice s, const char *word) { return wb_slice_eq(s, wb_slice_str(word)); }
 
-/* The item of that index; made and put in its place if it is new. NULL: no room. */
-static item *item_at(items *all, size_t index)
+/* The one of that index; made and put in its place if it is new. NULL: no room. */
+static void *element_at(wb_arena *arena, element **first, size_t index, size_t size)
 {
-    item **at = &all->first;
+    element **at = first;
     while (*at && (*at)->index < index) at = &(*at)->next;
     if (*at && (*at)->index == index) return *at;
-    item *made = wb_arena_alloc(all->arena, sizeof *made);
+    element *made = wb_arena_alloc(arena, size);
     if (!made) return NULL;
-    *made = (item){.index = index, .next = *at};
-    *at = made;
-    return made;
-}
-
-static call *call_at(items *all, item *of, size_t index)
-{
-    call **at = &of->calls;
-    while (*at && (*at)->index < index) at = &(*at)->next;
-    if (*at && (*at)->index == index) return *at;
-    call *made = wb_arena_alloc(all->arena, sizeof *made);
-    if (!made) return NULL;
-    *made = (call){.index = index, .next = *at};
+    *made = (element){.index = index, .next = *at};
     *at = made;
     return made;
 }
@@ -85,7 +83,7 @@ static wb_status note_call(items *all, item *of, wb_slice rest, wb_slice text)
 {
     size_t at;
     if (!take_index(&rest, WB_REGROUP_CALLS_MAX, &at)) return WB_OK;
-    call *c = call_at(all, of, at);
+    call *c = element_at(all->arena, &of->calls, at, sizeof *c);
     if (!c) return WB_ERR_NO_MEMORY;
     (void)step_over(&rest, "tool_call.");
     (void)step_over(&rest, "function.");
@@ -95,18 +93,25 @@ static wb_status note_call(items *all, item *of, wb_slice rest, wb_slice text)
     return WB_OK;
 }
 
+static wb_status note_content(items *all, item *of, wb_slice rest, wb_slice text)
+{
+    size_t at;
+    if (!take_index(&rest, WB_REGROUP_ITEMS_MAX, &at)) return WB_OK;
+    content *c = element_at(all->arena, &of->contents, at, sizeof *c);
+    if (!c) return WB_ERR_NO_MEMORY;
+    (void)step_over(&rest, "message_content.");
+    if (is(rest, "type")) c->type = text;
+    if (is(rest, "text")) c->text = text;
+    if (is(rest, "image.image.url")) c->uri = text;
+    return WB_OK;
+}
+
 static wb_status note_leaf(items *all, item *of, wb_slice rest, wb_slice text)
 {
-    size_t part;
     (void)step_over(&rest, "message.");
     (void)step_over(&rest, "tool.");
     if (step_over(&rest, "tool_calls.")) return note_call(all, of, rest, text);
-    if (step_over(&rest, "contents.")) {
-        if (take_index(&rest, WB_REGROUP_ITEMS_MAX, &part) &&
-            step_over(&rest, "message_content.") && is(rest, "text") && of->content.len == 0)
-            of->content = text;
-        return WB_OK;
-    }
+    if (step_over(&rest, "contents.")) return note_content(all, of, rest, text);
     if (is(rest, "role")) of->role = text;
     if (is(rest, "content")) of->content = text;
     if (is(rest, "finish_reason")) of->finish_reason = text;
@@ -125,7 +130,7 @@ static wb_status note_attr(items *all, wb_slice rest, wb_value value)
     if (!take_index(&rest, WB_REGROUP_ITEMS_MAX, &at)) return WB_OK;
     wb_status status = wb_convert_text(value, all->arena, &text);
     if (status == WB_ERR_NO_MEMORY) return status;
-    item *of = item_at(all, at);
+    item *of = element_at(all->arena, &all->first, at, sizeof *of);
     if (!of) return WB_ERR_NO_MEMORY;
     return status == WB_OK ? note_leaf(all, of, rest, text) : WB_OK;
 }
@@ -171,7 +176,17 @@ static wb_status put_message(wb_buffer *out, const item *it)
         WB_TRY(put_member(out, it->answers.len > 0 ? "result" : "content", it->content));
         WB_TRY(put(out, "}"));
     }
-    for (const call *c = it->calls; c; c = c->next) {
+    for (const element *at = it->contents; at; at = at->next) {
+        const content *c = (const content *)(const void *)at;
+        WB_TRY(put_comma(out, '['));
+        WB_TRY(put(out, "{"));
+        WB_TRY(put_member(out, "type", c->type.len > 0 ? c->type : WB_S("text")));
+        WB_TRY(put_member(out, "content", c->text));
+        WB_TRY(put_member(out, "uri", c->uri));
+        WB_TRY(put(out, "}"));
+    }
+    for (const element *at = it->calls; at; at = at->next) {
+        const call *c = (const call *)(const void *)at;
         WB_TRY(put_part(out, "tool_call"));
         WB_TRY(put_member(out, "id", c->id));
         WB_TRY(put_member(out, "name", c->name));
@@ -196,7 +211,8 @@ static wb_status put_tool(wb_buffer *out, const item *it)
 static wb_status put_items(wb_buffer *out, const items *all, bool tools)
 {
     WB_TRY(put(out, "["));
-    for (const item *it = all->first; it; it = it->next) {
+    for (const element *at = all->first; at; at = at->next) {
+        const item *it = (const item *)(const void *)at;
         WB_TRY(put_comma(out, '['));
         WB_TRY(tools ? put_tool(out, it) : put_message(out, it));
     }

@@ -23,7 +23,11 @@ static wb_token_form form_by_numbers(const wb_tokens *t)
 
 void wb_tokens_settle(wb_tokens *t)
 {
-    if (t->form == WB_TOKENS_UNSAID) t->form = form_by_numbers(t);
+    uint64_t sum = OF(INPUT) + OF(OUTPUT);
+    if (t->form != WB_TOKENS_EXCLUSIVE)
+        t->form = form_by_numbers(t);
+    else if (t->has[WB_TOKENS_TOTAL] && OF(TOTAL) == sum && OF(CACHE_READ) + OF(CACHE_WRITE) > 0)
+        t->form = WB_TOKENS_INCLUSIVE;
     if (t->form == WB_TOKENS_INCLUSIVE) {
         t->of[WB_TOKENS_INPUT] = less(OF(INPUT), OF(CACHE_READ) + OF(CACHE_WRITE));
         t->of[WB_TOKENS_OUTPUT] = less(OF(OUTPUT), OF(REASONING));
@@ -32,46 +36,105 @@ void wb_tokens_settle(wb_tokens *t)
         if (t->has[kind]) t->has[WB_TOKENS_TOTAL] = false;
 }
 
-/* A member's name, what it counts, and whose it is. */
+/* ---- JSON objects of counts ---- */
+
+/* What one of the objects that are known calls a count; the first that is there counts. */
 typedef struct member {
     const char *name, *within;
     wb_token_kind kind;
-    wb_token_form form; /* UNSAID: either's */
 } member;
 
-static const member members[] = {
-    {"prompt_tokens", NULL, WB_TOKENS_INPUT, WB_TOKENS_INCLUSIVE},
-    {"input_tokens", NULL, WB_TOKENS_INPUT, WB_TOKENS_INCLUSIVE},
-    {"completion_tokens", NULL, WB_TOKENS_OUTPUT, WB_TOKENS_INCLUSIVE},
-    {"output_tokens", NULL, WB_TOKENS_OUTPUT, WB_TOKENS_INCLUSIVE},
-    {"cached_tokens", "prompt_tokens_details", WB_TOKENS_CACHE_READ, WB_TOKENS_INCLUSIVE},
-    {"cached_tokens", "input_tokens_details", WB_TOKENS_CACHE_READ, WB_TOKENS_INCLUSIVE},
-    {"reasoning_tokens", "completion_tokens_details", WB_TOKENS_REASONING, WB_TOKENS_INCLUSIVE},
-    {"reasoning_tokens", "output_tokens_details", WB_TOKENS_REASONING, WB_TOKENS_INCLUSIVE},
-    {"total_tokens", NULL, WB_TOKENS_TOTAL, WB_TOKENS_UNSAID},
-    /* Anthropic's own object: its input has no cache in it. */
-    {"cache_read_input_tokens", NULL, WB_TOKENS_CACHE_READ, WB_TOKENS_EXCLUSIVE},
-    {"cache_creation_input_tokens", NULL, WB_TOKENS_CACHE_WRITE, WB_TOKENS_EXCLUSIVE},
-    {"input", NULL, WB_TOKENS_INPUT, WB_TOKENS_EXCLUSIVE},
-    {"output", NULL, WB_TOKENS_OUTPUT, WB_TOKENS_EXCLUSIVE},
-    {"input_cached_tokens", NULL, WB_TOKENS_CACHE_READ, WB_TOKENS_EXCLUSIVE},
-    {"input_cache_read", NULL, WB_TOKENS_CACHE_READ, WB_TOKENS_EXCLUSIVE},
-    {"input_cache_creation", NULL, WB_TOKENS_CACHE_WRITE, WB_TOKENS_EXCLUSIVE},
-    {"input_cache_creation_5m", NULL, WB_TOKENS_CACHE_WRITE, WB_TOKENS_EXCLUSIVE},
-    {"input_cache_creation_1h", NULL, WB_TOKENS_CACHE_WRITE, WB_TOKENS_EXCLUSIVE},
-    {"output_reasoning_tokens", NULL, WB_TOKENS_REASONING, WB_TOKENS_EXCLUSIVE},
-    {"total", NULL, WB_TOKENS_TOTAL, WB_TOKENS_UNSAID},
+static const member chat[] = {
+    {"prompt_tokens", NULL, WB_TOKENS_INPUT},
+    {"completion_tokens", NULL, WB_TOKENS_OUTPUT},
+    {"cached_tokens", "prompt_tokens_details", WB_TOKENS_CACHE_READ},
+    {"cache_read_input_tokens", NULL, WB_TOKENS_CACHE_READ},
+    {"cache_creation_input_tokens", NULL, WB_TOKENS_CACHE_WRITE},
+    {"reasoning_tokens", "completion_tokens_details", WB_TOKENS_REASONING},
+    {"total_tokens", NULL, WB_TOKENS_TOTAL},
+};
+static const member messages[] = {
+    {"input_tokens", NULL, WB_TOKENS_INPUT},
+    {"output_tokens", NULL, WB_TOKENS_OUTPUT},
+    {"cached_tokens", "input_tokens_details", WB_TOKENS_CACHE_READ},
+    {"cache_read_input_tokens", NULL, WB_TOKENS_CACHE_READ},
+    {"cache_creation_input_tokens", NULL, WB_TOKENS_CACHE_WRITE},
+    {"reasoning_tokens", "output_tokens_details", WB_TOKENS_REASONING},
+    {"total_tokens", NULL, WB_TOKENS_TOTAL},
+};
+static const member langfuse[] = {
+    {"input", NULL, WB_TOKENS_INPUT},
+    {"output", NULL, WB_TOKENS_OUTPUT},
+    {"input_cached_tokens", NULL, WB_TOKENS_CACHE_READ},
+    {"input_cache_read", NULL, WB_TOKENS_CACHE_READ},
+    {"input_cache_creation", NULL, WB_TOKENS_CACHE_WRITE},
+    {"output_reasoning_tokens", NULL, WB_TOKENS_REASONING},
+    {"total", NULL, WB_TOKENS_TOTAL},
 };
 
-static void read_member(const wb_json *root, const member *m, wb_tokens *out)
+static bool count_of(const wb_json *root, const char *within, const char *name, uint64_t *out)
 {
-    const wb_json *in = m->within ? wb_json_member(root, wb_slice_str(m->within)) : root;
-    const wb_json *found = wb_json_member(in, wb_slice_str(m->name));
-    if (!found || found->type != WB_JSON_INT) return;
-    out->of[m->kind] = (out->has[m->kind] ? out->of[m->kind] : 0) + found->number;
-    out->has[m->kind] = true;
-    /* Of two the exclusive one: OpenAI has no key that Anthropic's or Langfuse's object has of these. */
-    if (m->form > out->form) out->form = m->form;
+    const wb_json *in = within ? wb_json_member(root, wb_slice_str(within)) : root;
+    const wb_json *found = wb_json_member(in, wb_slice_str(name));
+    if (!found || found->type != WB_JSON_INT) return false;
+    *out = found->number;
+    return true;
+}
+
+/* False: it has nothing but perhaps a total. */
+static bool read_members(const wb_json *root, const member *list, size_t n, wb_tokens *out)
+{
+    bool any = false;
+    *out = (wb_tokens){.form = WB_TOKENS_UNSAID};
+    for (size_t i = 0; i < n; i++) {
+        wb_token_kind kind = list[i].kind;
+        if (out->has[kind]) continue;
+        out->has[kind] = count_of(root, list[i].within, list[i].name, &out->of[kind]);
+        any |= out->has[kind] && kind != WB_TOKENS_TOTAL;
+    }
+    return any;
+}
+
+/* Langfuse's own says what was written to caches also by how long it is kept. */
+static void add_kept_writes(const wb_json *root, wb_tokens *out)
+{
+    static const char *const kept[] = {"input_cache_creation_5m", "input_cache_creation_1h"};
+    uint64_t n;
+    if (out->has[WB_TOKENS_CACHE_WRITE]) return;
+    for (size_t i = 0; i < WB_COUNT(kept); i++) {
+        if (!count_of(root, NULL, kept[i], &n)) continue;
+        out->of[WB_TOKENS_CACHE_WRITE] += n;
+        out->has[WB_TOKENS_CACHE_WRITE] = true;
+    }
+}
+
+/* OpenAI's chat object has the parts in its counts, and so have those that add Anthropic's names to it. Anthropic's own has
+ * them beside, OpenAI's of Responses, with the same first names, has details. */
+static bool read_usage(const wb_json *root, wb_tokens *out)
+{
+    uint64_t unused;
+    if (read_members(root, langfuse, WB_COUNT(langfuse), out)) {
+        add_kept_writes(root, out);
+        out->form = WB_TOKENS_EXCLUSIVE;
+        return true;
+    }
+    add_kept_writes(root, out);
+    if (out->has[WB_TOKENS_CACHE_WRITE]) {
+        out->form = WB_TOKENS_EXCLUSIVE;
+        return true;
+    }
+    if (count_of(root, NULL, "prompt_tokens", &unused) ||
+        count_of(root, NULL, "completion_tokens", &unused)) {
+        (void)read_members(root, chat, WB_COUNT(chat), out);
+        out->form = WB_TOKENS_INCLUSIVE;
+        return true;
+    }
+    bool any = read_members(root, messages, WB_COUNT(messages), out);
+    bool beside = !wb_json_member(root, WB_S("input_tokens_details")) &&
+                  (count_of(root, NULL, "cache_read_input_tokens", &unused) ||
+                   count_of(root, NULL, "cache_creation_input_tokens", &unused));
+    out->form = beside ? WB_TOKENS_EXCLUSIVE : WB_TOKENS_INCLUSIVE;
+    return any || out->has[WB_TOKENS_TOTAL];
 }
 
 wb_status wb_tokens_read_usage(wb_slice json, wb_arena *arena, wb_tokens *out)
@@ -84,12 +147,8 @@ wb_status wb_tokens_read_usage(wb_slice json, wb_arena *arena, wb_tokens *out)
                                    .count_excess = true};
     const wb_json *root = NULL;
     wb_json_fault fault = WB_JSON_NO_FAULT;
+    wb_tokens read;
     WB_TRY(wb_json_parse(json, &limits, arena, &root, &fault));
-    if (!root) return WB_OK;
-    wb_tokens read = {.form = WB_TOKENS_UNSAID};
-    bool any = false;
-    for (size_t i = 0; i < WB_COUNT(members); i++) read_member(root, &members[i], &read);
-    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) any |= read.has[kind];
-    if (any) *out = read;
+    if (root && read_usage(root, &read)) *out = read;
     return WB_OK;
 }

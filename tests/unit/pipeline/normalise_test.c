@@ -324,8 +324,8 @@ static void prices_become_millionths(void **state)
     assert_int_equal(number(span, "waybill.cost.reported.total_micros"), 250013);
     span = SPAN(f, INTERNAL,
                 text(m, "langfuse.observation.cost_details",
-                     "{\"input\":1,\"total\":1.5,\"output\":\"x\"}"));
-    assert_int_equal(number(span, "waybill.cost.reported.input_micros"), 1000000);
+                     "{\"input\":5e-05,\"total\":1.5E+0,\"output\":\"x\"}"));
+    assert_int_equal(number(span, "waybill.cost.reported.input_micros"), 50);
     assert_int_equal(number(span, "waybill.cost.reported.output_micros"), -1);
     assert_int_equal(number(span, "waybill.cost.reported.total_micros"), 1500000);
 }
@@ -335,15 +335,20 @@ static void prices_become_millionths(void **state)
 static void providers_are_spelt_as_opentelemetry_does(void **state)
 {
     fixture *f = *state;
-    static const char *const pairs[][2] = {
-        {"OpenAI", "openai"},      {"az.ai.openai", "azure.ai.openai"},
-        {"openai.chat", "openai"}, {"google.vertex.chat", "gcp.vertex_ai"},
-        {"Mem0", "mem0"},          {"my.own", "my.own"}};
-    for (size_t i = 0; i < WB_COUNT(pairs); i++) {
-        says(SPAN(f, CLIENT, text(&f->m, "gen_ai.system", pairs[i][0])), "gen_ai.provider.name",
-             pairs[i][1]);
-        wb_slice span = SPAN(f, CLIENT, text(&f->m, "gen_ai.provider.name", pairs[i][0]));
-        says(span, "gen_ai.provider.name", pairs[i][1]);
+    /* what is said, by an older name, and by OpenTelemetry's own */
+    static const char *const rows[][3] = {
+        {"OpenAI", "openai", "openai"},
+        {"az.ai.openai", "azure.ai.openai", "azure.ai.openai"},
+        {"openai.chat", "openai", "openai.chat"},
+        {"google.vertex.chat", "gcp.vertex_ai", "google.vertex.chat"},
+        {"aws.sagemaker", "aws.bedrock", "aws.sagemaker"},
+        {"Mem0", "mem0", "Mem0"},
+        {"my.own", "my.own", "my.own"}};
+    for (size_t i = 0; i < WB_COUNT(rows); i++) {
+        says(SPAN(f, CLIENT, text(&f->m, "gen_ai.system", rows[i][0])), "gen_ai.provider.name",
+             rows[i][1]);
+        wb_slice span = SPAN(f, CLIENT, text(&f->m, "gen_ai.provider.name", rows[i][0]));
+        says(span, "gen_ai.provider.name", rows[i][2]);
         size_t found = 0;
         wb_otlp_attr attr;
         wb_otlp_iter it = {span};
@@ -351,6 +356,55 @@ static void providers_are_spelt_as_opentelemetry_does(void **state)
             found += wb_slice_eq(attr.key, WB_S("gen_ai.provider.name"));
         assert_int_equal(found, 1);
     }
+}
+
+typedef struct usage {
+    const char *json;
+    int64_t input, cache_read, cache_write, output;
+} usage;
+
+static const usage usages[] = {
+    {"{'completion_tokens':100,'prompt_tokens':1000,'total_tokens':1100,'prompt_tokens_details':"
+     "{'cached_tokens':600},'cache_read_input_tokens':600,'cache_creation_input_tokens':0}",
+     400, 600, 0, 100},
+    {"{'input_tokens':1000,'prompt_tokens':1000,'completion_tokens':5}", 1000, -1, -1, 5},
+    {"{'input_tokens':40,'cache_read_input_tokens':600,'output_tokens':5}", 40, 600, -1, 5},
+    {"{'input_tokens':640,'input_tokens_details':{'cached_tokens':600},'output_tokens':5}", 40, 600,
+     -1, 5},
+    {"{'input':1000,'prompt_tokens':1000,'total':1010,'output':10}", 1000, -1, -1, 10},
+    {"{'input':7,'input_cache_creation_5m':2,'input_cache_creation_1h':3,'output':1}", 7, -1, 5, 1},
+};
+
+static void usage_objects_are_counted_once(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    for (size_t i = 0; i < WB_COUNT(usages); i++) {
+        char json[256];
+        (void)snprintf(json, sizeof json, "%s", usages[i].json);
+        for (char *quote = json; (quote = strchr(quote, 39));) *quote = 34;
+        wb_slice span = SPAN(f, INTERNAL, text(m, "langfuse.observation.type", "generation"),
+                             text(m, "langfuse.observation.usage_details", json));
+        assert_int_equal(number(span, "waybill.tokens.input"), usages[i].input);
+        assert_int_equal(number(span, "waybill.tokens.cache_read"), usages[i].cache_read);
+        assert_int_equal(number(span, "waybill.tokens.cache_write"), usages[i].cache_write);
+        assert_int_equal(number(span, "waybill.tokens.output"), usages[i].output);
+    }
+}
+
+static void what_is_no_list_of_reasons_is_none(void **state)
+{
+    fixture *f = *state;
+    wb_value value;
+    static const char *const bad[] = {"[]", "\"\"", "[\"a\",1]", "[\"a\"", "[[\"a\"]]"};
+    for (size_t i = 0; i < WB_COUNT(bad); i++)
+        assert_false(wb_otlp_find_attr(SPAN(f, CLIENT, text(&f->m, "llm.finish_reason", bad[i])),
+                                       WB_OTLP_SPAN, WB_S("gen_ai.response.finish_reasons"),
+                                       &value));
+    wb_slice good = SPAN(f, CLIENT, text(&f->m, "llm.finish_reason", "[\"a\",\"b\"]"));
+    assert_true(
+        wb_otlp_find_attr(good, WB_OTLP_SPAN, WB_S("gen_ai.response.finish_reasons"), &value));
+    assert_int_equal(value.type, WB_VALUE_ARRAY);
 }
 
 static void flattened_messages_are_put_together(void **state)
@@ -374,6 +428,15 @@ static void flattened_messages_are_put_together(void **state)
          "[{\"role\":\"assistant\",\"parts\":[{\"type\":\"tool_call\",\"id\":\"c1\",\"name\":"
          "\"tide\","
          "\"arguments\":\"{}\"}]}]");
+    span = SPAN(f, CLIENT,
+                text(m, "llm.input_messages.0.message.contents.1.message_content.text", "two"),
+                text(m, "llm.input_messages.0.message.contents.0.message_content.text", "one"),
+                text(m, "llm.input_messages.0.message.contents.2.message_content.type", "image"),
+                text(m, "llm.input_messages.0.message.contents.2.message_content.image.image.url",
+                     "http://x"));
+    says(span, "gen_ai.input.messages",
+         "[{\"parts\":[{\"type\":\"text\",\"content\":\"one\"},{\"type\":\"text\","
+         "\"content\":\"two\"},{\"type\":\"image\",\"uri\":\"http://x\"}]}]");
     span =
         SPAN(f, CLIENT, text(m, "gen_ai.prompt.0.role", "user"),
              text(m, "gen_ai.prompt.0.content", "hi"), text(m, "gen_ai.completion.0.content", "ho"),
@@ -531,6 +594,8 @@ int main(void)
         WITH(counts_that_are_none_are_left_out),
         WITH(prices_become_millionths),
         WITH(providers_are_spelt_as_opentelemetry_does),
+        WITH(usage_objects_are_counted_once),
+        WITH(what_is_no_list_of_reasons_is_none),
         WITH(flattened_messages_are_put_together),
         WITH(some_keys_say_it_of_their_kind_of_span_alone),
         WITH(random_attributes_keep_the_properties),
