@@ -138,3 +138,48 @@ def openai_scenes(openai: Any, around: Around = nothing, call: Callable[[Any], s
     scene("embed", lambda: openai.embeddings.create(model=ASKED["embedding"], input=SCENES["embed"]["prompt"]))
     scene("refused", lambda: fails("refused"))
     scene("broken", lambda: fails("broken"))
+
+
+# ---- Anthropic's client --------------------------------------------------------------------------
+
+CLAUDE_TOOLS = [{"name": TOOL["name"], "description": TOOL["description"], "input_schema": TOOL["parameters"]}]
+
+
+def claude_client() -> Any:
+    from anthropic import Anthropic
+    return Anthropic(api_key="sk-ant-not-a-key", base_url=PROVIDER, max_retries=0)
+
+
+def claude_ask(claude: Any, scene: str, **more: Any) -> Any:
+    messages = more.pop("messages", None) or [{"role": "user", "content": SCENES[scene]["prompt"]}]
+    return claude.messages.create(model=ASKED["claude"], max_tokens=512, system=FACTS["system"], messages=messages, **more)
+
+
+def claude_scenes(claude: Any, around: Around = nothing) -> None:
+    """Its cache is written and read in one scenario; it has no embeddings."""
+    def fails(name: str) -> None:
+        with expected_error(name):
+            claude_ask(claude, name)
+
+    with around("chat"):
+        assert claude_ask(claude, "chat").content[0].text == SCENES["chat"]["text"]
+    time.sleep(PAUSE_S)
+    with around("stream"):
+        events = claude_ask(claude, "stream", stream=True)
+        text = "".join(event.delta.text for event in events if event.type == "content_block_delta")
+        assert text == SCENES["stream"]["text"], text
+    time.sleep(PAUSE_S)
+    with around("tool"):
+        wanted = claude_ask(claude, "tool", tools=CLAUDE_TOOLS).content[0]
+        messages = [{"role": "user", "content": SCENES["tool"]["prompt"]},
+                    {"role": "assistant", "content": [{"type": "tool_use", "id": wanted.id, "name": wanted.name, "input": wanted.input}]},
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": wanted.id, "content": lookup_tide(**wanted.input)}]}]
+        answer = claude_ask(claude, "tool", tools=CLAUDE_TOOLS, messages=messages)
+        assert answer.content[0].text == SCENES["tool-answer"]["text"]
+    time.sleep(PAUSE_S)
+    with around("written"):
+        assert claude_ask(claude, "written").content[0].text == SCENES["written"]["text"]
+    for name in ("refused", "broken"):
+        time.sleep(PAUSE_S)
+        with around(name):
+            fails(name)

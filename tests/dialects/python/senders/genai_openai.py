@@ -22,7 +22,9 @@ handler = TelemetryHandler(tracer_provider=provider, instrumentation_scope_name=
 @contextlib.contextmanager
 def around(_scene):
     with handler.workflow(scenes.FACTS["workflow"], conversation_id=scenes.FACTS["session"]):
-        with handler.invoke_local_agent(agent_name=scenes.FACTS["agent"], request_model=scenes.ASKED["chat"]):
+        with handler.invoke_local_agent(agent_name=scenes.FACTS["agent"], request_model=scenes.ASKED["chat"]) as agent:
+            agent.agent_id, agent.agent_version = scenes.FACTS["agent_id"], scenes.FACTS["agent_version"]
+            agent.agent_description = scenes.FACTS["agent_description"]
             yield
 
 

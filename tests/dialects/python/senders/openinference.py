@@ -5,7 +5,7 @@ agent and the tool."""
 import contextlib
 import json
 
-from openinference.instrumentation import TracerProvider, using_session, using_user
+from openinference.instrumentation import TracerProvider, using_prompt_template, using_session, using_user
 from openinference.instrumentation.openai import OpenAIInstrumentor
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -22,7 +22,9 @@ OpenAIInstrumentor().instrument(tracer_provider=provider)
 
 @contextlib.contextmanager
 def around(scene):
-    with using_session(scenes.FACTS["session"]), using_user(scenes.FACTS["user"]):
+    template = using_prompt_template(template=scenes.FACTS["prompt_template"], version="3",
+                                     variables={"question": scenes.SCENES[scene]["prompt"]})
+    with using_session(scenes.FACTS["session"]), using_user(scenes.FACTS["user"]), template:
         with tracer.start_as_current_span(scenes.FACTS["workflow"], openinference_span_kind="chain"):
             with tracer.start_as_current_span(f"{scene} by the agent", openinference_span_kind="agent",
                                               attributes={"agent.name": scenes.FACTS["agent"]}) as span:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""traceloop-sdk (OpenLLMetry): its instrumentation of OpenAI's client and its decorators. The session and the
-user are association properties."""
+"""traceloop-sdk (OpenLLMetry), with its opentelemetry-instrumentation-openai: decorators, and the session and the
+user as association properties."""
 
 import os
 

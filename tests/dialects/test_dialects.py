@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix: real instrumentations, package by package, against every canonical field.
+
+An agent is instrumented with what its framework brings, and each of these packages has words of its own for one
+and the same call of a model. A sidecar puts them into one language (docs/model.md). Whether it does cannot be
+told by a table that the same people wrote: so here the packages themselves send, at pinned versions, each in a
+program and an environment of its own.
+
+        sender (python/senders, node/senders)
+          |  asks                     |  exports OTLP
+          v                           v
+        provider.py                 capture.py  -- hands each export on -->  waybilld  -->  SQLite store
+        writes down what            keeps each export                                          |
+        it was asked and sent       as it came                                                 v
+          |                           |                                                   cells.py
+          +---------------------------+--------------- expected, and found ------------------>  judges
+
+All senders go through the same scenarios (scenarios.json): a chat, a streamed one, a call of a tool with the
+answer after it, one whose prompt came from the cache in part and that reasoned, an embedding, a refusal (404)
+and a breakdown (500). The model that answers is not the one that was asked, and every count of tokens is a number
+of its own. The session, the user, the agent and the workflow are set as the package documents it; where it has no
+word for one, the sender sets none.
+
+A cell is what the store should say because the provider sent it, or the sender set it: `ok`, `wrong`, or `n/a`
+where the bytes of the value are in nothing that was captured of that call (cells.py says what of it is looked
+at). A field of the matrix is wrong when it is so in one scenario; each wrong cell is listed with what was found.
+A count that nobody sent must not be there either.
+
+None of these programs may speak with anyone beyond this machine: their own telemetry is off by their documented
+switches, their vendors' addresses are ours, a guard in each process refuses every other host, and a test fails
+when one was reached for.
+
+Run it:      tools/build-peers dialects-node dialects-NAME ...   (or the first run does it)
+             python -m pytest tests/dialects [-k NAME]
+Look at it:  DIALECTS_KEEP=FOLDER leaves the raw exports there, and seen.txt: each span's attributes, with
+             + what the sidecar added, ~ changed, - took away.
+A new one:   python/NAME.txt (pip freeze of its environment) and python/senders/NAME.py, whose essay begins with the
+             package's name; or node/senders/NAME.mjs, the package in node/package.json and in rig.NODE_PACKAGES.
+"""
+
+import pytest
+
+import rig
+
+SCENARIOS = {"chat", "stream", "tool", "tool-answer", "cached", "embed", "refused", "broken"}
+NO_EMBEDDINGS = {"anthropic", "openinference_anthropic", "openai_agents"}
+
+
+@pytest.mark.parametrize("name", rig.senders())
+def test_what_was_sent_is_what_is_stored(name):
+    outcome = rig.run(name)
+    assert outcome.code == 0, outcome.said
+    assert outcome.outside == "", f"{name} reached for {outcome.outside}"
+    assert outcome.faults == [] and outcome.refused == []
+    wanted = SCENARIOS - ({"embed"} if name in NO_EMBEDDINGS else set())
+    assert wanted <= {each.scenario for each in outcome.exchanges}
+    rig.JUDGED[name] = outcome.cells
+    wrong = [f"{cell.scenario:12} {cell.field:22} got {cell.got!r:.300}, expected {cell.expected!r:.300}"
+             for cell in outcome.cells if cell.verdict == "wrong"]
+    assert not wrong, f"{name}: {len(wrong)} of {len(outcome.cells)} cells are wrong\n" + "\n".join(wrong)
+
+
+def test_there_are_eight_packages_and_more():
+    assert len(rig.senders()) >= 8
+    assert all(rig.versions(name) for name in rig.senders())
