@@ -135,6 +135,12 @@ class Evidence:
 # ---- which span is which -------------------------------------------------------------------------
 
 
+def is_http_alone(span: Any) -> bool:
+    """A span of an HTTP client, which knows nothing of models."""
+    keys = {pair.key for pair in span.attributes}
+    return bool(keys & {"http.method", "http.request.method"}) and not any(key.startswith("gen_ai.") for key in keys)
+
+
 class Run:
     """One package's run: what the provider sent, what was captured, what the store has.
 
@@ -169,7 +175,7 @@ class Run:
         """The innermost span that was open while the provider thought, but for those of an HTTP client."""
         then = exchange.started_ns + int(WAIT_S * 5e8)
         open_then = [span for span in self.spans if span.start_time_unix_nano <= then <= span.end_time_unix_nano
-                     and not {"http.method", "http.request.method"} & {pair.key for pair in span.attributes}]
+                     and not is_http_alone(span)]
         inner = [span for span in open_then if not any(self.parent(each) is span for each in open_then)]
         return max(inner, key=lambda span: span.start_time_unix_nano, default=None)
 
@@ -275,6 +281,7 @@ class Judge:
                 self.cell(exchange.scenario, "span.type", True, "no span at all", "a span of the call")
                 continue
             self.call(exchange, span)
+        self.surrounding_spans()
         self.tool()
         self.sum()
         return self.cells
@@ -324,6 +331,24 @@ class Judge:
             expected = FACTS[name]
             self.cell(scene, field, seen.text(expected), expected if expected in found else (found or [None])[0], expected)
 
+    def surrounding_spans(self) -> None:
+        """Of the first call: the nearest span above it that tells the agent is the agent's; one of those that
+        tell the workflow is the workflow's."""
+        call = next((span for span in map(self.run.call_span, self.run.exchanges) if span is not None), None)
+        above = self.run.above(call) if call is not None else []
+
+        def telling(fact: str) -> list[dict[str, Any]]:
+            return [self.run.attributes(span) for span in above if Evidence([span], []).text(FACTS[fact])]
+
+        for got in telling("agent")[:1]:
+            self.cell("agent span", "span.type", True, got.get(FIELDS["span.type"]), "agent")
+            self.cell("agent span", "operation", True, got.get(FIELDS["operation"]), "invoke_agent")
+            self.cell("agent span", "agent.name", True, got.get(FIELDS["agent.name"]), FACTS["agent"])
+        types = [got.get(FIELDS["span.type"]) for got in telling("workflow")]
+        if types:
+            kinds = {"workflow", "session"}  # AgentOps' session is what it calls the workflow's span
+            self.cell("workflow span", "span.type", True, types, kinds, lambda value: bool(kinds & set(value)))
+
     def tokens(self, exchange: Exchange, seen: Evidence, got: dict[str, Any]) -> None:
         if not exchange.usage:
             return
@@ -355,8 +380,9 @@ class Judge:
 
     def messages(self, exchange: Exchange, span: Any, seen: Evidence, got: dict[str, Any]) -> None:
         scene = exchange.scenario
-        asked = exchange.asked["messages"]
-        system = [each["content"] for each in asked if each["role"] == "system"] or [exchange.asked.get("system")]
+        asked = exchange.asked.get("messages", [])
+        system = ([each["content"] for each in asked if each["role"] == "system"]
+                  or [exchange.asked.get("system"), exchange.asked.get("instructions")])
         system = [each for each in system if each and seen.text(each)]
         placed = texts_of(got.get(FIELDS["messages.system"])) + texts_of(got.get(FIELDS["messages.input"]), "system")
         recorded = self.in_records(span, system)

@@ -15,11 +15,12 @@ const caught = {};
 
 const { context } = need('@opentelemetry/api');
 const { AsyncLocalStorageContextManager } = need('@opentelemetry/context-async-hooks');
-const { OTLPTraceExporter } = need(`@opentelemetry/exporter-trace-otlp-${process.env.DIALECTS_FORM ?? 'proto'}`);
 const { resourceFromAttributes } = need('@opentelemetry/resources');
 const { BasicTracerProvider, SimpleSpanProcessor } = need('@opentelemetry/sdk-trace-base');
 
-export function setupOtel() {
+// form: 'proto', or 'http' for OTLP/JSON
+export function setupOtel(form = 'proto') {
+    const { OTLPTraceExporter } = need(`@opentelemetry/exporter-trace-otlp-${form}`);
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     const provider = new BasicTracerProvider({
         resource: resourceFromAttributes({ 'service.name': 'harbour' }),

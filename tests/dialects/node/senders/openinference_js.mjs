@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // @arizeai/openinference-instrumentation-openai, with openinference-core for the session and the user. Spans of
-// the agent and the tool are the program's own, as its documentation has them.
+// the agent and the tool are the program's own, as its documentation has them. It exports OTLP/JSON.
 import { ASKED, expectedError, FACTS, lookupTide, need, pause, PROVIDER, report, same, SCENES, setupOtel } from '../scenes.mjs';
 
 const { context } = need('@opentelemetry/api');
@@ -8,7 +8,7 @@ const { setSession, setUser, traceAgent, traceTool } = need('@arizeai/openinfere
 const { OpenAIInstrumentation } = need('@arizeai/openinference-instrumentation-openai');
 const OpenAI = need('openai');
 
-const provider = setupOtel();
+const provider = setupOtel('http');
 const instrumentation = new OpenAIInstrumentation({ tracerProvider: provider });
 instrumentation.manuallyInstrument(OpenAI);
 const openai = new OpenAI({ apiKey: 'sk-not-a-key', baseURL: `${PROVIDER}/v1`, maxRetries: 0 });
