@@ -5,11 +5,15 @@ What is expected comes from the provider (provider.py: what it was asked, what i
 sender set by its package's documented calls (scenarios.json: session, user, agent, workflow). It never comes
 from a table of attribute names: this file knows the canonical names alone.
 
-A value that no attribute, event or log record of a call carries cannot be in the store. `Evidence` looks its
-bytes up in what was captured of the call, of the spans above it and below it, and of their log records: a
-number as protobuf's varint, as a double or in digits, a text as it is. Only where it is not there a cell is n/a.
-A count that is a difference (input without the cache) needs both its numbers; where one is missing, what is
-left of the sum is expected: nothing may be subtracted that was not told.
+A value that no attribute, event or log record carries cannot be in the store. `Evidence` looks its bytes up in
+what was captured: a number as protobuf's varint, as a double or in digits, a text as a whole word, in JSON too.
+
+- A cell is judged by what was captured of its own span: of a call of a model that span, those below it, and their
+  log records; for what the sender set around it, the spans above it as well.
+- Where it is not there, the cell is n/a. Where it is n/a in all scenarios, it must be nowhere in the whole
+  capture of the package: else the field is wrong after all.
+- A count that is a difference (input without the cache) needs both its numbers. Where one was not told, what is
+  left of the sum is expected: nothing may be subtracted that was not told, and no count may be made up.
 """
 
 from __future__ import annotations
@@ -46,6 +50,8 @@ FIELDS = {  # canonical field: its key in the store
     "prompt.template": "waybill.prompt.template",
 }
 OK, NOT_SENT = "ok", "n/a"
+COST_KEYS = r"^(operation\.cost|gen_ai\.usage\.cost|llm\.cost\.total)$"
+FIRST_KEYS = r"first_(chunk|token)$|msToFirstChunk$|completion_start_time$"
 MICROS = 1_000_000
 
 
@@ -58,6 +64,7 @@ class Cell:
     verdict: str
     got: Any = None
     expected: Any = None
+    elsewhere: bool = False  # n/a, but its bytes are somewhere in the package's capture
 
 
 # ---- values of OTLP ------------------------------------------------------------------------------
@@ -86,6 +93,13 @@ def leaves(node: Any) -> Iterator[Any]:
         yield node
 
 
+def pairs(node: Any) -> Iterator[tuple[str, Any]]:
+    """All keys of a tree with their values."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield str(key), value
+        yield from pairs(value)
+
+
 def varint(number: int) -> bytes:
     out = b""
     while number > 127:
@@ -109,7 +123,7 @@ class Evidence:
     def __init__(self, spans: list[Any], logs: list[Any]) -> None:
         self._bytes = b"\0\0".join(each.SerializeToString() for each in [*spans, *logs])
         self._texts = "\0".join(text for each in [*spans, *logs] for text in texts_in(each))
-        self._spans = spans
+        self._spans, self.logs = spans, logs
         self.values = [each for span in spans for each in leaves(attributes_of(span.attributes))]
         self.values += [each for record in logs for each in leaves([attributes_of(record.attributes), value_of(record.body)])]
 
@@ -169,33 +183,44 @@ class Run:
         return found
 
     def below(self, span: Any) -> list[Any]:
-        return [each for each in self.spans if span in self.above(each)]
+        return [each for each in self.spans if any(span is above for above in self.above(each))]
 
     def call_span(self, exchange: Exchange) -> Any:
-        """The innermost span that was open while the provider thought, but for those of an HTTP client."""
+        """The innermost span that was open while the provider thought. An instrumentation may lose it:
+        @arizeai/openinference-instrumentation-openai does, where the call fails."""
         then = exchange.started_ns + int(WAIT_S * 5e8)
         open_then = [span for span in self.spans if span.start_time_unix_nano <= then <= span.end_time_unix_nano
                      and not is_http_alone(span)]
         inner = [span for span in open_then if not any(self.parent(each) is span for each in open_then)]
-        return max(inner, key=lambda span: span.start_time_unix_nano, default=None)
+        found = max(inner, key=lambda span: span.start_time_unix_nano, default=None)
+        if found is not None:
+            tells = Evidence([found], []).text
+            if any(tells(FACTS[name]) for name in ("agent", "workflow")) and not any(map(tells, {exchange.asked["model"], exchange.model} - {""})):
+                return None  # it is what the sender put around the call
+        return found
 
-    def tool_span(self) -> Any:
-        """What ran between the two halves of the tool's scenario, and is not a part of a call."""
+    def tool_spans(self) -> list[Any]:
+        """What ran between the two halves of the tool's scenario, the innermost first; then what is told of the
+        tool below the call that asked for it."""
         halves = {each.scenario: each for each in self.exchanges}
-        if not {"tool", "tool-answer"} <= set(halves):
-            return None
+        calls = [self.call_span(halves[half]) for half in ("tool", "tool-answer") if half in halves]
+        if len(calls) < 2 or None in calls:
+            return []
         first, second = halves["tool"].ended_ns, halves["tool-answer"].started_ns
-        calls = [self.call_span(halves[half]) for half in ("tool", "tool-answer")]
         slack = 2_000_000  # clocks of two processes
-        found = [span for span in self.spans
-                 if first - slack <= span.start_time_unix_nano and span.end_time_unix_nano <= second + slack
-                 and span not in calls and not any(call in self.above(span) for call in calls)]
-        return max(found, key=lambda span: span.start_time_unix_nano, default=None)
+        between = [span for span in self.spans
+                   if first - slack <= span.start_time_unix_nano and span.end_time_unix_nano <= second + slack
+                   and not any(call is each for each in [span, *self.above(span)] for call in calls)]
+        between.sort(key=lambda span: -span.start_time_unix_nano)
+        return between[:1] + [span for span in self.below(calls[0]) if not is_http_alone(span)]
 
-    def evidence(self, span: Any) -> Evidence:
-        spans = [span, *self.above(span), *self.below(span)]
+    def evidence(self, spans: list[Any]) -> Evidence:
+        """Of spans and their log records."""
         ids = {self.id(each) for each in spans}
         return Evidence(spans, [record for record in self.logs if (record.trace_id, record.span_id) in ids])
+
+    def whole(self) -> Evidence:
+        return Evidence(self.spans, self.logs)
 
     def attributes(self, span: Any) -> dict[str, Any]:
         return self.stored.get(self.id(span), {})
@@ -240,15 +265,19 @@ def parsed(value: Any) -> Any:
 
 def texts_of(value: Any, role: str | None = None) -> list[Any]:
     """Contents of canonical messages, or of canonical system parts: text parts and results of tools."""
-    found: list[Any] = []
-    for message in parsed(value) or []:
-        if not isinstance(message, dict):
-            return []
-        if role and message.get("role") != role:
-            continue
-        for part in message.get("parts", [message] if "content" in message else []):
-            found.append(part.get("content", part.get("response", part.get("result"))))
-    return found
+    def texts(part: Any) -> Iterator[Any]:
+        if isinstance(part, dict):
+            for key in ("content", "text", "response", "result"):
+                yield from texts(part[key]) if key in part else ()
+        elif isinstance(part, list):
+            for each in part:
+                yield from texts(each)
+        else:
+            yield part
+
+    messages = [each for each in parsed(value) or [] if isinstance(each, dict)] if isinstance(parsed(value), list) else []
+    return [found for message in messages if not role or message.get("role") == role
+            for found in texts(message.get("parts", message))]
 
 
 def tool_calls_of(value: Any) -> list[dict[str, Any]]:
@@ -256,8 +285,24 @@ def tool_calls_of(value: Any) -> list[dict[str, Any]]:
             for part in message.get("parts", []) if part.get("type") == "tool_call"]
 
 
-def same_json(got: Any, expected: Any) -> bool:
-    return bool(parsed(got) == parsed(expected))
+Sent = Callable[[Evidence], bool]
+
+
+def always(_seen: Evidence) -> bool:
+    return True
+
+
+def text(of: str | None) -> Sent:
+    return lambda seen: bool(of) and seen.text(str(of))
+
+
+def named(of: str, keys: str) -> Sent:
+    """A word too common to be looked up alone: as the value of such a key, in JSON too."""
+    def sent(seen: Evidence) -> bool:
+        return (any(of in leaves(parsed(value)) for value in seen.keys(keys))
+                or any(isinstance(value, str) and re.search(rf'({keys})\\*": *\[?\\*"{of}\\*"', value) for value in seen.values)
+                or any(of in leaves(found) for record in seen.logs for key, found in pairs(value_of(record.body)) if re.search(keys, key)))
+    return sent
 
 
 class Judge:
@@ -266,70 +311,72 @@ class Judge:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.cells: list[Cell] = []
+        self._whole = run.whole()
 
-    def cell(self, scenario: str, field: str, sent: bool, got: Any, expected: Any,
+    def cell(self, scenario: str, field: str, seen: Evidence, sent: Sent, got: Any, expected: Any,
              right: Callable[[Any], bool] | None = None) -> None:
-        """`sent`: its bytes were captured. `right`: by default that it is equal."""
+        """`right`: by default that it is equal."""
+        if not sent(seen):
+            self.cells.append(Cell(scenario, field, NOT_SENT, got, expected, sent(self._whole)))
+            return
         fits = right(got) if right and got is not None else got == expected
-        verdict = OK if sent and fits else NOT_SENT if not sent else "wrong"
-        self.cells.append(Cell(scenario, field, verdict, got, expected))
+        self.cells.append(Cell(scenario, field, OK if fits else "wrong", got, expected))
 
     def all(self) -> list[Cell]:
         for exchange in self.run.exchanges:
             span = self.run.call_span(exchange)
-            if span is None:
-                self.cell(exchange.scenario, "span.type", True, "no span at all", "a span of the call")
-                continue
-            self.call(exchange, span)
+            if span is not None:
+                self.call(exchange, span)
+            elif any(map(self._whole.text, filter(None, [exchange.response_id]))):
+                self.cell(exchange.scenario, "span.type", self._whole, always, "no span of its time", "a span of the call")
         self.surrounding_spans()
         self.tool()
         self.sum()
         return self.cells
 
     def call(self, exchange: Exchange, span: Any) -> None:
-        seen, got, scene = self.run.evidence(span), self.run.attributes(span), exchange.scenario
+        scene, got = exchange.scenario, self.run.attributes(span)
+        seen = self.run.evidence([span, *self.run.below(span)])
         embedding = exchange.path.endswith("/embeddings")
 
-        def field(name: str, expected: Any, sent: bool, right: Callable[[Any], bool] | None = None) -> None:
-            self.cell(scene, name, sent, got.get(FIELDS[name]), expected, right)
+        def field(name: str, expected: Any, sent: Sent, right: Callable[[Any], bool] | None = None) -> None:
+            self.cell(scene, name, seen, sent, got.get(FIELDS[name]), expected, right)
 
-        field("span.type", "embedding" if embedding else "llm_call", True)
-        field("operation", "embeddings" if embedding else "chat", True)
-        field("model.requested", exchange.asked["model"], seen.text(exchange.asked["model"]))
+        field("span.type", "embedding" if embedding else "llm_call", always)
+        field("operation", "embeddings" if embedding else "chat", always)
+        field("model.requested", exchange.asked["model"], text(exchange.asked["model"]))
         maker = "anthropic" if "messages" in exchange.path else "openai"
-        field("provider", maker, any(isinstance(each, str) and re.fullmatch(rf"{maker}([./].*)?", each, re.I) for each in seen.values))
-        self.surroundings(scene, span, seen)
+        field("provider", maker, lambda seen: any(isinstance(each, str) and re.fullmatch(rf"{maker}([./].*)?", each, re.I)
+                                                  for each in seen.values))
+        self.surroundings(scene, span)
         if exchange.error:
-            self.error(exchange, span, seen, got)
+            self.error(exchange, seen, got)
             return
-        field("model.response", exchange.model, seen.text(exchange.model))
+        field("model.response", exchange.model, text(exchange.model))
         if exchange.response_id:
-            field("response.id", exchange.response_id, seen.text(exchange.response_id))
+            field("response.id", exchange.response_id, text(exchange.response_id))
         if exchange.service_tier and not embedding:
-            own = [value for value in seen.keys("service_tier") if value == exchange.service_tier]
-            within = [value for value in seen.values if isinstance(value, str)
-                      and re.search(rf'service_tier\\*"?: *\\*"{exchange.service_tier}', value)]
-            field("service_tier", exchange.service_tier, bool(own or within))
+            field("service_tier", exchange.service_tier, named(exchange.service_tier, "service_tier"))
         self.tokens(exchange, seen, got)
-        costs = [value for value in seen.keys(r"^(operation\.cost|gen_ai\.usage\.cost|llm\.cost\.total)$")]
-        field("cost.total", costs and round(costs[0] * MICROS), bool(costs))
+        costs = seen.keys(COST_KEYS)
+        field("cost.total", costs and round(costs[0] * MICROS), lambda seen: bool(seen.keys(COST_KEYS)))
         if exchange.finish:
             self.finish(exchange, span, seen, got)
         if not embedding:
             self.messages(exchange, span, seen, got)
         if exchange.streamed:
             took_s = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
-            told = seen.keys(r"first_(chunk|token)$|msToFirstChunk$|completion_start_time$")
-            field("time_to_first_chunk_s", f"above 0, at most {took_s:.3f}", bool(told), lambda value: 0 < value <= took_s)
+            field("time_to_first_chunk_s", f"above 0, at most {took_s:.3f}", lambda seen: bool(seen.keys(FIRST_KEYS)),
+                  lambda value: 0 < value <= took_s)
 
-    def surroundings(self, scene: str, span: Any, seen: Evidence) -> None:
+    def surroundings(self, scene: str, span: Any) -> None:
         """What the sender set: on the call, or on a span above it."""
+        seen = self.run.evidence([span, *self.run.below(span), *self.run.above(span)])
         for field, name in (("session.id", "session"), ("user.id", "user"), ("agent.name", "agent"), ("workflow.name", "workflow"),
                             ("agent.id", "agent_id"), ("agent.version", "agent_version"),
                             ("agent.description", "agent_description"), ("prompt.template", "prompt_template")):
-            found = self.run.up(span, FIELDS[field])
-            expected = FACTS[name]
-            self.cell(scene, field, seen.text(expected), expected if expected in found else (found or [None])[0], expected)
+            found, expected = self.run.up(span, FIELDS[field]), FACTS[name]
+            self.cell(scene, field, seen, text(expected), expected if expected in found else (found or [None])[0], expected)
 
     def surrounding_spans(self) -> None:
         """Of the first call: the nearest span above it that tells the agent is the agent's; one of those that
@@ -341,13 +388,12 @@ class Judge:
             return [self.run.attributes(span) for span in above if Evidence([span], []).text(FACTS[fact])]
 
         for got in telling("agent")[:1]:
-            self.cell("agent span", "span.type", True, got.get(FIELDS["span.type"]), "agent")
-            self.cell("agent span", "operation", True, got.get(FIELDS["operation"]), "invoke_agent")
-            self.cell("agent span", "agent.name", True, got.get(FIELDS["agent.name"]), FACTS["agent"])
+            for field, expected in (("span.type", "agent"), ("operation", "invoke_agent"), ("agent.name", FACTS["agent"])):
+                self.cell("agent span", field, self._whole, always, got.get(FIELDS[field]), expected)
         types = [got.get(FIELDS["span.type"]) for got in telling("workflow")]
         if types:
             kinds = {"workflow", "session"}  # AgentOps' session is what it calls the workflow's span
-            self.cell("workflow span", "span.type", True, types, kinds, lambda value: bool(kinds & set(value)))
+            self.cell("workflow span", "span.type", self._whole, always, types, kinds, lambda value: bool(kinds & set(value)))
 
     def tokens(self, exchange: Exchange, seen: Evidence, got: dict[str, Any]) -> None:
         if not exchange.usage:
@@ -356,91 +402,101 @@ class Judge:
         for field, value in expected.items():
             found = got.get(FIELDS[field])
             if value is not None:
-                self.cell(exchange.scenario, field, True, found, value)
-            else:  # a count that nobody told may be missing or 0; anything else was made up
-                self.cell(exchange.scenario, field, found not in (None, 0), found, None)
+                self.cell(exchange.scenario, field, seen, always, found, value)
+            elif found not in (None, 0):
+                self.cell(exchange.scenario, field, seen, always, found, "nothing: it was made up")
+            else:
+                counts = {"tokens.cache_read": "cached", "tokens.cache_write": "written", "tokens.reasoning": "reasoning",
+                          "tokens.input": "input", "tokens.output": "output"}
+                number = exchange.usage.get(counts.get(field, ""), 0)
+                self.cell(exchange.scenario, field, seen, lambda seen, number=number: bool(number) and seen.number(number), found, number)
         if expected["tokens.total"] is not None:
-            self.cell(exchange.scenario, "tokens.form", True, got.get(FIELDS["tokens.form"]), "inclusive or exclusive",
+            self.cell(exchange.scenario, "tokens.form", seen, always, got.get(FIELDS["tokens.form"]), "inclusive or exclusive",
                       lambda value: value in ("inclusive", "exclusive"))
 
     def finish(self, exchange: Exchange, span: Any, seen: Evidence, got: dict[str, Any]) -> None:
-        reason = exchange.finish
-        named = [value for value in seen.values if value == reason or isinstance(value, str)
-                 and re.search(rf'(finish|stop)_?[rR]eason\\*"?: *\\*"{reason}\\*"', value)]
-        named += [value for value in seen.keys("finish_?[rR]eason") if parsed(value) == reason]
         found = got.get(FIELDS["finish_reasons"])
-        if found is None and self.in_records(span, [reason]):
-            found = [reason]
-        self.cell(exchange.scenario, "finish_reasons", bool(named), found, [reason])
+        if found is None and self.in_records(span, [exchange.finish]):
+            found = [exchange.finish]
+        self.cell(exchange.scenario, "finish_reasons", seen, named(exchange.finish, "(finish|stop)_?[rR]easons?"), found, [exchange.finish])
 
     def in_records(self, span: Any, texts: list[str]) -> bool:
         """Old instrumentations send content as log records, which the store joins to their span."""
         records = b"".join(self.run.records.get(self.run.id(span), []))
-        return all(text.encode() in records for text in texts)
+        return bool(records) and all(each.encode() in records for each in texts)
 
     def messages(self, exchange: Exchange, span: Any, seen: Evidence, got: dict[str, Any]) -> None:
-        scene = exchange.scenario
-        asked = exchange.asked.get("messages", [])
-        system = ([each["content"] for each in asked if each["role"] == "system"]
-                  or [exchange.asked.get("system"), exchange.asked.get("instructions")])
-        system = [each for each in system if each and seen.text(each)]
-        placed = texts_of(got.get(FIELDS["messages.system"])) + texts_of(got.get(FIELDS["messages.input"]), "system")
-        recorded = self.in_records(span, system)
-        self.cell(scene, "messages.system", bool(system), system if recorded else placed, system,
-                  lambda value: all(each in value for each in system))
-        wanted = [("user", question) for question in [FACTS["scenarios"][scene.removesuffix("-answer")]["prompt"]]]
-        if scene == "tool-answer":
-            wanted.append(("tool", TOOL["result"]))
-        wanted = [(role, text) for role, text in wanted if seen.text(text)]
+        scene, asked = exchange.scenario, exchange.asked.get("messages", [])
+        system = next((each["content"] for each in asked if each["role"] == "system"), None)
+        system = system or exchange.asked.get("system") or exchange.asked.get("instructions")
+        if system:
+            placed = texts_of(got.get(FIELDS["messages.system"])) + texts_of(got.get(FIELDS["messages.input"]), "system")
+            self.cell(scene, "messages.system", seen, text(system), [system] if self.in_records(span, [system]) else placed, system,
+                      lambda value: system in value)
         value = got.get(FIELDS["messages.input"])
-        found = [(role, text) for role, text in wanted if text in texts_of(value, role) or self.in_records(span, [text])]
-        if scene == "tool-answer" and ("tool", TOOL["result"]) not in found and TOOL["result"] in texts_of(value, "user"):
-            found.append(("tool", TOOL["result"]))  # Anthropic's results of tools are a user's parts
-        self.cell(scene, "messages.input", bool(wanted), found or value, wanted)
+        question = FACTS["scenarios"][scene.removesuffix("-answer")]["prompt"]
+        self.cell(scene, "messages.input", seen, text(question),
+                  [question] if self.in_records(span, [question]) else texts_of(value, "user") or value, question, lambda value: question in value)
+        if scene == "tool-answer":  # Anthropic's results of tools are a user's parts
+            results = texts_of(value, "tool") + texts_of(value, "user")
+            found = [TOOL["result"]] if self.in_records(span, [TOOL["result"]]) else results or value
+            self.cell(scene, "messages.input", seen, text(TOOL["result"]), found, TOOL["result"], lambda value: TOOL["result"] in value)
+            if not text(TOOL["result"])(Evidence(self.run.tool_spans(), [])):
+                self.cell(scene, "tool.result", seen, text(TOOL["result"]), found, TOOL["result"], lambda value: TOOL["result"] in value)
         value = got.get(FIELDS["messages.output"])
         if exchange.tool_call_id:
-            self.called(exchange, span, seen, value)
-            definitions = bool(exchange.asked.get("tools")) and seen.text(TOOL["description"]) and bool(seen.keys("tool|function|input|parameters"))
-            self.cell(scene, "tool.definitions", definitions, got.get(FIELDS["tool.definitions"]), TOOL["description"],
-                      lambda text: TOOL["name"] in str(text) and TOOL["description"] in str(text))
+            self.called(exchange, span, seen, got)
         else:
-            recorded = self.in_records(span, [exchange.text])
-            self.cell(scene, "messages.output", seen.text(exchange.text), [exchange.text] if recorded else texts_of(value) or value,
-                      [exchange.text])
+            self.cell(scene, "messages.output", seen, text(exchange.text),
+                      [exchange.text] if self.in_records(span, [exchange.text]) else texts_of(value) or value, [exchange.text])
 
-    def called(self, exchange: Exchange, span: Any, seen: Evidence, value: Any) -> None:
-        """The answer that asks for the tool: its call is a part of the message."""
+    def called(self, exchange: Exchange, span: Any, seen: Evidence, got: dict[str, Any]) -> None:
+        """The answer that asks for the tool: its call is a part of the message. Where the tool's own spans do not
+        tell a part of it, or where there are none, this is where the store has it."""
+        scene, value = exchange.scenario, got.get(FIELDS["messages.output"])
         calls = [(part.get("name"), part.get("id"), parsed(part.get("arguments"))) for part in tool_calls_of(value)]
-        wanted = [(TOOL["name"], exchange.tool_call_id, TOOL["arguments"])]
-        own = Evidence([span], [record for record in self.run.logs if (record.trace_id, record.span_id) == self.run.id(span)])
-        recorded = self.in_records(span, [TOOL["name"], exchange.tool_call_id])
-        self.cell(exchange.scenario, "messages.output", own.text(exchange.tool_call_id) and own.arguments(),
-                  wanted if recorded else calls or value, wanted)
+        wanted = (TOOL["name"], exchange.tool_call_id, TOOL["arguments"])
+        if self.in_records(span, [TOOL["name"], exchange.tool_call_id]):
+            calls = [wanted]
+        own = self.run.evidence([span])
+        self.cell(scene, "messages.output", own, lambda seen: seen.text(exchange.tool_call_id) and seen.arguments(), calls or value, [wanted])
+        tool = Evidence(self.run.tool_spans(), [])
+        for field, place, sent in (("tool.name", 0, text(TOOL["name"])), ("tool.call.id", 1, text(exchange.tool_call_id)),
+                                   ("tool.args", 2, Evidence.arguments)):
+            if not sent(tool):
+                self.cell(scene, field, own, sent, [call[place] for call in calls], [wanted[place]])
+        self.cell(scene, "tool.definitions", seen, text(TOOL["description"]), got.get(FIELDS["tool.definitions"]), TOOL["description"],
+                  lambda value: TOOL["name"] in str(value) and TOOL["description"] in str(value))
 
-    def error(self, exchange: Exchange, span: Any, seen: Evidence, got: dict[str, Any]) -> None:
+    def error(self, exchange: Exchange, seen: Evidence, got: dict[str, Any]) -> None:
         names = [*self.run.caught.get(exchange.scenario, []), str(exchange.status), exchange.error["type"], exchange.error["code"]]
-        names = [name for name in names if seen.text(name) or name.isdigit() and seen.number(int(name))]
-        self.cell(exchange.scenario, "error.type", bool(names), got.get(FIELDS["error.type"]), names, lambda value: value in names)
+
+        def told(seen: Evidence) -> list[str]:
+            return [name for name in names if seen.text(name) or name.isdigit() and seen.number(int(name))]
+
+        self.cell(exchange.scenario, "error.type", seen, lambda seen: bool(told(seen)), got.get(FIELDS["error.type"]), told(seen),
+                  lambda value: value in names)
         message = exchange.error["message"]
-        self.cell(exchange.scenario, "error.message", seen.text(message), got.get(FIELDS["error.message"]), message,
+        self.cell(exchange.scenario, "error.message", seen, text(message), got.get(FIELDS["error.message"]), message,
                   lambda value: message in str(value))
 
     def tool(self) -> None:
-        """The tool's own span; a package that has none has the tool in its messages alone."""
-        calls = {each.scenario: each for each in self.run.exchanges}
-        span = self.run.tool_span()
-        if span is None or "tool" not in calls:
+        """The tool's own span, and what is told of it below the call."""
+        spans, calls = self.run.tool_spans(), {each.scenario: each for each in self.run.exchanges}
+        if not spans:
             return
-        seen, got = Evidence([span, *self.run.below(span)], []), self.run.attributes(span)
+        seen, call_id = self.run.evidence(spans), calls["tool"].tool_call_id
+        for field, expected in (("span.type", "tool_call"), ("operation", "execute_tool")):
+            self.cell("tool span", field, seen, always, self.run.attributes(spans[0]).get(FIELDS[field]), expected)
         for field, expected, sent, right in (
-                ("span.type", "tool_call", True, None),
-                ("operation", "execute_tool", True, None),
-                ("tool.name", TOOL["name"], seen.text(TOOL["name"]), None),
-                ("tool.call.id", calls["tool"].tool_call_id, seen.text(calls["tool"].tool_call_id), None),
-                ("tool.args", TOOL["arguments"], seen.arguments(), lambda value: same_json(value, TOOL["arguments"])),
-                ("tool.result", TOOL["result"], seen.text(TOOL["result"]), lambda value: parsed(value) == TOOL["result"]),
-                ("tool.type", "function", "function" in seen.keys("type$"), None)):
-            self.cell("tool span", field, sent, got.get(FIELDS[field]), expected, right)
+                ("tool.name", TOOL["name"], text(TOOL["name"]), None),
+                ("tool.call.id", call_id, text(call_id), None),
+                ("tool.args", TOOL["arguments"], Evidence.arguments, lambda value: parsed(value) == TOOL["arguments"]),
+                ("tool.result", TOOL["result"], text(TOOL["result"]), lambda value: parsed(value) == TOOL["result"]),
+                ("tool.type", "function", lambda seen: "function" in seen.keys(r"\btool(\.call)?\.type$"), None)):
+            found = [got[FIELDS[field]] for got in map(self.run.attributes, spans) if FIELDS[field] in got]
+            good = [value for value in found if (right(value) if right else value == expected)]
+            self.cell("tool span", field, seen, sent, (good or found or [None])[0], expected, right)
 
     def sum(self) -> None:
         """Over all calls of models, each count once: the spans above them may repeat it."""
@@ -448,15 +504,28 @@ class Judge:
         for exchange in self.run.exchanges:
             span = self.run.call_span(exchange)
             if span is not None and exchange.usage:
-                expected += tokens_of(exchange, self.run.evidence(span))["tokens.total"] or 0
+                expected += tokens_of(exchange, self.run.evidence([span, *self.run.below(span)]))["tokens.total"] or 0
         got = sum(found.get(FIELDS["tokens.total"], 0) for found in self.run.stored.values()
                   if found.get(FIELDS["span.type"]) in ("llm_call", "embedding"))
-        self.cell("all", "tokens, summed", expected > 0, got, expected)
+        self.cell("all", "tokens, summed", self._whole, lambda _seen: expected > 0, got, expected)
 
 
 def folded(cells: list[Cell]) -> dict[str, str]:
-    """One verdict for each field: wrong where one is wrong, n/a where none was sent."""
-    by_field: dict[str, list[str]] = {}
-    for cell in cells:
-        by_field.setdefault(cell.field, []).append(cell.verdict)
-    return {field: "wrong" if "wrong" in (found := by_field.get(field, [])) else OK if OK in found else NOT_SENT for field in FIELDS}
+    """One verdict for each field: wrong where one is wrong; n/a where none was sent, in no scenario, nowhere."""
+    found = {}
+    for field in FIELDS:
+        own = [cell for cell in cells if cell.field == field]
+        verdicts = {cell.verdict for cell in own}
+        lost = verdicts == {NOT_SENT} and any(cell.elsewhere for cell in own)
+        found[field] = "wrong" if "wrong" in verdicts or lost else OK if OK in verdicts else NOT_SENT
+    return found
+
+
+def wrong(cells: list[Cell]) -> list[str]:
+    """A line for each wrong cell."""
+    verdicts = folded(cells)
+    lines = [f"{cell.scenario:12} {cell.field:22} got {cell.got!r:.300}, expected {cell.expected!r:.300}"
+             for cell in cells if cell.verdict == "wrong"]
+    lines += [f"{cell.scenario:12} {cell.field:22} is not with its span, but {cell.expected!r:.300} was captured" for cell in cells
+              if cell.elsewhere and verdicts[cell.field] == "wrong" and not any(each.field == cell.field and each.verdict == "wrong" for each in cells)]
+    return lines

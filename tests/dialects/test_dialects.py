@@ -40,6 +40,7 @@ A new one:   python/NAME.txt (pip freeze of its environment) and python/senders/
 
 import pytest
 
+import cells
 import rig
 
 COMMON = {"chat", "tool", "tool-answer", "refused", "broken"}
@@ -58,8 +59,7 @@ def test_what_was_sent_is_what_is_stored(name):
     assert outcome.faults == [] and outcome.refused == []
     assert {each.scenario for each in outcome.exchanges} == OTHER_SCENARIOS.get(name, SCENARIOS)
     rig.JUDGED[name] = outcome.cells
-    wrong = [f"{cell.scenario:12} {cell.field:22} got {cell.got!r:.300}, expected {cell.expected!r:.300}"
-             for cell in outcome.cells if cell.verdict == "wrong"]
+    wrong = cells.wrong(outcome.cells)
     assert not wrong, f"{name}: {len(wrong)} of {len(outcome.cells)} cells are wrong\n" + "\n".join(wrong)
 
 

@@ -13,8 +13,9 @@ from traceloop.sdk import Instruments, Traceloop
 from traceloop.sdk.decorators import agent, tool, workflow
 
 Traceloop.init(app_name="harbour", api_endpoint=scenes.OTLP, api_key="none", disable_batch=True,
-               instruments={Instruments.OPENAI}, traceloop_sync_enabled=False)
+               instruments={Instruments.OPENAI}, traceloop_sync_enabled=False, should_enrich_metrics=False)
 Traceloop.set_association_properties({"session_id": scenes.FACTS["session"], "user_id": scenes.FACTS["user"]})
+Traceloop.set_prompt(scenes.FACTS["prompt_template"], {"question": "any"}, 3)
 
 
 class Around:
