@@ -26,7 +26,7 @@ from waybill_testkit import Sidecar, free_port, wait_until
 HERE = pathlib.Path(__file__).resolve().parent
 RUN_S, STORE_S = 120.0, 60.0
 NODE_PACKAGES = {  # what is named in the matrix; in Python a sender's requirements say it
-    "ai_sdk_6": ["ai-6"], "ai_sdk_7": ["ai", "@ai-sdk/otel"],
+    "ai_sdk_5": ["ai-5"], "ai_sdk_6": ["ai-6"], "ai_sdk_7": ["ai", "@ai-sdk/otel"],
     "openinference_js": ["@arizeai/openinference-instrumentation-openai"],
 }
 JUDGED: dict[str, list[cells.Cell]] = {}  # package: its cells, printed at the end

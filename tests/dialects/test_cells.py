@@ -119,6 +119,17 @@ def test_nothing_is_subtracted_that_was_not_told():
     assert made_up["tokens.input"] == made_up["tokens.cache_read"] == "wrong"
 
 
+def test_a_count_that_a_package_tells_wrongly_is_not_ours():
+    """opentelemetry-instrumentation-anthropic counts one token of a stream's output too many."""
+    sent = {key: value for key, value in SENT.items() if key not in ("their.reasoning",)}
+    sent["their.output"] = 13010
+    stored = {**STORED, "waybill.tokens.output": 13010, "waybill.tokens.total": 54027}
+    del stored["waybill.tokens.reasoning"]
+    assert cells.wrong(judged(sent, stored)) == []
+    assert verdicts(sent, {**stored, "waybill.tokens.total": 54028})["tokens.total"] == "wrong"
+    assert verdicts(sent, {**stored, "waybill.tokens.output": 13011})["tokens.output"] == "wrong"
+
+
 def test_anthropic_counts_the_cache_apart():
     usage = usage_of("written")
     claude = {"path": "/v1/messages", "scenario": "written", "usage": {**usage, "reasoning": 0}}
