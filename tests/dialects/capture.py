@@ -11,6 +11,7 @@ for is looked up in it. `spans` and `logs` are the same, read by OpenTelemetry's
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import gzip
 import http.client
@@ -21,8 +22,12 @@ import zlib
 from typing import Any, Iterator
 
 from google.protobuf import json_format
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
 
 SIGNALS = ("traces", "logs", "metrics")
 REPLIES: dict[str, Any] = {  # AgentOps asks for a token before it sends
@@ -48,8 +53,6 @@ def opened(body: bytes, coding: str) -> bytes:
 
 def from_json(body: bytes, message: Any) -> Any:
     """OTLP/JSON writes ids in hexadecimal digits, where protobuf's own JSON has base64."""
-    import base64
-
     def fixed(node: Any) -> Any:
         if isinstance(node, list):
             return [fixed(each) for each in node]
@@ -155,7 +158,8 @@ class Capture:
     def messages(self, signal: str, kind: Any) -> Iterator[Any]:
         for export in self.exports:
             if export.signal == signal:
-                yield from_json(export.body, kind()) if "json" in export.content_type else kind.FromString(export.body)
+                as_json = "json" in export.content_type
+                yield from_json(export.body, kind()) if as_json else kind.FromString(export.body)
 
     def spans(self) -> list[Any]:
         return [span for message in self.messages("traces", ExportTraceServiceRequest)
@@ -163,7 +167,8 @@ class Capture:
 
     def logs(self) -> list[Any]:
         return [record for message in self.messages("logs", ExportLogsServiceRequest)
-                for resource in message.resource_logs for scope in resource.scope_logs for record in scope.log_records]
+                for resource in message.resource_logs for scope in resource.scope_logs
+                for record in scope.log_records]
 
     def __enter__(self) -> "Capture":
         self._thread.start()

@@ -62,8 +62,9 @@ def scenario_of(body: str) -> str:
 
 def usage_of(scenario: str) -> dict[str, int]:
     of = FACTS["scenarios"][scenario]
-    return {"input": of["prompt_tokens"], "output": of.get("completion_tokens", 0), "cached": of.get("cached_tokens", 0),
-            "written": of.get("written_tokens", 0), "reasoning": of.get("reasoning_tokens", 0)}
+    return {"input": of["prompt_tokens"], "output": of.get("completion_tokens", 0),
+            "cached": of.get("cached_tokens", 0), "written": of.get("written_tokens", 0),
+            "reasoning": of.get("reasoning_tokens", 0)}
 
 
 # ---- OpenAI --------------------------------------------------------------------------------------
@@ -95,12 +96,15 @@ def fill_chat(exchange: Exchange) -> None:
 
 def chat(exchange: Exchange) -> dict[str, Any]:
     fill_chat(exchange)
-    message: dict[str, Any] = {"role": "assistant", "content": exchange.text or None, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": exchange.text or None, "refusal": None,
+                               "annotations": []}
     if exchange.tool_call_id:
         message["tool_calls"] = [tool_call(exchange)]
-    return {"id": exchange.response_id, "object": "chat.completion", "created": int(time.time()), "model": exchange.model,
+    return {"id": exchange.response_id, "object": "chat.completion", "created": int(time.time()),
+            "model": exchange.model,
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": exchange.finish}],
-            "usage": openai_usage(exchange.usage), "service_tier": exchange.service_tier, "system_fingerprint": "fp_1f2e3d4c5b"}
+            "usage": openai_usage(exchange.usage), "service_tier": exchange.service_tier,
+            "system_fingerprint": "fp_1f2e3d4c5b"}
 
 
 def chat_chunks(exchange: Exchange) -> Iterator[str]:
@@ -114,7 +118,8 @@ def chat_chunks(exchange: Exchange) -> Iterator[str]:
         exchange.usage = {}
 
     def chunk(delta: dict[str, Any], finish: str | None = None) -> str:
-        return json.dumps({**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}], **more})
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return json.dumps({**head, "choices": [choice], **more})
 
     yield chunk({"role": "assistant", "content": "", "refusal": None})
     if exchange.tool_call_id:
@@ -147,9 +152,10 @@ def responses(exchange: Exchange) -> dict[str, Any]:
     exchange.finish = ""  # this API has none
     if exchange.tool_call_id:
         output = [{"type": "function_call", "id": f"fc_{secrets.token_hex(24)}", "call_id": exchange.tool_call_id,
-                   "name": FACTS["tool"]["name"], "arguments": json.dumps(FACTS["tool"]["arguments"]), "status": "completed"}]
+                   **tool_call(exchange)["function"], "status": "completed"}]
     else:
-        output = [{"type": "message", "id": f"msg_{secrets.token_hex(24)}", "status": "completed", "role": "assistant",
+        output = [{"type": "message", "id": f"msg_{secrets.token_hex(24)}", "status": "completed",
+                   "role": "assistant",
                    "content": [{"type": "output_text", "text": exchange.text, "annotations": []}]}]
     usage = exchange.usage
     return {"id": exchange.response_id, "object": "response", "created_at": int(time.time()), "status": "completed",
@@ -183,7 +189,8 @@ def messages(exchange: Exchange) -> dict[str, Any]:
         content = [{"type": "text", "text": exchange.text, "citations": None}]
     usage = exchange.usage
     usage["reasoning"] = 0  # it gives no such count
-    return {"id": exchange.response_id, "type": "message", "role": "assistant", "model": exchange.model, "content": content,
+    return {"id": exchange.response_id, "type": "message", "role": "assistant", "model": exchange.model,
+            "content": content,
             "stop_reason": exchange.finish, "stop_sequence": None,
             "usage": {"input_tokens": usage["input"], "output_tokens": usage["output"],
                       "cache_read_input_tokens": usage["cached"], "cache_creation_input_tokens": usage["written"],
@@ -197,7 +204,8 @@ def message_events(exchange: Exchange) -> Iterator[str]:
     events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(whole["content"]):
         if block["type"] == "text":
-            events.append({"type": "content_block_start", "index": index, "content_block": {"type": "text", "text": ""}})
+            events.append({"type": "content_block_start", "index": index,
+                           "content_block": {"type": "text", "text": ""}})
             events += [{"type": "content_block_delta", "index": index, "delta": {"type": "text_delta", "text": part}}
                        for part in (exchange.text[:9], exchange.text[9:])]
         else:
@@ -240,7 +248,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             error = {"message": of["message"], "type": of["type"], "param": None, "code": of["code"]}
             exchange.ended_ns = time.time_ns()
             self.server.exchanges.append(exchange)
-            return self.whole(exchange.status, {"type": "error", "error": error} if kind == "messages" else {"error": error})
+            more = {"type": "error"} if kind == "messages" else {}
+            return self.whole(exchange.status, {**more, "error": error})
         if exchange.streamed:
             self.streamed(kind, answer(exchange))
         else:

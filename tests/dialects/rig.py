@@ -15,12 +15,13 @@ import subprocess
 import tempfile
 from typing import Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
 import cells
 from capture import Capture
+from evidence import attributes_of, value_of
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from peers import clean_env, peer
 from provider import Exchange, Provider
+from runs import Run
 from waybill_testkit import Sidecar, free_port, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -33,7 +34,7 @@ JUDGED: dict[str, list[cells.Cell]] = {}  # package: its cells, printed at the e
 
 
 def senders() -> list[str]:
-    return sorted([file.stem for file in HERE.glob("python/senders/*.py")] + [file.stem for file in HERE.glob("node/senders/*.mjs")])
+    return sorted(file.stem for pattern in ("python/senders/*.py", "node/senders/*.mjs") for file in HERE.glob(pattern))
 
 
 def versions(name: str) -> str:
@@ -41,7 +42,8 @@ def versions(name: str) -> str:
     if name in NODE_PACKAGES:
         pinned = json.loads((HERE / "node" / "package.json").read_text("utf-8"))["dependencies"]
         return ", ".join(f"{package} {pinned[package]}" for package in NODE_PACKAGES[name])
-    listed = dict(line.split("==") for line in (HERE / "python" / f"{name}.txt").read_text("utf-8").split("\n") if "==" in line)
+    lines = (HERE / "python" / f"{name}.txt").read_text("utf-8").splitlines()
+    listed = dict(line.split("==") for line in lines if "==" in line)
     essay = (HERE / "python" / "senders" / f"{name}.py").read_text("utf-8").split('"""')[1]
     named = [word for word in re.findall(r"[\w.-]*\w", essay) if word in listed]
     return ", ".join(f"{package} {listed[package]}" for package in dict.fromkeys(named))
@@ -83,7 +85,8 @@ def environment(folder: pathlib.Path, provider: Provider, capture: Capture, more
             "DIALECTS_PROVIDER": provider.url, "DIALECTS_OTLP": capture.url, **more}
 
 
-def read_store(sidecar: Sidecar, wanted: set[tuple[bytes, bytes]], log_count: int) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[bytes]]]:
+def read_store(sidecar: Sidecar, wanted: set[tuple[bytes, bytes]],
+               log_count: int) -> tuple[dict[Any, dict[str, Any]], dict[Any, list[bytes]]]:
     """Spans and log records of the store, once all that was exported is there."""
 
     def rows(query: str) -> list[Any]:
@@ -97,7 +100,7 @@ def read_store(sidecar: Sidecar, wanted: set[tuple[bytes, bytes]], log_count: in
         return False
 
     wait_until(there, STORE_S, "all exported spans and log records in the store")
-    spans = {(trace_id, span_id): cells.attributes_of(Span.FromString(span).attributes)
+    spans = {(trace_id, span_id): attributes_of(Span.FromString(span).attributes)
              for trace_id, span_id, span in rows("SELECT trace_id, span_id, span FROM spans")}
     records = collections.defaultdict(list)
     for trace_id, span_id, log in rows("SELECT trace_id, span_id, log FROM logs WHERE span_id IS NOT NULL"):
@@ -121,9 +124,10 @@ def run(name: str) -> Outcome:
             caught = json.loads(done.stdout.strip().splitlines()[-1])["caught"]
             spans, logs = capture.spans(), capture.logs()
             stored, records = read_store(sidecar, {(span.trace_id, span.span_id) for span in spans}, len(logs))
-            found = cells.Judge(cells.Run(provider.exchanges, spans, logs, stored, records, caught)).all()
+            found = cells.Judge(Run(provider.exchanges, spans, logs, stored, records, caught)).all()
             keep(name, capture, stored)
-        refused = [f"{each.path}: {each.status} {each.answer[:200]!r}" for each in capture.exports if each.status != 200 or b"\x0a" in each.answer[:1]]
+        refused = [f"{each.path}: {each.status} {each.answer[:200]!r}" for each in capture.exports
+                   if each.status != 200 or b"rejected" in each.answer.lower() or each.answer[:1] == b"\x0a"]
         return Outcome(done.returncode, (done.stdout + done.stderr)[-6000:], provider.exchanges, provider.faults,
                        outside.read_text("utf-8"), refused, found)
 
@@ -145,12 +149,14 @@ def keep(name: str, capture: Capture, stored: dict[Any, dict[str, Any]]) -> None
     for span in sorted(capture.spans(), key=lambda each: each.start_time_unix_nano):
         lines.append(f"\nspan {span.name} kind {span.kind} status {span.status.code} {span.status.message}"
                      f" id {span.span_id.hex()} parent {span.parent_span_id.hex()}")
-        came = cells.attributes_of(span.attributes)
+        came = attributes_of(span.attributes)
         has = stored.get((span.trace_id, span.span_id), {})
         for key in sorted(came | has):
-            mark = " " if came.get(key) == has.get(key) else "-" if key not in has else "+" if key not in came else "~"
+            same = came.get(key) == has.get(key)
+            mark = " " if same else "-" if key not in has else "+" if key not in came else "~"
             lines.append(f"  {mark} {key} = {has.get(key, came.get(key))!r}")
-        lines += [f"    event {event.name} {cells.attributes_of(event.attributes)}" for event in span.events]
+        lines += [f"    event {event.name} {attributes_of(event.attributes)}" for event in span.events]
     for record in capture.logs():
-        lines.append(f"\nlog {record.event_name} span {record.span_id.hex()} {cells.value_of(record.body)!r} {cells.attributes_of(record.attributes)}")
+        lines.append(f"\nlog {record.event_name} span {record.span_id.hex()} {value_of(record.body)!r}"
+                     f" {attributes_of(record.attributes)}")
     (place / "seen.txt").write_text("\n".join(lines), "utf-8")

@@ -4,24 +4,26 @@ away, and a cell is wrong. What was captured of nowhere is n/a; what was capture
 
 import json
 
-import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
 import cells
+import pytest
+from evidence import Evidence
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from provider import FACTS, Exchange, usage_of
+from runs import Run
 
 TRACE = b"t" * 16
 FIRST_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
 TOOL = FACTS["tool"]
-MESSAGES = [{"role": "system", "content": FACTS["system"]}, {"role": "user", "content": FACTS["scenarios"]["cached"]["prompt"]}]
+CHAT, CACHED = FACTS["models"]["chat"], FACTS["scenarios"]["cached"]
+MESSAGES = [{"role": "system", "content": FACTS["system"]}, {"role": "user", "content": CACHED["prompt"]}]
 
 
 def exchange(**more):
-    asked = {"model": FACTS["models"]["chat"]["asked"], "messages": MESSAGES, "stream": True, **more.pop("asked", {})}
-    return Exchange(**{"scenario": "cached", "path": "/v1/chat/completions", "asked": asked, "started_ns": FIRST_NS + 5 * MS,
-                       "ended_ns": FIRST_NS + 90 * MS, "response_id": "chatcmpl-1", "model": FACTS["models"]["chat"]["answered"],
-                       "text": FACTS["scenarios"]["cached"]["text"], "finish": "stop", "service_tier": "default",
+    asked = {"model": CHAT["asked"], "messages": MESSAGES, "stream": True, **more.pop("asked", {})}
+    return Exchange(**{"scenario": "cached", "path": "/v1/chat/completions", "asked": asked,
+                       "started_ns": FIRST_NS + 5 * MS, "ended_ns": FIRST_NS + 90 * MS, "response_id": "chatcmpl-1",
+                       "model": CHAT["answered"], "text": CACHED["text"], "finish": "stop", "service_tier": "default",
                        "usage": usage_of("cached"), **more})
 
 
@@ -30,37 +32,41 @@ def came(sent, took_ms=100, name="any name", **more):
     span = Span(trace_id=TRACE, span_id=b"s" * 8, name=name, start_time_unix_nano=FIRST_NS,
                 end_time_unix_nano=FIRST_NS + took_ms * MS, **more)
     for key, value in sent.items():
-        kind = "int_value" if isinstance(value, int) else "double_value" if isinstance(value, float) else "string_value"
+        kind = {int: "int_value", float: "double_value", str: "string_value"}[type(value)]
         setattr(span.attributes.add(key=key).value, kind, value)
     return span
 
 
 USAGE = usage_of("cached")
 SENT = {
-    "their.session": FACTS["session"], "their.user": FACTS["user"], "their.agent": FACTS["agent"], "their.workflow": FACTS["workflow"],
-    "their.asked": FACTS["models"]["chat"]["asked"], "their.answered": FACTS["models"]["chat"]["answered"], "their.maker": "OpenAI",
+    "their.session": FACTS["session"], "their.user": FACTS["user"], "their.agent": FACTS["agent"],
+    "their.workflow": FACTS["workflow"],
+    "their.asked": CHAT["asked"], "their.answered": CHAT["answered"], "their.maker": "OpenAI",
     "their.input": USAGE["input"], "their.cached": USAGE["cached"], "their.output": str(USAGE["output"]),
     "their.reasoning": float(USAGE["reasoning"]), "gen_ai.usage.cost": 0.25, "their.time_to_first_chunk": 0.04,
-    "their.prompt": json.dumps(MESSAGES), "their.answer": FACTS["scenarios"]["cached"]["text"], "their.finish_reason": "stop",
+    "their.prompt": json.dumps(MESSAGES), "their.answer": CACHED["text"], "their.finish_reason": "stop",
     "their.id": "chatcmpl-1", "their.service_tier": "default",
 }
 STORED = {
-    "waybill.span.type": "llm_call", "gen_ai.operation.name": "chat", "session.id": FACTS["session"], "user.id": FACTS["user"],
+    "waybill.span.type": "llm_call", "gen_ai.operation.name": "chat",
+    "session.id": FACTS["session"], "user.id": FACTS["user"],
     "gen_ai.agent.name": FACTS["agent"], "gen_ai.workflow.name": FACTS["workflow"],
-    "gen_ai.request.model": FACTS["models"]["chat"]["asked"], "gen_ai.response.model": FACTS["models"]["chat"]["answered"],
-    "gen_ai.provider.name": "openai", "waybill.tokens.input": 29010, "waybill.tokens.cache_read": 12007, "waybill.tokens.output": 8006,
+    "gen_ai.request.model": CHAT["asked"], "gen_ai.response.model": CHAT["answered"], "gen_ai.provider.name": "openai",
+    "waybill.tokens.input": 29010, "waybill.tokens.cache_read": 12007, "waybill.tokens.output": 8006,
     "waybill.tokens.reasoning": 5003, "waybill.tokens.total": 54026, "waybill.tokens.form": "inclusive",
     "waybill.cost.reported.total_micros": 250_000, "gen_ai.response.time_to_first_chunk": 0.04,
-    "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": MESSAGES[1]["content"]}]}]),
+    "gen_ai.input.messages": json.dumps([{"role": "user", "parts": [{"type": "text", "content": CACHED["prompt"]}]}]),
     "gen_ai.system_instructions": json.dumps([{"type": "text", "content": FACTS["system"]}]),
-    "gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": SENT["their.answer"]}]}]),
-    "gen_ai.response.finish_reasons": ["stop"], "gen_ai.response.id": "chatcmpl-1", "openai.response.service_tier": "default",
+    "gen_ai.output.messages": json.dumps([{"role": "assistant",
+                                           "parts": [{"type": "text", "content": CACHED["text"]}]}]),
+    "gen_ai.response.finish_reasons": ["stop"], "gen_ai.response.id": "chatcmpl-1",
+    "openai.response.service_tier": "default",
 }
 
 
 def judged(sent, stored, more_spans=(), **changed):
     span = came(sent)
-    run = cells.Run([exchange(**changed)], [span, *more_spans], [], {(span.trace_id, span.span_id): stored}, {}, {})
+    run = Run([exchange(**changed)], [span, *more_spans], [], {(span.trace_id, span.span_id): stored}, {}, {})
     return cells.Judge(run).all()
 
 
@@ -83,13 +89,14 @@ def test_each_value_that_is_missing_or_changed_is_seen(key, how):
         del stored[key]
     else:
         value = stored[key]
-        stored[key] = value + 1 if isinstance(value, (int, float)) else value[:1] if isinstance(value, list) and len(value) > 1 else "another"
+        stored[key] = value + 1 if isinstance(value, (int, float)) else "another"
     field = next(field for field, own in cells.FIELDS.items() if own == key)
     assert verdicts(SENT, stored)[field] == "wrong"
 
 
 @pytest.mark.parametrize("told, field", [
-    ("their.session", "session.id"), ("their.user", "user.id"), ("their.agent", "agent.name"), ("their.workflow", "workflow.name"),
+    ("their.session", "session.id"), ("their.user", "user.id"), ("their.agent", "agent.name"),
+    ("their.workflow", "workflow.name"),
     ("their.answered", "model.response"), ("their.id", "response.id"), ("their.service_tier", "service_tier"),
     ("their.finish_reason", "finish_reasons"), ("gen_ai.usage.cost", "cost.total"), ("their.answer", "messages.output"),
     ("their.time_to_first_chunk", "time_to_first_chunk_s")])
@@ -104,7 +111,8 @@ def test_what_was_sent_with_another_span_only_is_a_fault():
     sent = {key: value for key, value in SENT.items() if key != "their.answered"}
     stored = {key: value for key, value in STORED.items() if key != "gen_ai.response.model"}
     other = came({"their.answered": SENT["their.answered"]})
-    other.span_id, other.start_time_unix_nano, other.end_time_unix_nano = b"o" * 8, FIRST_NS - 9 * MS, FIRST_NS - 8 * MS
+    other.span_id = b"o" * 8
+    other.start_time_unix_nano, other.end_time_unix_nano = FIRST_NS - 9 * MS, FIRST_NS - 8 * MS
     found = judged(sent, stored, more_spans=[other])
     assert cells.folded(found)["model.response"] == "wrong" and "was captured" in cells.wrong(found)[0]
 
@@ -139,7 +147,8 @@ def test_anthropic_counts_the_cache_apart():
               "waybill.tokens.form": "exclusive"}
     for came_as in (14009, 35523):  # apart, or added by the instrumentation
         sent = {**SENT, "their.input": came_as, "their.cached": 12503, "their.written": 9011, "their.output": 10103}
-        found = {cell.field: cell.verdict for cell in judged(sent, stored, **claude) if cell.field.startswith("tokens")}
+        found = {cell.field: cell.verdict for cell in judged(sent, stored, **claude)
+                 if cell.field.startswith("tokens")}
         assert "wrong" not in found.values(), (came_as, found)
 
 
@@ -148,21 +157,22 @@ def test_counts_of_a_span_above_are_not_summed():
     outer.span_id, outer.start_time_unix_nano = b"o" * 8, FIRST_NS - 5 * MS
     span = came(SENT, parent_span_id=b"o" * 8)
     for kind, verdict in (("agent", cells.OK), ("llm_call", "wrong")):
-        stored = {(TRACE, b"s" * 8): STORED, (TRACE, b"o" * 8): {"waybill.span.type": kind, "waybill.tokens.total": 54026}}
-        found = cells.folded(cells.Judge(cells.Run([exchange()], [outer, span], [], stored, {}, {})).all())
+        outer_has = {"waybill.span.type": kind, "waybill.tokens.total": 54026}
+        stored = {(TRACE, b"s" * 8): STORED, (TRACE, b"o" * 8): outer_has}
+        found = cells.folded(cells.Judge(Run([exchange()], [outer, span], [], stored, {}, {})).all())
         assert found["tokens, summed"] == verdict
 
 
 def test_a_number_is_found_in_all_its_forms_and_not_in_another():
     for form in (12007, 12007.0, "12007", '{"cached_tokens":12007}'):
-        assert cells.Evidence([came({"their.count": form})], []).number(12007), form
+        assert Evidence([came({"their.count": form})], []).number(12007), form
     for form in (112007, 120070, "120071", 12007.5):
-        assert not cells.Evidence([came({"their.count": form})], []).number(12007), form
+        assert not Evidence([came({"their.count": form})], []).number(12007), form
 
 
 def test_a_text_is_found_as_a_word_and_in_json():
     for form in ("gpt-4o-mini", '{"model":"gpt-4o-mini"}'):
-        assert cells.Evidence([came({"their.model": form})], []).text("gpt-4o-mini"), form
-    assert not cells.Evidence([came({"their.model": "gpt-4o-mini-2024-07-18"})], []).text("gpt-4o-mini")
+        assert Evidence([came({"their.model": form})], []).text("gpt-4o-mini"), form
+    assert not Evidence([came({"their.model": "gpt-4o-mini-2024-07-18"})], []).text("gpt-4o-mini")
     quoted = json.dumps(json.dumps('say "aye"'))
-    assert cells.Evidence([came({"their.text": quoted})], []).text('say "aye"')
+    assert Evidence([came({"their.text": quoted})], []).text('say "aye"')

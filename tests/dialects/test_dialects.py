@@ -38,9 +38,8 @@ A new one:   python/NAME.txt (pip freeze of its environment) and python/senders/
              package's name; or node/senders/NAME.mjs, the package in node/package.json and in rig.NODE_PACKAGES.
 """
 
-import pytest
-
 import cells
+import pytest
 import rig
 
 COMMON = {"chat", "tool", "tool-answer", "refused", "broken"}

@@ -110,12 +110,12 @@ def ask_with_tool(openai: Any, call: Callable[[Any], str]) -> str:
     return str(found.choices[0].message.content)
 
 
-def call_plainly(wanted: Any) -> str:
-    """For packages that know no spans of tools."""
-    return lookup_tide(**json.loads(wanted.function.arguments))
+def calling(tool: Callable[..., str]) -> Callable[[Any], str]:
+    """A tool as a function of what the model asked for."""
+    return lambda wanted: tool(**json.loads(wanted.function.arguments))
 
 
-def openai_scenes(openai: Any, around: Around = nothing, call: Callable[[Any], str] = call_plainly,
+def openai_scenes(openai: Any, around: Around = nothing, call: Callable[[Any], str] = calling(lookup_tide),
                   within: Callable[[Callable[[], Any]], Any] | None = None) -> None:
     """around   what a scenario runs in, as a context manager
     call     the tool, as the package wants it called
@@ -148,12 +148,14 @@ CLAUDE_TOOLS = [{"name": TOOL["name"], "description": TOOL["description"], "inpu
 def claude_client(**more: Any) -> Any:
     """Without the spans that it makes itself, if nothing else is said."""
     from anthropic import Anthropic
-    return Anthropic(**{"api_key": "sk-ant-not-a-key", "base_url": PROVIDER, "max_retries": 0, "open_telemetry": False, **more})
+    return Anthropic(**{"api_key": "sk-ant-not-a-key", "base_url": PROVIDER, "max_retries": 0,
+                        "open_telemetry": False, **more})
 
 
 def claude_ask(claude: Any, scene: str, **more: Any) -> Any:
     messages = more.pop("messages", None) or [{"role": "user", "content": SCENES[scene]["prompt"]}]
-    return claude.messages.create(model=ASKED["claude"], max_tokens=512, system=FACTS["system"], messages=messages, **more)
+    return claude.messages.create(model=ASKED["claude"], max_tokens=512, system=FACTS["system"], messages=messages,
+                                  **more)
 
 
 def claude_scenes(claude: Any, around: Around = nothing) -> None:
@@ -172,9 +174,10 @@ def claude_scenes(claude: Any, around: Around = nothing) -> None:
     time.sleep(PAUSE_S)
     with around("tool"):
         wanted = claude_ask(claude, "tool", tools=CLAUDE_TOOLS).content[0]
+        use = {"type": "tool_use", "id": wanted.id, "name": wanted.name, "input": wanted.input}
+        result = {"type": "tool_result", "tool_use_id": wanted.id, "content": lookup_tide(**wanted.input)}
         messages = [{"role": "user", "content": SCENES["tool"]["prompt"]},
-                    {"role": "assistant", "content": [{"type": "tool_use", "id": wanted.id, "name": wanted.name, "input": wanted.input}]},
-                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": wanted.id, "content": lookup_tide(**wanted.input)}]}]
+                    {"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
         answer = claude_ask(claude, "tool", tools=CLAUDE_TOOLS, messages=messages)
         assert answer.content[0].text == SCENES["tool-answer"]["text"]
     time.sleep(PAUSE_S)

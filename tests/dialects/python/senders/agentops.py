@@ -2,7 +2,6 @@
 """agentops: its instrumentation of OpenAI's client and its decorators. Its session is the trace; it documents
 no user."""
 
-import json
 import os
 
 os.environ.update(AGENTOPS_ENV_DATA_OPT_OUT="true", AGENTOPS_LOGGING_TO_FILE="false", AGENTOPS_LOG_LEVEL="WARNING")
@@ -34,7 +33,7 @@ def within(work):
         agentops.end_trace(trace, "Success")
 
 
-scenes.openai_scenes(scenes.client(), scenes.nothing, lambda wanted: lookup_tide(**json.loads(wanted.function.arguments)),
+scenes.openai_scenes(scenes.client(), scenes.nothing, scenes.calling(lookup_tide),
                      within=within)
 agentops.sdk.core.tracer.shutdown()
 scenes.report()

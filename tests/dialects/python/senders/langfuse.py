@@ -2,7 +2,6 @@
 """langfuse: its wrapper of OpenAI's client, its decorators, its exporter. It has no words for a workflow."""
 
 import contextlib
-import json
 import os
 
 import scenes
@@ -28,6 +27,6 @@ def lookup_tide(harbour: str) -> str:
     return scenes.lookup_tide(harbour)
 
 
-scenes.openai_scenes(scenes.client(OpenAI), around, lambda wanted: lookup_tide(**json.loads(wanted.function.arguments)))
+scenes.openai_scenes(scenes.client(OpenAI), around, scenes.calling(lookup_tide))
 langfuse.flush()
 scenes.report()

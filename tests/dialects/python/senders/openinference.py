@@ -3,7 +3,6 @@
 agent and the tool."""
 
 import contextlib
-import json
 
 from openinference.instrumentation import TracerProvider, using_prompt_template, using_session, using_user
 from openinference.instrumentation.openai import OpenAIInstrumentor
@@ -38,5 +37,5 @@ def lookup_tide(harbour: str) -> str:
     return scenes.lookup_tide(harbour)
 
 
-scenes.openai_scenes(scenes.client(), around, lambda wanted: lookup_tide(**json.loads(wanted.function.arguments)))
+scenes.openai_scenes(scenes.client(), around, scenes.calling(lookup_tide))
 scenes.report()

@@ -4,7 +4,6 @@ User, session and the agent's version are what its contexts are for; an agent's 
 
 import contextlib
 import json
-import os
 import pathlib
 import tempfile
 

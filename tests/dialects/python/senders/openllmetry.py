@@ -6,7 +6,6 @@ import os
 
 os.environ.update(TRACELOOP_TELEMETRY="false", TRACELOOP_METRICS_ENABLED="false")
 
-import json
 
 import scenes
 from traceloop.sdk import Instruments, Traceloop
@@ -37,6 +36,6 @@ def lookup_tide(harbour: str) -> str:
     return scenes.lookup_tide(harbour)
 
 
-scenes.openai_scenes(scenes.client(), scenes.nothing, lambda wanted: lookup_tide(**json.loads(wanted.function.arguments)),
+scenes.openai_scenes(scenes.client(), scenes.nothing, scenes.calling(lookup_tide),
                      within=Around.run)
 scenes.report()

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""traceloop-sdk and opentelemetry-instrumentation-openai as they were in June 2025: the names before the new ones, messages flattened
-into keys with numbers. Session and user are association properties."""
+"""traceloop-sdk and opentelemetry-instrumentation-openai as they were in June 2025: the names before the new ones,
+messages flattened into keys with numbers. Session and user are association properties."""
 
 import os
 
 os.environ.update(TRACELOOP_TELEMETRY="false", TRACELOOP_METRICS_ENABLED="false")
 
-import json
 
 import scenes
 from traceloop.sdk import Instruments, Traceloop
@@ -37,6 +36,6 @@ def lookup_tide(harbour: str) -> str:
     return scenes.lookup_tide(harbour)
 
 
-scenes.openai_scenes(scenes.client(), scenes.nothing, lambda wanted: lookup_tide(**json.loads(wanted.function.arguments)),
+scenes.openai_scenes(scenes.client(), scenes.nothing, scenes.calling(lookup_tide),
                      within=Around.run)
 scenes.report()

@@ -2,7 +2,6 @@
 """pydantic-ai-slim with its own instrumentation, as it comes: an agent, its tool and its model. A conversation
 has an id; users it knows none of."""
 
-import os
 import time
 
 from pydantic_ai import Agent, Embedder

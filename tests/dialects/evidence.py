@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was captured, to look things up in: may a value be expected of a store?
+
+A number is looked for as protobuf's varint, as a double and in digits; a text as a whole word, in JSON too, and in
+JSON within JSON. Keys are no values: `openai.response.service_tier` tells of no provider."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from typing import Any, Iterable, Iterator
+
+from provider import FACTS
+
+# ---- values of OTLP ------------------------------------------------------------------------------
+
+
+def value_of(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [value_of(each) for each in value.array_value.values]
+    if kind == "kvlist_value":
+        return attributes_of(value.kvlist_value.values)
+    return getattr(value, kind) if kind else None
+
+
+def attributes_of(pairs: Iterable[Any]) -> dict[str, Any]:
+    return {pair.key: value_of(pair.value) for pair in pairs}
+
+
+def leaves(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from leaves(each)
+    else:
+        yield node
+
+
+def pairs(node: Any) -> Iterator[tuple[str, Any]]:
+    """All keys of a tree with their values."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield str(key), value
+        yield from pairs(value)
+
+
+def varint(number: int) -> bytes:
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def texts_in(message: Any) -> Iterator[str]:
+    """Every text of a protobuf message, but for keys."""
+    for field, value in message.ListFields():
+        for each in value if field.is_repeated else [value]:
+            if field.message_type:
+                yield from texts_in(each)
+            elif isinstance(each, str) and field.name != "key":
+                yield each
+
+
+class Evidence:
+    """What was captured of one call: may a value be expected?"""
+
+    def __init__(self, spans: list[Any], logs: list[Any]) -> None:
+        self._bytes = b"\0\0".join(each.SerializeToString() for each in [*spans, *logs])
+        self._texts = "\0".join(text for each in [*spans, *logs] for text in texts_in(each))
+        self._spans, self.logs = spans, logs
+        self.values = [each for span in spans for each in leaves(attributes_of(span.attributes))]
+        self.values += [each for record in logs
+                        for each in leaves([attributes_of(record.attributes), value_of(record.body)])]
+
+    def text(self, text: str) -> bool:
+        """As a whole word: an asked model's name begins an answered one's. In JSON in a string, too."""
+        forms = {text, json.dumps(text)[1:-1], json.dumps(json.dumps(text)[1:-1])[1:-1]}
+        return any(re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", self._texts) for form in forms)
+
+    def number(self, number: int) -> bool:
+        as_int, as_double = b"\x18" + varint(number), b"\x21" + struct.pack("<d", number)
+        return (as_int in self._bytes or as_double in self._bytes
+                or re.search(rf"(?<![\d.]){number}(?![\d.])", self._texts) is not None)
+
+    def arguments(self) -> bool:
+        name, value = next(iter(FACTS["tool"]["arguments"].items()))
+        # in JSON, in JSON within JSON, in a list of pairs
+        return re.search(name.encode() + rb".{1,12}?" + value.encode(), self._bytes, re.S) is not None
+
+    def keys(self, pattern: str) -> list[Any]:
+        """Values of all attributes whose key is like that."""
+        return [value for span in self._spans for key, value in attributes_of(span.attributes).items()
+                if re.search(pattern, key)]
