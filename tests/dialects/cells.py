@@ -100,6 +100,20 @@ def tokens_of(exchange: Exchange, seen: Evidence) -> dict[str, int | None]:
             "tokens.total": total}
 
 
+def form_of(exchange: Exchange, seen: Evidence) -> str | None:
+    """Whether the input that was told has the cache's part in it. None: there was none, or it was not told."""
+    usage = exchange.usage
+    parts = [usage[name] for name in ("cached", "written") if usage.get(name) and seen.number(usage[name])]
+    whole = usage["input"] + (usage["cached"] + usage["written"] if "messages" in exchange.path else 0)
+    return None if not parts else "inclusive" if seen.number(whole) else "exclusive"
+
+
+def total_of(got: dict[str, Any]) -> int | None:
+    """What a store says was used: the sum of the buckets; without any, the total that a package told alone."""
+    buckets = [got[FIELDS[field]] for field in COUNTS if FIELDS[field] in got]
+    return sum(buckets) if buckets else got.get(FIELDS["tokens.total"])
+
+
 def parsed(value: Any) -> Any:
     if isinstance(value, str):
         try:
@@ -116,7 +130,7 @@ def messages_of(value: Any) -> list[dict[str, Any]]:
 
 
 def texts_of(value: Any, role: str | None = None) -> list[Any]:
-    """What canonical messages hold: texts, and results of tools."""
+    """What canonical messages ([{role, parts}]) or system parts hold: texts, and results of tools."""
     def texts(part: Any) -> Iterator[Any]:
         if isinstance(part, dict):
             for key in ("content", "text", "response", "result"):
@@ -128,7 +142,7 @@ def texts_of(value: Any, role: str | None = None) -> list[Any]:
             yield part
 
     return [found for message in messages_of(value) if not role or message.get("role") == role
-            for found in texts(message.get("parts", message))]
+            for found in texts(message.get("parts", message if "role" not in message else []))]
 
 
 def tool_calls_of(value: Any) -> list[tuple[Any, Any, Any]]:
@@ -259,20 +273,20 @@ class Judge:
         if not call.exchange.usage:
             return
         expected = tokens_of(call.exchange, call.seen)
-        buckets = sum(call.got.get(FIELDS[field], 0) for field in expected if field != "tokens.total")
+        total = expected.pop("tokens.total")
+        self.cell(call.scene, "tokens.total", call.seen, lambda _seen: total is not None, total_of(call.got), total)
         for field, value in expected.items():
             got = call.got.get(FIELDS[field])
             if value is not None:
                 self.of(call, field, value, always)
-            elif got in (None, 0) or call.seen.number(got) or field == "tokens.total" and got == buckets:
+            elif got in (None, 0) or call.seen.number(got):
                 # not told; or some packages tell another number than was sent
                 number = call.exchange.usage.get(COUNTS.get(field, ""), 0)
                 self.of(call, field, number, lambda seen, number=number: bool(number) and seen.number(number))
             else:
                 self.of(call, field, "nothing: it was made up", always)
-        if expected["tokens.total"] is not None:
-            forms = ("inclusive", "exclusive")
-            self.of(call, "tokens.form", forms, always, lambda value: value in forms)
+        form = form_of(call.exchange, call.seen)
+        self.of(call, "tokens.form", form, lambda _seen: form is not None)
 
     def answer(self, call: Call) -> None:
         exchange = call.exchange
@@ -289,7 +303,9 @@ class Judge:
                  exchange.error["type"], exchange.error["code"]]
 
         def told(seen: Evidence) -> list[str]:
-            return [name for name in names if seen.text(name) or name.isdigit() and seen.number(int(name))]
+            """Names that are a value by themselves; one within a message's sentence is not told."""
+            values = {str(each) for each in seen.values}
+            return [name for name in names if name in values]
 
         self.of(call, "error.type", told(call.seen), lambda seen: bool(told(seen)), lambda value: value in names)
         message = exchange.error["message"]
@@ -392,8 +408,8 @@ class Judge:
             span = self.run.call_span(exchange)
             if span is not None and exchange.usage:
                 told = tokens_of(exchange, self.run.evidence([span, *self.run.below(span)]))["tokens.total"]
-                expected += self.run.attributes(span).get(FIELDS["tokens.total"], 0) if told is None else told
-        got = sum(found.get(FIELDS["tokens.total"], 0) for found in self.run.stored.values()
+                expected += (total_of(self.run.attributes(span)) or 0) if told is None else told
+        got = sum(total_of(found) or 0 for found in self.run.stored.values()
                   if found.get(FIELDS["span.type"]) in ("llm_call", "embedding"))
         self.cell("all", "tokens, summed", self._whole, lambda _seen: expected > 0, got, expected)
 

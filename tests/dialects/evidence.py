@@ -70,7 +70,8 @@ class Evidence:
         self._bytes = b"\0\0".join(each.SerializeToString() for each in [*spans, *logs])
         self._texts = "\0".join(text for each in [*spans, *logs] for text in texts_in(each))
         self._spans, self.logs = spans, logs
-        self.values = [each for span in spans for each in leaves(attributes_of(span.attributes))]
+        carriers = [carrier for span in spans for carrier in (span, *span.events)]
+        self.values = [each for carrier in carriers for each in leaves(attributes_of(carrier.attributes))]
         self.values += [each for record in logs
                         for each in leaves([attributes_of(record.attributes), value_of(record.body)])]
 
