@@ -358,8 +358,9 @@ class Judge:
             if not sent(tool):
                 self.cell(call.scene, field, own, sent, [each[place] for each in calls], [wanted[place]])
         told = [TOOL["name"], TOOL["description"]]
-        self.of(call, "tool.definitions", told, text(TOOL["description"]),
-                lambda value: all(each in str(value) for each in told))
+        got = told if self.in_records(call, *told) else call.got.get(FIELDS["tool.definitions"])
+        self.cell(call.scene, "tool.definitions", call.seen, text(TOOL["description"]), got, told,
+                  lambda value: all(each in str(value) for each in told))
 
     # -- other spans -------------------------------------------------------------------------------
 
