@@ -112,7 +112,8 @@ def run(name: str) -> Outcome:
     """Run a sender, and judge."""
     command, more = command_of(name)
     port = free_port()
-    config = {"otlp": {"http": {"listen": f"127.0.0.1:{port}"}, "grpc": {"listen": f"127.0.0.1:{free_port()}"}}}
+    config = {"otlp": {"http": {"listen": f"127.0.0.1:{port}"}, "grpc": {"listen": f"127.0.0.1:{free_port()}"}},
+              "normalise": {"enabled": True}}
     with (tempfile.TemporaryDirectory(prefix="wb-dialect-", dir="/tmp") as folder, Provider() as provider,
           Sidecar("dialect", config=json.dumps(config)) as sidecar, Capture(port) as capture):
         outside = pathlib.Path(folder) / "outside"
