@@ -28,7 +28,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 RUN_S, STORE_S = 120.0, 60.0
 NODE_PACKAGES = {  # what is named in the matrix; in Python a sender's requirements say it
     "ai_sdk_5": ["ai-5"], "ai_sdk_6": ["ai-6"], "ai_sdk_7": ["ai", "@ai-sdk/otel"],
+    "langfuse_js": ["@langfuse/openai", "@langfuse/otel"],
     "openinference_js": ["@arizeai/openinference-instrumentation-openai"],
+    "openllmetry_js": ["@traceloop/instrumentation-openai"],
 }
 JUDGED: dict[str, list[cells.Cell]] = {}  # package: its cells, printed at the end
 

@@ -18,13 +18,13 @@ const { AsyncLocalStorageContextManager } = need('@opentelemetry/context-async-h
 const { resourceFromAttributes } = need('@opentelemetry/resources');
 const { BasicTracerProvider, SimpleSpanProcessor } = need('@opentelemetry/sdk-trace-base');
 
-// form: 'proto', or 'http' for OTLP/JSON
-export function setupOtel(form = 'proto') {
+// form: 'proto', or 'http' for OTLP/JSON; processors: others than one that sends in this form
+export function setupOtel(form = 'proto', processors = undefined) {
     const { OTLPTraceExporter } = need(`@opentelemetry/exporter-trace-otlp-${form}`);
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
     const provider = new BasicTracerProvider({
         resource: resourceFromAttributes({ 'service.name': 'harbour' }),
-        spanProcessors: [new SimpleSpanProcessor(new OTLPTraceExporter({ url: `${OTLP}/v1/traces` }))],
+        spanProcessors: processors ?? [new SimpleSpanProcessor(new OTLPTraceExporter({ url: `${OTLP}/v1/traces` }))],
     });
     need('@opentelemetry/api').trace.setGlobalTracerProvider(provider);
     return provider;
