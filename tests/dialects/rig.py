@@ -145,6 +145,8 @@ def keep(name: str, capture: Capture, stored: dict[Any, dict[str, Any]]) -> None
         return
     place = pathlib.Path(folder) / name
     place.mkdir(parents=True, exist_ok=True)
+    for old in place.glob("[0-9][0-9][0-9]-*"):
+        old.unlink()
     for number, export in enumerate(capture.exports):
         form = "json" if "json" in export.content_type else "pb"
         (place / f"{number:03}-{export.signal}.{form}").write_bytes(export.body)

@@ -22,20 +22,25 @@ of its own. The session, the user, the agent and the workflow are set as the pac
 word for one, the sender sets none.
 
 A cell is what the store should say because the provider sent it, or the sender set it: `ok`, `wrong`, or `n/a`
-where the bytes of the value are in nothing that was captured of that call (cells.py says what of it is looked
-at). A field of the matrix is wrong when it is so in one scenario; each wrong cell is listed with what was found.
-A count that nobody sent must not be there either.
+where the bytes of the value are in nothing that was captured (cells.py says where it is looked for). A field of the
+matrix is wrong when it is so in one scenario; each wrong cell is listed with what was found. A count that nobody
+sent must not be there either. Fields that no provider sends and none of these packages sets (delegations, tasks)
+have no row. What a package sends as log records of a span, as OpenTelemetry's instrumentations did before release
+1.37, is right where the store has these records, joined to their span.
 
 None of these programs may speak with anyone beyond this machine: their own telemetry is off by their documented
 switches, their vendors' addresses are ours, a guard in each process refuses every other host, and a test fails
 when one was reached for.
 
-Run it:      tools/build-peers dialects-node dialects-NAME ...   (or the first run does it)
-             python -m pytest tests/dialects [-k NAME]
+Run it:      tools/build-peers dialects                     (two minutes; else the first run does it)
+             python -m pytest tests/dialects [-k NAME]      (one minute; the matrix comes at the end, without -n)
 Look at it:  DIALECTS_KEEP=FOLDER leaves the raw exports there, and seen.txt: each span's attributes, with
              + what the sidecar added, ~ changed, - took away.
 A new one:   python/NAME.txt (pip freeze of its environment) and python/senders/NAME.py, whose essay begins with the
              package's name; or node/senders/NAME.mjs, the package in node/package.json and in rig.NODE_PACKAGES.
+
+The judge has tests of its own (test_cells.py): a store that says all is right, and any one change of it is wrong;
+so have the guards (test_guards.py).
 """
 
 import cells
