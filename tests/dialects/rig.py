@@ -117,7 +117,8 @@ def run(name: str) -> Outcome:
     config = {"otlp": {"http": {"listen": f"127.0.0.1:{port}"}, "grpc": {"listen": f"127.0.0.1:{free_port()}"}},
               "normalise": {"enabled": True}}
     with (tempfile.TemporaryDirectory(prefix="wb-dialect-", dir="/tmp") as folder, Provider() as provider,
-          Sidecar("dialect", config=json.dumps(config)) as sidecar, Capture(port) as capture):
+          contextlib.closing(Sidecar("dialect", config=json.dumps(config))) as sidecar, Capture(port) as capture):
+        sidecar.start()
         outside = pathlib.Path(folder) / "outside"
         outside.touch()
         done = subprocess.run(command, env=environment(pathlib.Path(folder), provider, capture, more), cwd=folder,
