@@ -18,6 +18,7 @@
 
 enum {
     SCRATCH_BYTES = 4 * 1024 * 1024,
+    SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
     WAITING_MAX = 32,
     KIND_CLIENT = 3,
     STATUS_ERROR = 2,
@@ -46,6 +47,7 @@ typedef struct said {
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
     wb_otlp_attr says[SAID_MAX];
     size_t n_says;
+    size_t said_bytes;            /* of all spans so far */
     uint64_t has;                 /* fields of `best` */
     source best[WB_CANON_FIELDS]; /* of fields in `has` */
     source waiting[WAITING_MAX];  /* for what the span is */
@@ -153,6 +155,30 @@ static wb_slice word_of(wb_slice any_value)
     return value.type == WB_VALUE_TEXT ? value.text : (wb_slice){0};
 }
 
+/* Fields that make a span what it is. Dialects put the names of agent and workflow on every span below them, and
+ * an instrumentation of HTTP or of a database may carry even OpenTelemetry's own. */
+static uint64_t identifying(const said *s)
+{
+    static const wb_slice others[] = {{(const uint8_t *)"http.", 5},
+                                      {(const uint8_t *)"url.", 4},
+                                      {(const uint8_t *)"db.", 3},
+                                      {(const uint8_t *)"rpc.", 4},
+                                      {(const uint8_t *)"messaging.", 10}};
+    static const uint8_t names[] = {WB_CANON_AGENT_NAME, WB_CANON_AGENT_ID, WB_CANON_WORKFLOW_NAME};
+    uint64_t has = s->has;
+    for (size_t i = 0; i < WB_COUNT(names); i++)
+        if (has & BIT(names[i]) && s->best[names[i]].rule->rank != 0) has &= ~BIT(names[i]);
+    if (!(has & (BIT(WB_CANON_AGENT_NAME) | BIT(WB_CANON_AGENT_ID) | BIT(WB_CANON_WORKFLOW_NAME))))
+        return has;
+    wb_slice key, value, rest = s->message;
+    while (next_attr(&rest, WB_OTLP_SPAN, &key, &value))
+        for (size_t i = 0; i < WB_COUNT(others); i++)
+            if (wb_slice_starts(key, others[i]))
+                return has & ~(BIT(WB_CANON_AGENT_NAME) | BIT(WB_CANON_AGENT_ID) |
+                               BIT(WB_CANON_WORKFLOW_NAME));
+    return has;
+}
+
 static void find_operation(said *s)
 {
     bool is_root = WB_ID_ABSENT(s->span->parent_id), is_client = s->span->kind == KIND_CLIENT;
@@ -160,7 +186,8 @@ static void find_operation(said *s)
         if (speaks(s, how))
             s->operation =
                 wb_operation_of((wb_semconv_how)how, word_of(s->words[how]), is_root, is_client);
-    if (s->operation.type == WB_TYPE_NONE) s->operation = wb_operation_by_fields(s->has, is_client);
+    if (s->operation.type == WB_TYPE_NONE && !s->told)
+        s->operation = wb_operation_by_fields(identifying(s), is_client);
 }
 
 static void find_type(said *s)
@@ -186,6 +213,10 @@ static bool is_left_out(wb_status status)
 
 static wb_status say_as(said *s, wb_slice key, wb_value value)
 {
+    size_t bytes = key.len;
+    if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
+    if (bytes > SAID_BYTES_MAX - s->said_bytes) return WB_OK; /* the batch would become too large */
+    s->said_bytes += bytes;
     WB_ASSERT(s->n_says < SAID_MAX); /* each field once, and two more */
     s->says[s->n_says++] = (wb_otlp_attr){key, value};
     return WB_OK;
@@ -373,10 +404,9 @@ static wb_status say_tokens(said *s)
     bool form_matters = tokens.has[WB_TOKENS_CACHE_READ] || tokens.has[WB_TOKENS_CACHE_WRITE] ||
                         tokens.has[WB_TOKENS_REASONING];
     if (!form_matters) return WB_OK;
-    return say_as(s, TOKENS_FORM,
-                  (wb_value){.type = WB_VALUE_TEXT,
-                             .text = tokens.form == WB_TOKENS_EXCLUSIVE ? WB_S("exclusive")
-                                                                        : WB_S("inclusive")});
+    return say_as(
+        s, TOKENS_FORM,
+        (wb_value){.type = WB_VALUE_TEXT, .text = wb_slice_str(wb_token_form_word(tokens.form))});
 }
 
 /* ---- what no attribute says ---- */
@@ -487,22 +517,29 @@ static wb_status normalise_span(said *s)
 /* What a resource says holds for all its spans, and is said there once. */
 static wb_status normalise_resource(said *s, wb_resource_spans *resource)
 {
-    wb_slice key, value, text = {0}, message = wb_batch_bytes(s->batch, resource->resource);
-    for (wb_slice rest = message; next_attr(&rest, WB_OTLP_RESOURCE, &key, &value);) {
+    wb_slice key, value, text = {0};
+    source found[WB_CANON_FIELDS];
+    uint64_t has = 0, own = 0;
+    for (wb_slice rest = wb_batch_bytes(s->batch, resource->resource);
+         next_attr(&rest, WB_OTLP_RESOURCE, &key, &value);) {
         size_t n;
         uint16_t place = wb_key_set_find(s->keys, key);
         if (place == 0 || place > WB_SEMCONV_KEYS) continue;
         const wb_semconv_rule *rules = wb_semconv_rules(place, &n);
         for (size_t i = 0; i < n; i++) {
-            wb_value had;
-            wb_slice own = wb_canon_attribute(rules[i].field);
-            if (rules[i].how != WB_RULE_RESOURCE ||
-                wb_otlp_find_attr(message, WB_OTLP_RESOURCE, own, &had))
-                continue;
-            if (wb_convert_text(wb_otlp_value(value), s->scratch, &text) != WB_OK) continue;
-            WB_TRY(wb_otlp_append_attr(s->batch, &resource->attrs, WB_OTLP_RESOURCE, own,
-                                       (wb_value){.type = WB_VALUE_TEXT, .text = text}));
+            if (rules[i].rank == 0) own |= BIT(rules[i].field);
+            if (rules[i].how != WB_RULE_RESOURCE || has & BIT(rules[i].field)) continue;
+            found[rules[i].field] = (source){value, &rules[i]};
+            has |= BIT(rules[i].field);
         }
+    }
+    for (uint64_t left = has & ~own; left; left &= left - 1) {
+        unsigned field = (unsigned)__builtin_ctzll(left);
+        if (wb_convert_text(wb_otlp_value(found[field].value), s->scratch, &text) != WB_OK)
+            continue;
+        WB_TRY(wb_otlp_append_attr(s->batch, &resource->attrs, WB_OTLP_RESOURCE,
+                                   wb_canon_attribute((uint8_t)field),
+                                   (wb_value){.type = WB_VALUE_TEXT, .text = text}));
     }
     return WB_OK;
 }
@@ -511,8 +548,8 @@ static wb_status normalise_batch(said *s)
 {
     wb_batch *batch = s->batch;
     for (uint32_t i = 0; i < batch->resource_count; i++)
-        WB_TRY(normalise_resource(s, &batch->resources[i]));
-    for (uint32_t i = 0; i < batch->span_count; i++) {
+        if (!batch->resources[i].rejected) WB_TRY(normalise_resource(s, &batch->resources[i]));
+    for (uint32_t i = 0; i < batch->span_count && s->said_bytes < SAID_BYTES_MAX; i++) {
         begin(s, &batch->spans[i]);
         WB_TRY(normalise_span(s));
         if (wb_arena_used(s->scratch) > 0) wb_arena_reset(s->scratch);

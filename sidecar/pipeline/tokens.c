@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which form arrived is said by the dialect, or shows in the numbers: a cache that had more than all input had
- * was not part of it, and a total that only adds up with the cache beside the input says the same. Where
- * neither speaks, OpenTelemetry's rule holds: both are in it. */
+/* Which form arrived shows in the total, where it fits one form and no other; else in the numbers: a cache that
+ * had more than all input had was not part of it, nor was reasoning of which there was more than output. Where
+ * neither speaks, the dialect does; and where that is silent, OpenTelemetry's rule holds: both are in it. */
 #include "sidecar/pipeline/tokens.h"
 
 #include "core/json.h"
@@ -10,30 +10,75 @@ static uint64_t less(uint64_t a, uint64_t b) { return a > b ? a - b : 0; }
 
 #define OF(kind) (t->has[WB_TOKENS_##kind] ? t->of[WB_TOKENS_##kind] : 0)
 
-static wb_token_form form_by_numbers(const wb_tokens *t)
+static wb_token_form form_of(bool input_has_cache, bool output_has_reasoning)
 {
-    uint64_t cache = OF(CACHE_READ) + OF(CACHE_WRITE);
-    uint64_t sum = OF(INPUT) + OF(OUTPUT), total = OF(TOTAL);
-    if (t->has[WB_TOKENS_INPUT] && cache > OF(INPUT)) return WB_TOKENS_EXCLUSIVE;
-    if (t->has[WB_TOKENS_OUTPUT] && OF(REASONING) > OF(OUTPUT)) return WB_TOKENS_EXCLUSIVE;
-    if (cache > 0 && total > sum && (total == sum + cache || total == sum + cache + OF(REASONING)))
-        return WB_TOKENS_EXCLUSIVE;
-    return WB_TOKENS_INCLUSIVE;
+    if (input_has_cache)
+        return output_has_reasoning ? WB_TOKENS_INCLUSIVE : WB_TOKENS_INPUT_INCLUSIVE;
+    return output_has_reasoning ? WB_TOKENS_OUTPUT_INCLUSIVE : WB_TOKENS_EXCLUSIVE;
+}
+
+static bool input_has_cache(wb_token_form form)
+{
+    return form == WB_TOKENS_INCLUSIVE || form == WB_TOKENS_INPUT_INCLUSIVE;
+}
+
+static bool output_has_reasoning(wb_token_form form)
+{
+    return form == WB_TOKENS_INCLUSIVE || form == WB_TOKENS_OUTPUT_INCLUSIVE;
+}
+
+/* The form whose sum is the total; UNSAID: none or several. */
+static wb_token_form form_by_total(const wb_tokens *t)
+{
+    uint64_t cache = OF(CACHE_READ) + OF(CACHE_WRITE), sum = OF(INPUT) + OF(OUTPUT);
+    uint64_t sums[4] = {sum, sum + OF(REASONING), sum + cache, sum + cache + OF(REASONING)};
+    wb_token_form found = WB_TOKENS_UNSAID;
+    if (!t->has[WB_TOKENS_TOTAL] || !t->has[WB_TOKENS_INPUT] || !t->has[WB_TOKENS_OUTPUT])
+        return found;
+    for (unsigned i = 0; i < 4; i++) {
+        if (sums[i] != OF(TOTAL) || (i & 1 && OF(REASONING) == 0) || (i & 2 && cache == 0))
+            continue;
+        if (found != WB_TOKENS_UNSAID) return WB_TOKENS_UNSAID;
+        found = form_of(!(i & 2), !(i & 1));
+    }
+    return found;
+}
+
+static wb_token_form settled_form(const wb_tokens *t)
+{
+    wb_token_form form = form_by_total(t);
+    if (form != WB_TOKENS_UNSAID) return form;
+    form = t->form == WB_TOKENS_UNSAID ? WB_TOKENS_INCLUSIVE : t->form;
+    bool more_cache = t->has[WB_TOKENS_INPUT] && OF(CACHE_READ) + OF(CACHE_WRITE) > OF(INPUT);
+    bool more_reasoning = t->has[WB_TOKENS_OUTPUT] && OF(REASONING) > OF(OUTPUT);
+    bool input = input_has_cache(form) && !more_cache;
+    bool output = output_has_reasoning(form) && !more_reasoning;
+    /* Where there is none of the one, only the other says anything. */
+    if (OF(REASONING) == 0) output = input;
+    if (OF(CACHE_READ) + OF(CACHE_WRITE) == 0) input = output;
+    return form_of(input, output);
 }
 
 void wb_tokens_settle(wb_tokens *t)
 {
-    uint64_t sum = OF(INPUT) + OF(OUTPUT);
-    if (t->form != WB_TOKENS_EXCLUSIVE)
-        t->form = form_by_numbers(t);
-    else if (t->has[WB_TOKENS_TOTAL] && OF(TOTAL) == sum && OF(CACHE_READ) + OF(CACHE_WRITE) > 0)
-        t->form = WB_TOKENS_INCLUSIVE;
-    if (t->form == WB_TOKENS_INCLUSIVE) {
+    t->form = settled_form(t);
+    if (input_has_cache(t->form))
         t->of[WB_TOKENS_INPUT] = less(OF(INPUT), OF(CACHE_READ) + OF(CACHE_WRITE));
-        t->of[WB_TOKENS_OUTPUT] = less(OF(OUTPUT), OF(REASONING));
-    }
+    if (output_has_reasoning(t->form)) t->of[WB_TOKENS_OUTPUT] = less(OF(OUTPUT), OF(REASONING));
     for (int kind = WB_TOKENS_INPUT; kind < WB_TOKENS_TOTAL; kind++)
         if (t->has[kind]) t->has[WB_TOKENS_TOTAL] = false;
+}
+
+const char *wb_token_form_word(wb_token_form form)
+{
+    switch (form) {
+    case WB_TOKENS_UNSAID: break;
+    case WB_TOKENS_INCLUSIVE: return "inclusive";
+    case WB_TOKENS_EXCLUSIVE: return "exclusive";
+    case WB_TOKENS_INPUT_INCLUSIVE: return "input_inclusive";
+    case WB_TOKENS_OUTPUT_INCLUSIVE: return "output_inclusive";
+    }
+    return "";
 }
 
 /* ---- JSON objects of counts ---- */

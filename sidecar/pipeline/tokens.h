@@ -24,9 +24,11 @@ typedef enum wb_token_kind {
 
 /* What does the input count have in it, and the output count? */
 typedef enum wb_token_form {
-    WB_TOKENS_UNSAID,    /* nobody says: decided by the numbers, else inclusive */
-    WB_TOKENS_INCLUSIVE, /* input: what the cache read and wrote; output: the reasoning */
-    WB_TOKENS_EXCLUSIVE, /* neither */
+    WB_TOKENS_UNSAID,           /* nobody says: decided by the numbers, else inclusive */
+    WB_TOKENS_INCLUSIVE,        /* input: what the cache read and wrote; output: the reasoning */
+    WB_TOKENS_EXCLUSIVE,        /* neither */
+    WB_TOKENS_INPUT_INCLUSIVE,  /* input as the first, output as the second */
+    WB_TOKENS_OUTPUT_INCLUSIVE, /* the other way round */
 } wb_token_form;
 
 typedef struct wb_tokens {
@@ -38,6 +40,9 @@ typedef struct wb_tokens {
 /** What arrived becomes disjoint buckets, none below 0. `form` becomes what it was taken for. A bucket of which
  *  nobody said anything stays without; so does the total, which is their sum, but where it is all that was said. */
 void wb_tokens_settle(wb_tokens *tokens);
+
+/** `inclusive`, `exclusive`, `input_inclusive`, `output_inclusive`; empty for UNSAID. Static. */
+const char *wb_token_form_word(wb_token_form form);
 
 /** Read a JSON object of counts: Langfuse's own (`input`, `input_cached_tokens` ...: exclusive) or OpenAI's
  *  (`prompt_tokens` with details, `input_tokens` ...: inclusive). What is no such object, or has none of them,

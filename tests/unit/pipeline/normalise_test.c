@@ -163,6 +163,8 @@ static const word words[] = {
     {"gen_ai.agent.name", "planner", "agent", "invoke_agent"},
     {"gen_ai.workflow.name", "tide", "workflow", "invoke_workflow"},
     {"http.request.method", "GET", "execution", ""},
+    {"traceloop.workflow.name", "tide", "execution", ""},
+    {"ai.telemetry.functionId", "tide", "execution", ""},
 };
 
 static void words_of_every_dialect_are_understood(void **state)
@@ -179,6 +181,9 @@ static void words_of_every_dialect_are_understood(void **state)
          "llm_call");
     says(SPAN(f, INTERNAL, text(&f->m, "gen_ai.request.model", "m")), "waybill.span.type",
          "execution");
+    says(SPAN(f, CLIENT, text(&f->m, "gen_ai.agent.name", "a"),
+              text(&f->m, "http.request.method", "GET")),
+         "waybill.span.type", "execution");
 }
 
 static void who_is_trusted_first_says_what_it_is(void **state)
@@ -281,6 +286,27 @@ static void the_numbers_show_what_the_input_has_in_it(void **state)
     assert_int_equal(number(openais, "waybill.tokens.cache_read"), 12);
     assert_int_equal(number(openais, "waybill.tokens.output"), 8);
     assert_int_equal(number(openais, "waybill.tokens.reasoning"), 5);
+}
+
+static void input_and_output_may_be_of_two_forms(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    wb_slice span = SPAN(f, CLIENT, text(m, "gen_ai.operation.name", "chat"),
+                         count(m, "gen_ai.usage.input_tokens", 1000),
+                         count(m, "gen_ai.usage.cache_read.input_tokens", 400),
+                         count(m, "gen_ai.usage.output_tokens", 50),
+                         count(m, "gen_ai.usage.reasoning.output_tokens", 200),
+                         count(m, "gen_ai.usage.total_tokens", 1250));
+    assert_int_equal(number(span, "waybill.tokens.input"), 600);
+    assert_int_equal(number(span, "waybill.tokens.output"), 50);
+    says(span, "waybill.tokens.form", "input_inclusive");
+    span = SPAN(f, CLIENT, text(m, "gen_ai.operation.name", "chat"),
+                count(m, "gen_ai.usage.input_tokens", 1000),
+                count(m, "gen_ai.usage.output_tokens", 300),
+                count(m, "gen_ai.usage.reasoning.output_tokens", 200),
+                count(m, "gen_ai.usage.total_tokens", 1500));
+    assert_int_equal(number(span, "waybill.tokens.output"), 300);
 }
 
 static void agents_repeat_counts_and_get_no_buckets(void **state)
@@ -590,6 +616,7 @@ int main(void)
         WITH(a_span_that_failed_and_is_nothing_else_is_an_error),
         WITH(tokens_become_disjoint_buckets),
         WITH(the_numbers_show_what_the_input_has_in_it),
+        WITH(input_and_output_may_be_of_two_forms),
         WITH(agents_repeat_counts_and_get_no_buckets),
         WITH(counts_that_are_none_are_left_out),
         WITH(prices_become_millionths),
