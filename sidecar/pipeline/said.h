@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sidecar/pipeline/said.h: what one span says, between reading it and adding what it lacks. Private to the
+ * normalise stage. */
+#ifndef WAYBILL_SIDECAR_PIPELINE_SAID_H
+#define WAYBILL_SIDECAR_PIPELINE_SAID_H
+
+#include "core/batch.h"
+#include "proto/key_set.h"
+#include "proto/otlp_read.h"
+#include "sidecar/pipeline/operation.h"
+
+enum {
+    WB_SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
+    WB_SAID_WAITING_MAX = 32,
+    WB_SAID_MAX = 64,
+};
+
+#define WB_SPAN_TYPE_KEY WB_S("waybill.span.type")
+#define WB_CANON_BIT(field) (UINT64_C(1) << (field))
+
+_Static_assert(WB_CANON_FIELDS <= 64, "a set of fields is one word");
+_Static_assert(WB_RULES <= 32, "so is one of dialects");
+
+typedef struct wb_said_source {
+    wb_slice value; /* the bytes of its AnyValue */
+    const wb_semconv_rule *rule;
+} wb_said_source;
+
+/* What one span says. */
+typedef struct wb_said {
+    const wb_key_set *keys;
+    wb_batch *batch;
+    wb_span *span;
+    wb_slice message;  /* of the span */
+    wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
+    wb_otlp_attr says[WB_SAID_MAX];
+    size_t n_says;
+    size_t said_bytes;                           /* of all spans so far */
+    uint64_t has;                                /* fields of `best` */
+    wb_said_source best[WB_CANON_FIELDS];        /* of fields in `has` */
+    wb_said_source waiting[WB_SAID_WAITING_MAX]; /* for what the span is */
+    size_t n_waiting;
+    wb_slice words[WB_RULES]; /* AnyValues of the operation, of dialects in `spoken` */
+    uint32_t spoken;
+    uint64_t indexed; /* fields that come in parts */
+    wb_operation operation;
+    wb_span_type type;
+    const wb_attr *told; /* its type, as it arrived */
+} wb_said;
+
+static inline bool wb_said_speaks(const wb_said *said, unsigned dialect)
+{
+    return (said->spoken >> dialect) & 1;
+}
+
+/** The text of an AnyValue; empty if it is no text. */
+static inline wb_slice wb_said_word(wb_slice any_value)
+{
+    wb_value value = wb_otlp_value(any_value);
+    return value.type == WB_VALUE_TEXT ? value.text : (wb_slice){0};
+}
+
+/** Append to the span the attributes of the model that it lacks; its type is decided. NO_MEMORY the batch's arena
+ *  is at its limit. */
+WB_MUST_USE wb_status wb_said_add(wb_said *said);
+
+#endif

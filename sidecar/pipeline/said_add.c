@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a span lacks of the model is said in the model's words: each field from the one source that was found for
+ * it, token counts together, since they are turned into buckets, and what no attribute says (errors, a name, the
+ * first chunk) from where it stands. All of it is appended at once. */
+#include "sidecar/pipeline/said.h"
+
+#include "proto/otlp_edit.h"
+#include "sidecar/pipeline/convert.h"
+#include "sidecar/pipeline/regroup.h"
+#include "sidecar/pipeline/tokens.h"
+
+enum { STATUS_ERROR = 2 };
+
+#define TOKENS_FORM WB_S("waybill.tokens.form")
+
+/* Or it takes more scratch than there is: no sender can make a batch too large for its own arena with it. */
+static bool is_left_out(wb_status status)
+{
+    return status == WB_ERR_NOT_FOUND || status == WB_ERR_NO_MEMORY;
+}
+
+static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
+{
+    size_t bytes = key.len;
+    if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
+    if (bytes > WB_SAID_BYTES_MAX - s->said_bytes)
+        return WB_OK; /* the batch would become too large */
+    s->said_bytes += bytes;
+    WB_ASSERT(s->n_says < WB_SAID_MAX); /* each field once, and two more */
+    s->says[s->n_says++] = (wb_otlp_attr){key, value};
+    return WB_OK;
+}
+
+static wb_status say(wb_said *s, uint8_t field, wb_value value)
+{
+    return say_as(s, wb_canon_attribute(field), value);
+}
+
+static wb_status say_text(wb_said *s, uint8_t field, wb_slice text)
+{
+    return say(s, field, (wb_value){.type = WB_VALUE_TEXT, .text = text});
+}
+
+static wb_status say_real(wb_said *s, uint8_t field, double real)
+{
+    return say(s, field, (wb_value){.type = WB_VALUE_DOUBLE, .real = real});
+}
+
+static wb_status say_int(wb_said *s, uint8_t field, int64_t integer)
+{
+    return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
+}
+
+/* All of that key: of those that came twice the first counts, and without it the second would. */
+static wb_status mask(wb_said *s, wb_slice key)
+{
+    return wb_otlp_mask_key(s->batch, &s->span->attrs, WB_OTLP_SPAN, s->span->extent, key);
+}
+
+/* The type that an earlier pass said is right or was told; another word is replaced. */
+static wb_status say_type(wb_said *s)
+{
+    wb_slice word = wb_span_type_word(s->type);
+    if (s->told && wb_slice_eq(wb_said_word(s->told->value), word)) return WB_OK;
+    if (s->told) WB_TRY(mask(s, WB_SPAN_TYPE_KEY));
+    return say_as(s, WB_SPAN_TYPE_KEY, (wb_value){.type = WB_VALUE_TEXT, .text = word});
+}
+
+static wb_status say_operation(wb_said *s)
+{
+    if (s->has & WB_CANON_BIT(WB_CANON_OPERATION) || s->operation.name.len == 0) return WB_OK;
+    return say_text(s, WB_CANON_OPERATION, s->operation.name);
+}
+
+/* Under OpenTelemetry's own name any word is right, but for another spelling of one that it has. */
+static wb_status say_provider(wb_said *s, const wb_said_source *from, wb_slice text)
+{
+    wb_slice provider = wb_known_provider(text);
+    if (from->rule->rank == 0) {
+        if (provider.len == 0 || wb_slice_eq(text, provider)) return WB_OK;
+        WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
+    } else if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) {
+        return WB_OK;
+    }
+    return say_text(s, WB_CANON_PROVIDER, provider);
+}
+
+static wb_status say_number(wb_said *s, const wb_said_source *from, wb_value value)
+{
+    double real;
+    int64_t micros;
+    uint8_t field = from->rule->field;
+    switch (from->rule->how) {
+    case WB_RULE_USD: return wb_convert_micros(value, &micros) ? say_int(s, field, micros) : WB_OK;
+    case WB_RULE_MS: return wb_convert_real(value, &real) ? say_real(s, field, real / 1000) : WB_OK;
+    case WB_RULE_SINCE_START:
+        return wb_convert_since(value, s->span->start_ns, &real) ? say_real(s, field, real) : WB_OK;
+    default: return wb_convert_real(value, &real) ? say_real(s, field, real) : WB_OK;
+    }
+}
+
+static wb_status say_cost(wb_said *s, wb_value value)
+{
+    static const uint8_t fields[WB_COST_PARTS] = {WB_CANON_COST_INPUT, WB_CANON_COST_OUTPUT,
+                                                  WB_CANON_COST_TOTAL};
+    wb_cost_parts parts = {.has = {false}};
+    if (value.type != WB_VALUE_TEXT) return WB_OK;
+    if (wb_cost_read(value.text, s->scratch, &parts) != WB_OK) return WB_OK;
+    for (int i = 0; i < WB_COST_PARTS; i++)
+        if (parts.has[i] &&
+            (!(s->has & WB_CANON_BIT(fields[i])) || s->best[fields[i]].rule->how == WB_RULE_COST))
+            WB_TRY(say_int(s, fields[i], parts.micros[i]));
+    return WB_OK;
+}
+
+static wb_status say_member(wb_said *s, const wb_said_source *from, wb_value value)
+{
+    static const char *const names[] = {[WB_RULE_MEMBER_MODEL] = "model",
+                                        [WB_RULE_MEMBER_ID] = "id",
+                                        [WB_RULE_MEMBER_SERVICE_TIER] = "service_tier"};
+    wb_slice text = {0};
+    if (value.type != WB_VALUE_TEXT) return WB_OK;
+    wb_status status =
+        wb_convert_member(value.text, wb_slice_str(names[from->rule->how]), s->scratch, &text);
+    return is_left_out(status) ? WB_OK : say_text(s, from->rule->field, text);
+}
+
+static wb_status say_converted(wb_said *s, const wb_said_source *from)
+{
+    wb_slice text = {0};
+    wb_status status = WB_OK;
+    wb_value value = wb_otlp_value(from->value);
+    switch (from->rule->how) {
+    case WB_RULE_TEXT:
+    case WB_RULE_PROVIDER:
+        status = wb_convert_text(value, s->scratch, &text);
+        if (status != WB_OK) break;
+        if (from->rule->how == WB_RULE_PROVIDER) return say_provider(s, from, text);
+        return say_text(s, from->rule->field, text);
+    case WB_RULE_ANY:
+        return value.type == WB_VALUE_EMPTY ? WB_OK : say(s, from->rule->field, value);
+    case WB_RULE_LIST:
+        status = wb_convert_list(value, s->scratch, &value);
+        if (status == WB_OK) return say(s, from->rule->field, value);
+        break;
+    case WB_RULE_MEMBER_MODEL:
+    case WB_RULE_MEMBER_ID:
+    case WB_RULE_MEMBER_SERVICE_TIER: return say_member(s, from, value);
+    default: return say_number(s, from, value);
+    }
+    return is_left_out(status) ? WB_OK : status;
+}
+
+/* ---- tokens ---- */
+
+static const uint8_t token_fields[WB_TOKEN_KINDS] = {
+    [WB_TOKENS_INPUT] = WB_CANON_TOKENS_INPUT,
+    [WB_TOKENS_OUTPUT] = WB_CANON_TOKENS_OUTPUT,
+    [WB_TOKENS_CACHE_READ] = WB_CANON_TOKENS_CACHE_READ,
+    [WB_TOKENS_CACHE_WRITE] = WB_CANON_TOKENS_CACHE_WRITE,
+    [WB_TOKENS_REASONING] = WB_CANON_TOKENS_REASONING,
+    [WB_TOKENS_TOTAL] = WB_CANON_TOKENS_TOTAL,
+};
+
+static const uint64_t token_bits =
+    WB_CANON_BIT(WB_CANON_TOKENS_INPUT) | WB_CANON_BIT(WB_CANON_TOKENS_OUTPUT) |
+    WB_CANON_BIT(WB_CANON_TOKENS_CACHE_READ) | WB_CANON_BIT(WB_CANON_TOKENS_CACHE_WRITE) |
+    WB_CANON_BIT(WB_CANON_TOKENS_REASONING) | WB_CANON_BIT(WB_CANON_TOKENS_TOTAL);
+
+/* AgentOps hands on what the provider said, and Anthropic counts no cache as input. */
+static wb_token_form told_form(const wb_said *s)
+{
+    wb_slice provider = {0};
+    if (!wb_said_speaks(s, WB_RULE_AGENTOPS) || !(s->has & WB_CANON_BIT(WB_CANON_PROVIDER)))
+        return WB_TOKENS_UNSAID;
+    provider = wb_said_word(s->best[WB_CANON_PROVIDER].value);
+    return wb_slice_eq(provider, WB_S("anthropic")) || wb_slice_eq(provider, WB_S("Anthropic"))
+               ? WB_TOKENS_EXCLUSIVE
+               : WB_TOKENS_UNSAID;
+}
+
+static void read_tokens(wb_said *s, wb_tokens *tokens)
+{
+    *tokens = (wb_tokens){.form = told_form(s)};
+    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) {
+        uint8_t field = token_fields[kind];
+        if (!(s->has & WB_CANON_BIT(field))) continue;
+        wb_value value = wb_otlp_value(s->best[field].value);
+        if (s->best[field].rule->how != WB_RULE_USAGE)
+            tokens->has[kind] = wb_convert_count(value, &tokens->of[kind]);
+        else if (value.type == WB_VALUE_TEXT &&
+                 wb_tokens_read_usage(value.text, s->scratch, tokens) == WB_OK)
+            return;
+    }
+}
+
+static bool has_own_tokens(const wb_said *s)
+{
+    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++)
+        if (s->has & WB_CANON_BIT(token_fields[kind]) &&
+            s->best[token_fields[kind]].rule->rank == 0)
+            return true;
+    return false;
+}
+
+/* Agents and workflows repeat what the calls below them counted: there the buckets would be in every sum twice. */
+static wb_status say_tokens(wb_said *s)
+{
+    wb_tokens tokens;
+    if (!(s->has & token_bits) || has_own_tokens(s)) return WB_OK;
+    if (s->type != WB_TYPE_LLM_CALL && s->type != WB_TYPE_EMBEDDING) return WB_OK;
+    read_tokens(s, &tokens);
+    wb_tokens_settle(&tokens);
+    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++)
+        if (tokens.has[kind]) WB_TRY(say_int(s, token_fields[kind], (int64_t)tokens.of[kind]));
+    bool form_matters = tokens.has[WB_TOKENS_CACHE_READ] || tokens.has[WB_TOKENS_CACHE_WRITE] ||
+                        tokens.has[WB_TOKENS_REASONING];
+    if (!form_matters) return WB_OK;
+    return say_as(
+        s, TOKENS_FORM,
+        (wb_value){.type = WB_VALUE_TEXT, .text = wb_slice_str(wb_token_form_word(tokens.form))});
+}
+
+/* ---- what no attribute says ---- */
+
+static wb_slice of_exception(wb_slice span_message, wb_slice key)
+{
+    wb_otlp_event event;
+    wb_otlp_iter it = {span_message};
+    while (wb_otlp_next_event(&it, &event)) {
+        wb_slice found = wb_otlp_find_text(event.message, WB_OTLP_EVENT, key);
+        if (found.len > 0) return found;
+    }
+    return (wb_slice){0};
+}
+
+static wb_status say_error(wb_said *s)
+{
+    wb_slice message = s->message;
+    if (s->span->status_code != STATUS_ERROR) return WB_OK;
+    if (!(s->has & WB_CANON_BIT(WB_CANON_ERROR_TYPE))) {
+        wb_slice type = of_exception(message, WB_S("exception.type"));
+        if (type.len > 0) WB_TRY(say_text(s, WB_CANON_ERROR_TYPE, type));
+    }
+    if (s->has & WB_CANON_BIT(WB_CANON_ERROR_MESSAGE)) return WB_OK;
+    wb_slice text = wb_otlp_read_span(message).status_message;
+    if (text.len == 0) text = of_exception(message, WB_S("exception.message"));
+    return text.len > 0 ? say_text(s, WB_CANON_ERROR_MESSAGE, text) : WB_OK;
+}
+
+/* Langfuse has no key for the name of an agent or a tool: its span has it. */
+static wb_status say_span_name(wb_said *s)
+{
+    uint8_t field = s->type == WB_TYPE_AGENT ? WB_CANON_AGENT_NAME : WB_CANON_TOOL_NAME;
+    if (!wb_said_speaks(s, WB_RULE_LANGFUSE) || s->span->name.len == 0) return WB_OK;
+    if (s->type != WB_TYPE_AGENT && s->type != WB_TYPE_TOOL_CALL) return WB_OK;
+    return s->has & WB_CANON_BIT(field) ? WB_OK : say_text(s, field, s->span->name);
+}
+
+/* OpenInference says with an event when a stream began. */
+static wb_status say_first_chunk(wb_said *s)
+{
+    wb_otlp_event event;
+    wb_otlp_iter it = {s->message};
+    if (!wb_said_speaks(s, WB_RULE_OPENINFERENCE) ||
+        s->has & WB_CANON_BIT(WB_CANON_TIME_TO_FIRST_CHUNK_S))
+        return WB_OK;
+    while (wb_otlp_next_event(&it, &event)) {
+        if (!wb_slice_eq(event.name, WB_S("First Token Stream Event"))) continue;
+        if (event.time_ns < s->span->start_ns) break;
+        return say_real(s, WB_CANON_TIME_TO_FIRST_CHUNK_S,
+                        (double)(event.time_ns - s->span->start_ns) / (double)WB_NS_PER_S);
+    }
+    return WB_OK;
+}
+
+static wb_status say_indexed(wb_said *s)
+{
+    for (uint8_t field = 0; field < WB_CANON_FIELDS; field++) {
+        wb_slice json = {0};
+        if (!(s->indexed & WB_CANON_BIT(field))) continue;
+        if (s->has & WB_CANON_BIT(field) && s->best[field].rule->rank == 0) continue;
+        if (wb_regroup(s->message, field, s->scratch, &json) != WB_OK || json.len == 0) continue;
+        WB_TRY(say_text(s, field, json));
+        s->has &= ~WB_CANON_BIT(field); /* the parts are better than any summary of them */
+    }
+    return WB_OK;
+}
+
+wb_status wb_said_add(wb_said *s)
+{
+    WB_TRY(say_type(s));
+    WB_TRY(say_operation(s));
+    WB_TRY(say_tokens(s));
+    if (s->indexed) WB_TRY(say_indexed(s));
+    WB_TRY(say_error(s));
+    WB_TRY(say_span_name(s));
+    WB_TRY(say_first_chunk(s));
+    wb_slice cost = {0};
+    for (uint64_t left = s->has & ~token_bits & ~WB_CANON_BIT(WB_CANON_OPERATION); left;
+         left &= left - 1) {
+        const wb_said_source *from = &s->best[__builtin_ctzll(left)];
+        if (from->rule->how == WB_RULE_COST) cost = from->value;
+        if (from->rule->how == WB_RULE_COST ||
+            (from->rule->rank == 0 && from->rule->how != WB_RULE_PROVIDER))
+            continue;
+        WB_TRY(say_converted(s, from));
+    }
+    if (cost.ptr) WB_TRY(say_cost(s, wb_otlp_value(cost)));
+    return wb_otlp_append_attrs(s->batch, &s->span->attrs, WB_OTLP_SPAN, s->says, s->n_says);
+}
