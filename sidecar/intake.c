@@ -102,8 +102,8 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
 static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
 {
     wb_batch *batch = NULL;
-    WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_keys(in->sidecar->pipeline), in->arena, &batch,
-                             err));
+    WB_TRY(
+        wb_otlp_walk_logs(body, wb_pipeline_keys(in->sidecar->pipeline), in->arena, &batch, err));
     WB_TRY(wb_pipeline_run_logs(batch, err));
     WB_TRY(check_stamps(in, batch, WB_OTLP_LOG, err));
     note(in, WB_ENTRY_LOGS, batch);
