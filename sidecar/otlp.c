@@ -55,9 +55,8 @@ static wb_status read_bearer(const char *path, wb_arena *arena, wb_slice *out, w
         if (out->ptr[i] <= ' ' || out->ptr[i] > '~')
             return wb_fail(
                 err, WB_ERR_CONFIG,
-                "otlp.bearer_file: %s: a blank, a line end or another character that no header "
-                "has at byte %zu: one line of visible ASCII",
-                path, i + 1);
+                "otlp.bearer_file: byte %zu is none of a header: one word of visible ASCII: %s",
+                i + 1, path);
     return WB_OK;
 }
 

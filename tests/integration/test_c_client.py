@@ -48,9 +48,9 @@ def drive(*args, timeout_s=60, **more):
 
 
 def spans_of(sidecar, trace_id):
-    with contextlib.closing(sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True)) as db:
-        db.row_factory = sqlite3.Row
-        with contextlib.suppress(sqlite3.OperationalError):  # no table yet
+    with contextlib.suppress(sqlite3.OperationalError):  # no file yet, or no table
+        with contextlib.closing(sqlite3.connect(f"file:{sidecar.store}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
             return db.execute("SELECT * FROM spans WHERE trace_id = ?", [bytes.fromhex(trace_id)]).fetchall()
     return []
 
