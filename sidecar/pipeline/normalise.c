@@ -26,8 +26,10 @@ enum {
 static void note(wb_said *s, wb_said_source from)
 {
     wb_said_source *best = &s->best[from.rule->field];
-    bool known = s->has & WB_CANON_BIT(from.rule->field);
-    if (known && best->rule->rank <= from.rule->rank) return;
+    if (s->has & WB_CANON_BIT(from.rule->field)) {
+        WB_ASSERT(best->rule != NULL);
+        if (best->rule->rank <= from.rule->rank) return;
+    }
     *best = from;
     s->has |= WB_CANON_BIT(from.rule->field);
 }

@@ -36,7 +36,7 @@ typedef struct wb_operation {
 
 /** What a word means in the dialect of that rule (WB_RULE_LANGFUSE to WB_RULE_REQUEST_TYPE). Upper and lower case
  *  do not count. */
-wb_operation wb_operation_of(wb_semconv_how dialect, wb_slice word, bool is_root, bool is_client);
+wb_operation wb_operation_of(wb_semconv_how dialect, wb_slice text, bool is_root, bool is_client);
 
 /** The same of fields that no span of another kind has: there is no word. `has` is a set of WB_CANON_ bits. */
 wb_operation wb_operation_by_fields(uint64_t has, bool is_client);

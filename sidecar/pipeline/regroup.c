@@ -152,7 +152,7 @@ static wb_status put_member(wb_buffer *out, const char *name, wb_slice text)
     return wb_json_add_string(out, text);
 }
 
-static wb_status put_comma(wb_buffer *out, char opening)
+static wb_status put_comma(wb_buffer *out, uint8_t opening)
 {
     return out->ptr[out->len - 1] == opening ? WB_OK : put(out, ",");
 }
@@ -164,35 +164,45 @@ static wb_status put_part(wb_buffer *out, const char *type)
     return put_member(out, "type", wb_slice_str(type));
 }
 
+static wb_status put_text(wb_buffer *out, const item *it)
+{
+    bool answers = it->answers.len > 0;
+    WB_TRY(put_part(out, answers ? "tool_call_response" : "text"));
+    WB_TRY(put_member(out, "id", it->answers));
+    WB_TRY(put_member(out, answers ? "result" : "content", it->content));
+    return put(out, "}");
+}
+
+static wb_status put_content(wb_buffer *out, const content *c)
+{
+    WB_TRY(put_comma(out, '['));
+    WB_TRY(put(out, "{"));
+    WB_TRY(put_member(out, "type", c->type.len > 0 ? c->type : WB_S("text")));
+    WB_TRY(put_member(out, "content", c->text));
+    WB_TRY(put_member(out, "uri", c->uri));
+    return put(out, "}");
+}
+
+static wb_status put_call(wb_buffer *out, const call *c)
+{
+    WB_TRY(put_part(out, "tool_call"));
+    WB_TRY(put_member(out, "id", c->id));
+    WB_TRY(put_member(out, "name", c->name));
+    WB_TRY(put_member(out, "arguments", c->arguments));
+    return put(out, "}");
+}
+
 static wb_status put_message(wb_buffer *out, const item *it)
 {
     WB_TRY(put(out, "{"));
     WB_TRY(put_member(out, "role", it->role));
     WB_TRY(put_comma(out, '{'));
     WB_TRY(put(out, "\"parts\":["));
-    if (it->content.len > 0) {
-        WB_TRY(put_part(out, it->answers.len > 0 ? "tool_call_response" : "text"));
-        WB_TRY(put_member(out, "id", it->answers));
-        WB_TRY(put_member(out, it->answers.len > 0 ? "result" : "content", it->content));
-        WB_TRY(put(out, "}"));
-    }
-    for (const element *at = it->contents; at; at = at->next) {
-        const content *c = (const content *)(const void *)at;
-        WB_TRY(put_comma(out, '['));
-        WB_TRY(put(out, "{"));
-        WB_TRY(put_member(out, "type", c->type.len > 0 ? c->type : WB_S("text")));
-        WB_TRY(put_member(out, "content", c->text));
-        WB_TRY(put_member(out, "uri", c->uri));
-        WB_TRY(put(out, "}"));
-    }
-    for (const element *at = it->calls; at; at = at->next) {
-        const call *c = (const call *)(const void *)at;
-        WB_TRY(put_part(out, "tool_call"));
-        WB_TRY(put_member(out, "id", c->id));
-        WB_TRY(put_member(out, "name", c->name));
-        WB_TRY(put_member(out, "arguments", c->arguments));
-        WB_TRY(put(out, "}"));
-    }
+    if (it->content.len > 0) WB_TRY(put_text(out, it));
+    for (const element *at = it->contents; at; at = at->next)
+        WB_TRY(put_content(out, (const content *)(const void *)at));
+    for (const element *at = it->calls; at; at = at->next)
+        WB_TRY(put_call(out, (const call *)(const void *)at));
     WB_TRY(put(out, "]"));
     WB_TRY(put_member(out, "finish_reason", it->finish_reason));
     return put(out, "}");

@@ -276,9 +276,9 @@ static wb_status say_first_chunk(wb_said *s)
 
 static wb_status say_indexed(wb_said *s)
 {
-    for (uint8_t field = 0; field < WB_CANON_FIELDS; field++) {
+    for (uint64_t left = s->indexed; left; left &= left - 1) {
+        uint8_t field = (uint8_t)__builtin_ctzll(left);
         wb_slice json = {0};
-        if (!(s->indexed & WB_CANON_BIT(field))) continue;
         if (s->has & WB_CANON_BIT(field) && s->best[field].rule->rank == 0) continue;
         if (wb_regroup(s->message, field, s->scratch, &json) != WB_OK || json.len == 0) continue;
         WB_TRY(say_text(s, field, json));

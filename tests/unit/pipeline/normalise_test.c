@@ -537,11 +537,18 @@ static size_t fields_of(wb_slice span, wb_otlp_attr *out, size_t max)
     return n;
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 static bool same(const wb_otlp_attr *a, const wb_otlp_attr *b)
 {
     if (!wb_slice_eq(a->key, b->key) || a->value.type != b->value.type) return false;
     if (a->value.type == WB_VALUE_INT) return a->value.integer == b->value.integer;
-    if (a->value.type == WB_VALUE_DOUBLE) return memcmp(&a->value.real, &b->value.real, 8) == 0;
+    if (a->value.type == WB_VALUE_DOUBLE) return bits_of(a->value.real) == bits_of(b->value.real);
     return wb_slice_eq(a->value.text, b->value.text);
 }
 
