@@ -45,17 +45,10 @@ static wb_value value_of(const wb_wire_field *f)
     return v;
 }
 
-/* Nothing but a text shorter than 128 bytes: two of three values. */
-static bool is_short_text(wb_slice message)
-{
-    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
-           message.ptr[1] == message.len - 2;
-}
-
 wb_value wb_otlp_value(wb_slice any_value)
 {
     wb_wire_field f;
-    if (is_short_text(any_value))
+    if (wb_wire_is_short_text(any_value))
         return (wb_value){.type = WB_VALUE_TEXT, .text = {any_value.ptr + 2, any_value.len - 2}};
     while (any_value.len > 0 && wb_wire_next(&any_value, &f)) {
         wb_value v = value_of(&f);
@@ -64,17 +57,30 @@ wb_value wb_otlp_value(wb_slice any_value)
     return (wb_value){WB_VALUE_EMPTY, {.bytes = {NULL, 0}}};
 }
 
-bool wb_otlp_next_attr(wb_otlp_iter *it, wb_otlp_owner owner, wb_otlp_attr *out)
+bool wb_otlp_next_pair(wb_otlp_iter *it, wb_otlp_owner owner, wb_slice *key, wb_slice *any_value)
 {
-    wb_slice message, any_value = {NULL, 0};
+    wb_slice message;
     wb_wire_field f;
+    wb_key_value common;
     if (!next_bytes(it, (uint32_t)owner, &message)) return false;
-    out->key = (wb_slice){message.ptr, 0};
+    if (wb_wire_split_pair(message, &common)) {
+        *key = common.key;
+        *any_value = common.value;
+        return true;
+    }
+    *key = *any_value = (wb_slice){message.ptr, 0};
     while (message.len > 0 && wb_wire_next(&message, &f)) {
         if (f.type != WB_WIRE_LEN) continue;
-        if (f.number == 1) out->key = f.bytes;
-        if (f.number == 2) any_value = f.bytes;
+        if (f.number == 1) *key = f.bytes;
+        if (f.number == 2) *any_value = f.bytes;
     }
+    return true;
+}
+
+bool wb_otlp_next_attr(wb_otlp_iter *it, wb_otlp_owner owner, wb_otlp_attr *out)
+{
+    wb_slice any_value;
+    if (!wb_otlp_next_pair(it, owner, &out->key, &any_value)) return false;
     out->value = wb_otlp_value(any_value);
     return true;
 }

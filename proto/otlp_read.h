@@ -59,6 +59,8 @@ typedef struct wb_otlp_iter {
 
 /** The next attribute in the message's order; false at the end. */
 bool wb_otlp_next_attr(wb_otlp_iter *it, wb_otlp_owner owner, wb_otlp_attr *out);
+/** The same, with the bytes of its AnyValue. */
+bool wb_otlp_next_pair(wb_otlp_iter *it, wb_otlp_owner owner, wb_slice *key, wb_slice *any_value);
 /** The next value of an ArrayValue message; false at the end. */
 bool wb_otlp_next_item(wb_otlp_iter *it, wb_value *out);
 /** The first attribute of that key; false if there is none. */

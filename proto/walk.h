@@ -113,32 +113,13 @@ static inline void wb_walk_id(wb_walk *w, wb_slice bytes, void *id, size_t len, 
 
 /* ---- values and attributes (common.proto) ---------------------------------------------------- */
 
-/* KeyValue { string key = 1; AnyValue value = 2 } */
-typedef struct wb_key_value {
-    wb_slice key, value;
-} wb_key_value;
-
-/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says
- * nothing but that the long way must be gone. */
-static inline bool wb_walk_split_common(wb_slice message, wb_key_value *out)
-{
-    const uint8_t *p = message.ptr;
-    size_t n = message.len;
-    if (n < 4 || p[0] != WB_WIRE_TAG(1, WB_WIRE_LEN) || p[1] >= 0x80 || p[1] > n - 4) return false;
-    const uint8_t *after = p + 2 + p[1];
-    if (after[0] != WB_WIRE_TAG(2, WB_WIRE_LEN) || after[1] >= 0x80) return false;
-    if (after[1] != n - 4 - p[1]) return false;
-    *out = (wb_key_value){{p + 2, p[1]}, {after + 2, after[1]}};
-    return true;
-}
-
-/* The same of any KeyValue. */
+/* As wb_wire_split_pair, of any KeyValue. */
 bool wb_walk_split_any(wb_walk *w, wb_slice message, wb_key_value *out);
 
 static inline bool wb_walk_split(wb_walk *w, wb_slice message, wb_key_value *out)
 {
     wb_key_value uncommon; /* its address goes into a call; `out` can stay in registers */
-    if (wb_walk_split_common(message, out)) return true;
+    if (wb_wire_split_pair(message, out)) return true;
     if (!wb_walk_split_any(w, message, &uncommon)) return false;
     *out = uncommon;
     return true;
@@ -146,13 +127,6 @@ static inline bool wb_walk_split(wb_walk *w, wb_slice message, wb_key_value *out
 
 /* Any AnyValue; `depth` counts from 1. */
 bool wb_walk_any_value(wb_walk *w, wb_slice message, unsigned depth);
-
-/* An AnyValue of nothing but a text shorter than 128 bytes. */
-static inline bool wb_walk_is_short_text(wb_slice message)
-{
-    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
-           message.ptr[1] == message.len - 2;
-}
 
 /* An AnyValue of nothing but a bool, an integer of at most 63 bits or a double. */
 static inline bool wb_walk_is_number(wb_slice message)
@@ -171,7 +145,7 @@ static inline bool wb_walk_is_number(wb_slice message)
 /* An AnyValue that is not inside another. */
 static inline bool wb_walk_value(wb_walk *w, wb_slice message)
 {
-    if (wb_walk_is_short_text(message)) {
+    if (wb_wire_is_short_text(message)) {
         wb_walk_text(w, (wb_slice){message.ptr + 2, message.len - 2});
         return true;
     }

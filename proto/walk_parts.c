@@ -83,7 +83,7 @@ bool wb_walk_any_value(wb_walk *w, wb_slice message, unsigned depth)
         wb_walk_reject(w, "a value is nested too deep");
         return true;
     }
-    if (wb_walk_is_short_text(message)) {
+    if (wb_wire_is_short_text(message)) {
         wb_walk_text(w, (wb_slice){message.ptr + 2, message.len - 2});
         return true;
     }

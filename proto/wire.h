@@ -94,6 +94,36 @@ static inline bool wb_wire_next(wb_slice *s, wb_wire_field *f)
     return false;
 }
 
+/* ---- what nearly every attribute looks like (common.proto) ---- */
+
+/* KeyValue { string key = 1; AnyValue value = 2 } */
+typedef struct wb_key_value {
+    wb_slice key, value;
+} wb_key_value;
+
+/* As all encoders write it, a key and a value with lengths below 128: read at one go. False says
+ * nothing but that the long way must be gone. */
+static inline bool wb_wire_split_pair(wb_slice message, wb_key_value *out)
+{
+    const uint8_t *p = message.ptr;
+    size_t n = message.len;
+    if (n < 4 || p[0] != WB_WIRE_TAG(1, WB_WIRE_LEN) || p[1] >= 0x80 || p[1] > n - 4) return false;
+    const uint8_t *after = p + 2 + p[1];
+    if (after[0] != WB_WIRE_TAG(2, WB_WIRE_LEN) || after[1] >= 0x80) return false;
+    if (after[1] != n - 4 - p[1]) return false;
+    *out = (wb_key_value){{p + 2, p[1]}, {after + 2, after[1]}};
+    return true;
+}
+
+/* An AnyValue of nothing but a text shorter than 128 bytes. */
+static inline bool wb_wire_is_short_text(wb_slice message)
+{
+    return message.len >= 2 && message.len < 130 && message.ptr[0] == WB_WIRE_TAG(1, WB_WIRE_LEN) &&
+           message.ptr[1] == message.len - 2;
+}
+
+/* ---- writing ---- */
+
 /* Bytes that a varint takes. */
 static inline size_t wb_wire_varint_size(uint64_t value)
 {

@@ -331,8 +331,8 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
-    WB_TRY(wb_exporters_start(sidecar, &d->paths,
-                              err)); /* before the writer has work: it may trim then */
+    /* Before the writer has work: it may trim then. */
+    WB_TRY(wb_exporters_start(sidecar, &d->paths, err));
     close_gap(d);
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_marking_new(sidecar, &d->marking, err));

@@ -10,16 +10,11 @@
 
 #include "proto/key_set.h"
 #include "proto/otlp_edit.h"
-#include "proto/wire.h"
+#include "proto/span_batch.h"
 #include "sidecar/pipeline/convert.h"
 #include "sidecar/pipeline/said.h"
 
-enum {
-    SCRATCH_BYTES = 4 * 1024 * 1024,
-    KIND_CLIENT = 3,
-    STATUS_ERROR = 2,
-    FIRST_WORD = WB_RULE_LANGFUSE
-};
+enum { SCRATCH_BYTES = 4 * 1024 * 1024, FIRST_WORD = WB_RULE_LANGFUSE };
 
 /* ---- what is there ---- */
 
@@ -50,41 +45,6 @@ static void note_rule(wb_said *s, wb_said_source from)
     }
 }
 
-/* Nearly every attribute: shorter than 128 bytes, the key before the value, and nothing else in it. */
-static inline bool take_short_attr(wb_slice *rest, uint8_t tag, wb_slice *key, wb_slice *value)
-{
-    const uint8_t *p = rest->ptr;
-    if (rest->len < 6 || p[0] != tag || p[1] >= 0x80 || p[1] < 4 || p[1] > rest->len - 2 ||
-        p[2] != WB_WIRE_TAG(1, WB_WIRE_LEN))
-        return false;
-    size_t n = p[1], key_len = p[3];
-    if (key_len > n - 4 || p[4 + key_len] != WB_WIRE_TAG(2, WB_WIRE_LEN) ||
-        p[5 + key_len] != n - 4 - key_len)
-        return false;
-    *key = (wb_slice){p + 4, key_len};
-    *value = (wb_slice){p + 6 + key_len, n - 4 - key_len};
-    *rest = (wb_slice){p + 2 + n, rest->len - 2 - n};
-    return true;
-}
-
-/* The next attribute of a Span or Resource message; false at the end. What was walked parses. */
-static inline bool next_attr(wb_slice *rest, wb_otlp_owner owner, wb_slice *key, wb_slice *value)
-{
-    wb_wire_field f;
-    if (take_short_attr(rest, WB_WIRE_TAG(owner, WB_WIRE_LEN), key, value)) return true;
-    while (rest->len > 0 && wb_wire_next(rest, &f)) {
-        if (f.number != (uint32_t)owner || f.type != WB_WIRE_LEN) continue;
-        *key = *value = (wb_slice){f.bytes.ptr, 0};
-        for (wb_slice pair = f.bytes; pair.len > 0 && wb_wire_next(&pair, &f);) {
-            if (f.type != WB_WIRE_LEN) continue;
-            if (f.number == 1) *key = f.bytes;
-            if (f.number == 2) *value = f.bytes;
-        }
-        return true;
-    }
-    return false;
-}
-
 /* Waybill's own names count only as far as the guard has left them. */
 static bool is_taken_away(const wb_said *s, wb_slice key)
 {
@@ -94,8 +54,9 @@ static bool is_taken_away(const wb_said *s, wb_slice key)
 
 static void gather(wb_said *s)
 {
-    wb_slice key, value, rest = s->message;
-    while (next_attr(&rest, WB_OTLP_SPAN, &key, &value)) {
+    wb_slice key, value;
+    wb_otlp_iter it = {s->message};
+    while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value)) {
         size_t n;
         uint16_t place = wb_key_set_find(s->keys, key);
         if (place == 0 || is_taken_away(s, key)) continue;
@@ -128,8 +89,9 @@ static uint64_t identifying(const wb_said *s)
     if (!(has & (WB_CANON_BIT(WB_CANON_AGENT_NAME) | WB_CANON_BIT(WB_CANON_AGENT_ID) |
                  WB_CANON_BIT(WB_CANON_WORKFLOW_NAME))))
         return has;
-    wb_slice key, value, rest = s->message;
-    while (next_attr(&rest, WB_OTLP_SPAN, &key, &value))
+    wb_slice key, value;
+    wb_otlp_iter it = {s->message};
+    while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value))
         for (size_t i = 0; i < WB_COUNT(others); i++)
             if (wb_slice_starts(key, others[i]))
                 return has & ~(WB_CANON_BIT(WB_CANON_AGENT_NAME) | WB_CANON_BIT(WB_CANON_AGENT_ID) |
@@ -139,7 +101,7 @@ static uint64_t identifying(const wb_said *s)
 
 static void find_operation(wb_said *s)
 {
-    bool is_root = WB_ID_ABSENT(s->span->parent_id), is_client = s->span->kind == KIND_CLIENT;
+    bool is_root = WB_ID_ABSENT(s->span->parent_id), is_client = s->span->kind == WB_SPAN_CLIENT;
     for (unsigned how = FIRST_WORD; how < WB_RULES && s->operation.type == WB_TYPE_NONE; how++)
         if (wb_said_speaks(s, how))
             s->operation = wb_operation_of((wb_semconv_how)how, wb_said_word(s->words[how]),
@@ -154,7 +116,7 @@ static void find_type(wb_said *s)
     s->type = s->told ? wb_span_type_of(wb_said_word(s->told->value)) : WB_TYPE_NONE;
     if (s->type == WB_TYPE_NONE) s->type = s->operation.type;
     if (s->type == WB_TYPE_NONE)
-        s->type = s->span->status_code == STATUS_ERROR ? WB_TYPE_ERROR : WB_TYPE_EXECUTION;
+        s->type = s->span->status_code == WB_SPAN_ERROR ? WB_TYPE_ERROR : WB_TYPE_EXECUTION;
     for (size_t i = 0; i < s->n_waiting; i++)
         if (wb_span_type_matches(s->type, (wb_semconv_when)s->waiting[i].rule->when,
                                  wb_said_speaks(s, WB_RULE_AGENTOPS)))
@@ -190,8 +152,8 @@ static wb_status normalise_resource(wb_said *s, wb_resource_spans *resource)
     wb_slice key, value, text = {0};
     wb_said_source found[WB_CANON_FIELDS];
     uint64_t has = 0, own = 0;
-    for (wb_slice rest = wb_batch_bytes(s->batch, resource->resource);
-         next_attr(&rest, WB_OTLP_RESOURCE, &key, &value);) {
+    wb_otlp_iter it = {wb_batch_bytes(s->batch, resource->resource)};
+    while (wb_otlp_next_pair(&it, WB_OTLP_RESOURCE, &key, &value)) {
         size_t n;
         uint16_t place = wb_key_set_find(s->keys, key);
         if (place == 0 || place > WB_SEMCONV_KEYS) continue;

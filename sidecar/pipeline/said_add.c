@@ -5,11 +5,12 @@
 #include "sidecar/pipeline/said.h"
 
 #include "proto/otlp_edit.h"
+#include "proto/span_batch.h"
 #include "sidecar/pipeline/convert.h"
 #include "sidecar/pipeline/regroup.h"
 #include "sidecar/pipeline/tokens.h"
 
-enum { STATUS_ERROR = 2 };
+enum { WORD_BYTES_MAX = 128 };
 
 #define TOKENS_FORM WB_S("waybill.tokens.form")
 
@@ -23,8 +24,8 @@ static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
 {
     size_t bytes = key.len;
     if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
-    if (bytes > WB_SAID_BYTES_MAX - s->said_bytes)
-        return WB_OK; /* the batch would become too large */
+    /* The batch would become too large; but a word that takes another's place is always said. */
+    if (bytes > WORD_BYTES_MAX && s->said_bytes + bytes > WB_SAID_BYTES_MAX) return WB_OK;
     s->said_bytes += bytes;
     WB_ASSERT(s->n_says < WB_SAID_MAX); /* each field once, and two more */
     s->says[s->n_says++] = (wb_otlp_attr){key, value};
@@ -237,7 +238,7 @@ static wb_slice of_exception(wb_slice span_message, wb_slice key)
 static wb_status say_error(wb_said *s)
 {
     wb_slice message = s->message;
-    if (s->span->status_code != STATUS_ERROR) return WB_OK;
+    if (s->span->status_code != WB_SPAN_ERROR) return WB_OK;
     if (!(s->has & WB_CANON_BIT(WB_CANON_ERROR_TYPE))) {
         wb_slice type = of_exception(message, WB_S("exception.type"));
         if (type.len > 0) WB_TRY(say_text(s, WB_CANON_ERROR_TYPE, type));

@@ -428,6 +428,15 @@ def test_what_is_no_http_does_no_harm(sidecar, port, raw):
     assert post(port, "/v1/traces", b"").code == 200
 
 
+def ends_with_400(wire: Wire, why: bytes) -> None:
+    """One answer, though more was sent, and the end of the connection."""
+    got = b""
+    while part := wire.socket.recv(65536):
+        got += part
+    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1
+    assert why in got and b"connection: close" in got.lower()
+
+
 @pytest.mark.parametrize(
     "framing",
     [
@@ -444,11 +453,7 @@ def test_a_head_that_a_proxy_may_read_otherwise_is_400_and_the_end(port, framing
     with Wire(port) as wire:
         wire.send(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + framing + b"\r\n"
                   b"{}POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-        got = b""
-        while part := wire.socket.recv(65536):
-            got += part
-    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1
-    assert b"one Content-Length" in got and b"connection: close" in got.lower()
+        ends_with_400(wire, b"one Content-Length")
 
 
 @pytest.mark.parametrize(
@@ -468,11 +473,7 @@ def test_a_field_without_a_right_name_is_400_and_the_end(port, field):
         wire.send(b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/json\r\n" + field + b"\r\nHost: x\r\n"
                   b"Content-Length: 2\r\n\r\n"
                   b"{}POST /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-        got = b""
-        while part := wire.socket.recv(65536):
-            got += part
-    assert got.startswith(b"HTTP/1.1 400 ") and got.count(b"HTTP/1.1 ") == 1
-    assert b"name of a header field" in got and b"connection: close" in got.lower()
+        ends_with_400(wire, b"name of a header field")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,22 @@ wb_status wb_kit_open(wb_journal_kit *kit)
     return wb_journal_open(&kit->options, &kit->journal, &kit->report, &kit->err);
 }
 
+int wb_kit_start(void **state)
+{
+    wb_journal_kit *kit = malloc(sizeof *kit);
+    if (!kit) return -1;
+    wb_kit_init(kit);
+    *state = kit;
+    return wb_kit_open(kit) == WB_OK ? 0 : -1;
+}
+
+int wb_kit_stop(void **state)
+{
+    wb_kit_done(*state);
+    free(*state);
+    return 0;
+}
+
 void wb_kit_close(wb_journal_kit *kit)
 {
     wb_journal_close(kit->journal);

@@ -25,6 +25,10 @@ typedef struct wb_journal_kit {
 void wb_kit_init(wb_journal_kit *kit);
 void wb_kit_done(wb_journal_kit *kit);
 
+/** For cmocka: *state is a kit with an open journal; and its end. */
+int wb_kit_start(void **state);
+int wb_kit_stop(void **state);
+
 /** Empty the table and open; the outcome is in kit->report or kit->err. */
 wb_status wb_kit_open(wb_journal_kit *kit);
 /** A clean stop. */

@@ -14,22 +14,6 @@ enum { FRAMES = 200, STEP = 7 };
 
 static const uint64_t spans = WB_KIND_BIT(WB_ENTRY_SPANS), rows = WB_KIND_BIT(WB_ENTRY_DELEGATION);
 
-static int start(void **state)
-{
-    wb_journal_kit *kit = malloc(sizeof *kit);
-    if (!kit) return -1;
-    wb_kit_init(kit);
-    *state = kit;
-    return wb_kit_open(kit) == WB_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    wb_kit_done(*state);
-    free(*state);
-    return 0;
-}
-
 static void who_gives_up_keeps_as_much_as_he_may(void **state)
 {
     wb_journal_kit *kit = *state;
@@ -127,7 +111,7 @@ static void whole_segments_are_counted_without_reading(void **state)
     assert_int_equal(n, 7);
 }
 
-#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, wb_kit_start, wb_kit_stop)
 
 int main(void)
 {

@@ -10,22 +10,6 @@
 
 #include <cmocka.h>
 
-static int start(void **state)
-{
-    wb_journal_kit *kit = malloc(sizeof *kit);
-    if (!kit) return -1;
-    wb_kit_init(kit);
-    *state = kit;
-    return wb_kit_open(kit) == WB_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    wb_kit_done(*state);
-    free(*state);
-    return 0;
-}
-
 static wb_journal_stats stats_of(wb_journal_kit *kit)
 {
     wb_journal_stats stats;
@@ -457,7 +441,7 @@ static void stopped_waits_return_at_once(void **state)
     assert_int_equal(wb_journal_wait(kit->journal, 0, 60000), WB_OK);
 }
 
-#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, wb_kit_start, wb_kit_stop)
 
 int main(void)
 {

@@ -14,22 +14,6 @@
 #define SNAPSHOT_A "reserve-snapshot-a"
 #define SEGMENT "reserve-segment"
 
-static int start(void **state)
-{
-    wb_journal_kit *kit = malloc(sizeof *kit);
-    if (!kit) return -1;
-    wb_kit_init(kit);
-    *state = kit;
-    return wb_kit_open(kit) == WB_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    wb_kit_done(*state);
-    free(*state);
-    return 0;
-}
-
 static wb_journal_stats stats_of(wb_journal_kit *kit)
 {
     wb_journal_stats stats;
@@ -332,7 +316,7 @@ static void a_name_that_could_not_be_removed_bars_no_later_segment(void **state)
     assert_int_equal(kit->report.lost_segments, 0);
 }
 
-#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, start, stop)
+#define WITH_KIT(test) cmocka_unit_test_setup_teardown(test, wb_kit_start, wb_kit_stop)
 
 int main(void)
 {
