@@ -95,3 +95,12 @@ wb_trace_id wb_rehome_trace(const wb_rehome *rehome, const wb_trace_id *claimed)
     if (WB_ID_ABSENT(trace)) trace.b[sizeof trace.b - 1] = 1;
     return trace;
 }
+
+void wb_rehome_pseudonym(const wb_rehome *rehome, wb_slice bytes,
+                         uint8_t out[WB_REHOME_PSEUDONYM_LEN])
+{
+    static const uint8_t personal[crypto_generichash_blake2b_PERSONALBYTES] = "wb-pseudonym-v1";
+    (void)crypto_generichash_blake2b_salt_personal(out, WB_REHOME_PSEUDONYM_LEN, bytes.ptr,
+                                                   bytes.len, rehome->secret, SECRET_BYTES, NULL,
+                                                   personal);
+}

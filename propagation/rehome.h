@@ -22,4 +22,9 @@ WB_DEFINE_AUTO(wb_rehome)
  *  can tell which trace stands for which, or make one of them. Never absent. */
 wb_trace_id wb_rehome_trace(const wb_rehome *rehome, const wb_trace_id *claimed);
 
+enum { WB_REHOME_PSEUDONYM_LEN = 16 };
+/** What stands for `bytes` where they may not: a keyed hash as above, of another kind. */
+void wb_rehome_pseudonym(const wb_rehome *rehome, wb_slice bytes,
+                         uint8_t out[WB_REHOME_PSEUDONYM_LEN]);
+
 #endif

@@ -121,6 +121,9 @@ static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_
 _Static_assert(WB_CONFIG_PAIR(wb_peer, origins, n_origins), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, exporters, n_exporters), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, self_ids, n_self_ids), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, redact_drop, n_redact_drop), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, redact_hash, n_redact_hash), "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, redact_cut, n_redact_cut), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, ipc_allow_uids, n_ipc_allow_uids),
                "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, sandbox_writable, n_sandbox_writable),
@@ -231,6 +234,61 @@ static const wb_config_key keys[] = {
              "come. Off, as long as it costs more than it should (docs/performance.md): spans are "
              "stored and sent on as "
              "they came."},
+    {.name = "redact.secrets",
+     .type = WB_BOOL,
+     .fallback = "true",
+     KEY(redact_secrets),
+     .live = true,
+     .help =
+         "Take keys, tokens, passwords, cookies and private keys out of all telemetry before it is "
+         "kept (docs/redaction.md)."},
+    {.name = "redact.content",
+     .type = WB_CHOICE,
+     .fallback = "preview",
+     .choices = "preview|verbose|whole|none",
+     KEY(redact_content),
+     .live = true,
+     .help = "How much is kept of prompts, answers, arguments and results: "
+             "`redact.preview_characters`, "
+             "`redact.verbose_bytes`, all of it, or nothing."},
+    {.name = "redact.preview_characters",
+     .type = WB_NUMBER,
+     .fallback = "500",
+     .min = 8,
+     .max = 100000,
+     KEY(redact_preview_characters),
+     .live = true,
+     .help = "Of a preview, the mark of the cut included."},
+    {.name = "redact.verbose_bytes",
+     .type = WB_BYTES,
+     .fallback = "200KiB",
+     .min = 1024,
+     .max = 4 << 20,
+     KEY(redact_verbose_bytes),
+     .live = true,
+     .help = "Of content where `redact.content` is `verbose`."},
+    {.name = "redact.drop",
+     .type = WB_SLICES,
+     .max = WB_REDACT_PATTERNS_MAX,
+     KEY(redact_drop),
+     .live = true,
+     .help = "Attributes with such keys are left out; `*` is any characters: `user.email`, "
+             "`customer.*`."},
+    {.name = "redact.hash",
+     .type = WB_SLICES,
+     .max = WB_REDACT_PATTERNS_MAX,
+     KEY(redact_hash),
+     .live = true,
+     .help = "Of attributes with such keys a keyed hash is kept: the same for the same value, and "
+             "nobody can tell "
+             "which."},
+    {.name = "redact.cut",
+     .type = WB_SLICES,
+     .max = WB_REDACT_PATTERNS_MAX,
+     KEY(redact_cut),
+     .live = true,
+     .help = "Attributes with such keys are cut to `redact.preview_characters`, whatever "
+             "`redact.content` says."},
     {.name = "trust.mode",
      .type = WB_CHOICE,
      .fallback = "link",

@@ -12,6 +12,7 @@
 #include "propagation/trust.h"
 #include "sidecar/context.h"
 #include "sidecar/delivery/delivery_config.h"
+#include "sidecar/pipeline/redact.h"
 #include "sidecar/receivers/otlp/config.h"
 #include "sidecar/sandbox/sandbox.h"
 
@@ -78,6 +79,16 @@ typedef struct wb_sidecar_config {
     bool trust_callbacks;
     bool trust_rehome;
     bool normalise;
+    bool redact_secrets;
+    wb_redact_content redact_content;
+    uint64_t redact_preview_characters;
+    uint64_t redact_verbose_bytes;
+    const wb_slice *redact_drop; /* patterns of keys */
+    size_t n_redact_drop;
+    const wb_slice *redact_hash;
+    size_t n_redact_hash;
+    const wb_slice *redact_cut;
+    size_t n_redact_cut;
     uint64_t trust_skew_s;
     uint64_t trust_rate_per_s;
     uint64_t trust_rate_burst;
@@ -114,6 +125,7 @@ typedef struct wb_sidecar_config {
     wb_policies policies;
     const uid_t *allow_uids; /* n_ipc_allow_uids of them */
     wb_baggage_border accept_baggage, send_baggage;
+    wb_redact_policy redact;
 } wb_sidecar_config;
 
 /** For --check and --print-config-reference. */

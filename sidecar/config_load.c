@@ -191,6 +191,30 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
     return WB_OK;
 }
 
+static wb_status check_patterns(const char *key, const wb_slice *patterns, size_t n, wb_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (patterns[i].len == 0 || wb_slice_eq(patterns[i], WB_S("*")))
+            return wb_fail(err, WB_ERR_CONFIG, "%s: \"%.*s\" is no pattern of keys", key,
+                           WB_SLICE_ARG(patterns[i]));
+    return WB_OK;
+}
+
+static wb_status make_redact(wb_sidecar_config *c, wb_error *err)
+{
+    WB_TRY(check_patterns("redact.drop", c->redact_drop, c->n_redact_drop, err));
+    WB_TRY(check_patterns("redact.hash", c->redact_hash, c->n_redact_hash, err));
+    WB_TRY(check_patterns("redact.cut", c->redact_cut, c->n_redact_cut, err));
+    c->redact = (wb_redact_policy){.secrets = c->redact_secrets,
+                                   .content = c->redact_content,
+                                   .preview_characters = (size_t)c->redact_preview_characters,
+                                   .verbose_bytes = (size_t)c->redact_verbose_bytes,
+                                   .drop = {c->redact_drop, c->n_redact_drop},
+                                   .hash = {c->redact_hash, c->n_redact_hash},
+                                   .cut = {c->redact_cut, c->n_redact_cut}};
+    return WB_OK;
+}
+
 static void make_policies(wb_sidecar_config *c)
 {
     c->policies = (wb_policies){.self_id = c->self_ids[0],
@@ -221,6 +245,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(wb_listen_make("admin.listen", c.admin_listen, PORT_ADMIN, false, &c.admin, err));
     WB_TRY(wb_otlp_config_make(&c.otlp, err));
     WB_TRY(make_borders(&c, err));
+    WB_TRY(make_redact(&c, err));
     make_policies(&c);
     *out = c;
     return WB_OK;
@@ -234,6 +259,7 @@ wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sid
     wb_sidecar_config c;
     WB_TRY(wb_config_renew(&wb_sidecar_config_table, running, fresh, &c, on_stale, self, err));
     WB_TRY(make_borders(&c, err));
+    WB_TRY(make_redact(&c, err));
     make_policies(&c);
     *out = c;
     return WB_OK;

@@ -10,6 +10,7 @@
 #include "core/status.h"
 #include "propagation/token.h"
 #include "proto/signal.h"
+#include "sidecar/pipeline/redact.h"
 
 #include <stdatomic.h>
 
@@ -52,6 +53,7 @@ typedef struct wb_counters {
     atomic_ullong answers[WB_RECEIVERS][WB_STATUSES];
     wb_item_counts items[WB_RECEIVERS][WB_SIGNALS];
     atomic_ullong spans_dropped_by_clients;
+    atomic_ullong redacted_secrets, redacted_cuts, redacted_rules;
     atomic_ullong delegations_signed, delegations_unsigned, delegations_denied, delegations_lost;
     atomic_ullong delegations_closed[WB_CLOSED_STATES], late_answers;
     atomic_ullong signatures_checked;
@@ -80,6 +82,14 @@ static inline void wb_count_items(wb_counters *counters, wb_receiver from, wb_si
 {
     wb_count_by(&counters->items[from][signal].accepted, accepted);
     wb_count_by(&counters->items[from][signal].rejected, rejected);
+}
+
+/** What was taken out of a request, whatever becomes of that. */
+static inline void wb_count_redacted(wb_counters *counters, const wb_redacted *done)
+{
+    if (done->secrets) wb_count_by(&counters->redacted_secrets, done->secrets);
+    if (done->cuts) wb_count_by(&counters->redacted_cuts, done->cuts);
+    if (done->rules) wb_count_by(&counters->redacted_rules, done->rules);
 }
 
 /** A delegation closed, once that is durable. `in_flight_ns`: since it was opened. */

@@ -89,6 +89,8 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
                                     config->trust_rehome && !observes ? sidecar->rehome : NULL,
                                 .observes = observes,
                                 .as_they_came = !config->normalise,
+                                .redactor = sidecar->redactor,
+                                .redact = &config->redact,
                                 .is_owned = is_owned,
                                 .ctx = in};
     wb_batch *batch = NULL;
@@ -124,7 +126,13 @@ static wb_status take_metrics(wb_intake *in, wb_slice body, wb_error *err)
 
 wb_status wb_intake_take(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
 {
-    wb_status status = WB_OK;
+    WB_AUTO_BUFFER room;
+    wb_redacted redacted = {0};
+    wb_buffer_init(&room, PAYLOAD_BYTES);
+    wb_status status = wb_redact(in->sidecar->redactor, &in->world->config.redact, signal, body,
+                                 &room, &body, &redacted, err);
+    if (status != WB_OK) return status;
+    wb_count_redacted(&in->sidecar->counters, &redacted);
     switch (signal) {
     case WB_SIGNAL_TRACES: status = take_spans(in, body, err); break;
     case WB_SIGNAL_METRICS: status = take_metrics(in, body, err); break;

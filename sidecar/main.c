@@ -329,6 +329,7 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     wb_sidecar *sidecar = &d->sidecar;
     WB_TRY(wb_refusals_start(sidecar->refusals, err));
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
+    WB_TRY(wb_redactor_new(sidecar->rehome, &sidecar->redactor, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
     /* Before the writer has work: it may trim then. */
@@ -495,6 +496,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_rate_free(sidecar->rate);
     wb_worlds_free(sidecar->worlds);
     wb_confine_free(sidecar);
+    wb_redactor_free(sidecar->redactor);
     wb_rehome_free(sidecar->rehome);
     wb_arena_free(d->config_arena);
     wb_process_files_close(&d->sidecar.process);

@@ -104,6 +104,10 @@ static const metric metrics[] = {
              "(accepted), or left out for good (rejected)."),
     VALUE("waybill_client_dropped_spans_total", COUNTER, NUMBER, dropped_by_clients,
           "Spans that clients dropped before they could send them, as they say."),
+    LABELLED("waybill_redacted_total", COUNTER, "what", redacted,
+             "What was taken out of telemetry before it was kept: secrets that were masked, "
+             "content that was cut "
+             "to a preview, attributes that a rule dropped or hashed."),
     HISTOGRAM("waybill_ipc_request_duration_seconds", "verb", request_time, wb_bounds_short,
               "From the arrival of a request over IPC to its answer, commit included; verb none is "
               "what was no request."),

@@ -236,6 +236,14 @@ void wb_scrape_request_time(wb_metrics_text *t, const wb_scrape *s)
     }
 }
 
+void wb_scrape_redacted(wb_metrics_text *t, const wb_scrape *s)
+{
+    const wb_counters *c = &s->sidecar->counters;
+    one_label(t, "what", "secret", load(&c->redacted_secrets));
+    one_label(t, "what", "cut", load(&c->redacted_cuts));
+    one_label(t, "what", "rule", load(&c->redacted_rules));
+}
+
 void wb_scrape_opened(wb_metrics_text *t, const wb_scrape *s)
 {
     one_label(t, "token", "signed", load(&s->sidecar->counters.delegations_signed));

@@ -48,10 +48,10 @@ void wb_scrape_look(wb_sidecar *sidecar, wb_scrape *out);
 typedef void wb_scrape_samples(wb_metrics_text *text, const wb_scrape *scrape);
 wb_scrape_samples wb_scrape_build_info, wb_scrape_sidecar_info, wb_scrape_answers, wb_scrape_items,
     wb_scrape_otlp_requests, wb_scrape_otlp_bytes, wb_scrape_otlp_refused,
-    wb_scrape_otlp_connections, wb_scrape_otlp_closed_out, wb_scrape_request_time, wb_scrape_opened,
-    wb_scrape_closed, wb_scrape_open_by_state, wb_scrape_delegation_time, wb_scrape_verdicts,
-    wb_scrape_refusals, wb_scrape_refusal_records, wb_scrape_full, wb_scrape_commit_time,
-    wb_scrape_exporter_info, wb_scrape_exporter_state, wb_scrape_sends, wb_scrape_dropped,
-    wb_scrape_sandbox;
+    wb_scrape_otlp_connections, wb_scrape_otlp_closed_out, wb_scrape_redacted,
+    wb_scrape_request_time, wb_scrape_opened, wb_scrape_closed, wb_scrape_open_by_state,
+    wb_scrape_delegation_time, wb_scrape_verdicts, wb_scrape_refusals, wb_scrape_refusal_records,
+    wb_scrape_full, wb_scrape_commit_time, wb_scrape_exporter_info, wb_scrape_exporter_state,
+    wb_scrape_sends, wb_scrape_dropped, wb_scrape_sandbox;
 
 #endif

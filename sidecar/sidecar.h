@@ -41,6 +41,7 @@ typedef struct wb_sidecar {
     wb_peer_secret peer_secret;
     wb_pipeline *pipeline;
     wb_rehome *rehome;
+    wb_redactor *redactor;
     wb_state state;
     wb_journal *journal;
     wb_writer *writer;

@@ -5,10 +5,12 @@
 #include "sidecar/pipeline/guard.h"
 
 #include "proto/otlp_edit.h"
+#include "sidecar/pipeline/redact.h"
 
 #define PREFIX "waybill."
 #define SPAN_TYPE WB_S("waybill.span.type")
 #define ACCEPTANCE_ID WB_S("waybill.acceptance.id")
+#define CUT WB_S(WB_REDACT_CUT_PREFIX)  /* by us just before, or by a sidecar that sent it on */
 #define CLAIMED WB_S("waybill.claimed") /* for the stage that takes it away */
 
 static const wb_slice prefixes[] = {{(const uint8_t *)PREFIX, sizeof PREFIX - 1}};
@@ -26,6 +28,7 @@ static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *a
 {
     if (kind == WB_OTLP_RESOURCE || wb_attrs_find(attrs, attr->key) != attr) return false;
     if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value);
+    if (wb_slice_starts(attr->key, CUT)) return wb_otlp_value(attr->value).type == WB_VALUE_INT;
     if (kind == WB_OTLP_LOG) return false;
     if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
     return wb_slice_eq(attr->key, CLAIMED) && wb_otlp_value(attr->value).type == WB_VALUE_BOOL;

@@ -208,7 +208,7 @@ static wb_status normalise_apply(const void *self, const wb_stage_view *view, wb
 {
     if (view->as_they_came) return WB_OK;
     WB_AUTO(wb_arena) scratch = wb_arena_new(SCRATCH_BYTES);
-    wb_said s = {.keys = self, .batch = batch, .scratch = scratch};
+    wb_said s = {.keys = self, .view = view, .batch = batch, .scratch = scratch};
     wb_status status = scratch ? normalise_batch(&s) : WB_ERR_NO_MEMORY;
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to normalise spans");
 }

@@ -8,6 +8,7 @@
 #include "proto/key_set.h"
 #include "proto/otlp_read.h"
 #include "sidecar/pipeline/operation.h"
+#include "sidecar/pipeline/stage.h"
 
 enum {
     WB_SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
@@ -29,6 +30,7 @@ typedef struct wb_said_source {
 /* What one span says. */
 typedef struct wb_said {
     const wb_key_set *keys;
+    const wb_stage_view *view;
     wb_batch *batch;
     wb_span *span;
     wb_slice message;  /* of the span */

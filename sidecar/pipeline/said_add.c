@@ -32,9 +32,17 @@ static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
     return WB_OK;
 }
 
+/* What arrived went through redaction, and what is made of it must, too: of parts that were short enough it may be
+ * too long, and rules may name only the model's key. */
 static wb_status say(wb_said *s, uint8_t field, wb_value value)
 {
-    return say_as(s, wb_canon_attribute(field), value);
+    const wb_stage_view *view = s->view;
+    wb_slice key = wb_canon_attribute(field);
+    if (view->redactor && wb_redact_looks_at_field(view->redact, field)) {
+        WB_TRY(wb_redact_made(view->redactor, view->redact, key, value, s->scratch, &value));
+        if (value.type == WB_VALUE_EMPTY) return WB_OK;
+    }
+    return say_as(s, key, value);
 }
 
 static wb_status say_text(wb_said *s, uint8_t field, wb_slice text)

@@ -10,6 +10,7 @@
 
 typedef struct semconv_field {
     wb_slice attribute;
+    bool is_content;
 } semconv_field;
 
 typedef struct rule_range {
@@ -28,3 +29,5 @@ const wb_semconv_rule *wb_semconv_rules(uint16_t place, size_t *n)
 uint8_t wb_semconv_prefix_field(size_t prefix) { return prefix_fields[prefix]; }
 
 wb_slice wb_canon_attribute(uint8_t field) { return fields[field].attribute; }
+
+bool wb_canon_is_content(uint8_t field) { return fields[field].is_content; }

@@ -74,5 +74,7 @@ uint8_t wb_semconv_prefix_field(size_t prefix);
 
 /** The attribute that says the field. */
 wb_slice wb_canon_attribute(uint8_t field);
+/** Is it what people and models said, or tools were given and gave back? */
+bool wb_canon_is_content(uint8_t field);
 
 #endif

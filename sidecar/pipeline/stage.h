@@ -5,6 +5,7 @@
 
 #include "core/batch.h"
 #include "propagation/rehome.h"
+#include "sidecar/pipeline/redact.h"
 
 typedef struct wb_config_section wb_config_section;
 
@@ -14,6 +15,9 @@ typedef struct wb_stage_view {
     const wb_rehome *rehome; /* NULL: no span moves */
     bool observes;           /* trust.mode observe: claimed traces are marked, not left */
     bool as_they_came;       /* spans are not normalised */
+    const wb_redactor
+        *redactor; /* has gone over what arrived, and goes over what stages make; NULL: not */
+    const wb_redact_policy *redact;
     /* Does a CONTINUE acceptance or a root of our own own it? */
     bool (*is_owned)(void *ctx, const wb_trace_id *trace);
     void *ctx;

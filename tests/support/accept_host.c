@@ -314,6 +314,7 @@ static host *open_host(wb_ipc *ipc, const char *dir, uint64_t now_s)
     open_worlds(h);
     must(wb_rehome_open(h->dir, &h->sidecar.rehome, &err), &err, "traces of others");
     must(wb_pipeline_new(&h->sidecar.pipeline, &err), &err, "pipeline");
+    must(wb_redactor_new(h->sidecar.rehome, &h->sidecar.redactor, &err), &err, "redaction");
     open_state(h);
     h->sidecar.ipc = ipc;
     must(wb_workers_start(&h->sidecar, 1, SLOTS, &h->workers, &err), &err, "workers");
@@ -331,6 +332,7 @@ static void close_host(host *h)
     wb_writer_stop(h->sidecar.writer);
     wb_journal_close(h->sidecar.journal);
     wb_pipeline_free(h->sidecar.pipeline);
+    wb_redactor_free(h->sidecar.redactor);
     wb_rehome_free(h->sidecar.rehome);
     wb_state_done(&h->sidecar.state);
     wb_refusals_close(h->sidecar.refusals);

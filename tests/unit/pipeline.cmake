@@ -5,3 +5,7 @@ waybill_test(pipeline_guard_test SOURCES unit/pipeline/guard_test.c LIBS wb_pipe
 waybill_test(pipeline_rehome_test SOURCES unit/pipeline/rehome_test.c LIBS wb_pipeline wb_otlp_oracle)
 
 waybill_test(pipeline_normalise_test SOURCES unit/pipeline/normalise_test.c LIBS wb_pipeline wb_otlp_oracle)
+
+waybill_test(pipeline_secrets_test SOURCES unit/pipeline/secrets_test.c LIBS wb_pipeline)
+
+waybill_test(pipeline_preview_test SOURCES unit/pipeline/preview_test.c LIBS wb_pipeline)

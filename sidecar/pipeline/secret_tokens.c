@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Issuers give their tokens a prefix so that they can be found where they should not be; this is the list. Below it
+ * are the few that have a shape instead. Sources: the issuers' own pages on the format of their tokens. The bounds
+ * are lower than what they say, since a token of an older or a newer form must be found too, and what is asked of
+ * the letters (a digit among them) keeps words out.
+ *
+ * A token is looked for where a word of 16 bytes starts (secret_spots.h). */
+#include "sidecar/pipeline/secret_tokens.h"
+
+#include "core/status.h"
+
+/* Letters that the rest may have: bits. */
+enum { ALNUM = 1, DASHES = 2, BASE64 = 4, DOT = 8, HEX = 16 };
+enum { WORD = ALNUM | DASHES, DOTTED = WORD | DOT };
+
+typedef struct token_rule {
+    const char *prefix; /* some of it may stand before the word: see `before` */
+    uint8_t before;     /* bytes of the prefix before the word's start */
+    uint8_t letters;    /* of the rest */
+    uint8_t min_rest;
+    bool any; /* no digit is asked for */
+} token_rule;
+
+/* In the order of the first letter of the word. */
+static const token_rule rules[] = {
+    {"AAAAAAAAAAAAAAAAAAAA", 0, ALNUM | BASE64, 40, false}, /* X */
+    {"APA91b", 0, WORD, 100, false},                        /* Firebase */
+    {"ABIA", 0, ALNUM, 12, true},                           /* AWS */
+    {"ACCA", 0, ALNUM, 12, true},                           /* AWS */
+    {"AKIA", 0, ALNUM, 12, true},                           /* AWS */
+    {"ASIA", 0, ALNUM, 12, true},                           /* AWS */
+    {"AIza", 0, WORD, 30, true},                            /* Google */
+    {"AKCp", 0, ALNUM, 40, false},                          /* Artifactory */
+    {"AGE-SECRET-KEY-1", 0, ALNUM, 40, true},               /* age */
+    {"AQVN", 0, WORD, 30, false},                           /* Yandex */
+    {"ATATT3", 0, WORD | BASE64, 40, false},                /* Atlassian */
+    {"ATCTT3", 0, WORD | BASE64, 40, false},                /* Atlassian */
+    {"ATBB", 0, ALNUM, 28, false},                          /* Bitbucket */
+    {"api_org_", 0, ALNUM, 20, true},                       /* Hugging Face */
+    {"apify_api_", 0, ALNUM, 20, true},                     /* Apify */
+    {"bkua_", 0, ALNUM, 30, true},                          /* Buildkite */
+    {"cfut_", 0, WORD, 20, false},                          /* Cloudflare */
+    {"CFPAT-", 0, WORD, 20, false},                         /* Contentful */
+    {"co_", 0, ALNUM, 30, false},                           /* Cohere */
+    {"dapi", 0, HEX, 30, true},                             /* Databricks */
+    {"dckr_pat_", 0, WORD, 20, true},                       /* Docker */
+    {"doo_v1_", 0, HEX, 40, true},                          /* DigitalOcean */
+    {"dop_v1_", 0, HEX, 40, true},                          /* DigitalOcean */
+    {"dor_v1_", 0, HEX, 40, true},                          /* DigitalOcean */
+    {"dsk_", 0, WORD, 20, false},                           /* DeepSeek and others */
+    {"dp.pt.", 6, ALNUM, 30, true},                         /* Doppler */
+    {"dp.st.", 6, WORD | DOT, 30, true},                    /* Doppler */
+    {"dt0c01.", 7, DOTTED, 24, true},                       /* Dynatrace */
+    {"dt0s16.", 7, DOTTED, 24, true},                       /* Dynatrace */
+    {"EAACEdEose0cBA", 0, ALNUM, 10, true},                 /* Facebook */
+    {"EAAAE", 0, WORD, 50, false},                          /* Square, Facebook */
+    {"eyJ", 0, DOTTED, 14, true},                           /* a JWT, or another JSON in base64 */
+    {"FLWSECK", 0, WORD, 12, false},                        /* Flutterwave */
+    {"figd_", 0, WORD, 20, true},                           /* Figma */
+    {"figu_", 0, WORD, 20, true},                           /* Figma */
+    {"fc-", 0, HEX, 28, false},                             /* Firecrawl */
+    {"fm1_", 0, ALNUM | BASE64, 30, false},                 /* Fly.io */
+    {"fm2_", 0, ALNUM | BASE64, 30, false},                 /* Fly.io */
+    {"fo1_", 0, WORD, 30, false},                           /* Fly.io */
+    {"fw_", 0, ALNUM, 20, false},                           /* Fireworks */
+    {"gho_", 0, ALNUM, 30, true},                           /* GitHub */
+    {"ghp_", 0, ALNUM, 30, true},                           /* GitHub */
+    {"ghr_", 0, ALNUM, 30, true},                           /* GitHub */
+    {"ghs_", 0, ALNUM, 30, true},                           /* GitHub */
+    {"ghu_", 0, ALNUM, 30, true},                           /* GitHub */
+    {"github_pat_", 0, WORD, 20, true},                     /* GitHub */
+    {"glpat-", 0, DOTTED, 16, true},                        /* GitLab, as all down to glsoat- */
+    {"glcbt-", 0, DOTTED, 16, true},
+    {"gldt-", 0, DOTTED, 16, true},
+    {"glft-", 0, DOTTED, 16, true},
+    {"glimt-", 0, DOTTED, 16, true},
+    {"glptt-", 0, DOTTED, 16, true},
+    {"glrt-", 0, DOTTED, 16, true},
+    {"glagent-", 0, DOTTED, 16, true},
+    {"gloas-", 0, DOTTED, 16, true},
+    {"glsoat-", 0, DOTTED, 16, true},
+    {"glc_", 0, WORD | BASE64, 30, false},   /* Grafana */
+    {"glsa_", 0, WORD, 30, true},            /* Grafana */
+    {"GOCSPX-", 0, WORD, 20, true},          /* Google */
+    {"GR1348941", 0, WORD, 16, true},        /* GitLab */
+    {"gsk_", 0, ALNUM, 30, true},            /* Groq */
+    {"hcaik_", 0, WORD, 20, true},           /* Honeycomb */
+    {"hf_", 0, ALNUM, 24, true},             /* Hugging Face */
+    {"HRKU-", 0, WORD, 20, true},            /* Heroku */
+    {"hvb.", 4, WORD, 20, true},             /* Vault */
+    {"hvr.", 4, WORD, 20, true},             /* Vault */
+    {"hvs.", 4, WORD, 20, true},             /* Vault */
+    {"jina_", 0, WORD, 20, true},            /* Jina */
+    {"key-", 0, HEX, 30, false},             /* Mailgun */
+    {"LTAI", 0, ALNUM, 14, false},           /* Alibaba */
+    {"lin_api_", 0, ALNUM, 20, true},        /* Linear */
+    {"lin_oauth_", 0, ALNUM, 20, true},      /* Linear */
+    {"lsv2_", 0, WORD, 30, true},            /* LangSmith */
+    {"ls__", 0, ALNUM, 28, false},           /* LangSmith */
+    {"npm_", 0, ALNUM, 30, true},            /* npm */
+    {"nfp_", 0, ALNUM, 30, true},            /* Netlify */
+    {"NRAK-", 0, ALNUM, 20, true},           /* New Relic */
+    {"NRII-", 0, WORD, 24, true},            /* New Relic */
+    {"NRJS-", 0, HEX, 16, true},             /* New Relic */
+    {"ntn_", 0, ALNUM, 30, true},            /* Notion */
+    {"nvapi-", 0, WORD, 20, true},           /* NVIDIA */
+    {"oy2", 0, ALNUM, 40, false},            /* NuGet */
+    {"ops_", 0, WORD, 60, false},            /* 1Password */
+    {"pa-", 0, WORD, 30, false},             /* Voyage */
+    {"pat-na1-", 0, WORD, 24, true},         /* HubSpot */
+    {"pat-eu1-", 0, WORD, 24, true},         /* HubSpot */
+    {"pcsk_", 0, WORD, 20, true},            /* Pinecone */
+    {"phx_", 0, ALNUM, 30, true},            /* PostHog */
+    {"phc_", 0, ALNUM, 30, true},            /* PostHog */
+    {"PMAK-", 0, WORD, 30, true},            /* Postman */
+    {"pplx-", 0, ALNUM, 20, true},           /* Perplexity */
+    {"pscale_", 0, DOTTED, 20, true},        /* PlanetScale */
+    {"pul-", 0, HEX, 30, true},              /* Pulumi */
+    {"pypi-", 0, WORD, 30, true},            /* PyPI */
+    {"r8_", 0, ALNUM, 20, false},            /* Replicate */
+    {"re_", 0, WORD, 28, false},             /* Resend */
+    {"rdme_", 0, ALNUM, 30, true},           /* ReadMe */
+    {"rk_live_", 0, ALNUM, 12, true},        /* Stripe */
+    {"rk_test_", 0, ALNUM, 12, true},        /* Stripe */
+    {"rnd_", 0, ALNUM, 20, false},           /* Render */
+    {"rubygems_", 0, HEX, 30, true},         /* RubyGems */
+    {"SG.", 3, DOTTED, 16, true},            /* SendGrid */
+    {"s.", 2, ALNUM, 22, false},             /* Vault, older */
+    {"sb_secret_", 0, WORD, 12, true},       /* Supabase */
+    {"sbp_", 0, ALNUM, 30, true},            /* Supabase */
+    {"secret_", 0, ALNUM, 30, false},        /* Notion, older */
+    {"sgp_", 0, WORD, 30, true},             /* Sourcegraph */
+    {"shpat_", 0, HEX, 24, true},            /* Shopify */
+    {"shpca_", 0, HEX, 24, true},            /* Shopify */
+    {"shppa_", 0, HEX, 24, true},            /* Shopify */
+    {"shpss_", 0, HEX, 24, true},            /* Shopify */
+    {"sk-ant-", 0, WORD, 12, true},          /* Anthropic */
+    {"sk-proj-", 0, WORD, 12, true},         /* OpenAI */
+    {"sk-svcacct-", 0, WORD, 12, true},      /* OpenAI */
+    {"sk-lf-", 0, WORD, 12, true},           /* Langfuse */
+    {"sk-or-", 0, WORD, 12, true},           /* OpenRouter */
+    {"sk-", 0, WORD, 13, false},             /* OpenAI, DeepSeek, LiteLLM and others */
+    {"sk_live_", 0, ALNUM, 8, true},         /* Stripe */
+    {"sk_test_", 0, ALNUM, 8, true},         /* Stripe */
+    {"sk_", 0, ALNUM, 32, false},            /* ElevenLabs */
+    {"sl.", 3, WORD, 60, false},             /* Dropbox */
+    {"sntrys_", 0, WORD | BASE64, 20, true}, /* Sentry */
+    {"sntryu_", 0, HEX, 20, true},           /* Sentry */
+    {"sq0atp-", 0, WORD, 16, true},          /* Square */
+    {"sq0csp-", 0, WORD, 16, true},          /* Square */
+    {"SSWS", 0, WORD, 30, false},            /* Okta */
+    {"tfp_", 0, WORD, 30, true},             /* Typeform */
+    {"tgp_v1_", 0, WORD, 20, true},          /* Together */
+    {"tvly-", 0, WORD, 16, true},            /* Tavily */
+    {"v1.0-", 5, WORD, 60, false},           /* Cloudflare */
+    {"v2.local.", 9, DOTTED, 30, true},      /* PASETO */
+    {"v4.local.", 9, DOTTED, 30, true},      /* PASETO */
+    {"v2.public.", 10, DOTTED, 60, true},    /* PASETO */
+    {"v4.public.", 10, DOTTED, 60, true},    /* PASETO */
+    {"vercel_", 0, ALNUM, 20, false},        /* Vercel */
+    {"vc_", 0, ALNUM, 24, false},            /* Vercel */
+    {"whsec_", 0, ALNUM | BASE64, 20, true}, /* Stripe and other webhooks */
+    {"wandb_v1_", 0, WORD, 20, true},        /* Weights & Biases */
+    {"xai-", 0, ALNUM, 30, true},            /* xAI */
+    {"xapp-", 0, WORD, 16, true},            /* Slack, as all down to xoxs- */
+    {"xoxa-", 0, WORD, 10, true},
+    {"xoxb-", 0, WORD, 10, true},
+    {"xoxc-", 0, WORD, 10, true},
+    {"xoxd-", 0, WORD | BASE64, 10, true},
+    {"xoxe.", 5, WORD, 16, true},
+    {"xoxe-", 0, WORD, 10, true},
+    {"xoxo-", 0, WORD, 10, true},
+    {"xoxp-", 0, WORD, 10, true},
+    {"xoxr-", 0, WORD, 10, true},
+    {"xoxs-", 0, WORD, 10, true},
+    {"ya29.", 5, WORD, 20, true}, /* Google */
+    {"zpka_", 0, WORD, 20, true}, /* Zuplo */
+};
+
+static unsigned kinds_of(uint8_t c)
+{
+    if (c >= '0' && c <= '9') return ALNUM | HEX;
+    uint8_t lower = c | 0x20;
+    if (lower >= 'a' && lower <= 'f') return ALNUM | HEX;
+    if (lower >= 'a' && lower <= 'z') return ALNUM;
+    switch (c) {
+    case '-':
+    case '_': return DASHES;
+    case '+':
+    case '/':
+    case '=': return BASE64;
+    case '.': return DOT;
+    default: return 0;
+    }
+}
+
+/* Letters of these kinds from `at` on. */
+static size_t count(wb_slice text, size_t at, unsigned kinds)
+{
+    size_t n = 0;
+    while (at + n < text.len && kinds_of(text.ptr[at + n]) & kinds) n++;
+    return n;
+}
+
+static bool has_digit(wb_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] >= '0' && text.ptr[i] <= '9') return true;
+    return false;
+}
+
+static bool fits(const token_rule *rule, wb_slice text, size_t at, bool open_end, size_t *start,
+                 size_t *len)
+{
+    size_t prefix = strlen(rule->prefix);
+    if (at < rule->before || text.len - (at - rule->before) < prefix) return false;
+    *start = at - rule->before;
+    if (memcmp(text.ptr + *start, rule->prefix, prefix) != 0) return false;
+    if (rule->before && !open_end && *start > 0 && kinds_of(text.ptr[*start - 1]) & WORD)
+        return false;
+    size_t rest = count(text, *start + prefix, rule->letters);
+    if (rest < rule->min_rest) return false;
+    while (rest > rule->min_rest && text.ptr[*start + prefix + rest - 1] == '.') rest--;
+    if (!rule->any && !has_digit((wb_slice){text.ptr + *start + prefix, rest})) return false;
+    *len = prefix + rest;
+    return true;
+}
+
+/* ---- those with a shape ---- */
+
+/* Discord: three parts in base64, the first of them a number's. */
+static size_t discord(wb_slice text, size_t at)
+{
+    size_t first = count(text, at, WORD), second, third;
+    if (text.ptr[at] < 'M' || text.ptr[at] > 'O' || first < 23 || first > 28) return 0;
+    if (at + first >= text.len || text.ptr[at + first] != '.') return 0;
+    second = count(text, at + first + 1, WORD);
+    if (second < 6 || second > 7 || at + first + 1 + second >= text.len) return 0;
+    if (text.ptr[at + first + 1 + second] != '.') return 0;
+    third = count(text, at + first + second + 2, WORD);
+    return third >= 27 ? first + second + third + 2 : 0;
+}
+
+/* Airtable: pat and 14 letters, a dot, 64 hexadecimal digits. */
+static size_t airtable(wb_slice text, size_t at)
+{
+    if (!wb_slice_starts((wb_slice){text.ptr + at, text.len - at}, WB_S("pat"))) return 0;
+    size_t first = count(text, at, ALNUM), end = at + first;
+    if (first < 15 || first > 20 || end >= text.len || text.ptr[end] != '.') return 0;
+    size_t hex = count(text, end + 1, HEX);
+    return hex >= 60 ? first + 1 + hex : 0;
+}
+
+/* Telegram: a bot's number, a colon, 35 letters. */
+static size_t telegram(wb_slice text, size_t at, bool open_end, size_t *start)
+{
+    size_t digits = 0, rest = count(text, at, WORD);
+    if (at == 0 || text.ptr[at - 1] != ':' || rest < 33 || (rest > 40 && !open_end)) return 0;
+    while (digits + 1 < at && text.ptr[at - 2 - digits] >= '0' && text.ptr[at - 2 - digits] <= '9')
+        digits++;
+    if (digits < 8 || (digits > 10 && !open_end)) return 0;
+    *start = at - 1 - digits;
+    return digits + 1 + rest;
+}
+
+/* Twilio: SK and 32 hexadecimal digits. Mailchimp: 32 of them and -us with its data centre. */
+static size_t of_hex(wb_slice text, size_t at, bool open_end)
+{
+    size_t prefix = text.ptr[at] == 'S' && at + 1 < text.len && text.ptr[at + 1] == 'K' ? 2 : 0;
+    size_t hex = count(text, at + prefix, HEX), end = at + prefix + hex;
+    if (prefix) return hex == 32 || (open_end && hex > 32) ? prefix + hex : 0;
+    if (hex != 32 || text.len - end < 4 || memcmp(text.ptr + end, "-us", 3) != 0) return 0;
+    size_t centre = count(text, end + 3, ALNUM);
+    return centre >= 1 && centre <= (open_end ? 8 : 3) ? hex + 3 + centre : 0;
+}
+
+/* AWS: a secret access key is 40 letters of base64 and nothing else. */
+static size_t forty(wb_slice text, size_t at, bool open_end)
+{
+    bool digit = false, lower = false, upper = false;
+    size_t n = count(text, at, ALNUM | BASE64);
+    size_t turns = 0;
+    if (n < 40 || (n > 40 && !open_end) || n > 44) return 0;
+    if (at + n < text.len && kinds_of(text.ptr[at + n]) & (DASHES | DOT) && !open_end) return 0;
+    if (at > 0 && kinds_of(text.ptr[at - 1]) & BASE64 && text.ptr[at - 1] != '=') return 0;
+    for (size_t i = at; i < at + n; i++) {
+        uint8_t c = text.ptr[i];
+        if (c == '=') return 0;
+        bool was_upper = i > at && text.ptr[i - 1] >= 'A' && text.ptr[i - 1] <= 'Z';
+        digit |= c >= '0' && c <= '9';
+        lower |= c >= 'a' && c <= 'z';
+        upper |= c >= 'A' && c <= 'Z';
+        turns += was_upper && c >= 'a';
+    }
+    return digit && lower && upper && turns >= 4 ? n : 0;
+}
+
+size_t wb_secret_token_at(wb_slice text, size_t at, bool open_end, size_t *start)
+{
+    size_t len = 0;
+    uint8_t first = text.ptr[at];
+    for (size_t i = 0; i < WB_COUNT(rules); i++) {
+        const token_rule *rule = &rules[i];
+        if (rule->before ? at == 0 || text.ptr[at - 1] != (uint8_t)rule->prefix[rule->before - 1]
+                         : (uint8_t)rule->prefix[0] != first)
+            continue;
+        if (fits(rule, text, at, open_end, start, &len)) return len;
+    }
+    if ((len = telegram(text, at, open_end, start)) > 0) return len;
+    *start = at;
+    if ((len = discord(text, at)) > 0) return len;
+    if ((len = airtable(text, at)) > 0) return len;
+    if ((len = of_hex(text, at, open_end)) > 0) return len;
+    return forty(text, at, open_end);
+}

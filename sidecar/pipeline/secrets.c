@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* secret_spots.c says where to look; here it is looked. A spot is the start of a long word, which may be a token, or
+ * three letters of a word that names secrets, around which the whole name is read and what it is given.
+ *
+ * In a body of protobuf the texts are not known yet, only the bytes. What is found there is not final: it says which
+ * messages are to be read text by text. So it may find too much, and must not find too little: the length before
+ * a text may look like a letter of it, and so may the tag behind it.
+ *
+ * A value in quotes ends at the quote that has as many backslashes before it as the first one: JSON in a text of
+ * JSON is what traces of agents are full of. */
+#include "sidecar/pipeline/secrets.h"
+
+#include "core/status.h"
+#include "core/text_code.h"
+#include "sidecar/pipeline/secret_assigned.h"
+#include "sidecar/pipeline/secret_names.h"
+#include "sidecar/pipeline/secret_spots.h"
+#include "sidecar/pipeline/secret_tokens.h"
+
+enum { NAME_BACK = 64, NAME_AHEAD = 48, URL_MAX = 2048, SPOTS = WB_SECRET_SPOTS, BASIC_MAX = 512 };
+
+/* ---- what a text may hold ---- */
+
+static bool is_name_byte(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
+           c == '-' || c == '.';
+}
+
+/* The name around a spot. */
+static wb_slice name_around(wb_slice text, size_t at)
+{
+    size_t from = at, to = at + 3;
+    while (from > 0 && at - from < NAME_BACK && is_name_byte(text.ptr[from - 1])) from--;
+    while (to < text.len && to - at < NAME_AHEAD && is_name_byte(text.ptr[to])) to++;
+    while (to > at + 3 && text.ptr[to - 1] == '.') to--; /* the end of a sentence */
+    return (wb_slice){text.ptr + from, to - from};
+}
+
+static bool eq_lower(wb_slice text, size_t at, const char *word)
+{
+    size_t len = strlen(word);
+    if (at > text.len || text.len - at < len) return false;
+    for (size_t i = 0; i < len; i++)
+        if ((text.ptr[at + i] | 0x20) != (word[i] | 0x20)) return false;
+    return true;
+}
+
+/* In prose a key has its kind in a word of its own: `the API key is ...`. */
+static wb_slice with_word_before(wb_slice text, wb_slice name)
+{
+    size_t from = (size_t)(name.ptr - text.ptr), at = from;
+    if (name.len != 3 || from < 2 || text.ptr[from - 1] != ' ') return name;
+    for (at = from - 1; at > 0 && from - at < NAME_BACK && is_name_byte(text.ptr[at - 1]);) at--;
+    return (wb_slice){text.ptr + at, name.len + from - at};
+}
+
+/* Most spots are in words that name no secret; the letters around tell. */
+static bool may_name(wb_slice text, size_t at)
+{
+    const uint8_t *p = text.ptr + at;
+    uint8_t before = at > 0 ? p[-1] | 0x20 : 0, behind = text.len - at > 3 ? p[3] | 0x20 : 0;
+    bool ends = text.len - at <= 3 || !((p[3] | 0x20) >= 'a' && (p[3] | 0x20) <= 'z');
+    switch (p[0] | 0x20) {
+    case 'p': return (p[1] | 0x20) == 'w' || behind == 's'; /* pwd, pass */
+    case 'c': return before == 'e' || behind == 'd';        /* secret, credential */
+    case 'o':
+        return (p[1] | 0x20) == 'o' ? before == 'c' && behind == 'i' /* cookie */
+                                    : before == 't' && behind == 'n';
+    case 'k': return ends || behind == 's';
+    case 'u': return before == 'a';
+    case 's': return true;
+    default: return false;
+    }
+}
+
+static bool named(wb_slice text, size_t at, bool loose, wb_secret *out)
+{
+    if (!may_name(text, at)) return false;
+    wb_slice name = with_word_before(text, name_around(text, at));
+    wb_secret_name kind = wb_secret_name_of(name);
+    size_t from = (size_t)(name.ptr - text.ptr);
+    return kind != WB_NAME_PLAIN &&
+           wb_secret_assigned(text, from, from + name.len, kind, loose, out);
+}
+
+static bool is_credential_byte(uint8_t c)
+{
+    return is_name_byte(c) || c == '~' || c == '+' || c == '/' || c == '=' || c == '%' ||
+           c == ':' || c == '|';
+}
+
+/* Bearer ... and Basic ...: the scheme's last letters are at text[at]. */
+static bool schemed(wb_slice text, size_t at, bool loose, wb_secret *out)
+{
+    bool is_basic = eq_lower(text, at, "sic");
+    size_t from = at + 3, len = 0;
+    if (at < (is_basic ? 2U : 3U) ||
+        !eq_lower(text, at - (is_basic ? 2 : 3), is_basic ? "basic" : "bearer"))
+        return false;
+    if (from < text.len && (text.ptr[from] == ' ' || text.ptr[from] == ':'))
+        from++;
+    else if (eq_lower(text, from, "%20"))
+        from += 3;
+    else
+        return false;
+    while (from < text.len && text.ptr[from] == ' ') from++;
+    while (from + len < text.len && is_credential_byte(text.ptr[from + len])) len++;
+    while (len > 0 && (text.ptr[from + len - 1] == '.' || text.ptr[from + len - 1] == ':')) len--;
+    wb_slice word = {text.ptr + from, len};
+    if (loose) {
+        if (len < 4) return false;
+    } else if (!is_basic) {
+        if (!wb_secret_looks_random(word) && len < 20) return false;
+    } else {
+        uint8_t bytes[BASIC_MAX];
+        size_t n;
+        while (word.len > 0 && word.ptr[word.len - 1] == '=') word.len--;
+        size_t read = word.len > BASIC_MAX ? BASIC_MAX : word.len;
+        if (!wb_base64_read((wb_slice){word.ptr, read - (read % 4 == 1)}, bytes, &n) ||
+            !memchr(bytes, ':', n))
+            return false;
+    }
+    *out = (wb_secret){.at = from, .len = len};
+    return true;
+}
+
+/* ---- URLs and DSNs ---- */
+
+static bool ends_authority(uint8_t c) { return c <= ' ' || strchr("/?#\"'<>\\`", c) != NULL; }
+
+/* What follows some hosts is who may write there. */
+static bool webhook(wb_slice text, size_t at, wb_secret *out)
+{
+    static const char *const hosts[] = {
+        "hooks.slack.com/services/",     "hooks.slack.com/workflows/",
+        "discord.com/api/webhooks/",     "discordapp.com/api/webhooks/",
+        "hooks.zapier.com/hooks/catch/", "outlook.office.com/webhook/"};
+    for (size_t i = 0; i < WB_COUNT(hosts); i++) {
+        if (!eq_lower(text, at, hosts[i])) continue;
+        size_t from = at + strlen(hosts[i]), to = from;
+        while (to < text.len && (is_credential_byte(text.ptr[to]) || text.ptr[to] == '@')) to++;
+        *out = (wb_secret){.at = from, .len = to - from};
+        return to > from && text.ptr[from] != '*' && text.ptr[from] != '[';
+    }
+    return false;
+}
+
+/* scheme://user:password@host, scheme://:password@host, scheme://token@host. */
+static bool in_url(wb_slice text, size_t at, wb_secret *out)
+{
+    size_t from = at + 3, colon = 0, last_at = 0, p = from;
+    if (webhook(text, from, out)) return true;
+    for (; p < text.len && p - from < URL_MAX && !ends_authority(text.ptr[p]); p++) {
+        if (text.ptr[p] == ':' && colon == 0) colon = p + 1;
+        if (text.ptr[p] == '@') last_at = p;
+    }
+    if (last_at == 0) return false;
+    if (colon == 0 || colon > last_at) colon = 0;
+    wb_slice secret = {text.ptr + (colon ? colon : from), last_at - (colon ? colon : from)};
+    if (!colon && !(wb_secret_looks_random(secret) && secret.len >= 16)) return false;
+    *out = (wb_secret){.at = (size_t)(secret.ptr - text.ptr), .len = secret.len};
+    return secret.len > 0 && wb_secret_is_value(WB_NAME_SECRET, secret);
+}
+
+/* Go's DSN: user:password@tcp(host)/name. */
+static bool before_tcp(wb_slice text, size_t at, wb_secret *out)
+{
+    if (at < 2 || text.ptr[at - 1] != '@' || text.len - at < 4 || text.ptr[at + 3] != '(')
+        return false;
+    size_t from = at - 1;
+    while (from > 0 && at - from < NAME_BACK && text.ptr[from - 1] > ' ' &&
+           !strchr("\"'`:", text.ptr[from - 1]))
+        from--;
+    if (from == 0 || text.ptr[from - 1] != ':') return false;
+    *out = (wb_secret){.at = from, .len = at - 1 - from};
+    return wb_secret_is_value(WB_NAME_SECRET, (wb_slice){text.ptr + from, out->len});
+}
+
+/* ---- PEM ---- */
+
+static bool private_key(wb_slice text, size_t at, wb_secret *out)
+{
+    static const char begin[] = "-----BEGIN ", mark[] = "PRIVATE KEY", end[] = "-----END ";
+    size_t p = at, lines;
+    if (!eq_lower(text, at, begin)) return false;
+    p += sizeof begin - 1;
+    lines = p;
+    while (p < text.len && text.ptr[p] != '-') p++;
+    if (p == text.len || !memmem(text.ptr + lines, p - lines, mark, sizeof mark - 1)) return false;
+    while (p < text.len && text.ptr[p] == '-') p++;
+    const uint8_t *found = memmem(text.ptr + p, text.len - p, end, sizeof end - 1);
+    size_t to = found ? (size_t)(found - text.ptr) : text.len;
+    *out = (wb_secret){.at = p, .len = to - p};
+    return out->len > 0 && !wb_slice_starts((wb_slice){text.ptr + p, out->len}, WB_S("[redacted]"));
+}
+
+/* ---- a spot ---- */
+
+static bool look(wb_slice text, wb_spot spot, bool loose, wb_secret *out)
+{
+    *out = (wb_secret){0};
+    if (spot.is_run) return (out->len = wb_secret_token_at(text, spot.at, loose, &out->at)) > 0;
+    switch (text.ptr[spot.at] | 0x20) {
+    case ':': return in_url(text, spot.at, out);
+    case '-': return private_key(text, spot.at, out);
+    case 't': return before_tcp(text, spot.at, out);
+    case 'r': return schemed(text, spot.at, loose, out);
+    case 's':
+        if ((text.ptr[spot.at + 2] | 0x20) == 'c') return schemed(text, spot.at, loose, out);
+        break;
+    default: break;
+    }
+    return named(text, spot.at, loose, out);
+}
+
+/* ---- texts ---- */
+
+wb_slice wb_secret_mask(const wb_secret *secret)
+{
+    if (secret->is_json_bare) return secret->len >= 4 ? WB_S("null") : WB_S("0");
+    if (secret->len >= WB_SECRET_MASK.len) return WB_SECRET_MASK;
+    return (wb_slice){(const uint8_t *)"***", secret->len < 3 ? secret->len : 3};
+}
+
+static size_t copy(uint8_t *out, wb_slice bytes)
+{
+    if (bytes.len > 0) memcpy(out, bytes.ptr, bytes.len);
+    return bytes.len;
+}
+
+size_t wb_secrets_mask(wb_slice text, uint8_t *out, size_t *found)
+{
+    wb_spot spots[SPOTS];
+    wb_secret secret;
+    size_t at = 0, read = 0, written = 0; /* of what is done */
+    *found = 0;
+    while (at < text.len) {
+        size_t n = wb_spots_find(text, &at, spots, SPOTS);
+        for (size_t i = 0; i < n; i++) {
+            if (!look(text, spots[i], false, &secret)) continue;
+            size_t end = secret.at + secret.len;
+            if (end <= read) continue;
+            if (secret.at < read) secret.at = read;
+            secret.len = end - secret.at;
+            written += copy(out + written, (wb_slice){text.ptr + read, secret.at - read});
+            written += copy(out + written, wb_secret_mask(&secret));
+            read = end;
+            (*found)++;
+        }
+    }
+    return written + copy(out + written, (wb_slice){text.ptr + read, text.len - read});
+}
+
+/* ---- bodies ---- */
+
+/* A name that ends where its text may end is a key, or an option whose value is the next text. */
+static bool names_in_body(wb_slice body, size_t at)
+{
+    wb_secret found;
+    if (!may_name(body, at)) return false;
+    wb_slice name = name_around(body, at);
+    for (size_t skip = 0; skip < 2 && skip < name.len; skip++) {
+        wb_slice rest = {name.ptr + skip, name.len - skip};
+        wb_secret_name kind = wb_secret_name_of(rest);
+        size_t from = (size_t)(rest.ptr - body.ptr), to = from + rest.len;
+        if (kind == WB_NAME_PLAIN) continue;
+        if (to >= body.len || body.ptr[to] < ' ') return true;
+        if (wb_secret_assigned(body, from, to, kind, true, &found)) return true;
+    }
+    return false;
+}
+
+static bool look_in_body(wb_slice body, wb_spot spot)
+{
+    wb_secret found;
+    if (!spot.is_run) return look(body, spot, true, &found) || names_in_body(body, spot.at);
+    if (look(body, spot, true, &found)) return true;
+    spot.at++; /* its first letter may be the length of the text */
+    return spot.at < body.len && look(body, spot, true, &found);
+}
+
+void wb_secret_search_begin(wb_secret_search *search, wb_slice body)
+{
+    *search = (wb_secret_search){.body = body};
+}
+
+bool wb_secret_search_next(wb_secret_search *search, size_t *at)
+{
+    while (true) {
+        while (search->next < search->count) {
+            wb_spot spot = search->spots[search->next++];
+            if (!look_in_body(search->body, spot)) continue;
+            *at = spot.at;
+            return true;
+        }
+        if (search->read >= search->body.len) return false;
+        search->next = 0;
+        search->count = wb_spots_find(search->body, &search->read, search->spots, WB_SECRET_SPOTS);
+    }
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Any text: both ways of finding spots find the same ones; what is masked is no longer than it was; and where something was masked, a search through the bytes of an attribute with that text
+ * finds a place. A preview of it is within its limit, well-formed where the text is, and JSON where that is. */
+#include "core/json.h"
+#include "core/utf8.h"
+#include "sidecar/pipeline/preview.h"
+#include "sidecar/pipeline/secrets.h"
+
+#include <stdlib.h>
+
+enum { INPUT_MAX = 64 * 1024, ARENA_BYTES = 64 << 20, HEADS = 16, SPOTS = 256 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void same_spots(wb_slice text)
+{
+    static wb_spot fast[SPOTS], plain[SPOTS];
+    size_t fast_from = 0, plain_from = 0, next = 0, n = 0, m = 0;
+    while (true) {
+        if (next == n) {
+            n = fast_from < text.len ? wb_spots_find(text, &fast_from, fast, SPOTS) : 0;
+            next = 0;
+            if (n == 0 && fast_from < text.len) continue;
+        }
+        m = 0;
+        while (m == 0 && plain_from < text.len)
+            m = wb_spots_find_portable(text, &plain_from, plain, 2);
+        WB_ASSERT((m == 0) == (n == 0));
+        if (m == 0) return;
+        for (size_t i = 0; i < m; i++, next++) {
+            if (next == n) {
+                n = next = 0;
+                while (n == 0 && fast_from < text.len)
+                    n = wb_spots_find(text, &fast_from, fast, SPOTS);
+            }
+            WB_ASSERT(next < n);
+            WB_ASSERT(fast[next].at == plain[i].at && fast[next].is_run == plain[i].is_run);
+        }
+    }
+}
+
+static uint8_t *put_length(uint8_t *at, size_t len)
+{
+    for (; len >= 0x80; len >>= 7) *at++ = (uint8_t)(len | 0x80);
+    *at++ = (uint8_t)len;
+    return at;
+}
+
+/* `text` as a string field, and a byte of whatever comes next. */
+static void is_found(wb_slice text, uint8_t behind)
+{
+    uint8_t *bytes = malloc(text.len + HEADS), *at = bytes;
+    size_t place;
+    wb_secret_search search;
+    if (!bytes) return;
+    *at++ = 0x0A;
+    at = put_length(at, text.len);
+    memcpy(at, text.ptr, text.len);
+    at += text.len;
+    *at++ = behind;
+    *at++ = 0x10;
+    wb_secret_search_begin(&search, (wb_slice){bytes, (size_t)(at - bytes)});
+    WB_ASSERT(wb_secret_search_next(&search, &place));
+    free(bytes);
+}
+
+static void masks(wb_slice text, uint8_t behind)
+{
+    size_t found, again;
+    uint8_t *once = malloc(text.len + 1), *twice = malloc(text.len + 1);
+    if (once && twice) {
+        size_t len = wb_secrets_mask(text, once, &found);
+        WB_ASSERT(len <= text.len);
+        WB_ASSERT(found > 0 || len == text.len);
+        size_t same = wb_secrets_mask((wb_slice){once, len}, twice, &again);
+        WB_ASSERT(same <= len);
+        if (wb_utf8_valid(text)) WB_ASSERT(wb_utf8_valid((wb_slice){once, len}));
+        if (found > 0) is_found(text, behind);
+    }
+    free(once);
+    free(twice);
+}
+
+static bool is_json(wb_slice text)
+{
+    const wb_json_limits limits = {.depth = 64,
+                                   .members = INPUT_MAX,
+                                   .elements = INPUT_MAX,
+                                   .string_bytes = INPUT_MAX,
+                                   .any_number = true,
+                                   .any_value = true,
+                                   .any_char = true,
+                                   .sort_members = true};
+    const wb_json *root = NULL;
+    wb_json_fault fault = WB_JSON_NO_FAULT;
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    return arena && wb_json_parse(text, &limits, arena, &root, &fault) == WB_OK &&
+           fault == WB_JSON_NO_FAULT;
+}
+
+static void previews(wb_slice text, wb_preview_limit limit)
+{
+    size_t characters;
+    uint8_t *copy = malloc(text.len + WB_PREVIEW_MORE);
+    if (!copy) return;
+    memcpy(copy, text.ptr, text.len);
+    size_t len = wb_preview_cut(copy, text.len, limit, &characters);
+    WB_ASSERT(characters <= limit.characters && len <= limit.bytes);
+    if (wb_utf8_valid(text)) {
+        WB_ASSERT(wb_utf8_valid((wb_slice){copy, len}));
+        if (text.len > 0 && (text.ptr[0] == '[' || text.ptr[0] == '{') && len > 0 && is_json(text))
+            WB_ASSERT(is_json((wb_slice){copy, len}));
+    }
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 3 || size > INPUT_MAX) return 0;
+    wb_slice text = {data + 2, size - 2};
+    same_spots(text);
+    masks(text, data[1]);
+    previews(text, (wb_preview_limit){data[0], SIZE_MAX});
+    previews(text, (wb_preview_limit){SIZE_MAX, data[0] * 4U});
+    return 0;
+}
