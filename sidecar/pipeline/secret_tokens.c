@@ -9,6 +9,8 @@
 
 #include "core/status.h"
 
+#include <pthread.h>
+
 /* Letters that the rest may have: bits. */
 enum { ALNUM = 1, DASHES = 2, BASE64 = 4, DOT = 8, HEX = 16 };
 enum { WORD = ALNUM | DASHES, DOTTED = WORD | DOT };
@@ -21,7 +23,7 @@ typedef struct token_rule {
     bool any; /* no digit is asked for */
 } token_rule;
 
-/* In the order of the first letter of the word. */
+/* Of those that begin alike the longer one comes first. */
 static const token_rule rules[] = {
     {"AAAAAAAAAAAAAAAAAAAA", 0, ALNUM | BASE64, 40, false}, /* X */
     {"APA91b", 0, WORD, 100, false},                        /* Firebase */
@@ -152,7 +154,7 @@ static const token_rule rules[] = {
     {"tfp_", 0, WORD, 30, true},             /* Typeform */
     {"tgp_v1_", 0, WORD, 20, true},          /* Together */
     {"tvly-", 0, WORD, 16, true},            /* Tavily */
-    {"v1.0-", 5, WORD, 60, false},           /* Cloudflare */
+    {"v1.0-", 3, WORD, 60, false},           /* Cloudflare */
     {"v2.local.", 9, DOTTED, 30, true},      /* PASETO */
     {"v4.local.", 9, DOTTED, 30, true},      /* PASETO */
     {"v2.public.", 10, DOTTED, 60, true},    /* PASETO */
@@ -177,22 +179,25 @@ static const token_rule rules[] = {
     {"zpka_", 0, WORD, 20, true}, /* Zuplo */
 };
 
-static unsigned kinds_of(uint8_t c)
-{
-    if (c >= '0' && c <= '9') return ALNUM | HEX;
-    uint8_t lower = c | 0x20;
-    if (lower >= 'a' && lower <= 'f') return ALNUM | HEX;
-    if (lower >= 'a' && lower <= 'z') return ALNUM;
-    switch (c) {
-    case '-':
-    case '_': return DASHES;
-    case '+':
-    case '/':
-    case '=': return BASE64;
-    case '.': return DOT;
-    default: return 0;
-    }
-}
+#define DIGIT_KINDS (ALNUM | HEX)
+#define TWICE(c, kinds) [c] = (kinds), [(c) - 'a' + 'A'] = (kinds)
+static const uint8_t letter_kinds[256] = {
+    ['0'] = DIGIT_KINDS,     ['1'] = DIGIT_KINDS,     ['2'] = DIGIT_KINDS,
+    ['3'] = DIGIT_KINDS,     ['4'] = DIGIT_KINDS,     ['5'] = DIGIT_KINDS,
+    ['6'] = DIGIT_KINDS,     ['7'] = DIGIT_KINDS,     ['8'] = DIGIT_KINDS,
+    ['9'] = DIGIT_KINDS,     TWICE('a', DIGIT_KINDS), TWICE('b', DIGIT_KINDS),
+    TWICE('c', DIGIT_KINDS), TWICE('d', DIGIT_KINDS), TWICE('e', DIGIT_KINDS),
+    TWICE('f', DIGIT_KINDS), TWICE('g', ALNUM),       TWICE('h', ALNUM),
+    TWICE('i', ALNUM),       TWICE('j', ALNUM),       TWICE('k', ALNUM),
+    TWICE('l', ALNUM),       TWICE('m', ALNUM),       TWICE('n', ALNUM),
+    TWICE('o', ALNUM),       TWICE('p', ALNUM),       TWICE('q', ALNUM),
+    TWICE('r', ALNUM),       TWICE('s', ALNUM),       TWICE('t', ALNUM),
+    TWICE('u', ALNUM),       TWICE('v', ALNUM),       TWICE('w', ALNUM),
+    TWICE('x', ALNUM),       TWICE('y', ALNUM),       TWICE('z', ALNUM),
+    ['-'] = DASHES,          ['_'] = DASHES,          ['+'] = BASE64,
+    ['/'] = BASE64,          ['='] = BASE64,          ['.'] = DOT};
+
+static inline unsigned kinds_of(uint8_t c) { return letter_kinds[c]; }
 
 /* Letters of these kinds from `at` on. */
 static size_t count(wb_slice text, size_t at, unsigned kinds)
@@ -231,8 +236,10 @@ static bool fits(const token_rule *rule, wb_slice text, size_t at, bool open_end
 /* Discord: three parts in base64, the first of them a number's. */
 static size_t discord(wb_slice text, size_t at)
 {
-    size_t first = count(text, at, WORD), second, third;
-    if (text.ptr[at] < 'M' || text.ptr[at] > 'O' || first < 23 || first > 28) return 0;
+    size_t first, second, third;
+    if (text.ptr[at] < 'M' || text.ptr[at] > 'O') return 0;
+    first = count(text, at, WORD);
+    if (first < 23 || first > 28) return 0;
     if (at + first >= text.len || text.ptr[at + first] != '.') return 0;
     second = count(text, at + first + 1, WORD);
     if (second < 6 || second > 7 || at + first + 1 + second >= text.len) return 0;
@@ -254,8 +261,10 @@ static size_t airtable(wb_slice text, size_t at)
 /* Telegram: a bot's number, a colon, 35 letters. */
 static size_t telegram(wb_slice text, size_t at, bool open_end, size_t *start)
 {
-    size_t digits = 0, rest = count(text, at, WORD);
-    if (at == 0 || text.ptr[at - 1] != ':' || rest < 33 || (rest > 40 && !open_end)) return 0;
+    size_t digits = 0, rest;
+    if (at == 0 || text.ptr[at - 1] != ':') return 0;
+    rest = count(text, at, WORD);
+    if (rest < 33 || (rest > 40 && !open_end)) return 0;
     while (digits + 1 < at && text.ptr[at - 2 - digits] >= '0' && text.ptr[at - 2 - digits] <= '9')
         digits++;
     if (digits < 8 || (digits > 10 && !open_end)) return 0;
@@ -295,21 +304,53 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
     return digit && lower && upper && turns >= 4 ? n : 0;
 }
 
+/* ---- the list, by its first two letters ---- */
+
+/* Most words have none of these prefixes, and two letters tell. */
+enum { BUCKETS = 256 };
+static uint8_t bucket_first[BUCKETS]; /* a rule's place and 1; 0: none */
+static uint8_t bucket_next[WB_COUNT(rules)];
+static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
+_Static_assert(WB_COUNT(rules) < 255, "a place is a byte");
+
+static inline unsigned bucket_of(uint8_t first, uint8_t second)
+{
+    return (first * 7U + second) % BUCKETS;
+}
+
+static void make_buckets(void)
+{
+    for (size_t i = WB_COUNT(rules); i-- > 0;) { /* so that earlier ones come first */
+        if (rules[i].before) continue;
+        unsigned at = bucket_of((uint8_t)rules[i].prefix[0], (uint8_t)rules[i].prefix[1]);
+        bucket_next[i] = bucket_first[at];
+        bucket_first[at] = (uint8_t)(i + 1);
+    }
+}
+
+static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
+{
+    size_t len;
+    (void)pthread_once(&buckets_once, make_buckets);
+    for (size_t i = bucket_first[bucket_of(text.ptr[at], text.ptr[at + 1])]; i > 0;
+         i = bucket_next[i - 1])
+        if (fits(&rules[i - 1], text, at, open_end, start, &len)) return len;
+    if (at == 0 || text.ptr[at - 1] != '.') return 0;
+    for (size_t i = 0; i < WB_COUNT(rules); i++)
+        if (rules[i].before && fits(&rules[i], text, at, open_end, start, &len)) return len;
+    return 0;
+}
+
 size_t wb_secret_token_at(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len = 0;
-    uint8_t first = text.ptr[at];
-    for (size_t i = 0; i < WB_COUNT(rules); i++) {
-        const token_rule *rule = &rules[i];
-        if (rule->before ? at == 0 || text.ptr[at - 1] != (uint8_t)rule->prefix[rule->before - 1]
-                         : (uint8_t)rule->prefix[0] != first)
-            continue;
-        if (fits(rule, text, at, open_end, start, &len)) return len;
-    }
+    if (text.len - at < 2) return 0;
+    if ((len = listed(text, at, open_end, start)) > 0) return len;
     if ((len = telegram(text, at, open_end, start)) > 0) return len;
     *start = at;
     if ((len = discord(text, at)) > 0) return len;
     if ((len = airtable(text, at)) > 0) return len;
+    if (text.len - at < 32 || !(kinds_of(text.ptr[at + 31]) & (ALNUM | BASE64))) return 0;
     if ((len = of_hex(text, at, open_end)) > 0) return len;
     return forty(text, at, open_end);
 }

@@ -56,20 +56,26 @@ static wb_slice with_word_before(wb_slice text, wb_slice name)
 }
 
 /* Most spots are in words that name no secret; the letters around tell. */
+static bool is_letter(wb_slice text, size_t at)
+{
+    return at < text.len && (text.ptr[at] | 0x20) >= 'a' && (text.ptr[at] | 0x20) <= 'z';
+}
+
 static bool may_name(wb_slice text, size_t at)
 {
     const uint8_t *p = text.ptr + at;
     uint8_t before = at > 0 ? p[-1] | 0x20 : 0, behind = text.len - at > 3 ? p[3] | 0x20 : 0;
-    bool ends = text.len - at <= 3 || !((p[3] | 0x20) >= 'a' && (p[3] | 0x20) <= 'z');
     switch (p[0] | 0x20) {
     case 'p': return (p[1] | 0x20) == 'w' || behind == 's'; /* pwd, pass */
     case 'c': return before == 'e' || behind == 'd';        /* secret, credential */
     case 'o':
-        return (p[1] | 0x20) == 'o' ? before == 'c' && behind == 'i' /* cookie */
-                                    : before == 't' && behind == 'n';
-    case 'k': return ends || behind == 's';
+        if ((p[1] | 0x20) == 'o') return before == 'c' && behind == 'i'; /* cookie */
+        return before == 't' && behind == 'n' && !is_letter(text, at + 4);
+    case 'k': return behind == 's' || !is_letter(text, at + 3);
     case 'u': return before == 'a';
-    case 's': return true;
+    case 's':
+        return (p[1] | 0x20) == 'e' ? behind == 's' || behind == 'i'
+                                    : !is_letter(text, at + 3) || behind == 'n';
     default: return false;
     }
 }
