@@ -18,15 +18,17 @@ enum { SCRATCH_BYTES = 4 * 1024 * 1024, FIRST_WORD = WB_RULE_LANGFUSE };
 
 /* ---- what is there ---- */
 
-static void note(wb_said *s, wb_said_source from)
+static inline void note(wb_said *s, wb_said_source from)
 {
+    uint64_t bit = WB_CANON_BIT(from.rule->field);
     wb_said_source *best = &s->best[from.rule->field];
-    if (s->has & WB_CANON_BIT(from.rule->field)) {
+    if (s->has & bit) {
         WB_ASSERT(best->rule != NULL);
         if (best->rule->rank <= from.rule->rank) return;
     }
     *best = from;
-    s->has |= WB_CANON_BIT(from.rule->field);
+    s->has |= bit;
+    if (from.rule->rank == 0) s->own |= bit;
 }
 
 static void note_rule(wb_said *s, wb_said_source from)
@@ -52,13 +54,24 @@ static bool is_taken_away(const wb_said *s, wb_slice key)
            !wb_attrs_find(&s->span->attrs, key);
 }
 
+/* The place of the attribute's key: mostly that of the same attribute of the span before. */
+static inline uint16_t place_of(wb_said *s, size_t nth, wb_slice key)
+{
+    if (nth >= WB_SAID_SHAPE_MAX) return wb_key_set_find(s->keys, key);
+    wb_said_key *known = &s->shape[nth];
+    if (nth < s->n_shape && wb_slice_eq(known->key, key)) return known->place;
+    *known = (wb_said_key){key, wb_key_set_find(s->keys, key)};
+    if (nth == s->n_shape) s->n_shape++;
+    return known->place;
+}
+
 static void gather(wb_said *s)
 {
     wb_slice key, value;
     wb_otlp_iter it = {s->message};
-    while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value)) {
+    for (size_t nth = 0; wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value); nth++) {
         size_t n;
-        uint16_t place = wb_key_set_find(s->keys, key);
+        uint16_t place = place_of(s, nth, key);
         if (place == 0 || is_taken_away(s, key)) continue;
         if (place > WB_SEMCONV_KEYS) {
             s->indexed |=
@@ -130,8 +143,8 @@ static void begin(wb_said *s, wb_span *span)
 {
     s->span = span;
     s->message = wb_batch_bytes(s->batch, span->extent);
-    s->n_says = 0;
-    s->has = s->indexed = 0;
+    s->first = s->to; /* what a span before began and could not end is left */
+    s->has = s->own = s->indexed = 0;
     s->n_waiting = 0;
     s->spoken = 0;
     s->operation = (wb_operation){.type = WB_TYPE_NONE};

@@ -464,11 +464,11 @@ wb_status wb_redact(const wb_redactor *redactor, const wb_redact_policy *policy,
                     wb_error *err)
 {
     redaction run = {.r = redactor,
-               .policy = policy,
-               .signal = signal,
-               .done = done,
-               .is_long = limit_bytes(policy),
-               .everything = has_rules(policy)};
+                     .policy = policy,
+                     .signal = signal,
+                     .done = done,
+                     .is_long = limit_bytes(policy),
+                     .everything = has_rules(policy)};
     const wb_rewriter rewriter = {.self = &run,
                                   .look = on_look,
                                   .item = on_item,

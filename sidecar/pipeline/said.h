@@ -13,7 +13,7 @@
 enum {
     WB_SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
     WB_SAID_WAITING_MAX = 32,
-    WB_SAID_MAX = 64,
+    WB_SAID_SHAPE_MAX = 64,
 };
 
 #define WB_SPAN_TYPE_KEY WB_S("waybill.span.type")
@@ -27,7 +27,13 @@ typedef struct wb_said_source {
     const wb_semconv_rule *rule;
 } wb_said_source;
 
-/* What one span says. */
+/* An attribute's key, and its place in the key set. */
+typedef struct wb_said_key {
+    wb_slice key;
+    uint16_t place;
+} wb_said_key;
+
+/* What one span says, and what is kept from one to the next: they are much alike. */
 typedef struct wb_said {
     const wb_key_set *keys;
     const wb_stage_view *view;
@@ -35,11 +41,15 @@ typedef struct wb_said {
     wb_span *span;
     wb_slice message;  /* of the span */
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
-    wb_otlp_attr says[WB_SAID_MAX];
-    size_t n_says;
-    size_t said_bytes;                           /* of all spans so far */
-    uint64_t has;                                /* fields of `best` */
-    wb_said_source best[WB_CANON_FIELDS];        /* of fields in `has` */
+    /* What is said is written at `to`, in the batch's arena; of this span from `first` on. */
+    uint8_t *first, *to, *room_end;
+    size_t said_bytes;                    /* of all spans so far */
+    wb_said_key shape[WB_SAID_SHAPE_MAX]; /* the keys of the span before, in their order */
+    size_t n_shape;
+    wb_slice provider_text, provider;     /* as one said it last, and what that is called */
+    uint64_t has;                         /* fields of `best` */
+    uint64_t own;                         /* those of them whose best is their own attribute */
+    wb_said_source best[WB_CANON_FIELDS]; /* of fields in `has` */
     wb_said_source waiting[WB_SAID_WAITING_MAX]; /* for what the span is */
     size_t n_waiting;
     wb_slice words[WB_RULES]; /* AnyValues of the operation, of dialects in `spoken` */

@@ -5,7 +5,9 @@
 #include "sidecar/pipeline/said.h"
 
 #include "proto/otlp_edit.h"
+#include "proto/otlp_put.h"
 #include "proto/span_batch.h"
+#include "proto/wire.h"
 #include "sidecar/pipeline/convert.h"
 #include "sidecar/pipeline/regroup.h"
 #include "sidecar/pipeline/tokens.h"
@@ -20,15 +22,33 @@ static bool is_left_out(wb_status status)
     return status == WB_ERR_NOT_FOUND || status == WB_ERR_NO_MEMORY;
 }
 
+/* Room for `more` bytes at `to`. What this span said so far moves along. */
+static wb_status make_room(wb_said *s, size_t more)
+{
+    enum { CHUNK = 4096 };
+    size_t said = (size_t)(s->to - s->first), size = said + more > CHUNK ? said + more : CHUNK;
+    if ((size_t)(s->room_end - s->to) >= more) return WB_OK;
+    uint8_t *chunk = wb_arena_alloc(s->batch->arena, size);
+    if (!chunk) return WB_ERR_NO_MEMORY;
+    if (said > 0) memcpy(chunk, s->first, said);
+    s->first = chunk;
+    s->to = chunk + said;
+    s->room_end = chunk + size;
+    return WB_OK;
+}
+
+/* Tags and lengths around a key and a value. */
+enum { HEADS_MAX = 3 * (1 + WB_WIRE_LENGTH_MAX) + WB_WIRE_VARINT_MAX };
+
 static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
 {
-    size_t bytes = key.len;
+    size_t bytes = key.len, len = wb_otlp_value_size(value);
     if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
     /* The batch would become too large; but a word that takes another's place is always said. */
     if (bytes > WORD_BYTES_MAX && s->said_bytes + bytes > WB_SAID_BYTES_MAX) return WB_OK;
     s->said_bytes += bytes;
-    WB_ASSERT(s->n_says < WB_SAID_MAX); /* each field once, and two more */
-    s->says[s->n_says++] = (wb_otlp_attr){key, value};
+    WB_TRY(make_room(s, HEADS_MAX + bytes));
+    s->to = wb_otlp_put_value(wb_otlp_put_attr_head(s->to, WB_OTLP_SPAN, key, len), value);
     return WB_OK;
 }
 
@@ -84,7 +104,11 @@ static wb_status say_operation(wb_said *s)
 /* Under OpenTelemetry's own name any word is right, but for another spelling of one that it has. */
 static wb_status say_provider(wb_said *s, const wb_said_source *from, wb_slice text)
 {
-    wb_slice provider = wb_known_provider(text);
+    if (!wb_slice_eq(text, s->provider_text)) {
+        s->provider_text = text;
+        s->provider = wb_known_provider(text);
+    }
+    wb_slice provider = s->provider;
     if (from->rule->rank == 0) {
         if (provider.len == 0 || wb_slice_eq(text, provider)) return WB_OK;
         WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
@@ -203,20 +227,11 @@ static void read_tokens(wb_said *s, wb_tokens *tokens)
     }
 }
 
-static bool has_own_tokens(const wb_said *s)
-{
-    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++)
-        if (s->has & WB_CANON_BIT(token_fields[kind]) &&
-            s->best[token_fields[kind]].rule->rank == 0)
-            return true;
-    return false;
-}
-
 /* Agents and workflows repeat what the calls below them counted: there the buckets would be in every sum twice. */
 static wb_status say_tokens(wb_said *s)
 {
     wb_tokens tokens;
-    if (!(s->has & token_bits) || has_own_tokens(s)) return WB_OK;
+    if (!(s->has & token_bits) || s->own & token_bits) return WB_OK;
     if (s->type != WB_TYPE_LLM_CALL && s->type != WB_TYPE_EMBEDDING) return WB_OK;
     read_tokens(s, &tokens);
     wb_tokens_settle(&tokens);
@@ -306,15 +321,16 @@ wb_status wb_said_add(wb_said *s)
     WB_TRY(say_span_name(s));
     WB_TRY(say_first_chunk(s));
     wb_slice cost = {0};
-    for (uint64_t left = s->has & ~token_bits & ~WB_CANON_BIT(WB_CANON_OPERATION); left;
-         left &= left - 1) {
+    uint64_t settled =
+        token_bits | WB_CANON_BIT(WB_CANON_OPERATION) | (s->own & ~WB_CANON_BIT(WB_CANON_PROVIDER));
+    for (uint64_t left = s->has & ~settled; left; left &= left - 1) {
         const wb_said_source *from = &s->best[__builtin_ctzll(left)];
         if (from->rule->how == WB_RULE_COST) cost = from->value;
-        if (from->rule->how == WB_RULE_COST ||
-            (from->rule->rank == 0 && from->rule->how != WB_RULE_PROVIDER))
-            continue;
-        WB_TRY(say_converted(s, from));
+        if (from->rule->how != WB_RULE_COST) WB_TRY(say_converted(s, from));
     }
     if (cost.ptr) WB_TRY(say_cost(s, wb_otlp_value(cost)));
-    return wb_otlp_append_attrs(s->batch, &s->span->attrs, WB_OTLP_SPAN, s->says, s->n_says);
+    if (s->to == s->first) return WB_OK;
+    const wb_slice none = {NULL, 0}, said = {s->first, (size_t)(s->to - s->first)};
+    s->first = s->to;
+    return wb_batch_append(s->batch, &s->span->attrs, none, none, said);
 }
