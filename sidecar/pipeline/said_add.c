@@ -38,7 +38,29 @@ static wb_status make_room(wb_said *s, size_t more)
 }
 
 /* Tags and lengths around a key and a value. */
-enum { HEADS_MAX = 3 * (1 + WB_WIRE_LENGTH_MAX) + WB_WIRE_VARINT_MAX };
+enum {
+    HEADS_MAX = 3 * (1 + WB_WIRE_LENGTH_MAX) + WB_WIRE_VARINT_MAX,
+    SHORT = 0x80,
+    SHORT_HEADS = 4
+};
+
+/* An attribute whose lengths all take one byte, as nearly all do; `len` is that of the AnyValue. */
+static inline uint8_t *put_short(uint8_t *at, wb_slice key, wb_value value, size_t len)
+{
+    *at++ = WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN);
+    *at++ = (uint8_t)(SHORT_HEADS + key.len + len);
+    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
+    *at++ = (uint8_t)key.len;
+    memcpy(at, key.ptr, key.len);
+    at += key.len;
+    *at++ = WB_WIRE_TAG(2, WB_WIRE_LEN);
+    *at++ = (uint8_t)len;
+    if (value.type != WB_VALUE_TEXT) return wb_otlp_put_value(at, value);
+    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
+    *at++ = (uint8_t)value.text.len;
+    if (value.text.len > 0) memcpy(at, value.text.ptr, value.text.len);
+    return at + value.text.len;
+}
 
 static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
 {
@@ -48,7 +70,10 @@ static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
     if (bytes > WORD_BYTES_MAX && s->said_bytes + bytes > WB_SAID_BYTES_MAX) return WB_OK;
     s->said_bytes += bytes;
     WB_TRY(make_room(s, HEADS_MAX + bytes));
-    s->to = wb_otlp_put_value(wb_otlp_put_attr_head(s->to, WB_OTLP_SPAN, key, len), value);
+    if (SHORT_HEADS + key.len + len < SHORT)
+        s->to = put_short(s->to, key, value, len);
+    else
+        s->to = wb_otlp_put_value(wb_otlp_put_attr_head(s->to, WB_OTLP_SPAN, key, len), value);
     return WB_OK;
 }
 
