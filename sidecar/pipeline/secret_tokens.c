@@ -251,6 +251,7 @@ static size_t discord(wb_slice text, size_t at)
 /* Airtable: pat and 14 letters, a dot, 64 hexadecimal digits. */
 static size_t airtable(wb_slice text, size_t at)
 {
+    if (text.ptr[at] != 'p' || text.ptr[at + 1] != 'a') return 0;
     if (!wb_slice_starts((wb_slice){text.ptr + at, text.len - at}, WB_S("pat"))) return 0;
     size_t first = count(text, at, ALNUM), end = at + first;
     if (first < 15 || first > 20 || end >= text.len || text.ptr[end] != '.') return 0;
@@ -275,20 +276,24 @@ static size_t telegram(wb_slice text, size_t at, bool open_end, size_t *start)
 /* Twilio: SK and 32 hexadecimal digits. Mailchimp: 32 of them and -us with its data centre. */
 static size_t of_hex(wb_slice text, size_t at, bool open_end)
 {
-    size_t prefix = text.ptr[at] == 'S' && at + 1 < text.len && text.ptr[at + 1] == 'K' ? 2 : 0;
-    size_t hex = count(text, at + prefix, HEX), end = at + prefix + hex;
-    if (prefix) return hex == 32 || (open_end && hex > 32) ? prefix + hex : 0;
-    if (hex != 32 || text.len - end < 4 || memcmp(text.ptr + end, "-us", 3) != 0) return 0;
-    size_t centre = count(text, end + 3, ALNUM);
-    return centre >= 1 && centre <= (open_end ? 8 : 3) ? hex + 3 + centre : 0;
+    enum { DIGITS = 32 };
+    if (text.ptr[at] == 'S' && text.ptr[at + 1] == 'K') {
+        size_t hex = count(text, at + 2, HEX);
+        return hex == DIGITS || (open_end && hex > DIGITS) ? 2 + hex : 0;
+    }
+    if (text.len - at < DIGITS + 4 || memcmp(text.ptr + at + DIGITS, "-us", 3) != 0) return 0;
+    size_t centre = count(text, at + DIGITS + 3, ALNUM);
+    if (count(text, at, HEX) != DIGITS) return 0;
+    return centre >= 1 && centre <= (open_end ? 8 : 3) ? DIGITS + 3 + centre : 0;
 }
 
 /* AWS: a secret access key is 40 letters of base64 and nothing else. */
 static size_t forty(wb_slice text, size_t at, bool open_end)
 {
     bool digit = false, lower = false, upper = false;
-    size_t n = count(text, at, ALNUM | BASE64);
     size_t turns = 0;
+    if (text.len - at < 40 || !(kinds_of(text.ptr[at + 39]) & (ALNUM | BASE64))) return 0;
+    size_t n = count(text, at, ALNUM | BASE64);
     if (n < 40 || (n > 40 && !open_end) || n > 44) return 0;
     if (at + n < text.len && kinds_of(text.ptr[at + n]) & (DASHES | DOT) && !open_end) return 0;
     if (at > 0 && kinds_of(text.ptr[at - 1]) & BASE64 && text.ptr[at - 1] != '=') return 0;
@@ -310,6 +315,8 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
 enum { BUCKETS = 256 };
 static uint8_t bucket_first[BUCKETS]; /* a rule's place and 1; 0: none */
 static uint8_t bucket_next[WB_COUNT(rules)];
+static uint8_t dotted[WB_COUNT(rules)]; /* places of those with a dot before the word */
+static size_t dotted_count;
 static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
 _Static_assert(WB_COUNT(rules) < 255, "a place is a byte");
 
@@ -321,7 +328,10 @@ static inline unsigned bucket_of(uint8_t first, uint8_t second)
 static void make_buckets(void)
 {
     for (size_t i = WB_COUNT(rules); i-- > 0;) { /* so that earlier ones come first */
-        if (rules[i].before) continue;
+        if (rules[i].before) {
+            dotted[dotted_count++] = (uint8_t)i;
+            continue;
+        }
         unsigned at = bucket_of((uint8_t)rules[i].prefix[0], (uint8_t)rules[i].prefix[1]);
         bucket_next[i] = bucket_first[at];
         bucket_first[at] = (uint8_t)(i + 1);
@@ -332,12 +342,15 @@ static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len;
     (void)pthread_once(&buckets_once, make_buckets);
-    for (size_t i = bucket_first[bucket_of(text.ptr[at], text.ptr[at + 1])]; i > 0;
-         i = bucket_next[i - 1])
+    const uint8_t *p = text.ptr + at;
+    for (size_t i = bucket_first[bucket_of(p[0], p[1])]; i > 0; i = bucket_next[i - 1]) {
+        const char *prefix = rules[i - 1].prefix;
+        if ((uint8_t)prefix[0] != p[0] || (uint8_t)prefix[1] != p[1]) continue;
         if (fits(&rules[i - 1], text, at, open_end, start, &len)) return len;
+    }
     if (at == 0 || text.ptr[at - 1] != '.') return 0;
-    for (size_t i = 0; i < WB_COUNT(rules); i++)
-        if (rules[i].before && fits(&rules[i], text, at, open_end, start, &len)) return len;
+    for (size_t i = 0; i < dotted_count; i++)
+        if (fits(&rules[dotted[i]], text, at, open_end, start, &len)) return len;
     return 0;
 }
 

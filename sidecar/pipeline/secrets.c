@@ -277,13 +277,21 @@ static bool names_in_body(wb_slice body, size_t at)
     return false;
 }
 
+/* May the byte at `at` be a text's length? Then its tag is before it, which is no letter in the messages of OTLP but
+ * for a log record's event name, or more of the length. */
+static bool may_be_length(wb_slice body, size_t at)
+{
+    uint8_t before = at > 0 ? body.ptr[at - 1] : 0;
+    return before < ' ' || before >= 0x80 || before == '"' || before == '*' || before == ':';
+}
+
 static bool look_in_body(wb_slice body, wb_spot spot)
 {
     wb_secret found;
-    if (!spot.is_run) return look(body, spot, true, &found) || names_in_body(body, spot.at);
     if (look(body, spot, true, &found)) return true;
-    spot.at++; /* its first letter may be the length of the text */
-    return spot.at < body.len && look(body, spot, true, &found);
+    if (!spot.is_run) return names_in_body(body, spot.at);
+    if (!may_be_length(body, spot.at) || ++spot.at >= body.len) return false;
+    return look(body, spot, true, &found);
 }
 
 void wb_secret_search_begin(wb_secret_search *search, wb_slice body)
