@@ -208,11 +208,16 @@ static bool has_spot(redaction *run, wb_slice bytes)
     return run->spot < from + bytes.len;
 }
 
+static bool is_within(wb_slice whole, wb_slice part)
+{
+    return whole.ptr && part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
+}
+
 static wb_rewrite on_look(void *self, wb_slice bytes)
 {
     redaction *run = self;
-    return run->everything || bytes.len > run->is_long || has_spot(run, bytes) ? WB_REWRITE_INSIDE
-                                                                               : WB_REWRITE_KEEP;
+    bool is_read = run->everything || bytes.len > run->is_long || is_within(run->content, bytes);
+    return is_read || has_spot(run, bytes) ? WB_REWRITE_INSIDE : WB_REWRITE_KEEP;
 }
 
 static wb_status put_attr(wb_buffer *out, uint32_t number, wb_slice key, wb_value value)
@@ -291,6 +296,17 @@ static wb_rewrite mask_named(const wb_rewrite_attr *attr, wb_secret_name kind, w
     return done_if(put_attr(out, attr->number, attr->key, value));
 }
 
+/* Such a key is masked as a text, and tells nothing more of its value. */
+static bool has_secret(wb_slice text, wb_buffer *out)
+{
+    uint8_t *to;
+    size_t found, start = out->len;
+    if (wb_buffer_reserve(out, text.len, &to) != WB_OK) return true;
+    (void)wb_secrets_mask(text, to, &found);
+    out->len = start;
+    return found > 0;
+}
+
 static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffer *out)
 {
     redaction *run = self;
@@ -302,7 +318,7 @@ static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffe
         return done_if(put_attr(out, attr->number, attr->key,
                                 text_value(hash_text(run->r, attr->value, hash))));
     wb_secret_name kind = run->policy->secrets ? wb_secret_name_of(attr->key) : WB_NAME_PLAIN;
-    if (kind != WB_NAME_PLAIN) {
+    if (kind != WB_NAME_PLAIN && !has_secret(attr->key, out)) {
         wb_rewrite masked = mask_named(attr, kind, out);
         run->done->secrets += masked == WB_REWRITE_DONE;
         if (masked != WB_REWRITE_KEEP) return masked;
@@ -369,11 +385,6 @@ static wb_status on_item_end(void *self, wb_buffer *out)
 {
     redaction *run = self;
     return run->content.ptr ? say_cut(run, WB_OTLP_LOG, WB_S("body"), out) : WB_OK;
-}
-
-static bool is_within(wb_slice whole, wb_slice part)
-{
-    return whole.ptr && part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
 }
 
 static void spend(size_t *left, size_t used)

@@ -134,6 +134,7 @@ wb_secret_name wb_secret_name_of(wb_slice name)
     uint8_t bytes[NAME_MAX_BYTES];
     wb_slice packed = {bytes, 0};
     name = without_index(name);
+    if (name.len == 0) return WB_NAME_PLAIN;
     if (name.len > NAME_MAX_BYTES)
         name = (wb_slice){name.ptr + name.len - NAME_MAX_BYTES, NAME_MAX_BYTES};
     for (size_t i = 0; i < name.len; i++) {

@@ -73,6 +73,7 @@ static bool may_name(wb_slice text, size_t at)
         return before == 't' && behind == 'n' && !is_letter(text, at + 4);
     case 'k': return behind == 's' || !is_letter(text, at + 3);
     case 'u': return before == 'a';
+    case 'r': return before == 'a'; /* bearer */
     case 's':
         return (p[1] | 0x20) == 'e' ? behind == 's' || behind == 'i'
                                     : !is_letter(text, at + 3) || behind == 'n';
@@ -211,7 +212,9 @@ static bool look(wb_slice text, wb_spot spot, bool loose, wb_secret *out)
     case ':': return in_url(text, spot.at, out);
     case '-': return private_key(text, spot.at, out);
     case 't': return before_tcp(text, spot.at, out);
-    case 'r': return schemed(text, spot.at, loose, out);
+    case 'r':
+        if (schemed(text, spot.at, loose, out)) return true;
+        break;
     case 's':
         if ((text.ptr[spot.at + 2] | 0x20) == 'c') return schemed(text, spot.at, loose, out);
         break;
