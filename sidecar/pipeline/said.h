@@ -14,6 +14,7 @@ enum {
     WB_SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
     WB_SAID_WAITING_MAX = 32,
     WB_SAID_SHAPE_MAX = 64,
+    WB_SAID_PLAN_MAX = 96,
 };
 
 #define WB_SPAN_TYPE_KEY WB_S("waybill.span.type")
@@ -27,11 +28,19 @@ typedef struct wb_said_source {
     const wb_semconv_rule *rule;
 } wb_said_source;
 
-/* An attribute's key, and its place in the key set. */
+/* An attribute's key, where its value is, and the key's place in the key set. */
 typedef struct wb_said_key {
     wb_slice key;
+    const uint8_t *value;
     uint16_t place;
 } wb_said_key;
+
+/* Where the value of the nth attribute goes. */
+typedef struct wb_said_place {
+    wb_slice *value;
+    uint8_t nth;
+    bool is_word; /* and another word would mean another thing */
+} wb_said_place;
 
 /* What one span says, and what is kept from one to the next: they are much alike. */
 typedef struct wb_said {
@@ -46,6 +55,13 @@ typedef struct wb_said {
     size_t said_bytes;                    /* of all spans so far */
     wb_said_key shape[WB_SAID_SHAPE_MAX]; /* the keys of the span before, in their order */
     size_t n_shape;
+    bool is_alike; /* the present one has the same keys */
+    bool has_plan; /* for the next one, with these keys, if all this is as planned */
+    wb_said_place plan[WB_SAID_PLAN_MAX];
+    size_t n_plan;
+    uint64_t planned_has;
+    bool planned_parent;
+    uint8_t planned_kind, planned_status;
     wb_slice provider_text, provider;     /* as one said it last, and what that is called */
     uint64_t has;                         /* fields of `best` */
     uint64_t own;                         /* those of them whose best is their own attribute */
@@ -72,7 +88,10 @@ static inline wb_slice wb_said_word(wb_slice any_value)
     return value.type == WB_VALUE_TEXT ? value.text : (wb_slice){0};
 }
 
-/** Append to the span the attributes of the model that it lacks; its type is decided. NO_MEMORY the batch's arena
+/** Read a span: what it says of the model, and what it is. */
+void wb_said_find(wb_said *said, wb_span *span);
+
+/** Append to the span the attributes of the model that it lacks. NO_MEMORY the batch's arena
  *  is at its limit. */
 WB_MUST_USE wb_status wb_said_add(wb_said *said);
 
