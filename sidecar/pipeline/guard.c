@@ -15,19 +15,24 @@
 
 static const wb_slice prefixes[] = {{(const uint8_t *)PREFIX, sizeof PREFIX - 1}};
 
-static bool is_acceptance_id(wb_slice any_value)
+/* Those of a batch mostly have the same one; it is looked at where it differs from `*good`. */
+static bool is_acceptance_id(wb_slice any_value, wb_slice *good)
 {
     wb_id id;
+    if (good->ptr && wb_slice_eq(any_value, *good)) return true;
     wb_value value = wb_otlp_value(any_value);
-    return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK;
+    if (value.type != WB_VALUE_TEXT || wb_unhex(value.text, id.b, sizeof id.b) != WB_OK)
+        return false;
+    *good = any_value;
+    return true;
 }
 
 /* What a span or a log record may say itself, once: of duplicates only the first counts for us, but another reader
  * may take the last. */
-static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *attr)
+static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *attr, wb_slice *good)
 {
     if (kind == WB_OTLP_RESOURCE || wb_attrs_find(attrs, attr->key) != attr) return false;
-    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value);
+    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value, good);
     if (wb_slice_starts(attr->key, CUT)) return wb_otlp_value(attr->value).type == WB_VALUE_INT;
     if (kind == WB_OTLP_LOG) return false;
     if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
@@ -42,11 +47,11 @@ static wb_status claim(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_
     return wb_otlp_rename_attr(batch, owner, kind, attr, wb_slice_str(claimed));
 }
 
-static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind)
+static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_slice *good)
 {
     for (wb_attr *a = owner->first; a; a = a->next) {
         if (a->state != WB_ATTR_KEPT || !wb_slice_starts(a->key, prefixes[0])) continue;
-        if (may_stay(owner, kind, a)) continue;
+        if (may_stay(owner, kind, a, good)) continue;
         WB_TRY(claim(batch, owner, kind, a));
     }
     return WB_OK;
@@ -56,10 +61,11 @@ static wb_status guard_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kin
 static wb_status guard_batch(wb_batch *batch, wb_otlp_owner kind, wb_error *err)
 {
     wb_status status = WB_OK;
+    wb_slice good = {NULL, 0};
     for (uint32_t i = 0; i < batch->resource_count && status == WB_OK; i++)
-        status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE);
+        status = guard_attrs(batch, &batch->resources[i].attrs, WB_OTLP_RESOURCE, &good);
     for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++)
-        status = guard_attrs(batch, &batch->spans[i].attrs, kind);
+        status = guard_attrs(batch, &batch->spans[i].attrs, kind, &good);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to rename attributes");
 }
 

@@ -62,9 +62,18 @@ static inline uint8_t *put_short(uint8_t *at, wb_slice key, wb_value value, size
     return at + value.text.len;
 }
 
+/* wb_otlp_value, of a short text without a call. */
+static inline wb_value value_of(wb_slice any_value)
+{
+    if (wb_wire_is_short_text(any_value))
+        return (wb_value){.type = WB_VALUE_TEXT, .text = {any_value.ptr + 2, any_value.len - 2}};
+    return wb_otlp_value(any_value);
+}
+
 static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
 {
-    size_t bytes = key.len, len = wb_otlp_value_size(value);
+    bool is_short = value.type == WB_VALUE_TEXT && value.text.len < SHORT;
+    size_t bytes = key.len, len = is_short ? 2 + value.text.len : wb_otlp_value_size(value);
     if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
     /* The batch would become too large; but a word that takes another's place is always said. */
     if (bytes > WORD_BYTES_MAX && s->said_bytes + bytes > WB_SAID_BYTES_MAX) return WB_OK;
@@ -187,9 +196,12 @@ static wb_status say_converted(wb_said *s, const wb_said_source *from)
 {
     wb_slice text = {0};
     wb_status status = WB_OK;
-    wb_value value = wb_otlp_value(from->value);
+    wb_value value = value_of(from->value);
     switch (from->rule->how) {
     case WB_RULE_TEXT:
+        if (value.type == WB_VALUE_TEXT && value.text.len > 0)
+            return say_text(s, from->rule->field, value.text);
+        __attribute__((fallthrough));
     case WB_RULE_PROVIDER:
         status = wb_convert_text(value, s->scratch, &text);
         if (status != WB_OK) break;
@@ -243,7 +255,7 @@ static void read_tokens(wb_said *s, wb_tokens *tokens)
     for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) {
         uint8_t field = token_fields[kind];
         if (!(s->has & WB_CANON_BIT(field))) continue;
-        wb_value value = wb_otlp_value(s->best[field].value);
+        wb_value value = value_of(s->best[field].value);
         if (s->best[field].rule->how != WB_RULE_USAGE)
             tokens->has[kind] = wb_convert_count(value, &tokens->of[kind]);
         else if (value.type == WB_VALUE_TEXT &&
@@ -353,7 +365,7 @@ wb_status wb_said_add(wb_said *s)
         if (from->rule->how == WB_RULE_COST) cost = from->value;
         if (from->rule->how != WB_RULE_COST) WB_TRY(say_converted(s, from));
     }
-    if (cost.ptr) WB_TRY(say_cost(s, wb_otlp_value(cost)));
+    if (cost.ptr) WB_TRY(say_cost(s, value_of(cost)));
     if (s->to == s->first) return WB_OK;
     const wb_slice none = {NULL, 0}, said = {s->first, (size_t)(s->to - s->first)};
     s->first = s->to;
