@@ -312,8 +312,8 @@ static wb_status describe_bounds(const char *used_by, const wb_bounds *bounds, w
 {
     char text[WB_BOUND_TEXT];
     WB_TRY(wb_buffer_printf(out, "%s, in seconds:", used_by));
-    for (size_t i = 0; i < WB_HISTOGRAM_BOUNDS; i++) {
-        wb_metrics_bound(bounds->ns[i], text);
+    for (size_t i = 0; i < bounds->n; i++) {
+        wb_metrics_bound(bounds, i, text);
         WB_TRY(wb_buffer_printf(out, " %s", text));
     }
     return wb_buffer_printf(out, ".\n\n");

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LABELS_MAX = 4, NS_DIGITS = 9, NS_PER_S = 1000000000 };
+enum { NS_DIGITS = 9, NS_PER_S = 1000000000 };
 
 static void add(wb_metrics_text *t, wb_slice s)
 {
@@ -86,10 +86,14 @@ void wb_metrics_seconds(wb_metrics_text *t, const wb_label *labels, size_t n, ui
     add_text(t, "\n");
 }
 
-void wb_metrics_bound(uint64_t ns, char out[WB_BOUND_TEXT])
+void wb_metrics_bound(const wb_bounds *bounds, size_t at, char out[WB_BOUND_TEXT])
 {
-    int len = snprintf(out, WB_BOUND_TEXT, "%llu.%09llu", (unsigned long long)(ns / NS_PER_S),
-                       (unsigned long long)(ns % NS_PER_S));
+    unsigned long long value = bounds->at[at];
+    if (bounds->unit == WB_BOUNDS_NUMBER) {
+        (void)snprintf(out, WB_BOUND_TEXT, "%llu.0", value);
+        return;
+    }
+    int len = snprintf(out, WB_BOUND_TEXT, "%llu.%09llu", value / NS_PER_S, value % NS_PER_S);
     for (int left = NS_DIGITS - 1; left > 0 && out[len - 1] == '0'; left--) out[--len] = '\0';
 }
 
@@ -105,19 +109,22 @@ static void add_bucket(wb_metrics_text *t, wb_label *labels, size_t n, const cha
 void wb_metrics_histogram(wb_metrics_text *t, const wb_label *labels, size_t n,
                           const wb_histogram *histogram, const wb_bounds *bounds)
 {
-    wb_label all[LABELS_MAX];
+    wb_label all[WB_METRICS_LABELS_MAX];
     wb_histogram_view view;
     char bound[WB_BOUND_TEXT];
-    WB_ASSERT(n < LABELS_MAX);
+    WB_ASSERT(n < WB_METRICS_LABELS_MAX);
     for (size_t i = 0; i < n; i++) all[i] = labels[i];
-    wb_histogram_read(histogram, &view);
-    for (size_t i = 0; i < WB_HISTOGRAM_BOUNDS; i++) {
-        wb_metrics_bound(bounds->ns[i], bound);
+    wb_histogram_read(histogram, bounds, &view);
+    for (size_t i = 0; i < bounds->n; i++) {
+        wb_metrics_bound(bounds, i, bound);
         add_bucket(t, all, n + 1, bound, view.upto[i]);
     }
     add_bucket(t, all, n + 1, "+Inf", view.count);
     begin(t, "_sum", labels, n);
-    add_seconds(t, view.sum_ns);
+    if (bounds->unit == WB_BOUNDS_NS)
+        add_seconds(t, view.sum);
+    else
+        add_number(t, view.sum);
     add_text(t, "\n");
     begin(t, "_count", labels, n);
     add_number(t, view.count);

@@ -10,7 +10,7 @@
 typedef enum wb_metric_type {
     WB_METRIC_COUNTER, /* its name ends in _total */
     WB_METRIC_GAUGE,
-    WB_METRIC_HISTOGRAM, /* its name ends in _seconds */
+    WB_METRIC_HISTOGRAM, /* of times its name ends in _seconds */
 } wb_metric_type;
 
 /** What is being written. Set `out` and `open_metrics`, all else zero. The first failure stays in
@@ -21,6 +21,8 @@ typedef struct wb_metrics_text {
     const char *name; /* of the family at hand */
     wb_status status;
 } wb_metrics_text;
+
+enum { WB_METRICS_LABELS_MAX = 16 };
 
 typedef struct wb_label {
     const char *name;
@@ -34,7 +36,7 @@ void wb_metrics_family(wb_metrics_text *text, const char *name, wb_metric_type t
 void wb_metrics_number(wb_metrics_text *text, const wb_label *labels, size_t n, uint64_t value);
 /** One sample in seconds. */
 void wb_metrics_seconds(wb_metrics_text *text, const wb_label *labels, size_t n, uint64_t ns);
-/** All samples of a histogram: its buckets, sum and count. At most three labels. */
+/** All samples of a histogram: its buckets, sum and count. At most WB_METRICS_LABELS_MAX - 1 labels. */
 void wb_metrics_histogram(wb_metrics_text *text, const wb_label *labels, size_t n,
                           const wb_histogram *histogram, const wb_bounds *bounds);
 /** Behind the last sample. */
@@ -42,6 +44,6 @@ void wb_metrics_end(wb_metrics_text *text);
 
 /** "0.05", "1.0", "3600.0": a bound of a histogram, as its label has it. */
 enum { WB_BOUND_TEXT = 32 };
-void wb_metrics_bound(uint64_t ns, char out[WB_BOUND_TEXT]);
+void wb_metrics_bound(const wb_bounds *bounds, size_t at, char out[WB_BOUND_TEXT]);
 
 #endif

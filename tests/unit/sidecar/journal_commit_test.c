@@ -130,7 +130,7 @@ static void one_failed_sync_moves_on_to_a_new_segment(void **state)
 static uint64_t commits_timed(const wb_journal_kit *kit)
 {
     wb_histogram_view view;
-    wb_histogram_read(wb_journal_commit_time(kit->journal), &view);
+    wb_histogram_read(wb_journal_commit_time(kit->journal), &wb_bounds_short, &view);
     return view.count;
 }
 

@@ -64,14 +64,17 @@ static void times_are_exact_seconds(void **state)
 
 static void bounds_have_one_decimal_at_least_and_none_in_vain(void **state)
 {
+    static const wb_bounds tokens = {.n = 1, .unit = WB_BOUNDS_NUMBER, .at = {67108864}};
     char text[WB_BOUND_TEXT];
     (void)state;
-    wb_metrics_bound(50 * 1000, text);
+    wb_metrics_bound(&wb_bounds_short, 0, text);
     assert_string_equal(text, "0.00005");
-    wb_metrics_bound(UINT64_C(2500) * 1000 * 1000, text);
+    wb_metrics_bound(&wb_bounds_short, 13, text);
     assert_string_equal(text, "2.5");
-    wb_metrics_bound(UINT64_C(3600) * 1000 * 1000 * 1000, text);
+    wb_metrics_bound(&wb_bounds_long, 14, text);
     assert_string_equal(text, "3600.0");
+    wb_metrics_bound(&tokens, 0, text);
+    assert_string_equal(text, "67108864.0");
 }
 
 static void a_histogram_is_its_buckets_its_sum_and_its_count(void **state)
