@@ -8,6 +8,7 @@
 #include "proto/otlp_edit.h"
 #include "proto/span_batch.h"
 #include "sidecar/pipeline/convert.h"
+#include "sidecar/pipeline/measure.h"
 #include "sidecar/pipeline/said.h"
 
 enum { SCRATCH_BYTES = 4 * 1024 * 1024 };
@@ -52,6 +53,7 @@ static wb_status normalise_batch(wb_said *s)
     for (uint32_t i = 0; i < batch->span_count && s->said_bytes < WB_SAID_BYTES_MAX; i++) {
         wb_said_find(s, &batch->spans[i]);
         WB_TRY(wb_said_add(s));
+        if (s->view->measured) wb_measure_span(s->view->measured, s);
         if (wb_arena_used(s->scratch) > 0) wb_arena_reset(s->scratch);
     }
     return WB_OK;

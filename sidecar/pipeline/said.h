@@ -9,6 +9,7 @@
 #include "proto/otlp_read.h"
 #include "sidecar/pipeline/operation.h"
 #include "sidecar/pipeline/stage.h"
+#include "sidecar/pipeline/tokens.h"
 
 enum {
     WB_SAID_BYTES_MAX = 4 * 1024 * 1024, /* in one batch: its arena and its payload have limits */
@@ -63,6 +64,8 @@ typedef struct wb_said {
     bool planned_parent;
     uint8_t planned_kind, planned_status;
     wb_slice provider_text, provider;     /* as one said it last, and what that is called */
+    uint64_t said;                        /* fields of `said_as` */
+    wb_value said_as[WB_CANON_FIELDS];    /* what was said of each; until the next span */
     uint64_t has;                         /* fields of `best` */
     uint64_t own;                         /* those of them whose best is their own attribute */
     wb_said_source best[WB_CANON_FIELDS]; /* of fields in `has` */
@@ -74,6 +77,9 @@ typedef struct wb_said {
     wb_operation operation;
     wb_span_type type;
     const wb_attr *told; /* its type, as it arrived */
+    bool counted;        /* `tokens` are its disjoint buckets */
+    wb_tokens tokens;
+    wb_slice server_address, server_port; /* AnyValues; NULL: absent */
 } wb_said;
 
 static inline bool wb_said_speaks(const wb_said *said, unsigned dialect)

@@ -96,7 +96,12 @@ static wb_status say(wb_said *s, uint8_t field, wb_value value)
         WB_TRY(wb_redact_made(view->redactor, view->redact, key, value, s->scratch, &value));
         if (value.type == WB_VALUE_EMPTY) return WB_OK;
     }
-    return say_as(s, key, value);
+    size_t before = s->said_bytes;
+    WB_TRY(say_as(s, key, value));
+    if (!view->measured || s->said_bytes == before) return WB_OK;
+    s->said |= WB_CANON_BIT(field);
+    s->said_as[field] = value;
+    return WB_OK;
 }
 
 static wb_status say_text(wb_said *s, uint8_t field, wb_slice text)
@@ -264,22 +269,38 @@ static void read_tokens(wb_said *s, wb_tokens *tokens)
     }
 }
 
+/* The buckets that an earlier pass said. */
+static void read_own_tokens(wb_said *s)
+{
+    s->tokens = (wb_tokens){.form = WB_TOKENS_UNSAID};
+    for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) {
+        const wb_said_source *best = &s->best[token_fields[kind]];
+        if (s->own & WB_CANON_BIT(token_fields[kind]))
+            s->tokens.has[kind] = wb_convert_count(wb_otlp_value(best->value), &s->tokens.of[kind]);
+    }
+}
+
 /* Agents and workflows repeat what the calls below them counted: there the buckets would be in every sum twice. */
 static wb_status say_tokens(wb_said *s)
 {
-    wb_tokens tokens;
-    if (!(s->has & token_bits) || s->own & token_bits) return WB_OK;
+    wb_tokens *tokens = &s->tokens;
+    if (!(s->has & token_bits)) return WB_OK;
     if (s->type != WB_TYPE_LLM_CALL && s->type != WB_TYPE_EMBEDDING) return WB_OK;
-    read_tokens(s, &tokens);
-    wb_tokens_settle(&tokens);
+    s->counted = true;
+    if (s->own & token_bits) {
+        read_own_tokens(s);
+        return WB_OK;
+    }
+    read_tokens(s, tokens);
+    wb_tokens_settle(tokens);
     for (int kind = 0; kind < WB_TOKEN_KINDS; kind++)
-        if (tokens.has[kind]) WB_TRY(say_int(s, token_fields[kind], (int64_t)tokens.of[kind]));
-    bool form_matters = tokens.has[WB_TOKENS_CACHE_READ] || tokens.has[WB_TOKENS_CACHE_WRITE] ||
-                        tokens.has[WB_TOKENS_REASONING];
+        if (tokens->has[kind]) WB_TRY(say_int(s, token_fields[kind], (int64_t)tokens->of[kind]));
+    bool form_matters = tokens->has[WB_TOKENS_CACHE_READ] || tokens->has[WB_TOKENS_CACHE_WRITE] ||
+                        tokens->has[WB_TOKENS_REASONING];
     if (!form_matters) return WB_OK;
     return say_as(
         s, TOKENS_FORM,
-        (wb_value){.type = WB_VALUE_TEXT, .text = wb_slice_str(wb_token_form_word(tokens.form))});
+        (wb_value){.type = WB_VALUE_TEXT, .text = wb_slice_str(wb_token_form_word(tokens->form))});
 }
 
 /* ---- what no attribute says ---- */

@@ -84,6 +84,13 @@ static inline uint16_t place_of(wb_said *s, size_t nth, wb_slice key, wb_slice v
     return known->place;
 }
 
+/* No field of the model, but of what is measured. */
+static void note_server(wb_said *s, uint16_t place, wb_slice value)
+{
+    if (place == WB_SEMCONV_SERVER_ADDRESS && !s->server_address.ptr) s->server_address = value;
+    if (place == WB_SEMCONV_SERVER_PORT && !s->server_port.ptr) s->server_port = value;
+}
+
 static void gather(wb_said *s)
 {
     wb_slice key, value;
@@ -102,6 +109,7 @@ static void gather(wb_said *s)
         }
         const wb_semconv_rule *rules = wb_semconv_rules(place, &n);
         for (size_t i = 0; i < n; i++) note_rule(s, (wb_said_source){value, &rules[i]});
+        if (n == 0) note_server(s, place, value);
     }
     if (nth != s->n_shape) s->is_alike = false;
     s->n_shape = nth < WB_SAID_SHAPE_MAX ? nth : WB_SAID_SHAPE_MAX;
@@ -173,6 +181,8 @@ static bool add_place(wb_said *s, size_t nth, wb_slice *value, bool is_word)
 static bool add_places(wb_said *s, size_t nth)
 {
     const uint8_t *value = s->shape[nth].value;
+    if (s->server_address.ptr == value) return add_place(s, nth, &s->server_address, false);
+    if (s->server_port.ptr == value) return add_place(s, nth, &s->server_port, false);
     for (uint64_t left = s->has; left; left &= left - 1) {
         wb_slice *best = &s->best[__builtin_ctzll(left)].value;
         if (best->ptr == value && !add_place(s, nth, best, false)) return false;
@@ -230,8 +240,11 @@ void wb_said_find(wb_said *s, wb_span *span)
     s->message = wb_batch_bytes(s->batch, span->extent);
     s->first = s->to; /* what a span before began and could not end is left */
     s->told = wb_attrs_find(&span->attrs, WB_SPAN_TYPE_KEY);
+    s->said = 0;
+    s->counted = false;
     if (follow_plan(s)) return;
     s->has = s->own = s->indexed = 0;
+    s->server_address = s->server_port = (wb_slice){0};
     s->n_waiting = 0;
     s->spoken = 0;
     s->operation = (wb_operation){.type = WB_TYPE_NONE};

@@ -7,7 +7,7 @@
 #include "core/slice.h"
 
 /* The fields, WB_CANON_OPERATION and so on; how many; how many keys and prefixes there are; the place of
- * waybill.span.type, which is no field and has no rules. */
+ * waybill.span.type, server.address and server.port, which are no fields and have no rules. */
 #define WB_SEMCONV_FIELDS
 #include "sidecar/pipeline/semconv_table.inc"
 #undef WB_SEMCONV_FIELDS

@@ -18,6 +18,8 @@ typedef struct wb_stage_view {
     const wb_redactor
         *redactor; /* has gone over what arrived, and goes over what stages make; NULL: not */
     const wb_redact_policy *redact;
+    struct wb_measured
+        *measured; /* measure.h: gets what they measure, of those that are; NULL: nobody asks */
     /* Does a CONTINUE acceptance or a root of our own own it? */
     bool (*is_owned)(void *ctx, const wb_trace_id *trace);
     void *ctx;

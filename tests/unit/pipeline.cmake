@@ -9,3 +9,5 @@ waybill_test(pipeline_normalise_test SOURCES unit/pipeline/normalise_test.c LIBS
 waybill_test(pipeline_secrets_test SOURCES unit/pipeline/secrets_test.c LIBS wb_pipeline)
 
 waybill_test(pipeline_preview_test SOURCES unit/pipeline/preview_test.c LIBS wb_pipeline)
+
+waybill_test(pipeline_measure_test SOURCES unit/pipeline/measure_test.c LIBS wb_pipeline wb_otlp_oracle)
