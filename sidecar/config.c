@@ -4,6 +4,7 @@
 #include "sidecar/config.h"
 
 #include "propagation/token.h"
+#include "sidecar/pipeline/series.h"
 
 #define WHEN_FULL "|backpressure|drop_oldest"
 #define NO_LIMIT "9007199254740991" /* WB_NOLIM */
@@ -289,6 +290,40 @@ static const wb_config_key keys[] = {
      .live = true,
      .help = "Attributes with such keys are cut to `redact.preview_characters`, whatever "
              "`redact.content` says."},
+    {.name = "metrics.genai",
+     .type = WB_BOOL,
+     .fallback = "true",
+     KEY(metrics_genai),
+     .live = true,
+     .help = "Measure calls of models, tools, agents and workflows from their spans (metrics.md): "
+             "tokens, durations, failures, in /metrics and as OTLP metrics to backends. Only "
+             "spans that are normalised are measured."},
+    {.name = "metrics.names",
+     .type = WB_CHOICE,
+     .fallback = "v1.41",
+     .choices = "v1.41|latest|both",
+     KEY(metrics_names),
+     .live = true,
+     .help = "By which of OpenTelemetry's names calls of models are measured: those of its release "
+             "1.41, which instrumentations use (`gen_ai.client.token.usage`), the latest "
+             "(`gen_ai.client.inference.usage.input_tokens`), or both."},
+    {.name = "metrics.interval_s",
+     .type = WB_SECONDS,
+     .fallback = "60",
+     .max = 86400,
+     KEY(metrics_interval_s),
+     .live = true,
+     .help = "How often what was measured is written down as OTLP metrics, for exporters that take "
+             "them. 0: never."},
+    {.name = "metrics.max_series",
+     .type = WB_U32,
+     .fallback = "1000",
+     .min = 1,
+     .max = WB_SERIES_MAX,
+     KEY(metrics_max_series),
+     .help = "Distinct sets of labels that are measured each alone; what comes behind them is "
+             "counted with `otel.metric.overflow`. /metrics gives them 4 MiB of text, which may "
+             "be reached first."},
     {.name = "trust.mode",
      .type = WB_CHOICE,
      .fallback = "link",

@@ -51,6 +51,13 @@ typedef struct wb_exporter_config {
     wb_postgres_config postgres;
 } wb_exporter_config;
 
+/* By which names metrics of calls of models go. */
+typedef enum wb_metric_names {
+    WB_METRIC_NAMES_V1_41,
+    WB_METRIC_NAMES_LATEST,
+    WB_METRIC_NAMES_BOTH,
+} wb_metric_names;
+
 /* What the default store is. */
 typedef enum wb_store_type { WB_STORE_SQLITE, WB_STORE_NONE, WB_STORE_POSTGRES } wb_store_type;
 
@@ -89,6 +96,10 @@ typedef struct wb_sidecar_config {
     size_t n_redact_hash;
     const wb_slice *redact_cut;
     size_t n_redact_cut;
+    bool metrics_genai;
+    wb_metric_names metrics_names;
+    uint64_t metrics_interval_s; /* 0: never */
+    uint32_t metrics_max_series;
     uint64_t trust_skew_s;
     uint64_t trust_rate_per_s;
     uint64_t trust_rate_burst;

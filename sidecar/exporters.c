@@ -201,6 +201,13 @@ static wb_status start_all(wb_exporters *e, wb_error *err)
     return WB_OK;
 }
 
+bool wb_exporters_take(const wb_exporters *e, wb_entry_kind kind)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (wb_runner_takes(e->list[i].runner) & WB_KIND_BIT(kind)) return true;
+    return false;
+}
+
 /* ---- too far behind ---- */
 
 static void say_not_counted(const exporter *x, const wb_error *why)

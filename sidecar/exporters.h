@@ -25,6 +25,9 @@ void wb_exporters_free(wb_exporters *exporters);
  *  are. Whether one did: soon the journal is trimmed. */
 bool wb_exporters_tick(wb_exporters *exporters, bool spare_wanted);
 
+/** Does one of them take records of that kind? Any thread. */
+bool wb_exporters_take(const wb_exporters *exporters, wb_entry_kind kind);
+
 /** How one of them is doing. */
 typedef struct wb_exporter_report {
     const char *name, *type; /* as long as the exporters live */

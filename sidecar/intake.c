@@ -14,6 +14,7 @@ enum {
 void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, wb_arena *arena)
 {
     *in = (wb_intake){.sidecar = sidecar, .world = world, .arena = arena};
+    wb_measured_init(&in->measured, arena);
     wb_buffer_init(&in->payload, PAYLOAD_BYTES);
 }
 
@@ -91,6 +92,7 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
                                 .as_they_came = !config->normalise,
                                 .redactor = sidecar->redactor,
                                 .redact = &config->redact,
+                                .measured = config->metrics_genai ? &in->measured : NULL,
                                 .is_owned = is_owned,
                                 .ctx = in};
     wb_batch *batch = NULL;
@@ -150,4 +152,12 @@ void wb_intake_add(wb_intake *in, wb_state *state, wb_txn_entries *out)
         if (wb_owners_use_trace(state->owners, &in->owned[i], now_s, in->arena, &used))
             wb_txn_add(out, WB_ENTRY_OWNER, used);
     }
+}
+
+void wb_intake_count(wb_intake *in)
+{
+    const unsigned names[] = {[WB_METRIC_NAMES_V1_41] = WB_NAMES_V1_41,
+                              [WB_METRIC_NAMES_LATEST] = WB_NAMES_LATEST,
+                              [WB_METRIC_NAMES_BOTH] = WB_NAMES_V1_41 | WB_NAMES_LATEST};
+    wb_series_count(in->sidecar->series, &in->measured, names[in->world->config.metrics_names]);
 }

@@ -8,6 +8,7 @@
 #include "core/arena.h"
 #include "core/buffer.h"
 #include "proto/signal.h"
+#include "sidecar/pipeline/measure.h"
 #include "sidecar/sidecar.h"
 
 enum { WB_INTAKE_OWNED_MAX = 4 }; /* of a batch; the others are noted when they come again */
@@ -23,6 +24,7 @@ typedef struct wb_intake {
     const char *first_rejection;            /* why; NULL: none; static */
     wb_trace_id owned[WB_INTAKE_OWNED_MAX]; /* claimed traces that somebody owns: in use */
     size_t n_owned;
+    wb_measured measured; /* what its spans say of themselves; counted once it is durable */
 } wb_intake;
 
 void wb_intake_init(wb_intake *intake, wb_sidecar *sidecar, const wb_world *world, wb_arena *arena);
@@ -37,5 +39,8 @@ WB_MUST_USE wb_status wb_intake_take(wb_intake *intake, wb_signal signal, wb_sli
 
 /** In `prepare`, with a payload: its entry, and the owners that were met. */
 void wb_intake_add(wb_intake *intake, wb_state *state, wb_txn_entries *out);
+
+/** Once its entry is durable: count what was measured. */
+void wb_intake_count(wb_intake *intake);
 
 #endif

@@ -11,6 +11,7 @@
 #include "sidecar/isolation.h"
 #include "sidecar/journal_mark.h"
 #include "sidecar/marking.h"
+#include "sidecar/metric_report.h"
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/otlp.h"
@@ -65,6 +66,7 @@ typedef struct daemon_parts {
     wb_workers *workers;
     wb_sweep *sweep;
     wb_marking *marking;
+    wb_metric_report *metric_report;
     wb_admin *admin;
     wb_notify notify;
     gap_txn gap;
@@ -330,6 +332,8 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     WB_TRY(wb_refusals_start(sidecar->refusals, err));
     WB_TRY(wb_pipeline_new(&sidecar->pipeline, err));
     WB_TRY(wb_redactor_new(sidecar->rehome, &sidecar->redactor, err));
+    WB_TRY(wb_series_table_new(d->config.metrics_max_series, WB_METRICS_SERIES_BYTES,
+                               &sidecar->series, err));
     WB_TRY(wb_writer_start(sidecar->journal, d->paths.journal_dir, &sidecar->state,
                            &sidecar->writer, err));
     /* Before the writer has work: it may trim then. */
@@ -337,6 +341,7 @@ static wb_status start_threads(daemon_parts *d, uint16_t *admin_port, wb_error *
     close_gap(d);
     WB_TRY(wb_sweep_new(sidecar, &d->sweep, err));
     WB_TRY(wb_marking_new(sidecar, &d->marking, err));
+    WB_TRY(wb_metric_report_new(sidecar, &d->metric_report, err));
     WB_TRY(wb_workers_start(sidecar, d->config.workers, IPC_CONTEXTS, &d->workers, err));
     WB_TRY(wb_otlp_open(sidecar, err));
     WB_TRY(wb_admin_open(sidecar, &d->admin, admin_port, err));
@@ -413,6 +418,7 @@ static void tick(daemon_parts *d)
     wb_refusals_tick(d->sidecar.refusals);
     wb_sweep_tick(d->sweep);
     wb_otlp_tick(&d->sidecar);
+    wb_metric_report_tick(d->metric_report);
     watch_socket(d);
     wb_confine_tick(&d->sidecar);
     wb_journal_get_stats(d->sidecar.journal, &journal);
@@ -473,6 +479,7 @@ static void stop(daemon_parts *d, const sigset_t *signals)
         wb_ipc_stop(sidecar->ipc);
         wb_otlp_stop(sidecar);
         wait_for_requests(d, signals, end);
+        wb_metric_report_finish(d->metric_report, end);
     }
     let_signals_end_it();
     now = wb_mono(&wb_system_clock);
@@ -488,9 +495,11 @@ static void stop(daemon_parts *d, const sigset_t *signals)
     wb_exporters_free(sidecar->exporters);
     wb_sweep_free(d->sweep);
     wb_marking_free(d->marking);
+    wb_metric_report_free(d->metric_report);
     wb_look_done(&sidecar->look);
     if (sidecar->journal) wb_journal_close(sidecar->journal);
     wb_pipeline_free(sidecar->pipeline);
+    wb_series_table_free(sidecar->series);
     if (d->state_made) wb_state_done(&sidecar->state);
     wb_refusals_close(sidecar->refusals);
     wb_rate_free(sidecar->rate);

@@ -10,6 +10,7 @@
 #include "sidecar/metrics.h"
 
 #include "sidecar/metrics_collect.h"
+#include "sidecar/metrics_genai.h"
 
 #include <string.h>
 
@@ -280,6 +281,7 @@ wb_status wb_metrics_print(wb_sidecar *sidecar, wb_metrics_format format, wb_buf
     wb_scrape_look(sidecar, &scrape);
     for (size_t i = 0; i < WB_COUNT(metrics); i++)
         if (metrics[i].name) write_metric(&text, &metrics[i], &scrape);
+    wb_metrics_genai_print(&text, sidecar->series);
     wb_metrics_end(&text);
     return text.status;
 }
@@ -319,6 +321,14 @@ static wb_status describe_bounds(const char *used_by, const wb_bounds *bounds, w
     return wb_buffer_printf(out, ".\n\n");
 }
 
+static wb_status describe_heading(const char *heading, bool is_first, wb_buffer *out)
+{
+    return wb_buffer_printf(out,
+                            "%s### %s\n\n| metric | type | labels | meaning |\n"
+                            "|---|---|---|---|\n",
+                            is_first ? "" : "\n", heading);
+}
+
 wb_status wb_metrics_reference(wb_buffer *out)
 {
     for (size_t i = 0; i < WB_COUNT(metrics); i++) {
@@ -326,13 +336,12 @@ wb_status wb_metrics_reference(wb_buffer *out)
         if (m->name)
             WB_TRY(describe(m, out));
         else
-            WB_TRY(wb_buffer_printf(out,
-                                    "%s### %s\n\n| metric | type | labels | meaning |\n"
-                                    "|---|---|---|---|\n",
-                                    i ? "\n" : "", m->heading));
+            WB_TRY(describe_heading(m->heading, i == 0, out));
     }
+    WB_TRY(describe_heading("Models, tools, agents", false, out));
+    WB_TRY(wb_metrics_genai_rows(out));
     WB_TRY(wb_buffer_printf(out, "\n### Buckets\n\n"));
     for (size_t i = 0; i < WB_COUNT(metrics); i++)
         if (metrics[i].bounds) WB_TRY(describe_bounds(metrics[i].name, metrics[i].bounds, out));
-    return WB_OK;
+    return wb_metrics_genai_buckets(out);
 }

@@ -16,7 +16,12 @@ wb_metrics_format wb_metrics_accepted(const char *accept);
 /** Its Content-Type. Static. */
 const char *wb_metrics_content_type(wb_metrics_format format);
 
-enum { WB_METRICS_MAX_BYTES = 1024 * 1024 };
+enum {
+    WB_METRICS_OWN_BYTES = 1024 * 1024,        /* of all but: */
+    WB_METRICS_SERIES_BYTES = 4 * 1024 * 1024, /* what was measured of spans */
+    WB_METRICS_SPARE_BYTES = 256 * 1024, /* its overflow series, and what families are said to be */
+    WB_METRICS_MAX_BYTES = WB_METRICS_OWN_BYTES + WB_METRICS_SERIES_BYTES + WB_METRICS_SPARE_BYTES,
+};
 
 /** Append all metrics. Takes no lock that is ever held over a disk or a network; where the state is locked
  *  for that long, what was seen of it last is said. One thread at a time.

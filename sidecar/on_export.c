@@ -22,6 +22,7 @@ static void answer(taken *t, wb_status status, const char *why)
     if (status == WB_OK) {
         wb_count_items(counters, t->receiver, export->signal, t->intake.accepted,
                        t->intake.rejected);
+        wb_intake_count(&t->intake);
         said.rejected = t->intake.rejected;
         said.message = t->intake.first_rejection;
     }

@@ -54,7 +54,10 @@ static void ended(wb_request *r, wb_status status, const wb_error *err)
 {
     record *rec = r->verb;
     (void)err;
-    if (status == WB_OK && rec->is_new) count(r, rec);
+    if (status == WB_OK && rec->is_new) {
+        count(r, rec);
+        wb_intake_count(&rec->intake);
+    }
     wb_intake_done(&rec->intake);
 }
 

@@ -14,6 +14,7 @@
 #include "sidecar/look.h"
 #include "sidecar/peer_key.h"
 #include "sidecar/pipeline/pipeline.h"
+#include "sidecar/pipeline/series.h"
 #include "sidecar/places.h"
 #include "sidecar/process_stats.h"
 #include "sidecar/rate.h"
@@ -40,6 +41,7 @@ typedef struct wb_sidecar {
     wb_rate *rate; /* of signature checks, by transport peer */
     wb_peer_secret peer_secret;
     wb_pipeline *pipeline;
+    wb_series_table *series; /* what was measured of spans */
     wb_rehome *rehome;
     wb_redactor *redactor;
     wb_state state;

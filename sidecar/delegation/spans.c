@@ -36,16 +36,23 @@ static void copy_id(void *id, size_t len, ProtobufCBinaryData from)
     if (from.len == len) memcpy(id, from.data, len);
 }
 
-wb_status wb_own_spans(const wb_span_draft *drafts, size_t n, wb_span_agent agent, wb_buffer *out,
-                       wb_error *err)
+void wb_own_resource(wb_span_agent agent, wb_otlp_attr *out)
 {
-    const wb_otlp_attr resource[] = {
+    const wb_otlp_attr resource[WB_OWN_RESOURCE] = {
         WB_ATTR_TEXT("service.name", agent.name),
         WB_ATTR_TEXT("waybill.agent.id", agent.id),
         WB_ATTR_TEXT("waybill.isolation", agent.isolation),
         WB_ATTR_TEXT("telemetry.sdk.name", WB_S("waybill")),
         WB_ATTR_TEXT("telemetry.sdk.version", WB_S(WAYBILL_VERSION)),
     };
+    memcpy(out, resource, sizeof resource);
+}
+
+wb_status wb_own_spans(const wb_span_draft *drafts, size_t n, wb_span_agent agent, wb_buffer *out,
+                       wb_error *err)
+{
+    wb_otlp_attr resource[WB_OWN_RESOURCE];
+    wb_own_resource(agent, resource);
     const wb_span_origin origin = {.resource = resource,
                                    .resource_count = WB_COUNT(resource),
                                    .scope_name = WB_S("waybill.sidecar"),

@@ -14,6 +14,7 @@
 struct Waybill__V1__DelegationRow;
 struct Waybill__V1__AcceptanceRow;
 struct wb_span_draft; /* proto/span_batch.h */
+struct wb_otlp_attr;  /* proto/otlp_read.h */
 
 /** Whose spans these are; borrowed for the call. */
 typedef struct wb_span_agent {
@@ -21,6 +22,11 @@ typedef struct wb_span_agent {
     wb_slice id;        /* own agent id */
     wb_slice isolation; /* "none" or "uid": could the agent have written this itself? */
 } wb_span_agent;
+
+enum { WB_OWN_RESOURCE = 5 };
+
+/** The WB_OWN_RESOURCE attributes of the sidecar's own resource; borrow from `agent`. */
+void wb_own_resource(wb_span_agent agent, struct wb_otlp_attr *out);
 
 /** Append a span batch's payload with `n` spans under the sidecar's own resource and scope.
  *  Errors  as wb_span_batch_build */

@@ -239,7 +239,7 @@ static void observe_all(wb_observation *o, const wb_said *s, wb_measured_kind ki
     if (span->start_ns > 0 && span->end_ns >= span->start_ns)
         observe(o, WB_OF_DURATION, span->end_ns - span->start_ns, TIME_MAX_NS);
     if (kind == WB_MEASURED_AGENT)
-        o->has |= UINT32_C(1) << (failed ? WB_OF_FAILURE : WB_OF_SUCCESS);
+        o->has |= UINT32_C(1) << WB_OF_SUCCESS | (uint32_t)failed << WB_OF_FAILURE;
     if (kind != WB_MEASURED_MODEL && kind != WB_MEASURED_EMBEDDING) return;
     if (s->counted) observe_tokens(o, &s->tokens);
     observe_first_chunk(o, s);

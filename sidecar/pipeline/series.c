@@ -146,6 +146,12 @@ static uint16_t find_or_add(wb_series_table *t, size_t stream, const wb_measured
     return add(t, stream, labels, hash, slot);
 }
 
+static uint64_t value_of(const wb_observation *o, wb_quantity quantity)
+{
+    if (quantity < WB_QUANTITIES) return o->of[quantity];
+    return quantity == WB_OF_FAILURE || !(o->has >> WB_OF_FAILURE & 1);
+}
+
 static void count_span(wb_series_table *t, const wb_observation *o, unsigned names)
 {
     wb_measured_group *group = o->group;
@@ -160,7 +166,7 @@ static void count_span(wb_series_table *t, const wb_observation *o, unsigned nam
         if (group->series[i] == 0) group->series[i] = find_or_add(t, i, group);
         if (group->series[i] == 0) continue; /* no memory even for the overflow */
         wb_series *series = t->all[group->series[i] - 1];
-        uint64_t value = st->of < WB_QUANTITIES ? o->of[st->of] : 1;
+        uint64_t value = value_of(o, (wb_quantity)st->of);
         if (st->bounds)
             wb_histogram_observe_alone(&series->histogram, st->bounds, value);
         else

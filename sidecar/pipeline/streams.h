@@ -48,8 +48,9 @@ typedef enum wb_quantity {
     WB_OF_CACHE_WRITE,
     WB_OF_REASONING,
     WB_QUANTITIES,
-    WB_OF_SUCCESS = WB_QUANTITIES, /* always 1, of a span that has it */
-    WB_OF_FAILURE,
+    WB_OF_SUCCESS =
+        WB_QUANTITIES, /* 1; 0 of a span that has the next, too: so that there is something to divide by */
+    WB_OF_FAILURE, /* 1 */
 } wb_quantity;
 
 /* By which names metrics go; bits. */

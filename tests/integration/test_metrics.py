@@ -115,8 +115,9 @@ def test_it_is_the_reference_page_no_more_no_less(pair):
     for name, family in found.items():
         kind, labels = said[name]
         assert family.type == kind, name
-        for sample in family.samples:
-            assert sample.labels.keys() - {"le"} == labels, name
+        for sample in family.samples:  # what was measured of a span has labels that the span has
+            has = sample.labels.keys() - {"le"}
+            assert has <= labels if name.startswith(("gen_ai_", "waybill_agent_")) else has == labels, name
 
 
 def test_labels_are_few_and_values_no_ids(pair, ask):

@@ -14,8 +14,9 @@ import urllib.request
 import pytest
 import yaml
 from agents import Asker, a_delegate, an_accept, company, origin
+from measured import A_DAY_OF_WORK, request
 from test_delivery import record
-from test_metrics_files import ALERTS, DASHBOARD, RULES, panels
+from test_metrics_files import ALERTS, DASHBOARD, MEASURES, RULES, panels
 from waybill_testkit import free_port, wait_until
 
 from waybill import _wire
@@ -69,7 +70,7 @@ class Prometheus:
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory):
-    with company(NAMES) as sidecars:
+    with company(NAMES, MEASURES) as sidecars:
         targets = {name: f"127.0.0.1:{sidecars[name].status()['ports']['admin']}" for name in NAMES}
         prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), list(targets.values()))
         try:
@@ -87,6 +88,8 @@ def work(sidecars) -> None:
     assert b.ask(accept=an_accept(asked, reply.delegate.carrier)).status == Status.OK
     assert a.ask(settle=_wire.Settle(delegation_id=asked.delegation_id, outcome="completed")).status == Status.OK
     assert a.ask(record=record(3)).status == Status.OK
+    measured = _wire.Record(traces=request(A_DAY_OF_WORK).SerializeToString())
+    assert b.ask(record=measured).status == Status.OK
     a.close()
     b.close()
 

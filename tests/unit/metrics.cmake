@@ -5,3 +5,4 @@ waybill_test(sidecar_process_stats_test SOURCES unit/sidecar/process_stats_test.
 waybill_test(sidecar_look_test
     SOURCES unit/sidecar/look_test.c support/journal_kit.c support/kv_table.c support/model_disk.c
     LIBS wb_sidecar)
+waybill_test(sidecar_metrics_genai_test SOURCES unit/sidecar/metrics_genai_test.c LIBS wb_sidecar)

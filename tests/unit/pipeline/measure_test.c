@@ -314,6 +314,16 @@ static void whoever_failed_says_how(void **state)
                "waybill.agent.operations{outcome=success} 2");
 }
 
+static void what_never_was_well_has_a_success_of_zero(void **state)
+{
+    fixture *f = *state;
+    const shape failed = {CLIENT, FAILED, 0, 0};
+    PASS(f, failed, text(&f->m, "gen_ai.agent.name", "a"));
+    commit(f, WB_NAMES_LATEST);
+    SERIES_ARE(f, "waybill.agent.operations{gen_ai.agent.name=a,outcome=success} 0",
+               "waybill.agent.operations{gen_ai.agent.name=a,error.type=_OTHER,outcome=error} 1");
+}
+
 static void what_cannot_be_is_not_measured(void **state)
 {
     fixture *f = *state;
@@ -569,6 +579,7 @@ int main(void)
         CASE(whoever_does_not_ask_gets_nothing),
         CASE(each_type_of_span_has_its_metrics),
         CASE(whoever_failed_says_how),
+        CASE(what_never_was_well_has_a_success_of_zero),
         CASE(what_cannot_be_is_not_measured),
         CASE(both_names_are_both),
         CASE(buckets_are_those_of_the_conventions),
