@@ -11,6 +11,9 @@
 
 #include "core/utf8.h"
 
+/* Half of the slots are free, so nobody comes so far but who wants to: labels can be made to have one hash. */
+enum { STEPS_MAX = 64 };
+
 struct wb_series_table {
     pthread_mutex_t lock; /* guards all but the series and their number */
     size_t room, text_left;
@@ -140,9 +143,11 @@ static uint16_t find_or_add(wb_series_table *t, size_t stream, const wb_measured
 {
     wb_slice labels[WB_LABELS] = {{0}};
     uint64_t hash = choose(group, stream, labels);
-    size_t slot = hash & t->slot_mask;
-    for (; t->slots[slot]; slot = (slot + 1) & t->slot_mask)
+    size_t slot = hash & t->slot_mask, steps = 0;
+    for (; t->slots[slot]; slot = (slot + 1) & t->slot_mask) {
         if (is_series(t->all[t->slots[slot] - 1], stream, labels, hash)) return t->slots[slot];
+        if (++steps == STEPS_MAX) return overflow(t, stream);
+    }
     return add(t, stream, labels, hash, slot);
 }
 

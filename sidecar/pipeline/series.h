@@ -33,6 +33,7 @@ typedef struct wb_series_table wb_series_table;
 WB_MUST_USE wb_status wb_series_table_new(size_t series_max, size_t text_bytes_max,
                                           wb_series_table **out, wb_error *err);
 void wb_series_table_free(wb_series_table *table);
+WB_DEFINE_AUTO(wb_series_table)
 
 /** Count what a batch measured, by these names (WB_NAMES_): once, when it is durable. */
 void wb_series_count(wb_series_table *table, wb_measured *measured, unsigned names);

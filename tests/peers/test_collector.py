@@ -11,7 +11,9 @@ import waybill
 import yaml
 
 import wiring
+from measured import A_DAY_OF_WORK, expected, in_otlp, request, same
 from otlp_backend import OtlpBackend
+from otlp_http import post
 from peers import Collector, sdk_send, telemetrygen
 from waybill_testkit import ROOT, wait_until
 
@@ -73,6 +75,19 @@ def test_as_backend(backend, protocol, compression):
                 wiring.note(f"to collector {protocol} {compression} {kind}", COUNT, stored, delivered)
                 items = wiring.items_of(backend, kind, f"py-{tag}")
                 assert wiring.numbers_of(items) == {number: 1 for number in range(COUNT)}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_measured_of_spans_arrives(backend, protocol):
+    """spans -> sidecar, which measures them -> Collector -> backend: cumulative histograms that the Collector takes."""
+    backend.clear()
+    with Collector(backend.http_url) as collector:
+        exporter = wiring.otlp_exporter(protocol, http_url=collector.http_url, grpc_target=collector.grpc_target)
+        with wiring.Wired({"collector": exporter}, normalise={"enabled": True}, metrics={"interval_s": 1}) as wired:
+            answer = post(wired.http_port, "/v1/traces", request(A_DAY_OF_WORK).SerializeToString())
+            assert answer.code == 200
+            wanted = expected(A_DAY_OF_WORK)
+            wait_until(lambda: same(in_otlp(wiring.items_of(backend, "metrics", "peer")), wanted), wiring.SETTLE_S, "it")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

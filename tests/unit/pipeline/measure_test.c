@@ -504,6 +504,28 @@ static void what_is_no_text_is_no_label(void **state)
     SERIES_ARE(f, "gen_ai.execute_tool.duration{otel.metric.overflow=true} 1 7");
 }
 
+static void labels_of_one_hash_do_not_make_a_long_search(void **state)
+{
+    fixture *f = *state;
+    static wb_measured_group groups[200];
+    static char names[200][8];
+    static wb_observations blocks[200];
+    wb_series_table_free(f->table);
+    f->table = NULL;
+    assert_int_equal(wb_series_table_new(1000, TEXT_BYTES, &f->table, NULL), WB_OK);
+    for (size_t i = 0; i < WB_COUNT(groups); i++) {
+        (void)snprintf(names[i], sizeof names[i], "%zu", i);
+        groups[i] = (wb_measured_group){.labels = {[WB_LABEL_TOOL] = wb_slice_str(names[i])},
+                                        .kind = WB_MEASURED_TOOL};
+        blocks[i] = (wb_observations){
+            .n = 1, .all = {{.group = &groups[i], .has = 1U << WB_OF_DURATION, .of = {1}}}};
+        f->measured.first = &blocks[i];
+        wb_series_count(f->table, &f->measured, WB_NAMES_V1_41);
+    }
+    assert_int_equal(wb_series_number(f->table), 64 + 1);
+    wb_measured_init(&f->measured, f->arena);
+}
+
 static void many_labels_at_once_are_told_apart(void **state)
 {
     fixture *f = *state;
@@ -588,6 +610,7 @@ int main(void)
         CASE(their_text_is_bounded_too),
         CASE(labels_are_cut_between_characters),
         CASE(what_is_no_text_is_no_label),
+        CASE(labels_of_one_hash_do_not_make_a_long_search),
         CASE(many_labels_at_once_are_told_apart),
         CASE(an_arena_without_room_notes_no_more),
         CASE(a_reader_waits_for_nobody_and_sees_whole_series),
