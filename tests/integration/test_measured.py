@@ -118,6 +118,17 @@ def test_both_formats_say_the_same(tmp_path: pathlib.Path) -> None:
         assert strict == measured(sidecar) and strict
 
 
+def test_no_secret_becomes_a_label() -> None:
+    secret = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
+    with OtlpBackend() as backend, Sidecar("planner", config=config(backend)) as sidecar:
+        send(sidecar, [Sent("execute_tool", 40, {"gen_ai.tool.name": f"curl {secret}"}),
+                       Sent("chat", 40, {"gen_ai.request.model": secret, "error.type": secret}, failed=True)])
+        assert Scrape(sidecar)["gen_ai_execute_tool_duration_seconds_count"] == 1
+        assert secret not in Scrape(sidecar).text
+        wait_until(lambda: len(in_otlp(backend.items["metrics"])) == 2, 20, "a report")
+        assert secret not in str([i.attributes for i in backend.items["metrics"]])
+
+
 # ---- once, and only what is durable ------------------------------------------------------------
 
 
