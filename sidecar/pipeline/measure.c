@@ -10,7 +10,8 @@
 #include "proto/span_batch.h"
 #include "sidecar/pipeline/said.h"
 
-#define TIME_MAX_NS (UINT64_C(366) * 86400 * WB_NS_PER_S)
+#define TIME_MAX_S (UINT64_C(366) * 86400)
+#define TIME_MAX_NS (TIME_MAX_S * WB_NS_PER_S)
 #define TOKENS_MAX (UINT64_C(1) << 40)
 
 enum { PORT_DIGITS = 5 };
@@ -228,7 +229,7 @@ static void observe_first_chunk(wb_observation *o, const wb_said *s)
     if (value.type == WB_VALUE_INT)
         value = (wb_value){WB_VALUE_DOUBLE, .real = (double)value.integer};
     if (value.type != WB_VALUE_DOUBLE) return;
-    if (value.real >= 0 && value.real <= (double)(TIME_MAX_NS / WB_NS_PER_S))
+    if (value.real >= 0 && value.real <= (double)TIME_MAX_S)
         observe(o, WB_OF_FIRST_CHUNK, (uint64_t)(value.real * (double)WB_NS_PER_S + 0.5),
                 TIME_MAX_NS);
 }
