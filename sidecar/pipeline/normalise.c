@@ -61,6 +61,14 @@ static wb_status normalise_batch(wb_said *s)
 
 /* ---- the stage ---- */
 
+static uint64_t redacted_fields(const wb_stage_view *view)
+{
+    uint64_t fields = 0;
+    for (uint8_t field = 0; view->redactor && field < WB_CANON_FIELDS; field++)
+        if (wb_redact_looks_at_field(view->redact, field)) fields |= WB_CANON_BIT(field);
+    return fields;
+}
+
 static wb_status normalise_open(const wb_config_section *cfg, void **self, wb_error *err)
 {
     wb_key_set *keys = NULL;
@@ -78,7 +86,11 @@ static wb_status normalise_apply(const void *self, const wb_stage_view *view, wb
 {
     if (view->as_they_came) return WB_OK;
     WB_AUTO(wb_arena) scratch = wb_arena_new(SCRATCH_BYTES);
-    wb_said s = {.keys = self, .view = view, .batch = batch, .scratch = scratch};
+    wb_said s = {.keys = self,
+                 .view = view,
+                 .batch = batch,
+                 .scratch = scratch,
+                 .redacted = redacted_fields(view)};
     wb_status status = scratch ? normalise_batch(&s) : WB_ERR_NO_MEMORY;
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to normalise spans");
 }

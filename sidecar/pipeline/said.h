@@ -48,6 +48,7 @@ typedef struct wb_said {
     const wb_key_set *keys;
     const wb_stage_view *view;
     wb_batch *batch;
+    uint64_t redacted; /* fields whose values go through wb_redact_made */
     wb_span *span;
     wb_slice message;  /* of the span */
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */

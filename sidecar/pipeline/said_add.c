@@ -92,7 +92,7 @@ static wb_status say(wb_said *s, uint8_t field, wb_value value)
 {
     const wb_stage_view *view = s->view;
     wb_slice key = wb_canon_attribute(field);
-    if (view->redactor && wb_redact_looks_at_field(view->redact, field)) {
+    if (s->redacted & WB_CANON_BIT(field)) {
         WB_TRY(wb_redact_made(view->redactor, view->redact, key, value, s->scratch, &value));
         if (value.type == WB_VALUE_EMPTY) return WB_OK;
     }
@@ -104,9 +104,40 @@ static wb_status say(wb_said *s, uint8_t field, wb_value value)
     return WB_OK;
 }
 
+/* The heads of an attribute of which nothing is to be asked: short, and there is room. Where its value goes, or NULL:
+ * then it goes the way of all others. `len` is that of the AnyValue. */
+static inline uint8_t *begin_short(wb_said *s, uint8_t field, size_t len)
+{
+    wb_slice key = wb_canon_attribute(field);
+    size_t all = SHORT_HEADS + key.len + len;
+    if (s->redacted & WB_CANON_BIT(field) || all >= SHORT) return NULL;
+    if ((size_t)(s->room_end - s->to) < 2 + all) return NULL;
+    if (s->said_bytes + WORD_BYTES_MAX > WB_SAID_BYTES_MAX) return NULL;
+    uint8_t *at = s->to;
+    *at++ = WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN);
+    *at++ = (uint8_t)all;
+    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
+    *at++ = (uint8_t)key.len;
+    memcpy(at, key.ptr, key.len);
+    at += key.len;
+    *at++ = WB_WIRE_TAG(2, WB_WIRE_LEN);
+    *at++ = (uint8_t)len;
+    s->said_bytes += key.len + len;
+    s->said |= WB_CANON_BIT(field);
+    return at;
+}
+
 static wb_status say_text(wb_said *s, uint8_t field, wb_slice text)
 {
-    return say(s, field, (wb_value){.type = WB_VALUE_TEXT, .text = text});
+    uint8_t *at = text.len < SHORT ? begin_short(s, field, 2 + text.len) : NULL;
+    if (!at) return say(s, field, (wb_value){.type = WB_VALUE_TEXT, .text = text});
+    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
+    *at++ = (uint8_t)text.len;
+    if (text.len > 0) memcpy(at, text.ptr, text.len);
+    s->to = at + text.len;
+    s->said_as[field].type = WB_VALUE_TEXT;
+    s->said_as[field].text = text;
+    return WB_OK;
 }
 
 static wb_status say_real(wb_said *s, uint8_t field, double real)
@@ -116,7 +147,13 @@ static wb_status say_real(wb_said *s, uint8_t field, double real)
 
 static wb_status say_int(wb_said *s, uint8_t field, int64_t integer)
 {
-    return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
+    uint8_t *at = begin_short(s, field, 1 + wb_wire_varint_size((uint64_t)integer));
+    if (!at) return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
+    *at++ = WB_WIRE_TAG(3, WB_WIRE_VARINT);
+    s->to = wb_wire_put_varint(at, (uint64_t)integer);
+    s->said_as[field].type = WB_VALUE_INT;
+    s->said_as[field].integer = integer;
+    return WB_OK;
 }
 
 /* All of that key: of those that came twice the first counts, and without it the second would. */
@@ -199,14 +236,17 @@ static wb_status say_member(wb_said *s, const wb_said_source *from, wb_value val
 
 static wb_status say_converted(wb_said *s, const wb_said_source *from)
 {
+    wb_slice any_value = from->value;
+    if (wb_wire_is_short_text(any_value) && any_value.len > 2) { /* nearly always */
+        wb_slice short_text = {any_value.ptr + 2, any_value.len - 2};
+        if (from->rule->how == WB_RULE_TEXT) return say_text(s, from->rule->field, short_text);
+        if (from->rule->how == WB_RULE_PROVIDER) return say_provider(s, from, short_text);
+    }
     wb_slice text = {0};
     wb_status status = WB_OK;
     wb_value value = value_of(from->value);
     switch (from->rule->how) {
     case WB_RULE_TEXT:
-        if (value.type == WB_VALUE_TEXT && value.text.len > 0)
-            return say_text(s, from->rule->field, value.text);
-        __attribute__((fallthrough));
     case WB_RULE_PROVIDER:
         status = wb_convert_text(value, s->scratch, &text);
         if (status != WB_OK) break;
@@ -254,17 +294,31 @@ static wb_token_form told_form(const wb_said *s)
                : WB_TOKENS_UNSAID;
 }
 
+/* wb_convert_count, of an integer without a call. */
+static inline bool count_of(wb_slice any_value, uint64_t *out)
+{
+    enum { SMALL = 8 };
+    wb_slice rest = {any_value.ptr + 1, any_value.len - 1};
+    if (any_value.len >= 2 && any_value.len <= SMALL &&
+        any_value.ptr[0] == WB_WIRE_TAG(3, WB_WIRE_VARINT) && wb_wire_varint(&rest, SMALL, out) &&
+        rest.len == 0)
+        return true;
+    return wb_convert_count(wb_otlp_value(any_value), out);
+}
+
 static void read_tokens(wb_said *s, wb_tokens *tokens)
 {
     *tokens = (wb_tokens){.form = told_form(s)};
     for (int kind = 0; kind < WB_TOKEN_KINDS; kind++) {
         uint8_t field = token_fields[kind];
         if (!(s->has & WB_CANON_BIT(field))) continue;
+        if (s->best[field].rule->how != WB_RULE_USAGE) {
+            tokens->has[kind] = count_of(s->best[field].value, &tokens->of[kind]);
+            continue;
+        }
         wb_value value = value_of(s->best[field].value);
-        if (s->best[field].rule->how != WB_RULE_USAGE)
-            tokens->has[kind] = wb_convert_count(value, &tokens->of[kind]);
-        else if (value.type == WB_VALUE_TEXT &&
-                 wb_tokens_read_usage(value.text, s->scratch, tokens) == WB_OK)
+        if (value.type == WB_VALUE_TEXT &&
+            wb_tokens_read_usage(value.text, s->scratch, tokens) == WB_OK)
             return;
     }
 }

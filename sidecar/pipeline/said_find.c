@@ -12,10 +12,28 @@
 #include "sidecar/pipeline/said.h"
 
 #include "proto/span_batch.h"
+#include "proto/wire.h"
 
 enum { FIRST_WORD = WB_RULE_LANGFUSE };
 
 /* ---- what is there ---- */
+
+/* wb_otlp_next_pair, of a short attribute without a call. */
+static inline bool next_pair(wb_otlp_iter *it, wb_slice *key, wb_slice *value)
+{
+    wb_slice rest = it->rest;
+    wb_key_value pair;
+    if (rest.len >= 2 && rest.ptr[0] == WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN) &&
+        rest.ptr[1] < 0x80 && rest.ptr[1] <= rest.len - 2 &&
+        wb_wire_split_pair((wb_slice){rest.ptr + 2, rest.ptr[1]}, &pair)) {
+        size_t len = 2U + rest.ptr[1];
+        it->rest = (wb_slice){rest.ptr + len, rest.len - len};
+        *key = pair.key;
+        *value = pair.value;
+        return true;
+    }
+    return wb_otlp_next_pair(it, WB_OTLP_SPAN, key, value);
+}
 
 static inline void note(wb_said *s, wb_said_source from)
 {
@@ -97,7 +115,7 @@ static void gather(wb_said *s)
     size_t nth = 0;
     wb_otlp_iter it = {s->message};
     s->is_alike = true;
-    for (; wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value); nth++) {
+    for (; next_pair(&it, &key, &value); nth++) {
         size_t n;
         uint16_t place = place_of(s, nth, key, value);
         if (place == 0 || is_taken_away(s, key)) continue;
@@ -136,7 +154,7 @@ static uint64_t identifying(const wb_said *s)
         return has;
     wb_slice key, value;
     wb_otlp_iter it = {s->message};
-    while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value))
+    while (next_pair(&it, &key, &value))
         for (size_t i = 0; i < WB_COUNT(others); i++)
             if (wb_slice_starts(key, others[i]))
                 return has & ~(WB_CANON_BIT(WB_CANON_AGENT_NAME) | WB_CANON_BIT(WB_CANON_AGENT_ID) |
@@ -220,7 +238,7 @@ static bool follow_plan(wb_said *s)
         s->span->status_code != s->planned_status ||
         WB_ID_ABSENT(s->span->parent_id) != s->planned_parent)
         return false;
-    for (; wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value); nth++) {
+    for (; next_pair(&it, &key, &value); nth++) {
         if (nth == s->n_shape || !same_key(s->shape[nth].key, key)) return false;
         for (; next < s->n_plan && s->plan[next].nth == nth; next++) {
             if (s->plan[next].is_word && !wb_slice_eq(*s->plan[next].value, value)) return false;
