@@ -449,8 +449,17 @@ static bool has_long_field(wb_slice message, size_t is_long)
 {
     wb_wire_field f;
     if (message.len <= is_long) return false;
-    while (message.len > 0 && wb_wire_next(&message, &f))
+    while (message.len > 0) {
+        const uint8_t *p = message.ptr;
+        if ((p[0] & 0x87) == WB_WIRE_LEN && message.len > 1 && p[1] < 0x80 &&
+            p[1] < message.len - 1) { /* nearly all */
+            message = (wb_slice){p + 2 + p[1], message.len - 2 - p[1]};
+            if (p[1] > is_long) return true;
+            continue;
+        }
+        if (!wb_wire_next(&message, &f)) return false;
         if (f.bytes.len > is_long) return true;
+    }
     return false;
 }
 

@@ -292,7 +292,9 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
 {
     bool digit = false, lower = false, upper = false;
     size_t turns = 0;
-    if (text.len - at < 40 || !(kinds_of(text.ptr[at + 39]) & (ALNUM | BASE64))) return 0;
+    if (text.len - at < 40) return 0;
+    for (size_t i = at + 40; i-- > at;) /* from the end: most are shorter */
+        if (!(kinds_of(text.ptr[i]) & (ALNUM | BASE64))) return 0;
     size_t n = count(text, at, ALNUM | BASE64);
     if (n < 40 || (n > 40 && !open_end) || n > 44) return 0;
     if (at + n < text.len && kinds_of(text.ptr[at + n]) & (DASHES | DOT) && !open_end) return 0;
@@ -318,6 +320,7 @@ static uint8_t bucket_next[WB_COUNT(rules)];
 static uint8_t dotted[WB_COUNT(rules)]; /* places of those with a dot before the word */
 static size_t dotted_count;
 static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
+static _Thread_local bool buckets_made; /* as this thread knows: asking once is cheaper */
 _Static_assert(WB_COUNT(rules) < 255, "a place is a byte");
 
 static inline unsigned bucket_of(uint8_t first, uint8_t second)
@@ -341,7 +344,10 @@ static void make_buckets(void)
 static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len;
-    (void)pthread_once(&buckets_once, make_buckets);
+    if (!buckets_made) {
+        (void)pthread_once(&buckets_once, make_buckets);
+        buckets_made = true;
+    }
     const uint8_t *p = text.ptr + at;
     for (size_t i = bucket_first[bucket_of(p[0], p[1])]; i > 0; i = bucket_next[i - 1]) {
         const char *prefix = rules[i - 1].prefix;
