@@ -35,14 +35,14 @@ typedef struct open_field {
     size_t room; /* for its length */
 } open_field;
 
-static wb_status open(job *j, uint32_t number, size_t guess, open_field *out)
+static wb_status open_message(job *j, uint32_t number, size_t guess, open_field *out)
 {
     WB_TRY(put_head(j, number, guess));
     *out = (open_field){j->out->len, wb_wire_varint_size(guess)};
     return WB_OK;
 }
 
-static wb_status close(job *j, open_field field)
+static wb_status close_message(job *j, open_field field)
 {
     size_t len = j->out->len - field.message_at, size = wb_wire_varint_size(len);
     uint8_t *unused;
@@ -67,9 +67,9 @@ static wb_status put_text(job *j, const wb_wire_field *f, bool is_key)
     j->before = (wb_slice){0};
     if (j->ask->look(j->ask->self, f->bytes) == WB_REWRITE_KEEP && before.len == 0)
         return put_field(j, f->number, f->bytes);
-    WB_TRY(open(j, f->number, f->bytes.len, &text));
+    WB_TRY(open_message(j, f->number, f->bytes.len, &text));
     switch (j->ask->text(j->ask->self, f->bytes, is_key, before, j->out)) {
-    case WB_REWRITE_DONE: return close(j, text);
+    case WB_REWRITE_DONE: return close_message(j, text);
     case WB_REWRITE_FAILED: return WB_ERR_NO_MEMORY;
     default: return wb_buffer_add_slice(j->out, f->bytes);
     }
@@ -88,9 +88,9 @@ static void read_pair(wb_slice message, wb_rewrite_attr *attr)
 static wb_status put_inside(job *j, const wb_wire_field *f, const wb_otlp_message *type)
 {
     open_field field;
-    WB_TRY(open(j, f->number, f->bytes.len, &field));
+    WB_TRY(open_message(j, f->number, f->bytes.len, &field));
     WB_TRY(put_message(j, type, f->bytes));
-    return close(j, field);
+    return close_message(j, field);
 }
 
 static wb_status put_attribute(job *j, const wb_wire_field *f, wb_slice field,

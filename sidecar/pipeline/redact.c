@@ -88,8 +88,8 @@ wb_status wb_redactor_new(const wb_rehome *secret, wb_redactor **out, wb_error *
     wb_redactor *r = calloc(1, sizeof *r);
     if (!r) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for what redacts");
     r->secret = secret;
-    for (uint16_t place = 1; place <= WB_SEMCONV_KEYS; place++)
-        if (says_content(place)) r->keys[n++] = wb_semconv_keys[place - 1];
+    for (size_t i = 0; i < WB_SEMCONV_KEYS; i++)
+        if (says_content((uint16_t)(i + 1))) r->keys[n++] = wb_semconv_keys[i];
     for (size_t i = 0; i < WB_COUNT(more_content); i++)
         r->keys[n++] = wb_slice_str(more_content[i]);
     for (size_t i = 0; i < WB_SEMCONV_PREFIXES; i++)

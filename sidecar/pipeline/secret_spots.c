@@ -90,6 +90,14 @@ size_t wb_spots_find_portable(wb_slice bytes, size_t *from, wb_spot *out, size_t
 enum { DASH = 1, DIGIT = 2, UPPER_ROW = 4, LOWER_ROW = 8, UNDERSCORE = 16, SIGN = 32 };
 enum { LETTER_BITS = DASH | DIGIT | UPPER_ROW | LOWER_ROW | UNDERSCORE };
 
+static const struct {
+    uint8_t letters[3], group;
+} needles[] = {
+#define ROW(a, b, c, group) {{a, b, c}, group},
+    NEEDLES(ROW)
+#undef ROW
+};
+
 typedef struct tables {
     __m256i class_low, class_high; /* by low half, by high half; letters of rows 4 and 6, 5 and 7 */
     __m256i groups_low[3], groups_high[3]; /* which groups have that half in their byte */
@@ -114,14 +122,12 @@ AVX2 static void make_tables(tables *t)
     low[0xd] |= DASH;
     low[0xb] |= SIGN;
     low[0xf] |= SIGN | UNDERSCORE;
-#define GROUP(a, b, c, group)                                                                      \
-    for (int i = 0; i < 3; i++) {                                                                  \
-        uint8_t letter = (uint8_t)(i == 0 ? (a) : i == 1 ? (b) : (c));                             \
-        groups[i][0][letter & 0xF] |= (uint8_t)(1U << (group));                                    \
-        groups[i][1][letter >> 4] |= (uint8_t)(1U << (group));                                     \
-    }
-    NEEDLES(GROUP)
-#undef GROUP
+    for (size_t n = 0; n < WB_COUNT(needles); n++)
+        for (int i = 0; i < 3; i++) {
+            uint8_t letter = needles[n].letters[i], group = (uint8_t)(1U << needles[n].group);
+            groups[i][0][letter & 0xF] |= group;
+            groups[i][1][letter >> 4] |= group;
+        }
     t->class_low = twice(low);
     t->class_high = twice(high);
     for (int i = 0; i < 3; i++) {

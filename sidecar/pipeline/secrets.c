@@ -49,7 +49,7 @@ static bool eq_lower(wb_slice text, size_t at, const char *word)
 /* In prose a key has its kind in a word of its own: `the API key is ...`. */
 static wb_slice with_word_before(wb_slice text, wb_slice name)
 {
-    size_t from = (size_t)(name.ptr - text.ptr), at = from;
+    size_t from = (size_t)(name.ptr - text.ptr), at;
     if (name.len != 3 || from < 2 || text.ptr[from - 1] != ' ') return name;
     for (at = from - 1; at > 0 && from - at < NAME_BACK && is_name_byte(text.ptr[at - 1]);) at--;
     return (wb_slice){text.ptr + at, name.len + from - at};
