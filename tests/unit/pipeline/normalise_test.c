@@ -491,7 +491,26 @@ static void some_keys_say_it_of_their_kind_of_span_alone(void **state)
 
 /* ---- properties ---- */
 
-static wb_slice random_attr(fixture *f, uint64_t *seed)
+static const char *random_key(fixture *f, uint64_t *seed)
+{
+    char *key = NULL;
+    uint64_t pick = wb_sample_next(seed);
+    if (pick % 8 == 0)
+        key = wb_arena_printf(f->arena, "unknown.%u", (unsigned)(wb_sample_next(seed) % 9));
+    else if (pick % 8 == 1)
+        key = wb_arena_printf(
+            f->arena, "%.*s%u.message.role",
+            WB_SLICE_ARG(wb_semconv_prefixes[wb_sample_next(seed) % WB_SEMCONV_PREFIXES]),
+            (unsigned)(wb_sample_next(seed) % 4));
+    else
+        key =
+            wb_arena_printf(f->arena, "%.*s",
+                            WB_SLICE_ARG(wb_semconv_keys[wb_sample_next(seed) % WB_SEMCONV_KEYS]));
+    assert_non_null(key);
+    return key;
+}
+
+static wb_slice random_value_of(fixture *f, const char *key, uint64_t *seed)
 {
     static const char *const values[] = {"chat",
                                          "LLM",
@@ -507,25 +526,16 @@ static wb_slice random_attr(fixture *f, uint64_t *seed)
                                          "OpenAI",
                                          "session"};
     maker *m = &f->m;
-    char *key = NULL;
-    uint64_t pick = wb_sample_next(seed);
-    if (pick % 8 == 0)
-        key = wb_arena_printf(f->arena, "unknown.%u", (unsigned)(wb_sample_next(seed) % 9));
-    else if (pick % 8 == 1)
-        key = wb_arena_printf(
-            f->arena, "%.*s%u.message.role",
-            WB_SLICE_ARG(wb_semconv_prefixes[wb_sample_next(seed) % WB_SEMCONV_PREFIXES]),
-            (unsigned)(wb_sample_next(seed) % 4));
-    else
-        key =
-            wb_arena_printf(f->arena, "%.*s",
-                            WB_SLICE_ARG(wb_semconv_keys[wb_sample_next(seed) % WB_SEMCONV_KEYS]));
-    assert_non_null(key);
     switch (wb_sample_next(seed) % 4) {
     case 0: return count(m, key, wb_sample_next(seed) % 1000);
     case 1: return real(m, key, (double)(wb_sample_next(seed) % 1000) / 8);
     default: return text(m, key, values[wb_sample_next(seed) % WB_COUNT(values)]);
     }
+}
+
+static wb_slice random_attr(fixture *f, uint64_t *seed)
+{
+    return random_value_of(f, random_key(f, seed), seed);
 }
 
 /* Attribute fields of a span, as they stand in the wire: the tag's number is 9. */
@@ -598,6 +608,51 @@ static void random_attributes_keep_the_properties(void **state)
     }
 }
 
+/* Spans with the keys of one of two shapes, mostly that of the span before. */
+static size_t random_row(fixture *f, uint64_t *seed, wb_slice *spans, size_t max)
+{
+    const char *shapes[2][ATTRS_MAX];
+    size_t n[2], shape = 0, count = 3 + wb_sample_next(seed) % (max - 2);
+    for (int s = 0; s < 2; s++) {
+        n[s] = 1 + wb_sample_next(seed) % (ATTRS_MAX - 2);
+        for (size_t i = 0; i < n[s]; i++) shapes[s][i] = random_key(f, seed);
+    }
+    for (size_t k = 0; k < count; k++) {
+        uint8_t kind = wb_sample_next(seed) % 4 ? CLIENT : INTERNAL;
+        wb_slice parts[ATTRS_MAX + 2] = {good_ids(&f->m),
+                                         make_raw(&f->m, 6, 0, wb_slice_of(&kind, 1))};
+        if (wb_sample_next(seed) % 4 == 0) shape = !shape;
+        size_t used = wb_sample_next(seed) % 8 ? n[shape] : n[shape] - 1;
+        for (size_t i = 0; i < used; i++) parts[2 + i] = random_value_of(f, shapes[shape][i], seed);
+        spans[k] = make_joined(&f->m, parts, used + 2);
+    }
+    return count;
+}
+
+static void a_span_in_a_row_is_as_it_is_alone(void **state)
+{
+    enum { ROW = 12 };
+    fixture *f = *state;
+    for (uint64_t round = 1; round <= SEEDS; round++) {
+        uint64_t seed = round;
+        wb_slice spans[ROW], fields[ROW];
+        size_t n = random_row(f, &seed, spans, ROW);
+        for (size_t i = 0; i < n; i++) fields[i] = make_len(&f->m, 2, spans[i]);
+        wb_slice together = normalised(f, in_envelope_all(&f->m, make_joined(&f->m, fields, n)));
+        wb_slice apart[ROW];
+        for (size_t i = 0; i < n; i++) {
+            (void)normalised(f, in_envelope(&f->m, spans[i]));
+            wb_slice alone;
+            assert_int_equal(wb_arena_dup(f->arena, wb_span_batch_row(&f->read, 0).span, &alone),
+                             WB_OK);
+            apart[i] = make_len(&f->m, 2, alone);
+        }
+        if (!wb_slice_eq(together, in_envelope_all(&f->m, make_joined(&f->m, apart, n))))
+            fail_msg("seed %llu: a row is not the sum of its spans", (unsigned long long)round);
+        wb_arena_reset(f->arena);
+    }
+}
+
 static void nothing_overflows_a_small_arena(void **state)
 {
     fixture *f = *state;
@@ -633,6 +688,7 @@ int main(void)
         WITH(flattened_messages_are_put_together),
         WITH(some_keys_say_it_of_their_kind_of_span_alone),
         WITH(random_attributes_keep_the_properties),
+        WITH(a_span_in_a_row_is_as_it_is_alone),
         WITH(nothing_overflows_a_small_arena),
     };
     return cmocka_run_group_tests_name("pipeline_normalise", tests, NULL, NULL);
