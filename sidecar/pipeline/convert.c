@@ -102,6 +102,24 @@ bool wb_convert_since(wb_value value, wb_time_ns start, double *out)
     return true;
 }
 
+/* Three digits, those of an error, and no more. */
+static wb_slice status_at(wb_slice text, size_t at)
+{
+    if (at >= text.len || digits_at(text, at) != 3) return (wb_slice){NULL, 0};
+    if (text.ptr[at] != '4' && text.ptr[at] != '5') return (wb_slice){NULL, 0};
+    if (at + 3 < text.len && text.ptr[at + 3] != ' ') return (wb_slice){NULL, 0};
+    return (wb_slice){text.ptr + at, 3};
+}
+
+wb_slice wb_convert_http_status(wb_slice text)
+{
+    static const wb_slice said = {(const uint8_t *)"Error code: ", 12},
+                          start = {(const uint8_t *)"Error: ", 7};
+    const uint8_t *at = text.len > 0 ? memmem(text.ptr, text.len, said.ptr, said.len) : NULL;
+    if (at) return status_at(text, (size_t)(at - text.ptr) + said.len);
+    return status_at(text, wb_slice_starts(text, start) ? start.len : 0);
+}
+
 /* ---- lists ---- */
 
 /* An ArrayValue of texts: values = 1, each an AnyValue with string_value = 1. */
@@ -240,6 +258,7 @@ wb_status wb_convert_member(wb_slice json, wb_slice name, wb_arena *arena, wb_sl
     const wb_json *root;
     WB_TRY(read_object(json, arena, &root));
     const wb_json *found = wb_json_member(root, name);
+    if (!found) found = wb_json_member(wb_json_member(root, WB_S("usage")), name);
     if (!found || found->type != WB_JSON_STRING || !found->text.ptr || found->text.len == 0)
         return WB_ERR_NOT_FOUND;
     *out = found->text;

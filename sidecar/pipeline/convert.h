@@ -18,6 +18,10 @@ bool wb_convert_count(wb_value value, uint64_t *out);
 /** A price as millionths, rounded half to even; not negative, at most 10^15 of them. */
 bool wb_convert_micros(wb_value value, int64_t *out);
 
+/** The HTTP status in what the clients of OpenAI and Anthropic say of a refusal: `Error code: 404 - ...` anywhere, or
+ *  `404 ...` at the start, also behind `Error: `. Within `text`; empty if there is none. */
+wb_slice wb_convert_http_status(wb_slice text);
+
 /** A number, as a double; finite and not negative. */
 bool wb_convert_real(wb_value value, double *out);
 
@@ -35,7 +39,7 @@ wb_slice wb_known_provider(wb_slice text);
  *  of an unknown one its text in lower case, in the arena. */
 WB_MUST_USE wb_status wb_convert_provider(wb_slice text, wb_arena *arena, wb_slice *out);
 
-/** The text of a member of a JSON object of at most 256 KiB. NOT_FOUND also for what is no object. */
+/** The text of a member of a JSON object of at most 256 KiB, else of its member `usage`. NOT_FOUND also for what is no object. */
 WB_MUST_USE wb_status wb_convert_member(wb_slice json, wb_slice name, wb_arena *arena,
                                         wb_slice *out);
 

@@ -86,9 +86,12 @@ static wb_status normalise_apply(const void *self, const wb_stage_view *view, wb
 {
     if (view->as_they_came) return WB_OK;
     WB_AUTO(wb_arena) scratch = wb_arena_new(SCRATCH_BYTES);
+    WB_AUTO_BUFFER pieces;
+    wb_buffer_init(&pieces, WB_SAID_PIECES_MAX);
     wb_said s = {.keys = self,
                  .view = view,
                  .batch = batch,
+                 .pieces = &pieces,
                  .scratch = scratch,
                  .redacted = redacted_fields(view)};
     wb_status status = scratch ? normalise_batch(&s) : WB_ERR_NO_MEMORY;

@@ -205,6 +205,22 @@ wb_operation wb_operation_of(wb_semconv_how dialect, wb_slice text, bool is_root
     return found;
 }
 
+wb_slice wb_langfuse_provider(wb_slice span_name)
+{
+    static const char *const clients[][2] = {
+        {"OpenAI.", "openai"}, {"OpenAI-", "openai"}, {"AzureOpenAI.", "azure.ai.openai"}};
+    for (size_t i = 0; i < WB_COUNT(clients); i++)
+        if (wb_slice_starts(span_name, wb_slice_str(clients[i][0])))
+            return wb_slice_str(clients[i][1]);
+    return (wb_slice){NULL, 0};
+}
+
+bool wb_langfuse_embeds(wb_slice span_name)
+{
+    return wb_slice_eq(span_name, WB_S("OpenAI.embeddings")) ||
+           wb_slice_eq(span_name, WB_S("AzureOpenAI.embeddings"));
+}
+
 #define HAS(field) ((has >> (field)) & 1)
 
 wb_operation wb_operation_by_fields(uint64_t has, bool is_client)

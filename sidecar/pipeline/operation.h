@@ -38,7 +38,14 @@ typedef struct wb_operation {
  *  do not count. */
 wb_operation wb_operation_of(wb_semconv_how dialect, wb_slice text, bool is_root, bool is_client);
 
-/** The same of fields that no span of another kind has: there is no word. `has` is a set of WB_CANON_ bits. */
+/** Langfuse's wrapper of OpenAI's client has no word for the provider, and its JavaScript release calls every call a
+ *  generation; but it names the span after the client and what of it was called (`OpenAI-generation`,
+ *  `AzureOpenAI.embeddings`). The provider; empty if the name is not of that form. Static. */
+wb_slice wb_langfuse_provider(wb_slice span_name);
+/** Does such a name tell of embeddings? */
+bool wb_langfuse_embeds(wb_slice span_name);
+
+/** What the fields say that no span of another kind has: there is no word. `has` is a set of WB_CANON_ bits. */
 wb_operation wb_operation_by_fields(uint64_t has, bool is_client);
 
 /** Are spans of that type those that a rule speaks of? */

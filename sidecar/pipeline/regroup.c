@@ -6,9 +6,10 @@
 #include "sidecar/pipeline/regroup.h"
 
 #include "core/buffer.h"
-#include "core/json.h"
 #include "proto/otlp_read.h"
 #include "sidecar/pipeline/convert.h"
+#include "sidecar/pipeline/message_put.h"
+#include "sidecar/pipeline/messages.h"
 #include "sidecar/pipeline/semconv.h"
 
 /* What those of a list begin with; they are in the order of their indexes. */
@@ -22,10 +23,11 @@ typedef struct call {
     wb_slice id, name, arguments;
 } call;
 
-/* Of a message that has several: its text, or where the rest is. */
+/* Of a message that has several: its text, where the rest is, or a call. */
 typedef struct content {
     element at;
     wb_slice type, text, uri;
+    call call;
 } content;
 
 typedef struct item {
@@ -79,6 +81,14 @@ static void *element_at(wb_arena *arena, element **first, size_t index, size_t s
     return made;
 }
 
+static void note_of_call(call *c, wb_slice rest, wb_slice text)
+{
+    (void)step_over(&rest, "function.");
+    if (is(rest, "id")) c->id = text;
+    if (is(rest, "name")) c->name = text;
+    if (is(rest, "arguments")) c->arguments = text;
+}
+
 static wb_status note_call(items *all, item *of, wb_slice rest, wb_slice text)
 {
     size_t at;
@@ -86,10 +96,7 @@ static wb_status note_call(items *all, item *of, wb_slice rest, wb_slice text)
     call *c = element_at(all->arena, &of->calls, at, sizeof *c);
     if (!c) return WB_ERR_NO_MEMORY;
     (void)step_over(&rest, "tool_call.");
-    (void)step_over(&rest, "function.");
-    if (is(rest, "id")) c->id = text;
-    if (is(rest, "name")) c->name = text;
-    if (is(rest, "arguments")) c->arguments = text;
+    note_of_call(c, rest, text);
     return WB_OK;
 }
 
@@ -99,6 +106,7 @@ static wb_status note_content(items *all, item *of, wb_slice rest, wb_slice text
     if (!take_index(&rest, WB_REGROUP_ITEMS_MAX, &at)) return WB_OK;
     content *c = element_at(all->arena, &of->contents, at, sizeof *c);
     if (!c) return WB_ERR_NO_MEMORY;
+    if (step_over(&rest, "tool_call.")) note_of_call(&c->call, rest, text);
     (void)step_over(&rest, "message_content.");
     if (is(rest, "type")) c->type = text;
     if (is(rest, "text")) c->text = text;
@@ -137,96 +145,65 @@ static wb_status note_attr(items *all, wb_slice rest, wb_value value)
 
 /* ---- writing ---- */
 
-static wb_status put(wb_buffer *out, const char *text)
+static wb_status put_call(wb_buffer *out, const call *c)
 {
-    return wb_buffer_add(out, text, strlen(text));
-}
-
-/* `"name":"text"`, with a comma before it but at the start of an object. */
-static wb_status put_member(wb_buffer *out, const char *name, wb_slice text)
-{
-    if (text.len == 0) return WB_OK;
-    if (out->ptr[out->len - 1] != '{') WB_TRY(put(out, ","));
-    WB_TRY(wb_json_add_string(out, wb_slice_str(name)));
-    WB_TRY(put(out, ":"));
-    return wb_json_add_string(out, text);
-}
-
-static wb_status put_comma(wb_buffer *out, uint8_t opening)
-{
-    return out->ptr[out->len - 1] == opening ? WB_OK : put(out, ",");
-}
-
-static wb_status put_part(wb_buffer *out, const char *type)
-{
-    WB_TRY(put_comma(out, '['));
-    WB_TRY(put(out, "{"));
-    return put_member(out, "type", wb_slice_str(type));
+    const wb_json arguments = wb_json_text(c->arguments);
+    return wb_put_call_part(out, c->id, c->name, &arguments);
 }
 
 static wb_status put_text(wb_buffer *out, const item *it)
 {
-    bool answers = it->answers.len > 0;
-    WB_TRY(put_part(out, answers ? "tool_call_response" : "text"));
-    WB_TRY(put_member(out, "id", it->answers));
-    WB_TRY(put_member(out, answers ? "result" : "content", it->content));
-    return put(out, "}");
+    const wb_json response = wb_json_text(it->content);
+    if (it->answers.len == 0) return wb_put_text_part(out, "text", it->content);
+    return wb_put_response_part(out, it->answers, &response);
 }
 
-static wb_status put_content(wb_buffer *out, const content *c)
+/* Some say a message's text, and its calls, in both ways. */
+static bool is_said_already(const item *it, const content *c)
 {
-    WB_TRY(put_comma(out, '['));
-    WB_TRY(put(out, "{"));
-    WB_TRY(put_member(out, "type", c->type.len > 0 ? c->type : WB_S("text")));
-    WB_TRY(put_member(out, "content", c->text));
-    WB_TRY(put_member(out, "uri", c->uri));
-    return put(out, "}");
+    return c->call.name.len > 0 ? it->calls != NULL
+                                : c->text.len > 0 && wb_slice_eq(c->text, it->content);
 }
 
-static wb_status put_call(wb_buffer *out, const call *c)
+static wb_status put_content(wb_buffer *out, const item *it, const content *c)
 {
-    WB_TRY(put_part(out, "tool_call"));
-    WB_TRY(put_member(out, "id", c->id));
-    WB_TRY(put_member(out, "name", c->name));
-    WB_TRY(put_member(out, "arguments", c->arguments));
-    return put(out, "}");
+    if (is_said_already(it, c)) return WB_OK;
+    if (c->call.name.len > 0) return put_call(out, &c->call);
+    if (c->uri.len > 0) return wb_put_uri_part(out, "image", c->uri);
+    return wb_put_text_part(out, is(c->type, "reasoning") ? "reasoning" : "text", c->text);
 }
 
 static wb_status put_message(wb_buffer *out, const item *it)
 {
-    WB_TRY(put(out, "{"));
-    WB_TRY(put_member(out, "role", it->role));
-    WB_TRY(put_comma(out, '{'));
-    WB_TRY(put(out, "\"parts\":["));
+    WB_TRY(wb_put_message(out, it->role));
     if (it->content.len > 0) WB_TRY(put_text(out, it));
     for (const element *at = it->contents; at; at = at->next)
-        WB_TRY(put_content(out, (const content *)(const void *)at));
+        WB_TRY(put_content(out, it, (const content *)(const void *)at));
     for (const element *at = it->calls; at; at = at->next)
         WB_TRY(put_call(out, (const call *)(const void *)at));
-    WB_TRY(put(out, "]"));
-    WB_TRY(put_member(out, "finish_reason", it->finish_reason));
-    return put(out, "}");
+    return wb_put_message_end(out, it->finish_reason);
 }
 
-static wb_status put_tool(wb_buffer *out, const item *it)
+static wb_status put_tool(wb_buffer *out, const item *it, wb_arena *arena)
 {
-    WB_TRY(put(out, "{"));
-    WB_TRY(put_member(out, "name", it->name));
-    WB_TRY(put_member(out, "description", it->description));
-    WB_TRY(put_member(out, "parameters", it->parameters));
-    WB_TRY(put_member(out, "json_schema", it->schema));
-    return put(out, "}");
+    const wb_json *parsed;
+    wb_slice schema = it->schema.len > 0 ? it->schema : it->parameters;
+    const wb_json text = wb_json_text(schema);
+    WB_TRY(wb_messages_parse(schema, arena, &parsed));
+    if (it->schema.len > 0 && parsed && parsed->type == WB_JSON_OBJECT)
+        return wb_tools_put(out, parsed);
+    return wb_put_tool(out, (wb_slice){NULL, 0}, it->name, it->description,
+                       parsed ? parsed : &text);
 }
 
 static wb_status put_items(wb_buffer *out, const items *all, bool tools)
 {
-    WB_TRY(put(out, "["));
+    WB_TRY(wb_put(out, "["));
     for (const element *at = all->first; at; at = at->next) {
         const item *it = (const item *)(const void *)at;
-        WB_TRY(put_comma(out, '['));
-        WB_TRY(tools ? put_tool(out, it) : put_message(out, it));
+        WB_TRY(tools ? put_tool(out, it, all->arena) : put_message(out, it));
     }
-    return put(out, "]");
+    return wb_put(out, "]");
 }
 
 /* What of the key stands behind a prefix of the field; false: it has none. */
@@ -241,19 +218,19 @@ static bool behind_prefix(wb_slice key, uint8_t field, wb_slice *rest)
     return false;
 }
 
-wb_status wb_regroup(wb_slice span_message, uint8_t field, wb_arena *arena, wb_slice *json)
+wb_status wb_regroup(wb_slice span_message, uint8_t field, wb_buffer *room, wb_arena *arena,
+                     wb_slice *json)
 {
     items all = {.arena = arena};
-    WB_AUTO_BUFFER out;
     wb_otlp_attr attr;
     wb_otlp_iter it = {span_message};
     *json = (wb_slice){0};
-    wb_buffer_init(&out, WB_REGROUP_BYTES_MAX);
+    wb_buffer_clear(room);
     while (wb_otlp_next_attr(&it, WB_OTLP_SPAN, &attr)) {
         wb_slice rest;
         if (behind_prefix(attr.key, field, &rest)) WB_TRY(note_attr(&all, rest, attr.value));
     }
     if (!all.first) return WB_OK;
-    if (put_items(&out, &all, field == WB_CANON_TOOL_DEFINITIONS) != WB_OK) return WB_OK;
-    return wb_arena_dup(arena, wb_buffer_slice(&out), json);
+    if (put_items(room, &all, field == WB_CANON_TOOL_DEFINITIONS) != WB_OK) return WB_OK;
+    return wb_arena_dup(arena, wb_buffer_slice(room), json);
 }

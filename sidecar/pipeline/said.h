@@ -5,6 +5,7 @@
 #define WAYBILL_SIDECAR_PIPELINE_SAID_H
 
 #include "core/batch.h"
+#include "core/buffer.h"
 #include "proto/key_set.h"
 #include "proto/otlp_read.h"
 #include "sidecar/pipeline/operation.h"
@@ -16,6 +17,7 @@ enum {
     WB_SAID_WAITING_MAX = 32,
     WB_SAID_SHAPE_MAX = 64,
     WB_SAID_PLAN_MAX = 96,
+    WB_SAID_PIECES_MAX = 1024 * 1024, /* of one text that is put together */
 };
 
 #define WB_SPAN_TYPE_KEY WB_S("waybill.span.type")
@@ -51,6 +53,7 @@ typedef struct wb_said {
     uint64_t redacted; /* fields whose values go through wb_redact_made */
     wb_span *span;
     wb_slice message;  /* of the span */
+    wb_buffer *pieces; /* for a text that is put together of them */
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
     /* What is said is written at `to`, in the batch's arena; of this span from `first` on. */
     uint8_t *first, *to, *room_end;

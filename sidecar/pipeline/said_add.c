@@ -9,6 +9,7 @@
 #include "proto/span_batch.h"
 #include "proto/wire.h"
 #include "sidecar/pipeline/convert.h"
+#include "sidecar/pipeline/messages.h"
 #include "sidecar/pipeline/regroup.h"
 #include "sidecar/pipeline/tokens.h"
 
@@ -234,6 +235,25 @@ static wb_status say_member(wb_said *s, const wb_said_source *from, wb_value val
     return is_left_out(status) ? WB_OK : say_text(s, from->rule->field, text);
 }
 
+/* JSON in a vendor's shape. What is no text is as it came. */
+static wb_status say_json(wb_said *s, const wb_said_source *from, wb_value value)
+{
+    wb_slice json = {0}, role = from->rule->field == WB_CANON_MESSAGES_OUTPUT ? WB_S("assistant")
+                                                                              : WB_S("user");
+    wb_status status = WB_OK;
+    if (from->rule->how == WB_RULE_TOOLS)
+        status = wb_tools_read(value, s->pieces, s->scratch, &json);
+    else if (value.type != WB_VALUE_TEXT)
+        return value.type == WB_VALUE_EMPTY ? WB_OK : say(s, from->rule->field, value);
+    else if (from->rule->how == WB_RULE_ANSWER)
+        status = wb_messages_of_answer(s->message, s->pieces, s->scratch, &json);
+    else if (from->rule->how == WB_RULE_ARGUMENTS)
+        status = wb_arguments_read(value.text, s->pieces, s->scratch, &json);
+    else
+        status = wb_messages_read(value.text, role, s->pieces, s->scratch, &json);
+    return is_left_out(status) ? WB_OK : say_text(s, from->rule->field, json);
+}
+
 static wb_status say_converted(wb_said *s, const wb_said_source *from)
 {
     wb_slice any_value = from->value;
@@ -261,6 +281,10 @@ static wb_status say_converted(wb_said *s, const wb_said_source *from)
     case WB_RULE_MEMBER_MODEL:
     case WB_RULE_MEMBER_ID:
     case WB_RULE_MEMBER_SERVICE_TIER: return say_member(s, from, value);
+    case WB_RULE_MESSAGES:
+    case WB_RULE_ANSWER:
+    case WB_RULE_TOOLS:
+    case WB_RULE_ARGUMENTS: return say_json(s, from, value);
     default: return say_number(s, from, value);
     }
     return is_left_out(status) ? WB_OK : status;
@@ -370,27 +394,74 @@ static wb_slice of_exception(wb_slice span_message, wb_slice key)
     return (wb_slice){0};
 }
 
-static wb_status say_error(wb_said *s)
+static bool has(const wb_said *s, uint8_t field) { return s->has & WB_CANON_BIT(field); }
+
+/* Langfuse's span may have failed and not say so with its status. */
+static bool is_error(const wb_said *s)
 {
-    wb_slice message = s->message;
-    if (s->span->status_code != WB_SPAN_ERROR) return WB_OK;
-    if (!(s->has & WB_CANON_BIT(WB_CANON_ERROR_TYPE))) {
-        wb_slice type = of_exception(message, WB_S("exception.type"));
-        if (type.len > 0) WB_TRY(say_text(s, WB_CANON_ERROR_TYPE, type));
-    }
-    if (s->has & WB_CANON_BIT(WB_CANON_ERROR_MESSAGE)) return WB_OK;
-    wb_slice text = wb_otlp_read_span(message).status_message;
-    if (text.len == 0) text = of_exception(message, WB_S("exception.message"));
-    return text.len > 0 ? say_text(s, WB_CANON_ERROR_MESSAGE, text) : WB_OK;
+    if (s->span->status_code == WB_SPAN_ERROR) return true;
+    return wb_said_speaks(s, WB_RULE_LANGFUSE) && has(s, WB_CANON_ERROR_MESSAGE) &&
+           wb_slice_eq(
+               wb_otlp_find_text(s->message, WB_OTLP_SPAN, WB_S("langfuse.observation.level")),
+               WB_S("ERROR"));
 }
 
-/* Langfuse has no key for the name of an agent or a tool: its span has it. */
+static wb_slice error_message(const wb_said *s)
+{
+    wb_slice text = {NULL, 0};
+    if (has(s, WB_CANON_ERROR_MESSAGE)) text = wb_said_word(s->best[WB_CANON_ERROR_MESSAGE].value);
+    if (text.len == 0) text = wb_otlp_read_span(s->message).status_message;
+    return text.len > 0 ? text : of_exception(s->message, WB_S("exception.message"));
+}
+
+static wb_status say_error(wb_said *s)
+{
+    if (!is_error(s)) return WB_OK;
+    wb_slice text = error_message(s);
+    if (!has(s, WB_CANON_ERROR_TYPE)) {
+        wb_slice type = of_exception(s->message, WB_S("exception.type"));
+        if (type.len == 0) type = wb_convert_http_status(text);
+        if (type.len > 0) WB_TRY(say_text(s, WB_CANON_ERROR_TYPE, type));
+    }
+    if (has(s, WB_CANON_ERROR_MESSAGE) || text.len == 0) return WB_OK;
+    return say_text(s, WB_CANON_ERROR_MESSAGE, text);
+}
+
+/* ---- what the span's name says ---- */
+
+static wb_status say_name_as(wb_said *s, uint8_t field)
+{
+    return has(s, field) || s->span->name.len == 0 ? WB_OK : say_text(s, field, s->span->name);
+}
+
+static bool is_of_scope(const wb_said *s, wb_slice name)
+{
+    const wb_scope_spans *scope = wb_span_scope(s->batch, s->span);
+    if (scope->scope.at == 0) return false;
+    return wb_slice_eq(wb_otlp_read_scope(wb_batch_bytes(s->batch, scope->scope)).name, name);
+}
+
+/* OpenInference has no key for a workflow: its root CHAIN is one. That the OpenAI Agents SDK calls a trace by the
+ * workflow's name is of its instrumentation, whose root has another kind. */
+static bool is_named_as_workflow(const wb_said *s)
+{
+    if (!WB_ID_ABSENT(s->span->parent_id)) return false;
+    if (s->type == WB_TYPE_WORKFLOW) return true;
+    return s->type == WB_TYPE_AGENT && !has(s, WB_CANON_AGENT_NAME) &&
+           is_of_scope(s, WB_S("openinference.instrumentation.openai_agents"));
+}
+
+/* Langfuse has no key for the name of an agent or a tool, nor for a provider. */
 static wb_status say_span_name(wb_said *s)
 {
-    uint8_t field = s->type == WB_TYPE_AGENT ? WB_CANON_AGENT_NAME : WB_CANON_TOOL_NAME;
-    if (!wb_said_speaks(s, WB_RULE_LANGFUSE) || s->span->name.len == 0) return WB_OK;
-    if (s->type != WB_TYPE_AGENT && s->type != WB_TYPE_TOOL_CALL) return WB_OK;
-    return s->has & WB_CANON_BIT(field) ? WB_OK : say_text(s, field, s->span->name);
+    if (wb_said_speaks(s, WB_RULE_OPENINFERENCE) && is_named_as_workflow(s))
+        return say_name_as(s, WB_CANON_WORKFLOW_NAME);
+    if (!wb_said_speaks(s, WB_RULE_LANGFUSE)) return WB_OK;
+    if (s->type == WB_TYPE_AGENT) return say_name_as(s, WB_CANON_AGENT_NAME);
+    if (s->type == WB_TYPE_TOOL_CALL) return say_name_as(s, WB_CANON_TOOL_NAME);
+    wb_slice provider = wb_langfuse_provider(s->span->name);
+    if (provider.len == 0 || has(s, WB_CANON_PROVIDER)) return WB_OK;
+    return say_text(s, WB_CANON_PROVIDER, provider);
 }
 
 /* OpenInference says with an event when a stream began. */
@@ -416,7 +487,8 @@ static wb_status say_indexed(wb_said *s)
         uint8_t field = (uint8_t)__builtin_ctzll(left);
         wb_slice json = {0};
         if (s->has & WB_CANON_BIT(field) && s->best[field].rule->rank == 0) continue;
-        if (wb_regroup(s->message, field, s->scratch, &json) != WB_OK || json.len == 0) continue;
+        if (wb_regroup(s->message, field, s->pieces, s->scratch, &json) != WB_OK || json.len == 0)
+            continue;
         WB_TRY(say_text(s, field, json));
         s->has &= ~WB_CANON_BIT(field); /* the parts are better than any summary of them */
     }

@@ -169,6 +169,9 @@ static void find_operation(wb_said *s)
         if (wb_said_speaks(s, how))
             s->operation = wb_operation_of((wb_semconv_how)how, wb_said_word(s->words[how]),
                                            is_root, is_client);
+    if (s->operation.type == WB_TYPE_LLM_CALL && wb_said_speaks(s, WB_RULE_LANGFUSE) &&
+        wb_langfuse_embeds(s->span->name))
+        s->operation = (wb_operation){WB_TYPE_EMBEDDING, WB_S("embeddings")};
     if (s->operation.type == WB_TYPE_NONE && !s->told)
         s->operation = wb_operation_by_fields(identifying(s), is_client);
 }
@@ -212,11 +215,18 @@ static bool add_places(wb_said *s, size_t nth)
     return true;
 }
 
+/* Then another of the same keys and words may be something else. */
+static bool is_told_by_name(const wb_said *s)
+{
+    return wb_said_speaks(s, WB_RULE_LANGFUSE) &&
+           (s->operation.type == WB_TYPE_LLM_CALL || s->operation.type == WB_TYPE_EMBEDDING);
+}
+
 static void make_plan(wb_said *s)
 {
     s->has_plan = false;
     s->n_plan = 0;
-    if (!s->is_alike || s->told) return;
+    if (!s->is_alike || s->told || is_told_by_name(s)) return;
     for (size_t nth = 0; nth < s->n_shape; nth++) {
         if (s->shape[nth].place == 0) continue;
         if (s->shape[nth].key.ptr[0] == 'w' || !add_places(s, nth))

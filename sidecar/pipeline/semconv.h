@@ -27,8 +27,12 @@ typedef enum wb_semconv_how {
     WB_RULE_SINCE_START,  /* a date and time; becomes seconds from the span's start */
     WB_RULE_MEMBER_MODEL, /* JSON object: text of its member of that name */
     WB_RULE_MEMBER_ID,
-    WB_RULE_MEMBER_SERVICE_TIER,
-    WB_RULE_RESOURCE, /* text of the resource, for what its spans do not say */
+    WB_RULE_MEMBER_SERVICE_TIER, /* also of the usage within */
+    WB_RULE_MESSAGES,            /* in any vendor's shape: messages.h */
+    WB_RULE_ANSWER,              /* a part of one, all of which are attributes of the span */
+    WB_RULE_TOOLS,               /* that a model is offered, in any vendor's shape */
+    WB_RULE_ARGUMENTS,           /* of a call, also of a decorated function's */
+    WB_RULE_RESOURCE,            /* text of the resource, for what its spans do not say */
     /* Of the operation, in the order in which they are trusted. */
     WB_RULE_LANGFUSE,
     WB_RULE_OPENINFERENCE,

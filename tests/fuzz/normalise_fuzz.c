@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever spans arrive: normalised they are a payload that opens, with as many spans, and normalising them
- * once more changes nothing. What they measure is within bounds, and is the same of what was normalised. */
+ * once more changes nothing. What they measure is within bounds, and is the same of what was normalised.
+ * Input that begins as JSON does is no request, but what a vendor's client may say: the messages, tools and arguments
+ * in it are JSON, and messages read once more are the same. */
 #include "sidecar/pipeline/normalise.h"
 
+#include "core/utf8.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
+#include "sidecar/pipeline/messages.h"
 #include "sidecar/pipeline/series.h"
 
 enum {
@@ -60,6 +64,31 @@ static wb_series_table *new_table(void)
     return table;
 }
 
+static const wb_json *parsed(wb_slice json, wb_arena *arena)
+{
+    const wb_json *root = NULL;
+    WB_ASSERT(wb_messages_parse(json, arena, &root) == WB_OK);
+    return root;
+}
+
+static void read_json(wb_slice text)
+{
+    WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
+    WB_AUTO_BUFFER room;
+    wb_slice once, twice, tools, arguments;
+    const wb_json *is_json;
+    wb_buffer_init(&room, OUT_BYTES);
+    if (wb_messages_parse(text, arena, &is_json) != WB_OK) return;
+    wb_value value = {.type = WB_VALUE_TEXT, .text = text};
+    if (wb_tools_read(value, &room, arena, &tools) == WB_OK) WB_ASSERT(parsed(tools, arena));
+    if (wb_arguments_read(text, &room, arena, &arguments) == WB_OK && is_json)
+        WB_ASSERT(parsed(arguments, arena));
+    if (wb_messages_read(text, WB_S("user"), &room, arena, &once) != WB_OK) return;
+    if (wb_utf8_valid(text)) WB_ASSERT(parsed(once, arena));
+    if (wb_messages_read(once, WB_S("user"), &room, arena, &twice) != WB_OK) return;
+    WB_ASSERT(!is_json || wb_slice_eq(once, twice));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static wb_key_set *keys;
@@ -68,6 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!keys && wb_key_set_new(NULL, 0, &own, 1, &keys, NULL) != WB_OK) return 0;
     if (!stage && wb_normalise_stage.open(NULL, &stage, NULL) != WB_OK) return 0;
     if (size > INPUT_MAX) return 0;
+    if (size > 0 && (data[0] == '{' || data[0] == '[' || data[0] == '"')) {
+        read_json((wb_slice){data, size});
+        return 0;
+    }
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     WB_AUTO_BUFFER once;
     WB_AUTO_BUFFER twice;

@@ -44,6 +44,10 @@ CONTEXT = {
     "agentops_session": ("agentops.span.kind", "session"),
     "agentops_agent": ("agentops.span.kind", "agent"), "agentops_tool": ("agentops.span.kind", "tool"),
 }
+# What a span's name says of spans like these, and what makes a span one of them.
+NAMES = {"root_chain": "openinference.span.kind", "agent": "langfuse.observation.type", "tool": "langfuse.observation.type",
+         "langfuse_openai": "langfuse.observation.type", "langfuse_embeddings": "langfuse.observation.type"}
+KINDS = {"root_chain": "CHAIN", "langfuse_openai": "generation", "langfuse_embeddings": "generation"}
 USAGE = {"tokens.input": "input", "tokens.output": "output", "tokens.cache_read": "input_cached_tokens",
          "tokens.cache_write": "input_cache_creation_5m", "tokens.reasoning": "output_reasoning_tokens"}
 
@@ -56,13 +60,34 @@ def said(row: dict[str, str], place: int) -> tuple[Any, Any]:
         "text": (text, text), "any": (text, text), "count": (7, 7), "usd": (0.5, 500_000), "list": ("stop", ["stop"]),
         "provider": ("OpenAI", "openai"), "seconds": (1.5, 1.5), "ms": (1500.0, 1.5), "resource": (text, text),
         "since_start": ('"2026-11-30T12:00:01.5Z"', 1.5), "flat": (text, text), "status_message": (text, text),
-        "event": (text, text), "span_name": (text, text),
+        "event": (text, text), "span_name": (text, text), "http_status": (f"Error code: 404 - {text}", "404"),
+        "arguments": (json.dumps({"args": [], "kwargs": {"at": text}}), compact({"at": text})),
+        "tools": (json.dumps({"tools": [{"type": "function", "function": {"name": text}}]}),
+                  compact([{"type": "function", "name": text}])),
+        "messages": (text, messages(field, text)),
+        "answer": (text, messages(field, text, "reasoning" if "reasoning" in row["source_attribute"] else "text")),
         "usage": (json.dumps({USAGE.get(field, "total"): 7}), 7),
         "cost": (json.dumps({field.rpartition(".")[2]: 0.5}), 500_000),
     }
     if rule.startswith("member_"):
         return json.dumps({"other": 1, rule.removeprefix("member_"): text}), text
+    if rule == "span_name" and row["when"].startswith("langfuse_"):
+        return ("OpenAI.embeddings", "embeddings") if field == "operation" else ("AzureOpenAI.chat", "azure.ai.openai")
+    if row["source_attribute"] == "ai.response.toolCalls":
+        return (json.dumps([{"toolCallId": "c1", "toolName": text, "input": {}}]),
+                compact([{"role": "assistant",
+                          "parts": [{"type": "tool_call", "id": "c1", "name": text, "arguments": {}}]}]))
     return WORDS[rule] if rule in WORDS else simple[rule]
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def messages(field: str, text: str, kind: str = "text") -> str:
+    """One message of the model's shape."""
+    role = "user" if field == "messages.input" else "assistant"
+    return compact([{"role": role, "parts": [{"type": kind, "content": text}]}])
 
 
 def put(owner: Any, key: str, value: Any) -> None:
@@ -87,14 +112,14 @@ def key_of(row: dict[str, str]) -> str:
 
 def fill(span: Span, resource: Any, row: dict[str, str], value: Any) -> None:
     field, rule = row["canonical_field"], row["rule"]
-    if rule == "status_message":
+    if rule in ("status_message", "http_status"):
         span.status.code, span.status.message = 2, value
     elif rule == "event":
         span.status.code = 2
         put(span.events.add(name="exception", time_unix_nano=START_NS), "exception.type", value)
     elif rule == "span_name":
         span.name = value
-        put(span, "langfuse.observation.type", row["when"])
+        put(span, NAMES[row["when"]], KINDS.get(row["when"], row["when"]))
     elif rule == "resource":
         put(resource, row["source_attribute"], value)
     else:

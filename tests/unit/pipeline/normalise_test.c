@@ -98,7 +98,9 @@ static wb_slice real(maker *m, const char *key, double value)
     return with_value(m, key, make_raw(m, 4, 1, wb_slice_of(&value, sizeof value)));
 }
 
-/* A span of that kind with these attributes, normalised. */
+static wb_slice named(maker *m, const char *name) { return make_len(m, 5, wb_slice_str(name)); }
+
+/* A span of that kind with these attributes, and fields, normalised. */
 static wb_slice span_of(fixture *f, uint8_t kind, const wb_slice *attrs, size_t n)
 {
     wb_slice fields[ATTRS_MAX + 2] = {good_ids(&f->m),
@@ -462,7 +464,7 @@ static void flattened_messages_are_put_together(void **state)
                      "http://x"));
     says(span, "gen_ai.input.messages",
          "[{\"parts\":[{\"type\":\"text\",\"content\":\"one\"},{\"type\":\"text\","
-         "\"content\":\"two\"},{\"type\":\"image\",\"uri\":\"http://x\"}]}]");
+         "\"content\":\"two\"},{\"type\":\"uri\",\"modality\":\"image\",\"uri\":\"http://x\"}]}]");
     span =
         SPAN(f, CLIENT, text(m, "gen_ai.prompt.0.role", "user"),
              text(m, "gen_ai.prompt.0.content", "hi"), text(m, "gen_ai.completion.0.content", "ho"),
@@ -487,6 +489,180 @@ static void some_keys_say_it_of_their_kind_of_span_alone(void **state)
                           text(m, "traceloop.entity.name", "pat"));
     says(agent, "gen_ai.agent.name", "pat");
     says(agent, "gen_ai.tool.name", "");
+}
+
+static void contents_and_calls_are_said_once(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    wb_slice span =
+        SPAN(f, CLIENT, text(m, "openinference.span.kind", "LLM"),
+             text(m, "llm.output_messages.0.message.content", "ho"),
+             text(m, "llm.output_messages.0.message.contents.0.message_content.text", "ho"),
+             text(m, "llm.output_messages.0.message.contents.1.message_content.type", "reasoning"),
+             text(m, "llm.output_messages.0.message.contents.1.message_content.text", "hm"),
+             text(m, "llm.output_messages.1.message.contents.0.tool_call.function.name", "tide"),
+             text(m, "llm.output_messages.1.message.tool_calls.0.tool_call.function.name", "tide"),
+             text(m, "llm.output_messages.2.message.contents.0.tool_call.id", "c"),
+             text(m, "llm.output_messages.2.message.contents.0.tool_call.function.name", "moon"),
+             text(m, "llm.input_messages.0.message.role", "tool"),
+             text(m, "llm.input_messages.0.message.content", "high"),
+             text(m, "llm.input_messages.0.message.tool_call_id", "c"));
+    says(span, "gen_ai.output.messages",
+         "[{\"parts\":[{\"type\":\"text\",\"content\":\"ho\"},{\"type\":\"reasoning\",\"content\":"
+         "\"hm\"}]},{\"parts\":[{\"type\":\"tool_call\",\"name\":\"tide\"}]},{\"parts\":[{\"type\":"
+         "\"tool_call\",\"id\":\"c\",\"name\":\"moon\"}]}]");
+    says(span, "gen_ai.input.messages",
+         "[{\"role\":\"tool\",\"parts\":[{\"type\":\"tool_call_response\",\"id\":\"c\","
+         "\"response\":\"high\"}]}]");
+}
+
+static void tools_in_parts_are_put_together(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    says(SPAN(f, CLIENT, text(m, "openinference.span.kind", "LLM"),
+              text(m, "llm.tools.0.tool.json_schema",
+                   "{\"type\":\"function\",\"function\":{\"name\":\"tide\",\"parameters\":{}}}"),
+              text(m, "llm.tools.1.tool.json_schema", "not JSON")),
+         "gen_ai.tool.definitions",
+         "[{\"type\":\"function\",\"name\":\"tide\",\"parameters\":{}},"
+         "{\"type\":\"function\",\"parameters\":\"not JSON\"}]");
+    says(SPAN(f, CLIENT, text(m, "llm.request.functions.0.name", "tide"),
+              text(m, "llm.request.functions.0.description", "when"),
+              text(m, "llm.request.functions.0.parameters", "{\"type\":\"object\"}")),
+         "gen_ai.tool.definitions",
+         "[{\"type\":\"function\",\"name\":\"tide\",\"description\":\"when\",\"parameters\":{"
+         "\"type\":"
+         "\"object\"}}]");
+}
+
+/* ---- names ---- */
+
+static void what_a_name_says_is_believed_where_no_attribute_does(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    wb_slice chain = text(m, "openinference.span.kind", "CHAIN"),
+             generation = text(m, "langfuse.observation.type", "generation"),
+             below = make_len(m, 4, WB_S("\1\1\1\1\1\1\1\1"));
+    says(SPAN(f, INTERNAL, chain, named(m, "flow")), "gen_ai.workflow.name", "flow");
+    says(SPAN(f, INTERNAL, chain, named(m, "flow"), text(m, "gen_ai.workflow.name", "own")),
+         "gen_ai.workflow.name", "own");
+    says(SPAN(f, INTERNAL, chain, named(m, "turn"), below), "gen_ai.workflow.name", "");
+    says(SPAN(f, INTERNAL, text(m, "openinference.span.kind", "AGENT"), named(m, "run")),
+         "gen_ai.workflow.name", "");
+    wb_slice span = SPAN(f, INTERNAL, generation, named(m, "OpenAI-generation"));
+    says(span, "gen_ai.provider.name", "openai");
+    says(span, "waybill.span.type", "llm_call");
+    span = SPAN(f, INTERNAL, generation, named(m, "AzureOpenAI.embeddings"),
+                text(m, "langfuse.observation.usage_details", "{\"input\":7}"),
+                text(m, "langfuse.observation.input", "hi"));
+    says(span, "gen_ai.provider.name", "azure.ai.openai");
+    says(span, "waybill.span.type", "embedding");
+    says(span, "gen_ai.operation.name", "embeddings");
+    says(span, "gen_ai.input.messages", "");
+    assert_int_equal(number(span, "waybill.tokens.input"), 7);
+    says(SPAN(f, INTERNAL, generation, named(m, "my own")), "gen_ai.provider.name", "");
+    says(SPAN(f, INTERNAL, named(m, "OpenAI.embeddings")), "waybill.span.type", "execution");
+}
+
+/* Spans that are alike are read by a plan; a name is no part of what is alike. */
+static void names_count_for_spans_that_are_alike_otherwise(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    static const char *const names[] = {"OpenAI.chat",       "OpenAI.chat", "OpenAI.chat",
+                                        "OpenAI.embeddings", "my own",      "OpenAI.chat"};
+    wb_slice spans[WB_COUNT(names)];
+    for (size_t i = 0; i < WB_COUNT(names); i++) {
+        wb_slice fields[] = {good_ids(m), named(m, names[i]),
+                             text(m, "langfuse.observation.type", "generation"),
+                             text(m, "langfuse.observation.input", "hi")};
+        spans[i] = make_len(m, 2, make_joined(m, fields, 4));
+    }
+    (void)normalised(f, make_len(m, 1, make_len(m, 2, make_joined(m, spans, WB_COUNT(names)))));
+    for (uint32_t i = 0; i < WB_COUNT(names); i++) {
+        wb_slice span = wb_span_batch_row(&f->read, i).span;
+        bool embeds = strcmp(names[i], "OpenAI.embeddings") == 0;
+        says(span, "waybill.span.type", embeds ? "embedding" : "llm_call");
+        says(span, "gen_ai.provider.name", names[i][0] == 'O' ? "openai" : "");
+        assert_int_equal(
+            wb_otlp_find_text(span, WB_OTLP_SPAN, WB_S("gen_ai.input.messages")).len == 0, embeds);
+    }
+}
+
+/* A trace's root, as the instrumentation of the OpenAI Agents SDK sends it. */
+static void the_root_of_an_agents_trace_is_named_as_the_workflow(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    static const char *const scopes[] = {"openinference.instrumentation.openai_agents", "another"};
+    for (size_t i = 0; i < 2; i++) {
+        wb_slice fields[] = {good_ids(m), named(m, "flow"),
+                             text(m, "openinference.span.kind", "AGENT")};
+        wb_slice scope[] = {make_len(m, 1, make_len(m, 1, wb_slice_str(scopes[i]))),
+                            make_len(m, 2, make_joined(m, fields, 3))};
+        (void)normalised(f, make_len(m, 1, make_len(m, 2, make_joined(m, scope, 2))));
+        wb_slice span = wb_span_batch_row(&f->read, 0).span;
+        says(span, "waybill.span.type", "agent");
+        says(span, "gen_ai.workflow.name", i == 0 ? "flow" : "");
+    }
+}
+
+static void http_statuses_in_messages_are_types_of_errors(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    static const char *const rows[][2] = {
+        {"Error code: 404 - {'error': {}}", "404"},
+        {"Error in agent run: {'error': 'Error code: 500 - it broke'}", "500"},
+        {"Error: 429 Too many", "429"},
+        {"503", "503"},
+        {"404 pages", "404"},
+        {"4040 pages", ""},
+        {"200 pages", ""},
+        {"404pages", ""},
+        {"Error code: many", ""},
+        {"page 404 is missing", ""}};
+    for (size_t i = 0; i < WB_COUNT(rows); i++) {
+        wb_slice status[] = {make_len(m, 2, wb_slice_str(rows[i][0])),
+                             make_raw(m, 3, 0, WB_S("\x02"))};
+        wb_slice failed = make_len(m, 15, make_joined(m, status, 2));
+        says(SPAN(f, CLIENT, failed), "error.type", rows[i][1]);
+    }
+    wb_slice said = text(m, "langfuse.observation.status_message", "Error: 404 No model"),
+             type = text(m, "langfuse.observation.type", "generation");
+    says(SPAN(f, INTERNAL, type, said, text(m, "langfuse.observation.level", "ERROR")),
+         "error.type", "404");
+    says(SPAN(f, INTERNAL, type, said, text(m, "langfuse.observation.level", "WARNING")),
+         "error.type", "");
+}
+
+static void a_tier_may_stand_in_the_usage(void **state)
+{
+    fixture *f = *state;
+    maker *m = &f->m;
+    static const char *const rows[][2] = {
+        {"{\"service_tier\":\"flex\",\"usage\":{\"service_tier\":\"x\"}}", "flex"},
+        {"{\"usage\":{\"service_tier\":\"standard\"}}", "standard"},
+        {"{\"usage\":7}", ""}};
+    for (size_t i = 0; i < WB_COUNT(rows); i++)
+        says(SPAN(f, CLIENT, text(m, "openinference.span.kind", "LLM"),
+                  text(m, "output.value", rows[i][0])),
+             "openai.response.service_tier", rows[i][1]);
+}
+
+static void messages_that_are_no_text_stay_as_they_are(void **state)
+{
+    fixture *f = *state;
+    wb_value value;
+    wb_slice item = make_len(&f->m, 1, make_len(&f->m, 1, WB_S("hi")));
+    wb_slice span = SPAN(f, CLIENT, with_value(&f->m, "gen_ai.prompt", make_len(&f->m, 5, item)),
+                         with_value(&f->m, "gen_ai.completion", (wb_slice){NULL, 0}));
+    assert_true(wb_otlp_find_attr(span, WB_OTLP_SPAN, WB_S("gen_ai.input.messages"), &value));
+    assert_int_equal(value.type, WB_VALUE_ARRAY);
+    assert_false(wb_otlp_find_attr(span, WB_OTLP_SPAN, WB_S("gen_ai.output.messages"), &value));
 }
 
 /* ---- properties ---- */
@@ -524,7 +700,12 @@ static wb_slice random_value_of(fixture *f, const char *key, uint64_t *seed)
                                          "",
                                          "2026-11-30T12:00:00Z",
                                          "OpenAI",
-                                         "session"};
+                                         "session",
+                                         "[{\"role\":\"user\",\"content\":\"hi\"}]",
+                                         "{\"messages\":[\"hi\"],\"tools\":[{\"name\":\"t\"}]}",
+                                         "[{\"toolName\":\"t\"}]",
+                                         "{\"args\":[],\"kwargs\":{\"a\":1}}",
+                                         "{\"service_tier\":\"flex\",\"id\":\"x\"}"};
     maker *m = &f->m;
     switch (wb_sample_next(seed) % 4) {
     case 0: return count(m, key, wb_sample_next(seed) % 1000);
@@ -595,6 +776,7 @@ static void random_attributes_keep_the_properties(void **state)
         wb_slice attrs[ATTRS_MAX + 2] = {good_ids(&f->m),
                                          make_raw(&f->m, 6, 0, wb_slice_of(&kind, 1))};
         for (size_t i = 0; i < n; i++) attrs[2 + i] = random_attr(f, &seed);
+        if (n > 0 && round % 4 == 0) attrs[2] = named(&f->m, "OpenAI.embeddings");
         wb_slice body = in_envelope(&f->m, make_joined(&f->m, attrs, n + 2));
         wb_otlp_attr before[64], after[128];
         size_t n_before = fields_of(make_joined(&f->m, attrs, n + 2), before, 64);
@@ -687,6 +869,14 @@ int main(void)
         WITH(what_is_no_list_of_reasons_is_none),
         WITH(flattened_messages_are_put_together),
         WITH(some_keys_say_it_of_their_kind_of_span_alone),
+        WITH(contents_and_calls_are_said_once),
+        WITH(tools_in_parts_are_put_together),
+        WITH(what_a_name_says_is_believed_where_no_attribute_does),
+        WITH(names_count_for_spans_that_are_alike_otherwise),
+        WITH(the_root_of_an_agents_trace_is_named_as_the_workflow),
+        WITH(http_statuses_in_messages_are_types_of_errors),
+        WITH(a_tier_may_stand_in_the_usage),
+        WITH(messages_that_are_no_text_stay_as_they_are),
         WITH(random_attributes_keep_the_properties),
         WITH(a_span_in_a_row_is_as_it_is_alone),
         WITH(nothing_overflows_a_small_arena),
