@@ -65,6 +65,24 @@ def from_json(body: bytes, message: Any) -> Any:
     return json_format.ParseDict(fixed(json.loads(body)), message, ignore_unknown_fields=True)
 
 
+def messages(exports: list[Export], signal: str, kind: Any) -> Iterator[Any]:
+    for export in exports:
+        if export.signal == signal:
+            as_json = "json" in export.content_type
+            yield from_json(export.body, kind()) if as_json else kind.FromString(export.body)
+
+
+def spans_of(exports: list[Export]) -> list[Any]:
+    return [span for message in messages(exports, "traces", ExportTraceServiceRequest)
+            for resource in message.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
+
+def logs_of(exports: list[Export]) -> list[Any]:
+    return [record for message in messages(exports, "logs", ExportLogsServiceRequest)
+            for resource in message.resource_logs for scope in resource.scope_logs
+            for record in scope.log_records]
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Server"
@@ -155,20 +173,11 @@ class Capture:
     def raw(self) -> bytes:
         return b"\0\0".join(export.body for export in self.exports if export.signal != "metrics")
 
-    def messages(self, signal: str, kind: Any) -> Iterator[Any]:
-        for export in self.exports:
-            if export.signal == signal:
-                as_json = "json" in export.content_type
-                yield from_json(export.body, kind()) if as_json else kind.FromString(export.body)
-
     def spans(self) -> list[Any]:
-        return [span for message in self.messages("traces", ExportTraceServiceRequest)
-                for resource in message.resource_spans for scope in resource.scope_spans for span in scope.spans]
+        return spans_of(self.exports)
 
     def logs(self) -> list[Any]:
-        return [record for message in self.messages("logs", ExportLogsServiceRequest)
-                for resource in message.resource_logs for scope in resource.scope_logs
-                for record in scope.log_records]
+        return logs_of(self.exports)
 
     def __enter__(self) -> "Capture":
         self._thread.start()

@@ -11,7 +11,8 @@ what was captured: a number as protobuf's varint, as a double or in digits, a te
 - A cell is judged by what was captured of its own span: of a call of a model that span, those below it, and their
   log records; for what the sender set around it, the spans above it as well.
 - Where it is not there, the cell is n/a. Where it is n/a in all scenarios, it must be nowhere in the whole
-  capture of the package: else the field is wrong after all.
+  capture of the package: else the field is wrong after all. What was looked for is kept with the cell and printed
+  below the matrix; `python tests/dialects/evidence.py FOLDER VALUE` looks it up in kept exports again.
 - A count that is a difference (input without the cache) needs both its numbers. Where one was not told, what is
   left of the sum is expected: nothing may be subtracted that was not told, and no count may be made up.
 """
@@ -61,6 +62,9 @@ FIRST_KEYS = r"first_(chunk|token)$|msToFirstChunk$|completion_start_time$"
 FINISH_KEYS = "(finish|stop)_?[rR]easons?"
 TYPE_KEYS = r"\btool(\.call)?\.type$"
 MICROS = 1_000_000
+REASONS_SHOWN = 3
+NO_CALL = {"time_to_first_chunk_s": "nothing was streamed", "tool.type": "no span of a tool",
+           "finish_reasons": "the API that was called has none"}
 
 
 @dataclasses.dataclass
@@ -73,6 +77,7 @@ class Cell:
     got: Any = None
     expected: Any = None
     elsewhere: bool = False  # n/a, but its bytes are somewhere in the package's capture
+    sought: str = ""         # what was looked for in what was captured
 
 
 # ---- what is expected ----------------------------------------------------------------------------
@@ -152,20 +157,44 @@ def tool_calls_of(value: Any) -> list[tuple[Any, Any, Any]]:
             if part.get("type") == "tool_call"]
 
 
-Sent = Callable[[Evidence], bool]
 Right = Callable[[Any], bool]
 
 
-def always(_seen: Evidence) -> bool:
-    return True
+@dataclasses.dataclass(frozen=True)
+class Sent:
+    """Whether something was sent: what is looked for, in words, and how. `literal` is in no byte of a capture
+    that it was not sent in."""
+
+    what: str
+    test: Callable[[Evidence], bool]
+    literal: str = ""
+
+    def __call__(self, seen: Evidence) -> bool:
+        return self.test(seen)
+
+
+always = Sent("anything", lambda _seen: True)
 
 
 def text(of: str) -> Sent:
-    return lambda seen: bool(of) and seen.text(of)
+    if not of:
+        return Sent("the provider sends none", lambda _seen: False)
+    return Sent(repr(of), lambda seen: seen.text(of), of)
 
 
-def holds(wanted: Any) -> Right:
-    return lambda value: wanted in value
+def number(of: int) -> Sent:
+    return Sent(str(of), lambda seen: seen.number(of)) if of else Sent("none was used", lambda _seen: False)
+
+
+ARGUMENTS = Sent(json.dumps(TOOL["arguments"]), Evidence.arguments)
+
+
+def keys(pattern: str) -> Sent:
+    return Sent(f"a key like /{pattern}/", lambda seen: bool(seen.keys(pattern)))
+
+
+def once(wanted: Any) -> Right:
+    return lambda value: value.count(wanted) == 1
 
 
 def word_under(word: str, keys: str) -> Sent:
@@ -178,13 +207,20 @@ def word_under(word: str, keys: str) -> Sent:
         return (any(word in leaves(parsed(value)) for value in [*seen.keys(keys), *bodies])
                 or any(isinstance(value, str) and in_json.search(value) for value in seen.values))
 
-    return sent
+    return Sent(f"{word!r} at a key like /{keys}/", sent)
 
 
 def made_by(maker: str) -> Sent:
-    """A provider's name as a value, with what its part is: "openai.chat"."""
-    name = re.compile(rf"{maker}([./].*)?", re.I)
-    return lambda seen: any(isinstance(each, str) and name.fullmatch(each) for each in seen.values)
+    """A provider's name as a value or as a span's name, with what its part is: "openai.chat"."""
+    name = re.compile(rf"{maker}([./-].*)?", re.I)
+    return Sent(f"a value or name {maker!r}", lambda seen: any(isinstance(each, str) and name.fullmatch(each)
+                                                               for each in [*seen.values, *seen.names]))
+
+
+def first_chunk() -> Sent:
+    found = keys(FIRST_KEYS)
+    return Sent(f"{found.what}, or an event", lambda seen: found(seen) or any("First Token" in each
+                                                                             for each in seen.names))
 
 
 @dataclasses.dataclass
@@ -215,21 +251,32 @@ class Judge:
             if span is not None:
                 seen = self.run.evidence([span, *self.run.below(span)])
                 self.call(Call(exchange, span, seen, self.run.attributes(span)))
-            elif exchange.response_id and self._whole.text(exchange.response_id):
-                self.cell(exchange.scenario, "span.type", self._whole, always, "no span", "a span of the call")
+            else:
+                self.without_span(exchange)
         self.surrounding_spans()
         self.tool()
         self.sum()
         return self.cells
 
+    def without_span(self, exchange: Exchange) -> None:
+        """Then nothing may have been told of the call anywhere."""
+        told = exchange.response_id or exchange.error.get("message", "")
+        if told and self._whole.text(told):
+            self.cell(exchange.scenario, "span.type", self._whole, always, "no span", "a span of the call")
+        if exchange.error:
+            self.cell(exchange.scenario, "error.message", self._whole, text(told), None, told)
+            self.cell(exchange.scenario, "error.type", self._whole, text(exchange.error["code"]), None,
+                      exchange.error["code"])
+
     def cell(self, scene: str, field: str, seen: Evidence, sent: Sent, got: Any, expected: Any,
              right: Right | None = None) -> None:
         """`right`: by default that it is equal."""
         if not sent(seen):
-            self.cells.append(Cell(scene, field, NOT_SENT, got, expected, sent(self._whole)))
+            elsewhere = sent(self._whole) or self.run.has_bytes(sent.literal)
+            self.cells.append(Cell(scene, field, NOT_SENT, got, expected, elsewhere, sent.what))
             return
         fits = right(got) if right and got is not None else got == expected
-        self.cells.append(Cell(scene, field, OK if fits else "wrong", got, expected))
+        self.cells.append(Cell(scene, field, OK if fits else "wrong", got, expected, sought=sent.what))
 
     def of(self, call: Call, field: str, expected: Any, sent: Sent, right: Right | None = None) -> None:
         """A cell whose value is an attribute of the call's span."""
@@ -252,14 +299,14 @@ class Judge:
         self.of(call, "model.response", exchange.model, text(exchange.model))
         self.tokens(call)
         costs = call.seen.keys(COST_KEYS)
-        self.of(call, "cost.total", costs and round(costs[0] * MICROS), lambda seen: bool(seen.keys(COST_KEYS)))
+        self.of(call, "cost.total", costs and round(costs[0] * MICROS), keys(COST_KEYS))
         if not embedding:
             self.answer(call)
             self.messages(call)
         if exchange.streamed:
             took_s = (call.span.end_time_unix_nano - call.span.start_time_unix_nano) / 1e9
             self.of(call, "time_to_first_chunk_s", f"above 0, at most {took_s:.3f}",
-                    lambda seen: bool(seen.keys(FIRST_KEYS)), lambda value: 0 < value <= took_s)
+                    first_chunk(), lambda value: 0 < value <= took_s)
 
     def surroundings(self, call: Call) -> None:
         """What the sender set: on the call, or on a span above it."""
@@ -274,19 +321,22 @@ class Judge:
             return
         expected = tokens_of(call.exchange, call.seen)
         total = expected.pop("tokens.total")
-        self.cell(call.scene, "tokens.total", call.seen, lambda _seen: total is not None, total_of(call.got), total)
+        self.cell(call.scene, "tokens.total", call.seen, Sent("its parts", lambda _seen: total is not None),
+                  total_of(call.got), total)
         for field, value in expected.items():
             got = call.got.get(FIELDS[field])
             if value is not None:
                 self.of(call, field, value, always)
             elif got in (None, 0) or call.seen.number(got):
                 # not told; or some packages tell another number than was sent
-                number = call.exchange.usage.get(COUNTS.get(field, ""), 0)
-                self.of(call, field, number, lambda seen, number=number: bool(number) and seen.number(number))
+                count = call.exchange.usage.get(COUNTS.get(field, ""), 0)
+                self.of(call, field, count, number(count))
             else:
                 self.of(call, field, "nothing: it was made up", always)
         form = form_of(call.exchange, call.seen)
-        self.of(call, "tokens.form", form, lambda _seen: form is not None)
+        parts = [str(each) for each in (call.exchange.usage.get("cached"), call.exchange.usage.get("written")) if each]
+        self.of(call, "tokens.form", form, Sent(" or ".join(parts) or "no cache was used",
+                                                lambda _seen: form is not None))
 
     def answer(self, call: Call) -> None:
         exchange = call.exchange
@@ -303,11 +353,16 @@ class Judge:
                  exchange.error["type"], exchange.error["code"]]
 
         def told(seen: Evidence) -> list[str]:
-            """Names that are a value by themselves; one within a message's sentence is not told."""
+            """Names that are a value by themselves, or a word of any text. A number may be any number there: of an
+            HTTP status it is told that it is one."""
             values = {str(each) for each in seen.values}
-            return [name for name in names if name in values]
+            status = re.escape(str(exchange.status))
+            said = bool(seen.find(rf"(^|\0|Error code: |Error: ){status}(?!\w)"))
+            return [name for name in names if name in values
+                    or (said if name.isdigit() else seen.find(rf"(?<![\w.]){re.escape(name)}(?!\w)"))]
 
-        self.of(call, "error.type", told(call.seen), lambda seen: bool(told(seen)), lambda value: value in names)
+        self.of(call, "error.type", told(call.seen), Sent(" or ".join(names), lambda seen: bool(told(seen))),
+                lambda value: value in names)
         message = exchange.error["message"]
         self.of(call, "error.message", message, text(message), lambda value: message in str(value))
 
@@ -321,7 +376,7 @@ class Judge:
     def content(self, call: Call, field: str, wanted: str, found: list[Any]) -> None:
         """A text that has to be among those of the messages."""
         got = [wanted] if self.in_records(call, wanted) else found
-        self.cell(call.scene, field, call.seen, text(wanted), got, wanted, holds(wanted))
+        self.cell(call.scene, field, call.seen, text(wanted), got, wanted, once(wanted))
 
     def messages(self, call: Call) -> None:
         asked, exchange = call.exchange.asked, call.exchange
@@ -329,7 +384,7 @@ class Judge:
         system = next((each["content"] for each in asked.get("messages", []) if each["role"] == "system"), None)
         system = system or asked.get("system") or asked.get("instructions")  # Anthropic, Responses
         if system:
-            placed = texts_of(call.got.get(FIELDS["messages.system"])) + texts_of(value, "system")
+            placed = texts_of(call.got.get(FIELDS["messages.system"])) or texts_of(value, "system")
             self.content(call, "messages.system", system, placed)
         question = FACTS["scenarios"][call.scene.removesuffix("-answer")]["prompt"]
         self.content(call, "messages.input", question, texts_of(value, "user"))
@@ -351,16 +406,19 @@ class Judge:
         recorded = self.in_records(call, TOOL["name"], call_id)
         calls = [wanted] if recorded else tool_calls_of(call.got.get(FIELDS["messages.output"]))
         own, tool = self.run.evidence([call.span]), Evidence(self.run.tool_spans(), [])
-        self.cell(call.scene, "messages.output", own, lambda seen: seen.text(call_id) and seen.arguments(),
-                  calls, [wanted])
+        both = Sent(f"{call_id} and {ARGUMENTS.what}", lambda seen: seen.text(call_id) and seen.arguments())
+        self.cell(call.scene, "messages.output", own, both, calls, [wanted])
         for place, (field, sent) in enumerate((("tool.name", text(TOOL["name"])), ("tool.call.id", text(call_id)),
-                                               ("tool.args", Evidence.arguments))):
+                                               ("tool.args", ARGUMENTS))):
             if not sent(tool):
                 self.cell(call.scene, field, own, sent, [each[place] for each in calls], [wanted[place]])
-        told = [TOOL["name"], TOOL["description"]]
-        got = told if self.in_records(call, *told) else call.got.get(FIELDS["tool.definitions"])
+        told, key = [TOOL["name"], TOOL["description"]], FIELDS["tool.definitions"]
+        got = told if self.in_records(call, *told) else call.got.get(key)
+        as_it_came = any(pair.key == key for pair in call.span.attributes)  # the package's own shape stays
         self.cell(call.scene, "tool.definitions", call.seen, text(TOOL["description"]), got, told,
-                  lambda value: all(each in str(value) for each in told))
+                  lambda value: all(each in str(value) for each in told) if as_it_came or got is told
+                  else [[each.get("name"), each.get("description")] for each in messages_of(value)
+                        if isinstance(each.get("parameters"), dict)] == [told])
 
     # -- other spans -------------------------------------------------------------------------------
 
@@ -394,9 +452,10 @@ class Judge:
         for field, expected, sent in (
                 ("tool.name", TOOL["name"], text(TOOL["name"])),
                 ("tool.call.id", call_id, text(call_id)),
-                ("tool.args", TOOL["arguments"], Evidence.arguments),
+                ("tool.args", TOOL["arguments"], ARGUMENTS),
                 ("tool.result", TOOL["result"], text(TOOL["result"])),
-                ("tool.type", "function", lambda seen: "function" in seen.keys(TYPE_KEYS))):
+                ("tool.type", "function", Sent(f"'function' at a key like /{TYPE_KEYS}/",
+                                               lambda seen: "function" in seen.keys(TYPE_KEYS)))):
             found = [parsed(got[FIELDS[field]]) for got in map(self.run.attributes, spans) if FIELDS[field] in got]
             got = expected if expected in found else next(iter(found), None)
             self.cell("tool span", field, seen, sent, got, expected)
@@ -412,7 +471,7 @@ class Judge:
                 expected += (total_of(self.run.attributes(span)) or 0) if told is None else told
         got = sum(total_of(found) or 0 for found in self.run.stored.values()
                   if found.get(FIELDS["span.type"]) in ("llm_call", "embedding"))
-        self.cell("all", "tokens, summed", self._whole, lambda _seen: expected > 0, got, expected)
+        self.cell("all", "tokens, summed", self._whole, Sent("any count", lambda _seen: expected > 0), got, expected)
 
 
 def folded(cells: list[Cell]) -> dict[str, str]:
@@ -423,6 +482,17 @@ def folded(cells: list[Cell]) -> dict[str, str]:
         verdicts = {cell.verdict for cell in own}
         lost = verdicts == {NOT_SENT} and any(cell.elsewhere for cell in own)
         found[field] = "wrong" if "wrong" in verdicts or lost else OK if OK in verdicts else NOT_SENT
+    return found
+
+
+def reasons(cells: list[Cell]) -> dict[str, str]:
+    """Why a field is n/a: what was looked for in all that was captured, and is not there."""
+    found = {}
+    for field, verdict in folded(cells).items():
+        if verdict == NOT_SENT:
+            sought = list(dict.fromkeys(cell.sought for cell in cells if cell.field == field))
+            more = [f"and {len(sought) - REASONS_SHOWN} more"] if len(sought) > REASONS_SHOWN else []
+            found[field] = ", ".join(sought[:REASONS_SHOWN] + more) or NO_CALL.get(field, "no call that could have it")
     return found
 
 

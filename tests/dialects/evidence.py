@@ -2,15 +2,21 @@
 """What was captured, to look things up in: may a value be expected of a store?
 
 A number is looked for as protobuf's varint, as a double and in digits; a text as a whole word, in JSON too, and in
-JSON within JSON. Keys are no values: `openai.response.service_tier` tells of no provider."""
+JSON within JSON. Keys are no values: `openai.response.service_tier` tells of no provider.
+
+Look up in what a run kept (DIALECTS_KEEP=FOLDER):  python tests/dialects/evidence.py FOLDER/PACKAGE VALUE [...]
+"""
 
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import struct
+import sys
 from typing import Any, Iterable, Iterator
 
+from capture import Export, logs_of, spans_of
 from provider import FACTS
 
 # ---- values of OTLP ------------------------------------------------------------------------------
@@ -70,6 +76,7 @@ class Evidence:
         self._bytes = b"\0\0".join(each.SerializeToString() for each in [*spans, *logs])
         self._texts = "\0".join(text for each in [*spans, *logs] for text in texts_in(each))
         self._spans, self.logs = spans, logs
+        self.names = [each.name for span in spans for each in (span, *span.events)]
         carriers = [carrier for span in spans for carrier in (span, *span.events)]
         self.values = [each for carrier in carriers for each in leaves(attributes_of(carrier.attributes))]
         self.values += [each for record in logs
@@ -79,6 +86,10 @@ class Evidence:
         """As a whole word: an asked model's name begins an answered one's. In JSON in a string, too."""
         forms = {text, json.dumps(text)[1:-1], json.dumps(json.dumps(text)[1:-1])[1:-1]}
         return any(re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", self._texts) for form in forms)
+
+    def find(self, pattern: str) -> bool:
+        """In any text; they stand between U+0000."""
+        return re.search(pattern, self._texts) is not None
 
     def number(self, number: int) -> bool:
         as_int, as_double = b"\x18" + varint(number), b"\x21" + struct.pack("<d", number)
@@ -94,3 +105,34 @@ class Evidence:
         """Values of all attributes whose key is like that."""
         return [value for span in self._spans for key, value in attributes_of(span.attributes).items()
                 if re.search(pattern, key)]
+
+
+# ---- by hand -------------------------------------------------------------------------------------
+
+
+def kept(folder: pathlib.Path) -> list[Export]:
+    """The exports that rig.keep left."""
+    found = []
+    for file in sorted(folder.glob("[0-9][0-9][0-9]-*")):
+        signal, form = file.stem.split("-")[1], file.suffix[1:]
+        found.append(Export(signal, "", "application/json" if form == "json" else "", file.read_bytes(), 200, b""))
+    return found
+
+
+def main(folder: str, *values: str) -> None:
+    exports = kept(pathlib.Path(folder))
+    spans, logs = spans_of(exports), logs_of(exports)
+    raw = b"".join(export.body for export in exports if export.signal != "metrics")
+    print(f"{len(raw)} bytes, {len(spans)} spans, {len(logs)} log records")
+    for value in values:
+        def tells(record: Any, value: str = value) -> bool:
+            seen = Evidence([record] if record in spans else [], [record] if record in logs else [])
+            return seen.number(int(value)) if value.isdigit() else seen.text(value)
+
+        where = dict.fromkeys([span.name for span in spans if tells(span)]
+                              + [f"log {log.event_name}" for log in logs if tells(log)])
+        print(f"{value}: {', '.join(where) or 'nowhere'}; its bytes {raw.count(value.encode())} times")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -115,7 +115,8 @@ def run(name: str) -> Outcome:
     command, more = command_of(name)
     port = free_port()
     config = {"otlp": {"http": {"listen": f"127.0.0.1:{port}"}, "grpc": {"listen": f"127.0.0.1:{free_port()}"}},
-              "normalise": {"enabled": True}}
+              "normalise": {"enabled": True},
+              "redact": {"content": "verbose"}}  # a preview has not all that was said, and that is what is judged
     with (tempfile.TemporaryDirectory(prefix="wb-dialect-", dir="/tmp") as folder, Provider() as provider,
           contextlib.closing(Sidecar("dialect", config=json.dumps(config))) as sidecar, Capture(port) as capture):
         sidecar.start()
@@ -128,7 +129,8 @@ def run(name: str) -> Outcome:
             caught = json.loads(done.stdout.strip().splitlines()[-1])["caught"]
             spans, logs = capture.spans(), capture.logs()
             stored, records = read_store(sidecar, {(span.trace_id, span.span_id) for span in spans}, len(logs))
-            found = cells.Judge(Run(provider.exchanges, spans, logs, stored, records, caught)).all()
+            found = cells.Judge(Run(provider.exchanges, spans, logs, stored, records, caught,
+                                    capture.raw)).all()
             keep(name, capture, stored)
         refused = [f"{each.path}: {each.status} {each.answer[:200]!r}" for each in capture.exports
                    if each.status != 200 or b"rejected" in each.answer.lower() or each.answer[:1] == b"\x0a"]

@@ -7,6 +7,7 @@ scenario is the tool's."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from evidence import Evidence
@@ -25,13 +26,15 @@ class Run:
     stored     (trace id, span id): attributes, of the store's spans
     records    (trace id, span id): the store's log records that name this span, as bytes
     caught     scenario: names under which the sender saw its error
+    raw        all that was exported, as it came
     """
 
     def __init__(self, exchanges: list[Exchange], spans: list[Any], logs: list[Any],
                  stored: dict[Any, dict[str, Any]], records: dict[Any, list[bytes]],
-                 caught: dict[str, list[str]]) -> None:
+                 caught: dict[str, list[str]], raw: bytes = b"") -> None:
         self.exchanges, self.spans, self.logs = exchanges, spans, logs
         self.stored, self.records, self.caught = stored, records, caught
+        self.raw = raw
         self._by_id = {self.id(span): span for span in spans}
 
     @staticmethod
@@ -84,6 +87,11 @@ class Run:
         """Of spans and their log records."""
         ids = {self.id(each) for each in spans}
         return Evidence(spans, [record for record in self.logs if (record.trace_id, record.span_id) in ids])
+
+    def has_bytes(self, text: str) -> bool:
+        """In the bytes of all that was exported, also of resources, scopes and keys. An asked model's name is also the
+        beginning of an answered one's."""
+        return bool(text) and re.search(re.escape(text.encode()) + rb"(?!-)", self.raw) is not None
 
     def whole(self) -> Evidence:
         return Evidence(self.spans, self.logs)

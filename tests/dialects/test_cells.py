@@ -117,6 +117,44 @@ def test_what_was_sent_with_another_span_only_is_a_fault():
     assert cells.folded(found)["model.response"] == "wrong" and "was captured" in cells.wrong(found)[0]
 
 
+def test_a_call_without_a_span_may_be_told_of_nowhere():
+    """An instrumentation may lose a call; but what it tells of it elsewhere has to be with a span."""
+    late = {"started_ns": FIRST_NS + 500 * MS, "ended_ns": FIRST_NS + 590 * MS}
+    for lost in ({"response_id": ""}, {"response_id": "chatcmpl-2"},
+                 {"response_id": "", "error": {"type": "t", "code": "c", "message": "It fell."}, "status": 500}):
+        assert cells.wrong(judged(SENT, STORED, **lost, **late)) == [], lost
+    assert "span.type" in cells.wrong(judged(SENT, STORED, **late))[0]
+    told = {**SENT, "their.trouble": "It fell."}
+    fell = {"response_id": "", "error": {"type": "t", "code": "c", "message": "It fell."}, "status": 500}
+    assert cells.wrong(judged(told, STORED, **fell, **late)) != []
+
+
+def test_a_text_counts_once():
+    twice = [{"role": "assistant", "parts": [{"type": "text", "content": CACHED["text"]}] * 2}]
+    assert verdicts(SENT, {**STORED, "gen_ai.output.messages": json.dumps(twice)})["messages.output"] == "wrong"
+
+
+def test_bytes_that_no_span_carries_are_no_reason_for_nothing():
+    """Not of a resource either: n/a is for what was exported nowhere."""
+    sent = {key: value for key, value in SENT.items() if key != "their.user"}
+    stored = {key: value for key, value in STORED.items() if key != "user.id"}
+    span = came(sent)
+    for raw, verdict in ((b"..", cells.NOT_SENT), (f"J{FACTS['user']}J".encode(), "wrong")):
+        run = Run([exchange()], [span], [], {(span.trace_id, span.span_id): stored}, {}, {}, raw)
+        found = cells.Judge(run).all()
+        assert cells.folded(found)["user.id"] == verdict
+        assert (FACTS["user"] in cells.reasons(found).get("user.id", "")) == (verdict == cells.NOT_SENT)
+
+
+@pytest.mark.parametrize("status, said, told", [
+    (404, "Error code: 404 - none", True), (404, "Error: 404 None", True), (404, "404", True),
+    (404, "The page of 404", False), (404, "Error code: 4040", False)])
+def test_a_status_in_a_message_is_told_where_it_is_said_to_be_one(status, said, told):
+    fell = {"error": {"type": "t", "code": "c", "message": "none"}, "status": status, "response_id": ""}
+    found = judged({**SENT, "their.trouble": said}, {**STORED, "error.message": "none"}, **fell)
+    assert ("wrong" if told else cells.NOT_SENT) == cells.folded(found)["error.type"]
+
+
 @pytest.mark.parametrize("value", [
     "plain text", json.dumps([{"role": "user", "content": CACHED["prompt"]}]),
     json.dumps({"messages": [{"role": "user", "parts": [{"type": "text", "content": CACHED["prompt"]}]}]})])

@@ -22,8 +22,8 @@ of its own. The session, the user, the agent and the workflow are set as the pac
 word for one, the sender sets none.
 
 A cell is what the store should say because the provider sent it, or the sender set it: `ok`, `wrong`, or `n/a`
-where the bytes of the value are in nothing that was captured (cells.py says where it is looked for). A field of the
-matrix is wrong when it is so in one scenario; each wrong cell is listed with what was found. A count that nobody
+where the bytes of the value are in nothing that was captured (cells.py says where it is looked for); what was looked
+for is printed below the matrix, and evidence.py finds it, or not, in kept exports. A field of the matrix is wrong when it is so in one scenario; each wrong cell is listed with what was found. A count that nobody
 sent must not be there either. Fields that no provider sends and none of these packages sets (delegations, tasks)
 have no row. What a package sends as log records of a span, as OpenTelemetry's instrumentations did before release
 1.37, is right where the store has these records, joined to their span.
@@ -32,10 +32,11 @@ None of these programs may speak with anyone beyond this machine: their own tele
 switches, their vendors' addresses are ours, a guard in each process refuses every other host, and a test fails
 when one was reached for.
 
-Run it:      tools/build-peers dialects                     (two minutes; else the first run does it)
+Run it:      tools/build-peers dialects                     (four minutes; else the first run does it)
              python -m pytest tests/dialects [-k NAME]      (one minute; the matrix comes at the end, without -n)
 Look at it:  DIALECTS_KEEP=FOLDER leaves the raw exports there, and seen.txt: each span's attributes, with
-             + what the sidecar added, ~ changed, - took away.
+             + what the sidecar added, ~ changed, - took away. python tests/dialects/evidence.py FOLDER/NAME VALUE ...
+             says where a value is in what was exported.
 A new one:   python/NAME.txt (pip freeze of its environment) and python/senders/NAME.py, whose essay begins with the
              package's name; or node/senders/NAME.mjs, the package in node/package.json and in rig.NODE_PACKAGES.
 
