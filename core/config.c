@@ -161,24 +161,32 @@ static wb_status end_items(reader *r, const wb_config_key *key, const items *lis
     return WB_OK;
 }
 
+/* Add one text of a list of texts. */
+static wb_status add_text(reader *r, const wb_config_key *key, wb_slice text, items *list)
+{
+    wb_error why = {.detail = ""};
+    void *place = NULL;
+    wb_slice copy = {0};
+    WB_TRY(placed(r, wb_config_text_check(text, &why), &why));
+    WB_TRY(items_add(r, list, &place));
+    if (wb_arena_dup(r->arena, text, &copy) != WB_OK) return out_of_memory(r);
+    memcpy(place, &copy, sizeof copy);
+    if (!key->check) return WB_OK;
+    return placed(r, key->check((const wb_slice *)(const void *)list->at, list->n, &why), &why);
+}
+
 /* ---- defaults -------------------------------------------------------------------------------- */
 
 static wb_status split_at_commas(const wb_config_key *key, wb_slice text, reader *r, void *base)
 {
     items list = {.size = sizeof(wb_slice)};
-    wb_error why = {.detail = ""};
     for (size_t at = 0; at <= text.len;) {
         const uint8_t *comma = at < text.len ? memchr(text.ptr + at, ',', text.len - at) : NULL;
         size_t end = comma ? (size_t)(comma - text.ptr) : text.len;
         wb_slice word = {text.ptr + at, end - at};
         while (word.len && word.ptr[0] == ' ') word = (wb_slice){word.ptr + 1, word.len - 1};
         while (word.len && word.ptr[word.len - 1] == ' ') word.len--;
-        void *place = NULL;
-        wb_slice copy = {0};
-        WB_TRY(placed(r, wb_config_text_check(word, &why), &why));
-        WB_TRY(items_add(r, &list, &place));
-        if (wb_arena_dup(r->arena, word, &copy) != WB_OK) return out_of_memory(r);
-        memcpy(place, &copy, sizeof copy);
+        WB_TRY(add_text(r, key, word, &list));
         at = end + 1;
     }
     return end_items(r, key, &list, base);
@@ -215,18 +223,12 @@ static wb_status read_scalar(reader *r, const wb_config_key *key, void *base)
 static wb_status read_slices(reader *r, const wb_config_key *key, void *base)
 {
     items list = {.size = sizeof(wb_slice)};
-    wb_error why = {.detail = ""};
     WB_TRY(expect(r, YAML_SEQUENCE_START_EVENT, "a list is needed"));
     WB_TRY(next(r));
     for (; r->event.type != YAML_SEQUENCE_END_EVENT;) {
-        void *place = NULL;
-        wb_slice copy = {0};
         WB_TRY(expect(r, YAML_SCALAR_EVENT, "a list of texts is needed"));
         if (is_null(r)) return fail_here(r, "there is no value");
-        WB_TRY(placed(r, wb_config_text_check(scalar(r), &why), &why));
-        WB_TRY(items_add(r, &list, &place));
-        if (wb_arena_dup(r->arena, scalar(r), &copy) != WB_OK) return out_of_memory(r);
-        memcpy(place, &copy, sizeof copy);
+        WB_TRY(add_text(r, key, scalar(r), &list));
         WB_TRY(next(r));
     }
     return end_items(r, key, &list, base);

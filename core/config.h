@@ -55,6 +55,9 @@ typedef struct wb_config_key {
     const char
         *only; /* within a LIST or MAP: there is no such key unless the row `type` of the same
                          struct, a WB_CHOICE, is this word. NULL: always */
+    /* SLICES: may the last of `n` texts be there, behind the others? CONFIG says why not; file and line are put before
+     * it. NULL: any text */
+    wb_status (*check)(const wb_slice *items, size_t n, wb_error *err);
     bool live; /* a reload takes it; all others keep the value of the start */
     bool
         hides_secrets; /* what is printed has ***: of a TEXT, as core/store_url.h says; of SLICES, each

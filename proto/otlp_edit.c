@@ -12,11 +12,11 @@
 enum { HEADS_MAX = 3 * (1 + WB_WIRE_LENGTH_MAX) };
 
 /* Room for an attribute field; *value_at is where its AnyValue goes. */
-static wb_status make_attr(wb_batch *batch, wb_otlp_owner kind, wb_slice key, size_t value_len,
+static wb_status make_attr(wb_arena *arena, wb_otlp_owner kind, wb_slice key, size_t value_len,
                            wb_slice *field, uint8_t **value_at)
 {
     size_t size = wb_otlp_attr_size(kind, key, value_len);
-    uint8_t *bytes = wb_arena_alloc(batch->arena, size);
+    uint8_t *bytes = wb_arena_alloc(arena, size);
     if (!bytes) return WB_ERR_NO_MEMORY;
     *field = (wb_slice){bytes, size};
     *value_at = wb_otlp_put_attr_head(bytes, kind, key, value_len);
@@ -31,16 +31,28 @@ static wb_slice key_within(wb_slice field, const uint8_t *value_at, size_t key_l
     return (wb_slice){key_end - key_len, key_len};
 }
 
-wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_slice key,
-                              wb_value value)
+wb_status wb_otlp_encode_attr(wb_arena *arena, wb_otlp_owner kind, const wb_otlp_attr *attr,
+                              wb_attr *out)
 {
     wb_slice field;
     uint8_t *at;
-    size_t len = wb_otlp_value_size(value);
-    WB_TRY(make_attr(batch, kind, key, len, &field, &at));
-    (void)wb_otlp_put_value(at, value);
-    return wb_batch_append(batch, owner, key_within(field, at, key.len), (wb_slice){at, len},
-                           field);
+    size_t len = wb_otlp_value_size(attr->value);
+    WB_TRY(make_attr(arena, kind, attr->key, len, &field, &at));
+    (void)wb_otlp_put_value(at, attr->value);
+    *out = (wb_attr){.key = key_within(field, at, attr->key.len),
+                     .value = {at, len},
+                     .field = field,
+                     .state = WB_ATTR_APPENDED};
+    return WB_OK;
+}
+
+wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_slice key,
+                              wb_value value)
+{
+    const wb_otlp_attr attr = {key, value};
+    wb_attr made;
+    WB_TRY(wb_otlp_encode_attr(batch->arena, kind, &attr, &made));
+    return wb_batch_append(batch, owner, made.key, made.value, made.field);
 }
 
 wb_status wb_otlp_append_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
@@ -65,7 +77,7 @@ wb_status wb_otlp_rename_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner ki
 {
     wb_slice field, value = attr->value;
     uint8_t *at;
-    WB_TRY(make_attr(batch, kind, new_key, value.len, &field, &at));
+    WB_TRY(make_attr(batch->arena, kind, new_key, value.len, &field, &at));
     if (value.len) memcpy(at, value.ptr, value.len);
     wb_slice key = key_within(field, at, new_key.len);
     WB_TRY(wb_batch_append(batch, owner, key, (wb_slice){at, value.len}, field));

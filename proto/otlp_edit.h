@@ -17,6 +17,11 @@ WB_MUST_USE wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_o
 WB_MUST_USE wb_status wb_otlp_append_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
                                            const wb_otlp_attr *attrs, size_t n);
 
+/** Encode an attribute of such an owner for wb_batch_append: fill key, value and field of *out, all in `arena`,
+ *  with nothing in them borrowed. What is encoded once may be appended to many. */
+WB_MUST_USE wb_status wb_otlp_encode_attr(wb_arena *arena, wb_otlp_owner kind,
+                                          const wb_otlp_attr *attr, wb_attr *out);
+
 /** Mask `attr` and append the same value under another key. */
 WB_MUST_USE wb_status wb_otlp_rename_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
                                           wb_attr *attr, wb_slice new_key);

@@ -19,7 +19,6 @@ static wb_status add_row(const wb_closing *closing, wb_entry_kind kind, const vo
 wb_status wb_close_delegation(const wb_closing *closing, Waybill__V1__DelegationRow *row,
                               wb_delegation_state state, char *error_type, wb_error *err)
 {
-    wb_span_agent agent = wb_sidecar_agent(closing->sidecar);
     bool late = row->closed_ns != 0;
     row->updated_ns = wb_now(closing->sidecar->clock);
     row->state = state;
@@ -30,8 +29,12 @@ wb_status wb_close_delegation(const wb_closing *closing, Waybill__V1__Delegation
     else
         row->closed_ns = row->updated_ns > row->opened_ns ? row->updated_ns : row->opened_ns;
     WB_TRY(add_row(closing, WB_ENTRY_DELEGATION, row, err));
-    WB_TRY(late ? wb_late_answer_span(row, agent, closing->spans, err)
-                : wb_delegation_span(row, agent, closing->spans, err));
+    const wb_world *world = wb_world_take(closing->sidecar->worlds);
+    wb_span_agent agent = wb_sidecar_agent_in(closing->sidecar, world);
+    wb_status status = late ? wb_late_answer_span(row, agent, closing->spans, err)
+                            : wb_delegation_span(row, agent, closing->spans, err);
+    wb_world_drop(world);
+    if (status != WB_OK) return status;
     wb_txn_add(closing->out, WB_ENTRY_SPANS, wb_buffer_slice(closing->spans));
     return WB_OK;
 }
@@ -45,7 +48,11 @@ wb_status wb_finish_acceptance(const wb_closing *closing, Waybill__V1__Acceptanc
     row->error_type = error_type;
     row->version++;
     WB_TRY(add_row(closing, WB_ENTRY_ACCEPTANCE, row, err));
-    WB_TRY(wb_acceptance_span(row, wb_sidecar_agent(closing->sidecar), closing->spans, err));
+    const wb_world *world = wb_world_take(closing->sidecar->worlds);
+    wb_status status =
+        wb_acceptance_span(row, wb_sidecar_agent_in(closing->sidecar, world), closing->spans, err);
+    wb_world_drop(world);
+    if (status != WB_OK) return status;
     wb_txn_add(closing->out, WB_ENTRY_SPANS, wb_buffer_slice(closing->spans));
     return WB_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "propagation/token.h"
 #include "sidecar/pipeline/series.h"
+#include "sidecar/config_enrich.h"
 
 #define WHEN_FULL "|backpressure|drop_oldest"
 #define NO_LIMIT "9007199254740991" /* WB_NOLIM */
@@ -134,6 +135,10 @@ _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, baggage_accept, n_baggage_accep
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, baggage_send, n_baggage_send), "a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, trust_policies, n_trust_policies),
                "read as a pair");
+
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, resource_attributes, n_resource_attributes),
+               "read as a pair");
+_Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, span_attributes, n_span_attributes), "a pair");
 
 #define KEY(field) .offset = offsetof(wb_sidecar_config, field)
 
@@ -324,6 +329,29 @@ static const wb_config_key keys[] = {
      .help = "Distinct sets of labels that are measured each alone; what comes behind them is "
              "counted with `otel.metric.overflow`. /metrics gives them 4 MiB of text, which may "
              "be reached first."},
+    {.name = "enrich.enabled",
+     .type = WB_BOOL,
+     .fallback = "true",
+     KEY(enrich),
+     .live = true,
+     .help = "Add to what arrives who the agent is, to the spans of an acceptance its session, and "
+             "the attributes below (docs/model.md)."},
+    {.name = "enrich.resource_attributes",
+     .type = WB_SLICES,
+     .max = WB_ENRICH_PAIRS_MAX,
+     KEY(resource_attributes),
+     .check = wb_enrich_pair_check,
+     .live = true,
+     .help = "`key=value` for the resource of spans, logs and metrics, where the program says "
+             "nothing under that key. "
+             "They come before those of `OTEL_RESOURCE_ATTRIBUTES`, which the sidecar adds too."},
+    {.name = "enrich.attributes",
+     .type = WB_SLICES,
+     .max = WB_ENRICH_PAIRS_MAX,
+     KEY(span_attributes),
+     .check = wb_enrich_pair_check,
+     .live = true,
+     .help = "`key=value` for every span that has none of that key."},
     {.name = "trust.mode",
      .type = WB_CHOICE,
      .fallback = "link",

@@ -12,6 +12,7 @@
 #include "propagation/trust.h"
 #include "sidecar/context.h"
 #include "sidecar/delivery/delivery_config.h"
+#include "sidecar/pipeline/attr_list.h"
 #include "sidecar/pipeline/redact.h"
 #include "sidecar/receivers/otlp/config.h"
 #include "sidecar/sandbox/sandbox.h"
@@ -100,6 +101,11 @@ typedef struct wb_sidecar_config {
     wb_metric_names metrics_names;
     uint64_t metrics_interval_s; /* 0: never */
     uint32_t metrics_max_series;
+    bool enrich;
+    const wb_slice *resource_attributes; /* key=value, as written */
+    size_t n_resource_attributes;
+    const wb_slice *span_attributes;
+    size_t n_span_attributes;
     uint64_t trust_skew_s;
     uint64_t trust_rate_per_s;
     uint64_t trust_rate_burst;
@@ -137,6 +143,13 @@ typedef struct wb_sidecar_config {
     const uid_t *allow_uids; /* n_ipc_allow_uids of them */
     wb_baggage_border accept_baggage, send_baggage;
     wb_redact_policy redact;
+    const wb_attr_list
+        *to_resources; /* of enrich.resource_attributes and OTEL_RESOURCE_ATTRIBUTES */
+    const wb_attr_list *to_spans;
+    const wb_otlp_attr
+        *own_resource; /* of to_resources, what the spans of the sidecar itself get */
+    size_t n_own_resource;
+    const char *otel_fault; /* why OTEL_RESOURCE_ATTRIBUTES was left out; NULL: it was not */
 } wb_sidecar_config;
 
 /** For --check and --print-config-reference. */

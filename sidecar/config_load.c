@@ -5,6 +5,7 @@
 
 #include "core/self_id.h"
 #include "propagation/token.h"
+#include "sidecar/config_enrich.h"
 
 #include <unistd.h>
 
@@ -242,6 +243,7 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     WB_TRY(check_exporters(&c, err));
     WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));
+    WB_TRY(wb_enrich_make(&c, env, arena, err));
     WB_TRY(wb_listen_make("admin.listen", c.admin_listen, PORT_ADMIN, false, &c.admin, err));
     WB_TRY(wb_otlp_config_make(&c.otlp, err));
     WB_TRY(make_borders(&c, err));
@@ -261,6 +263,10 @@ wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sid
     WB_TRY(make_borders(&c, err));
     WB_TRY(make_redact(&c, err));
     make_policies(&c);
+    c.to_resources = fresh->to_resources;
+    c.to_spans = fresh->to_spans;
+    c.own_resource = fresh->own_resource;
+    c.n_own_resource = fresh->n_own_resource;
     *out = c;
     return WB_OK;
 }

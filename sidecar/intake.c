@@ -2,7 +2,7 @@
 #include "sidecar/intake.h"
 
 #include "proto/log_batch.h"
-#include "proto/otlp_edit.h"
+#include "proto/otlp_read.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
 
@@ -20,35 +20,24 @@ void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, w
 
 void wb_intake_done(wb_intake *in) { wb_buffer_done(&in->payload); }
 
-static bool is_known(const wb_state *state, wb_slice stamp)
+/* One lock for all of a batch. */
+static wb_status look_up(void *ctx, wb_stamp *stamps, size_t n, wb_arena *arena)
 {
-    wb_id id;
-    wb_value value = wb_otlp_value(stamp);
-    return value.type == WB_VALUE_TEXT && wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
-           wb_acceptances_get(state->acceptances, &id, NULL);
-}
-
-/* The stamp that ties a span or a log record to an acceptance counts only if this sidecar made that acceptance.
- * Those of a batch mostly have the same one. */
-static wb_status check_stamps(wb_intake *in, wb_batch *batch, wb_otlp_owner kind, wb_error *err)
-{
+    wb_intake *in = ctx;
     wb_state *state = &in->sidecar->state;
     wb_status status = WB_OK;
-    wb_slice last = {0};
-    bool known = false;
     wb_state_lock(state);
-    for (uint32_t i = 0; i < batch->span_count && status == WB_OK; i++) {
-        wb_span *span = &batch->spans[i];
-        wb_attr *stamp = wb_attrs_find(&span->attrs, WB_S("waybill.acceptance.id"));
-        if (!stamp) continue;
-        if (!wb_slice_eq(stamp->value, last)) known = is_known(state, stamp->value);
-        last = stamp->value;
-        if (!known)
-            status = wb_otlp_rename_attr(batch, &span->attrs, kind, stamp,
-                                         WB_S("claimed.waybill.acceptance.id"));
+    for (size_t i = 0; i < n && status == WB_OK; i++) {
+        wb_id id;
+        wb_value value = wb_otlp_value(stamps[i].value);
+        stamps[i].is_known = value.type == WB_VALUE_TEXT &&
+                             wb_unhex(value.text, id.b, sizeof id.b) == WB_OK &&
+                             wb_acceptances_get(state->acceptances, &id, NULL);
+        if (stamps[i].is_known)
+            status = wb_acceptances_session(state->acceptances, &id, arena, &stamps[i].session);
     }
     wb_state_unlock(state);
-    return status == WB_OK ? WB_OK : wb_fail(err, status, "no room to mark foreign acceptance ids");
+    return status;
 }
 
 static bool is_owned(void *ctx, const wb_trace_id *trace)
@@ -81,45 +70,58 @@ static void note(wb_intake *in, wb_entry_kind kind, const wb_batch *batch)
     in->first_rejection = batch->first_rejection;
 }
 
-static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
+static wb_stage_view view_of(wb_intake *in)
 {
-    wb_sidecar *sidecar = in->sidecar;
+    const wb_sidecar *sidecar = in->sidecar;
     const wb_sidecar_config *config = &in->world->config;
     bool observes = config->trust_mode == WB_MODE_OBSERVE;
-    const wb_stage_view view = {.rehome =
-                                    config->trust_rehome && !observes ? sidecar->rehome : NULL,
-                                .observes = observes,
-                                .as_they_came = !config->normalise,
-                                .redactor = sidecar->redactor,
-                                .redact = &config->redact,
-                                .measured = config->metrics_genai ? &in->measured : NULL,
-                                .is_owned = is_owned,
-                                .ctx = in};
+    wb_stage_view view = {.rehome = config->trust_rehome && !observes ? sidecar->rehome : NULL,
+                          .observes = observes,
+                          .as_they_came = !config->normalise,
+                          .redactor = sidecar->redactor,
+                          .redact = &config->redact,
+                          .measured = config->metrics_genai ? &in->measured : NULL,
+                          .is_owned = is_owned,
+                          .look_up = look_up,
+                          .ctx = in};
+    if (!config->enrich) return view;
+    view.inherits = true;
+    view.to_resources[0] = config->to_resources; /* before: it may say service.name */
+    view.to_resources[1] = sidecar->agent_attrs;
+    view.to_spans = config->to_spans;
+    return view;
+}
+
+static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
+{
+    const wb_pipeline *pipeline = in->sidecar->pipeline;
+    const wb_stage_view view = view_of(in);
     wb_batch *batch = NULL;
-    WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(sidecar->pipeline), in->arena, &batch, err));
-    WB_TRY(wb_pipeline_run(sidecar->pipeline, &view, batch, err));
-    WB_TRY(check_stamps(in, batch, WB_OTLP_SPAN, err));
+    WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
+    WB_TRY(wb_pipeline_run(pipeline, &view, batch, err));
     note(in, WB_ENTRY_SPANS, batch);
     return batch->span_count > 0 ? wb_span_batch_write(batch, &in->payload, err) : WB_OK;
 }
 
 static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
 {
+    const wb_pipeline *pipeline = in->sidecar->pipeline;
+    const wb_stage_view view = view_of(in);
     wb_batch *batch = NULL;
-    WB_TRY(
-        wb_otlp_walk_logs(body, wb_pipeline_keys(in->sidecar->pipeline), in->arena, &batch, err));
-    WB_TRY(wb_pipeline_run_logs(batch, err));
-    WB_TRY(check_stamps(in, batch, WB_OTLP_LOG, err));
+    WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
+    WB_TRY(wb_pipeline_run_logs(pipeline, &view, batch, err));
     note(in, WB_ENTRY_LOGS, batch);
     return batch->span_count > 0 ? wb_log_batch_write(batch, &in->payload, err) : WB_OK;
 }
 
-/* They pass through: no stage looks at them. */
+/* No stage looks at what they measure. */
 static wb_status take_metrics(wb_intake *in, wb_slice body, wb_error *err)
 {
+    const wb_stage_view view = view_of(in);
     wb_batch *batch = NULL;
     wb_metrics_points points;
     WB_TRY(wb_otlp_walk_metrics(body, in->arena, &batch, &points, err));
+    WB_TRY(wb_pipeline_run_metrics(&view, batch, err));
     note(in, WB_ENTRY_METRICS, batch);
     in->accepted = points.accepted;
     in->rejected = points.rejected;

@@ -15,6 +15,7 @@
 #include "sidecar/metrics.h"
 #include "sidecar/notify.h"
 #include "sidecar/otlp.h"
+#include "sidecar/pipeline/enrich.h"
 #include "sidecar/ports.h"
 #include "sidecar/reload.h"
 #include "sidecar/start_watch.h"
@@ -138,6 +139,20 @@ static void look_at_isolation(wb_sidecar *sidecar)
     sidecar->isolation = isolation.mode;
     WB_LOG(INFO, "isolation", "can the agent reach this sidecar's keys and state?",
            WB_KV("isolation", isolation.mode), WB_KV("because", (const char *)isolation.why));
+}
+
+/* Said of what arrives. A broken variable is left out as a whole (OpenTelemetry's resource/sdk.md asks for that, and
+ * for saying so). */
+static wb_status make_agent_attrs(daemon_parts *d, wb_error *err)
+{
+    const wb_span_agent agent = wb_sidecar_agent(&d->sidecar);
+    if (d->config.otel_fault)
+        WB_LOG(WARN, "enrich.variable_ignored", "OTEL_RESOURCE_ATTRIBUTES is not taken",
+               WB_KV("because", d->config.otel_fault));
+    if (wb_enrich_agent(agent.id, agent.name, agent.isolation, d->config_arena,
+                        &d->sidecar.agent_attrs) != WB_OK)
+        return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
+    return WB_OK;
 }
 
 static wb_status open_identity(daemon_parts *d, wb_error *err)
@@ -321,6 +336,7 @@ static wb_status open_state(daemon_parts *d, wb_error *err)
     WB_TRY(open_journal(d, err));
     WB_TRY(mark_journal(d, err));
     look_at_isolation(&d->sidecar);
+    WB_TRY(make_agent_attrs(d, err));
     WB_TRY(wb_otlp_prepare(&d->sidecar, err));
     WB_TRY(wb_exporters_prepare(&d->config, err));
     return wb_confine_files(&d->sidecar, err);

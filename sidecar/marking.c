@@ -65,7 +65,11 @@ static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_e
     if (!drafts || draft_all(m, state, drafts, &n) != WB_OK)
         return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for markers");
     if (n == 0) return WB_OK;
-    WB_TRY(wb_own_spans(drafts, n, wb_sidecar_agent(m->sidecar), &m->payload, err));
+    const wb_world *world = wb_world_take(m->sidecar->worlds);
+    wb_status status =
+        wb_own_spans(drafts, n, wb_sidecar_agent_in(m->sidecar, world), &m->payload, err);
+    wb_world_drop(world);
+    if (status != WB_OK) return status;
     wb_txn_add(out, WB_ENTRY_MARKERS, wb_buffer_slice(&m->payload));
     return WB_OK;
 }

@@ -126,22 +126,24 @@ static wb_status draft(wb_metric_report *r, wb_arena *arena, drafts *out)
 static wb_status build(wb_metric_report *r, wb_error *err)
 {
     char instance[WB_ID_HEX + 1];
-    wb_otlp_attr resource[WB_OWN_RESOURCE + 1];
+    wb_otlp_attr resource[WB_OWN_RESOURCE_MAX + 1];
     const wb_id id = wb_journal_id(r->sidecar->journal);
     drafts all = {.n = {0}};
     WB_AUTO(wb_arena) arena = wb_arena_new(ARENA_BYTES);
     if (!arena || draft(r, arena, &all) != WB_OK)
         return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for metrics");
     wb_hex(id.b, sizeof id.b, instance);
-    wb_own_resource(wb_sidecar_agent(r->sidecar), resource);
-    resource[WB_OWN_RESOURCE] =
-        (wb_otlp_attr)WB_ATTR_TEXT("service.instance.id", wb_slice_str(instance));
+    const wb_world *world = wb_world_take(r->sidecar->worlds);
+    size_t n = wb_own_resource(wb_sidecar_agent_in(r->sidecar, world), resource);
+    resource[n] = (wb_otlp_attr)WB_ATTR_TEXT("service.instance.id", wb_slice_str(instance));
     const wb_span_origin origin = {.resource = resource,
-                                   .resource_count = WB_COUNT(resource),
+                                   .resource_count = n + 1,
                                    .scope_name = WB_S("waybill.sidecar"),
                                    .scope_version = WB_S(WAYBILL_VERSION)};
-    return wb_metrics_build(&origin, all.metrics, WB_STREAMS, r->sidecar->started_ns,
-                            wb_now(r->sidecar->clock), &r->payload, err);
+    wb_status status = wb_metrics_build(&origin, all.metrics, WB_STREAMS, r->sidecar->started_ns,
+                                        wb_now(r->sidecar->clock), &r->payload, err);
+    wb_world_drop(world);
+    return status;
 }
 
 static wb_status prepare(wb_txn *txn, wb_state *state, wb_txn_entries *out, wb_error *err)

@@ -35,6 +35,7 @@ typedef struct wb_sidecar {
     const wb_paths *paths;
     const char *config_path; /* NULL: none */
     const char *isolation;   /* "none" or "uid", as of the start: for what is written down */
+    const wb_attr_list *agent_attrs; /* who we are, for resources that arrive; NULL: nothing */
     const wb_clock *clock;
     wb_worlds *worlds;
     wb_refusals *refusals;
@@ -64,11 +65,23 @@ typedef struct wb_sidecar {
     atomic_bool clock_jumped; /* of late: no replay row is forgotten for now */
 } wb_sidecar;
 
+/** Who we are; without `more`. */
 static inline wb_span_agent wb_sidecar_agent(const wb_sidecar *sidecar)
 {
     return (wb_span_agent){.name = wb_slice_str(sidecar->config->name),
                            .id = sidecar->config->self_ids[0],
                            .isolation = wb_slice_str(sidecar->isolation)};
+}
+
+/** With what that world's configuration adds: for as long as it is held. */
+static inline wb_span_agent wb_sidecar_agent_in(const wb_sidecar *sidecar, const wb_world *world)
+{
+    wb_span_agent agent = wb_sidecar_agent(sidecar);
+    if (world->config.enrich) {
+        agent.more = world->config.own_resource;
+        agent.n_more = world->config.n_own_resource;
+    }
+    return agent;
 }
 
 #endif

@@ -47,6 +47,7 @@ static wb_status build(const wb_log_draft *draft, const wb_exporter_origin *orig
     const wb_otlp_attr resource[] = {
         WB_ATTR_TEXT("service.name", wb_slice_str(origin->name)),
         WB_ATTR_TEXT("waybill.agent.id", wb_slice_str(origin->agent_id)),
+        WB_ATTR_TEXT("waybill.agent.name", wb_slice_str(origin->name)),
         WB_ATTR_TEXT("waybill.isolation", wb_slice_str(origin->isolation)),
         WB_ATTR_TEXT("telemetry.sdk.name", WB_S("waybill")),
         WB_ATTR_TEXT("telemetry.sdk.version", wb_slice_str(origin->version)),

@@ -3,7 +3,6 @@
  * a lost reply finds its own row and is answered as the first time. */
 #include "sidecar/delegation/acceptances.h"
 
-#include "core/arena.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/journal.pb-c.h"
 #include "sidecar/delegation/delegations.h"
@@ -49,14 +48,19 @@ void wb_acceptances_free(wb_acceptances *a)
 
 static uint64_t finished_at(const void *hot) { return ((const hot_part *)hot)->finished_ns; }
 
+/* In the scratch arena, until the next one. */
+static Waybill__V1__AcceptanceRow *unpack(wb_acceptances *a, wb_slice packed)
+{
+    wb_arena_reset(a->scratch);
+    return waybill__v1__acceptance_row__unpack(wb_arena_allocator(a->scratch), packed.len,
+                                               packed.ptr);
+}
+
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_acceptances *a = self;
-    wb_arena_reset(a->scratch);
     errno = 0;
-    ProtobufCAllocator *allocator = wb_arena_allocator(a->scratch);
-    Waybill__V1__AcceptanceRow *row =
-        waybill__v1__acceptance_row__unpack(allocator, packed.len, packed.ptr);
+    Waybill__V1__AcceptanceRow *row = unpack(a, packed);
     if (!row || row->id.len != sizeof(wb_id))
         return wb_row_unreadable("acceptance row", packed.len, err);
     void *found;
@@ -128,6 +132,17 @@ const wb_state_ops wb_acceptances_ops = {
 bool wb_acceptances_get(const wb_acceptances *a, const wb_id *id, wb_slice *packed)
 {
     return wb_row_get(a->rows, id->b, packed, NULL);
+}
+
+wb_status wb_acceptances_session(wb_acceptances *a, const wb_id *id, wb_arena *arena,
+                                 wb_slice *session)
+{
+    wb_slice packed;
+    *session = (wb_slice){NULL, 0};
+    if (!wb_row_get(a->rows, id->b, &packed, NULL)) return WB_OK;
+    const Waybill__V1__AcceptanceRow *row = unpack(a, packed);
+    if (!row) return WB_ERR_NO_MEMORY; /* it was read before */
+    return row->context_id[0] ? wb_arena_dup(arena, wb_slice_str(row->context_id), session) : WB_OK;
 }
 
 size_t wb_acceptances_due(const wb_acceptances *a, wb_time_ns now, uint64_t grace_ns, wb_id *out,

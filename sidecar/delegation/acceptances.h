@@ -4,6 +4,7 @@
 #ifndef WAYBILL_SIDECAR_DELEGATION_ACCEPTANCES_H
 #define WAYBILL_SIDECAR_DELEGATION_ACCEPTANCES_H
 
+#include "core/arena.h"
 #include "core/clock.h"
 #include "core/entry.h"
 #include "core/ids.h"
@@ -21,6 +22,11 @@ extern const wb_state_ops wb_acceptances_ops;
 
 /** The packed row, borrowed until the next apply; false if there is none. */
 bool wb_acceptances_get(const wb_acceptances *acceptances, const wb_id *id, wb_slice *packed);
+
+/** What groups its spans with others: the A2A context of the message, in `arena`; empty if it had none, or there
+ *  is no such row. NO_MEMORY */
+WB_MUST_USE wb_status wb_acceptances_session(wb_acceptances *acceptances, const wb_id *id,
+                                             wb_arena *arena, wb_slice *session);
 
 /** Up to `max` open acceptances that ended at or before `now` without a Finish: past their deadline
  *  + grace, or past WB_UNGRANTED_ACCEPTANCE_NS without one. Returns how many. */

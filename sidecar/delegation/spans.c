@@ -36,25 +36,29 @@ static void copy_id(void *id, size_t len, ProtobufCBinaryData from)
     if (from.len == len) memcpy(id, from.data, len);
 }
 
-void wb_own_resource(wb_span_agent agent, wb_otlp_attr *out)
+size_t wb_own_resource(wb_span_agent agent, wb_otlp_attr *out)
 {
-    const wb_otlp_attr resource[WB_OWN_RESOURCE] = {
+    const wb_otlp_attr own[WB_OWN_RESOURCE_MAX - WB_SPAN_AGENT_MORE] = {
         WB_ATTR_TEXT("service.name", agent.name),
         WB_ATTR_TEXT("waybill.agent.id", agent.id),
+        WB_ATTR_TEXT("waybill.agent.name", agent.name),
         WB_ATTR_TEXT("waybill.isolation", agent.isolation),
         WB_ATTR_TEXT("telemetry.sdk.name", WB_S("waybill")),
         WB_ATTR_TEXT("telemetry.sdk.version", WB_S(WAYBILL_VERSION)),
     };
-    memcpy(out, resource, sizeof resource);
+    WB_ASSERT(agent.n_more <= WB_SPAN_AGENT_MORE);
+    memcpy(out, own, sizeof own);
+    for (size_t i = 0; i < agent.n_more; i++) out[WB_COUNT(own) + i] = agent.more[i];
+    return WB_COUNT(own) + agent.n_more;
 }
 
 wb_status wb_own_spans(const wb_span_draft *drafts, size_t n, wb_span_agent agent, wb_buffer *out,
                        wb_error *err)
 {
-    wb_otlp_attr resource[WB_OWN_RESOURCE];
-    wb_own_resource(agent, resource);
+    wb_otlp_attr resource[WB_OWN_RESOURCE_MAX];
+    size_t resource_count = wb_own_resource(agent, resource);
     const wb_span_origin origin = {.resource = resource,
-                                   .resource_count = WB_COUNT(resource),
+                                   .resource_count = resource_count,
                                    .scope_name = WB_S("waybill.sidecar"),
                                    .scope_version = WB_S(WAYBILL_VERSION)};
     return wb_span_batch_build(&origin, drafts, n, out, err);
@@ -94,6 +98,7 @@ wb_status wb_delegation_span(const Waybill__V1__DelegationRow *row, wb_span_agen
         {WB_S("a2a.message.id"), text_or_none(row->message_id)},
         {WB_S("a2a.task.id"), text_or_none(row->task_id)},
         {WB_S("a2a.task.state"), text_or_none(row->task_state)},
+        {WB_S("session.id"), text_or_none(row->context_id)},
         {WB_S("gen_ai.conversation.id"), text_or_none(row->context_id)},
         {WB_S("gen_ai.agent.name"), text_or_none(row->target_name)},
         {WB_S("url.full"), text_or_none(row->target_url)},
@@ -153,6 +158,7 @@ wb_status wb_acceptance_span(const Waybill__V1__AcceptanceRow *row, wb_span_agen
         {WB_S("a2a.message.id"), text_or_none(row->message_id)},
         {WB_S("a2a.task.id"), text_or_none(row->task_id)},
         {WB_S("a2a.task.state"), text_or_none(row->task_state)},
+        {WB_S("session.id"), text_or_none(row->context_id)},
         {WB_S("gen_ai.conversation.id"), text_or_none(row->context_id)},
         {WB_S("network.peer.address"), text_or_none(row->peer)},
         {WB_S("error.type"), text_or_none(row->error_type)},

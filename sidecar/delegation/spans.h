@@ -16,17 +16,21 @@ struct Waybill__V1__AcceptanceRow;
 struct wb_span_draft; /* proto/span_batch.h */
 struct wb_otlp_attr;  /* proto/otlp_read.h */
 
+enum { WB_SPAN_AGENT_MORE = 64, WB_OWN_RESOURCE_MAX = 6 + WB_SPAN_AGENT_MORE };
+
 /** Whose spans these are; borrowed for the call. */
 typedef struct wb_span_agent {
     wb_slice name;      /* service.name */
     wb_slice id;        /* own agent id */
     wb_slice isolation; /* "none" or "uid": could the agent have written this itself? */
+    const struct wb_otlp_attr
+        *more;     /* further attributes of the resource, under other keys than ours */
+    size_t n_more; /* at most WB_SPAN_AGENT_MORE */
 } wb_span_agent;
 
-enum { WB_OWN_RESOURCE = 5 };
-
-/** The WB_OWN_RESOURCE attributes of the sidecar's own resource; borrow from `agent`. */
-void wb_own_resource(wb_span_agent agent, struct wb_otlp_attr *out);
+/** The attributes of the sidecar's own resource, at most WB_OWN_RESOURCE_MAX of them; borrow from `agent`. Returns how
+ *  many there are. */
+size_t wb_own_resource(wb_span_agent agent, struct wb_otlp_attr *out);
 
 /** Append a span batch's payload with `n` spans under the sidecar's own resource and scope.
  *  Errors  as wb_span_batch_build */

@@ -5,12 +5,16 @@
 
 #include <stdlib.h>
 
+#include "sidecar/pipeline/enrich.h"
 #include "sidecar/pipeline/guard.h"
 #include "sidecar/pipeline/normalise.h"
 #include "sidecar/pipeline/rehome.h"
 
-static const wb_stage_ops *const stages[] = {&wb_guard_stage, &wb_rehome_stage,
-                                             &wb_normalise_stage};
+enum { GUARD, REHOME, NORMALISE, ENRICH, STAGES };
+static const wb_stage_ops *const stages[STAGES] = {[GUARD] = &wb_guard_stage,
+                                                   [REHOME] = &wb_rehome_stage,
+                                                   [NORMALISE] = &wb_normalise_stage,
+                                                   [ENRICH] = &wb_enrich_stage};
 
 struct wb_pipeline {
     wb_key_set *keys;
@@ -83,4 +87,14 @@ wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stage_view *view
     return WB_OK;
 }
 
-wb_status wb_pipeline_run_logs(wb_batch *batch, wb_error *err) { return wb_guard_logs(batch, err); }
+wb_status wb_pipeline_run_logs(const wb_pipeline *pipeline, const wb_stage_view *view,
+                               wb_batch *batch, wb_error *err)
+{
+    WB_TRY(wb_guard_logs(batch, err));
+    return wb_enrich_logs(pipeline->selves[ENRICH], view, batch, err);
+}
+
+wb_status wb_pipeline_run_metrics(const wb_stage_view *view, wb_batch *batch, wb_error *err)
+{
+    return wb_enrich_metrics(view, batch, err);
+}

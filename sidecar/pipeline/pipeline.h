@@ -22,7 +22,12 @@ WB_MUST_USE wb_status wb_pipeline_run(const wb_pipeline *pipeline, const wb_stag
                                       wb_batch *batch, wb_error *err);
 
 /** What a batch of log records passes (wb_otlp_walk_logs with the pipeline's keys): Waybill's own names are
- *  taken from the attributes that arrived. Errors as above. */
-WB_MUST_USE wb_status wb_pipeline_run_logs(wb_batch *batch, wb_error *err);
+ *  taken from the attributes that arrived, and it is enriched as spans are. Errors as above. */
+WB_MUST_USE wb_status wb_pipeline_run_logs(const wb_pipeline *pipeline, const wb_stage_view *view,
+                                           wb_batch *batch, wb_error *err);
+
+/** What a batch of metrics passes: its resources are enriched. Errors as above. */
+WB_MUST_USE wb_status wb_pipeline_run_metrics(const wb_stage_view *view, wb_batch *batch,
+                                              wb_error *err);
 
 #endif

@@ -9,6 +9,14 @@
 
 typedef struct wb_config_section wb_config_section;
 
+/** An acceptance that something in the batch is stamped with: its id, as the span says it, and what the sidecar
+ *  knows of it. */
+typedef struct wb_stamp {
+    wb_slice value; /* the bytes of an AnyValue */
+    bool is_known;
+    wb_slice session; /* of the acceptance; empty: none is known */
+} wb_stamp;
+
 /** What a stage may ask of the sidecar about the batch in hand; it changes nothing there. Lives for
  *  one run. */
 typedef struct wb_stage_view {
@@ -22,6 +30,11 @@ typedef struct wb_stage_view {
         *measured; /* measure.h: gets what they measure, of those that are; NULL: nobody asks */
     /* Does a CONTINUE acceptance or a root of our own own it? */
     bool (*is_owned)(void *ctx, const wb_trace_id *trace);
+    /* Fill in what is known of `n` acceptances; sessions live in `arena`. NULL: stamps stay as they are. */
+    wb_status (*look_up)(void *ctx, wb_stamp *stamps, size_t n, wb_arena *arena);
+    bool inherits; /* the session of an acceptance is handed on to its spans */
+    /* Appended to resources in that order, and to spans. NULL: nothing */
+    const struct wb_attr_list *to_resources[2], *to_spans;
     void *ctx;
 } wb_stage_view;
 

@@ -13,3 +13,4 @@ waybill_test(pipeline_preview_test SOURCES unit/pipeline/preview_test.c LIBS wb_
 waybill_test(pipeline_measure_test SOURCES unit/pipeline/measure_test.c LIBS wb_pipeline wb_otlp_oracle)
 
 waybill_test(pipeline_messages_test SOURCES unit/pipeline/messages_test.c LIBS wb_pipeline wb_otlp_oracle)
+waybill_test(pipeline_enrich_test SOURCES unit/pipeline/enrich_test.c LIBS wb_pipeline wb_otlp_oracle)

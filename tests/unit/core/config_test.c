@@ -79,6 +79,15 @@ static const wb_config_table cage_table = {cage_keys, 5, sizeof(cage)};
 
 static const wb_config_table shelf_table = {shelf_keys, 3, sizeof(shelf)};
 
+/* Nobody comes twice. */
+static wb_status check_guest(const wb_slice *guests, size_t n, wb_error *err)
+{
+    for (size_t i = 0; i + 1 < n; i++)
+        if (wb_slice_eq(guests[i], guests[n - 1]))
+            return wb_fail(err, WB_ERR_CONFIG, "%.*s is here", WB_SLICE_ARG(guests[i]));
+    return WB_OK;
+}
+
 static const wb_config_key house_keys[] = {
     {.name = "lit",
      .type = WB_BOOL,
@@ -125,6 +134,7 @@ static const wb_config_key house_keys[] = {
      .type = WB_SLICES,
      .fallback = "ann, bob",
      .max = 3,
+     .check = check_guest,
      .help = "G",
      .offset = offsetof(house, guests)},
     {.name = "shelves",
@@ -211,6 +221,7 @@ static void every_fault_is_refused_with_its_line(void **state)
         {"street: \"a\\u2028b\"\n", "a control character or line break"},
         {"street: \xff\n", "h.yaml:1: "},
         {"guests: [a, b, c, d]\n", "guests: 4 items, not within 0 to 3"},
+        {"guests:\n- a\n- b\n- a\n", "h.yaml:4: guests: a is here"},
         {"guests: a\n", "guests: a list is needed"},
         {"guests: [[a]]\n", "guests: a list of texts is needed"},
         {"guests: [~]\n", "guests: there is no value"},
@@ -371,6 +382,7 @@ static void a_wrong_variable_is_refused_by_its_name(void **state)
     } cases[] = {
         {"WAYBILL_ROOMS=many", "WAYBILL_ROOMS: a whole number"},
         {"WAYBILL_GUESTS=a,b,c,d", "WAYBILL_GUESTS:1: 4 items"},
+        {"WAYBILL_GUESTS=a,b,a", "WAYBILL_GUESTS:1: a is here"},
         {"WAYBILL_GUESTS=\xff", "WAYBILL_GUESTS:1: not UTF-8"},
         {"WAYBILL_SHELVES=[{nome: a}]", "WAYBILL_SHELVES:1: unknown key nome"},
         {"WAYBILL_SHELVES=[", "WAYBILL_SHELVES:"},

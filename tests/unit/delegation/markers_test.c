@@ -93,7 +93,8 @@ static void mark(fixture *f, const wb_marker_due *list, size_t n, wb_delegations
         assert_int_equal(wb_marker_draft(row, list[i].n, f->arena, &drafts[i]), WB_OK);
         waybill__v1__delegation_row__free_unpacked(row, NULL);
     }
-    const wb_span_agent agent = {WB_S("agent"), WB_S("spiffe://example.org/a"), WB_S("none")};
+    const wb_span_agent agent = {
+        .name = WB_S("agent"), .id = WB_S("spiffe://example.org/a"), .isolation = WB_S("none")};
     assert_int_equal(wb_own_spans(drafts, n, agent, &payload, NULL), WB_OK);
     const wb_entry entry = {WB_ENTRY_MARKERS, wb_buffer_slice(&payload)};
     assert_true(wb_delegations_ops.kinds & WB_KIND_BIT(entry.kind));
@@ -272,7 +273,8 @@ static void the_same_marker_is_the_same_span(void **state)
     wb_span_batch batch;
     WB_AUTO_BUFFER first, second;
     uint8_t ids[40];
-    const wb_span_agent agent = {WB_S("agent"), WB_S("spiffe://example.org/a"), WB_S("none")};
+    const wb_span_agent agent = {
+        .name = WB_S("agent"), .id = WB_S("spiffe://example.org/a"), .isolation = WB_S("none")};
     Waybill__V1__DelegationRow row = a_row(ids, 1);
     wb_span_draft draft;
     wb_buffer_init(&first, 1 << 20);

@@ -16,7 +16,8 @@ static const wb_trace_id trace = {{1, 2, 3}};
 static const wb_trace_id other_trace = {{9, 9}};
 static const wb_span_id span = {{4, 5}}, parent = {{6}}, other_span = {{8}};
 static const wb_id id = {{0xAB}};
-static const wb_span_agent agent = {WB_S("planner"), WB_S("spiffe://example.org/a"), WB_S("uid")};
+static const wb_span_agent agent = {
+    .name = WB_S("planner"), .id = WB_S("spiffe://example.org/a"), .isolation = WB_S("uid")};
 
 static ProtobufCBinaryData data(const void *p, size_t len)
 {

@@ -245,6 +245,33 @@ static void what_a_grant_handed_on_is_durable_and_what_is_held_is_not(void **sta
     wb_acceptances_free(a);
 }
 
+static void an_acceptance_knows_the_session_of_its_message(void **state)
+{
+    static char context[] = "ctx-7";
+    wb_acceptances *a = wb_acceptances_new(4), *again = wb_acceptances_new(4);
+    WB_AUTO(wb_arena) arena = wb_arena_new(4096);
+    WB_AUTO(wb_arena) tiny = wb_arena_new(1);
+    const wb_id with = {{1}}, without = {{2}}, nobody = {{3}};
+    wb_slice session = WB_S("before");
+    Waybill__V1__AcceptanceRow row = WAYBILL__V1__ACCEPTANCE_ROW__INIT;
+    (void)state;
+    row.id = data(with.b, sizeof with.b);
+    row.version = 1;
+    row.context_id = context;
+    assert_int_equal(apply(&wb_acceptances_ops, a, WB_ENTRY_ACCEPTANCE, &row), WB_OK);
+    assert_int_equal(put_grant(a, 2, 1, 30), WB_OK);
+    reload(&wb_acceptances_ops, a, again);
+    assert_int_equal(wb_acceptances_session(again, &with, tiny, &session), WB_ERR_NO_MEMORY);
+    assert_int_equal(wb_acceptances_session(again, &with, arena, &session), WB_OK);
+    assert_true(wb_slice_eq(session, WB_S("ctx-7")));
+    assert_int_equal(wb_acceptances_session(again, &without, arena, &session), WB_OK);
+    assert_int_equal(session.len, 0);
+    assert_int_equal(wb_acceptances_session(again, &nobody, arena, &session), WB_OK);
+    assert_int_equal(session.len, 0);
+    wb_acceptances_free(again);
+    wb_acceptances_free(a);
+}
+
 /* As behind a failed commit, with a request in hand. */
 static void what_was_held_before_a_reset_is_not_let_go_behind_it(void **state)
 {
@@ -522,6 +549,7 @@ int main(void)
         cmocka_unit_test(an_open_row_is_found_by_its_task_and_by_the_turns_it_holds),
         cmocka_unit_test(a_closed_row_leaves_its_keys_to_the_next_one_of_the_task),
         cmocka_unit_test(what_a_grant_handed_on_is_durable_and_what_is_held_is_not),
+        cmocka_unit_test(an_acceptance_knows_the_session_of_its_message),
         cmocka_unit_test(what_was_held_before_a_reset_is_not_let_go_behind_it),
         cmocka_unit_test(open_delegations_are_found_by_their_facts_until_they_close),
         cmocka_unit_test(a_deadline_is_due_at_its_second_plus_grace),

@@ -219,7 +219,7 @@ static void guard_leaves_a_log_record_its_acceptance_and_nothing_else(void **sta
     wb_slice body = make_len(&f->m, 1, make_len(&f->m, 2, record));
     assert_int_equal(wb_otlp_walk_logs(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL),
                      WB_OK);
-    assert_int_equal(wb_pipeline_run_logs(batch, NULL), WB_OK);
+    assert_int_equal(wb_pipeline_run_logs(f->pipeline, &no_view, batch, NULL), WB_OK);
     assert_int_equal(wb_log_batch_write(batch, &f->out, NULL), WB_OK);
     assert_int_equal(wb_log_batch_open(wb_buffer_slice(&f->out), &read, NULL), WB_OK);
     assert_int_equal(read.log_count, 1);
