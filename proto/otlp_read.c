@@ -77,6 +77,32 @@ bool wb_otlp_next_pair(wb_otlp_iter *it, wb_otlp_owner owner, wb_slice *key, wb_
     return true;
 }
 
+/* A whole attribute at the front, as nearly all are: its length below 128, and as wb_wire_split_pair has it. */
+static inline bool split_front(wb_slice *rest, wb_otlp_owner owner, wb_key_value *out)
+{
+    const uint8_t *p = rest->ptr;
+    if (rest->len < 2 || p[0] != WB_WIRE_TAG((uint32_t)owner, WB_WIRE_LEN)) return false;
+    if (p[1] >= 0x80 || p[1] > rest->len - 2) return false;
+    if (!wb_wire_split_pair((wb_slice){p + 2, p[1]}, out)) return false;
+    *rest = (wb_slice){p + 2 + p[1], rest->len - 2 - p[1]};
+    return true;
+}
+
+bool wb_otlp_next_starting(wb_otlp_iter *it, wb_otlp_owner owner, const uint8_t *starts,
+                           wb_slice *key, wb_slice *any_value)
+{
+    for (;;) {
+        wb_key_value common;
+        if (split_front(&it->rest, owner, &common)) {
+            *key = common.key;
+            *any_value = common.value;
+        } else if (!wb_otlp_next_pair(it, owner, key, any_value)) {
+            return false;
+        }
+        if (key->len > 0 && starts[key->ptr[0]]) return true;
+    }
+}
+
 bool wb_otlp_next_attr(wb_otlp_iter *it, wb_otlp_owner owner, wb_otlp_attr *out)
 {
     wb_slice any_value;

@@ -61,6 +61,10 @@ typedef struct wb_otlp_iter {
 bool wb_otlp_next_attr(wb_otlp_iter *it, wb_otlp_owner owner, wb_otlp_attr *out);
 /** The same, with the bytes of its AnyValue. */
 bool wb_otlp_next_pair(wb_otlp_iter *it, wb_otlp_owner owner, wb_slice *key, wb_slice *any_value);
+/** The same, of those whose key begins with a byte that `starts` has (256 of them; not 0: it does): several times
+ *  quicker where most do not. */
+bool wb_otlp_next_starting(wb_otlp_iter *it, wb_otlp_owner owner, const uint8_t *starts,
+                           wb_slice *key, wb_slice *any_value);
 /** The next value of an ArrayValue message; false at the end. */
 bool wb_otlp_next_item(wb_otlp_iter *it, wb_value *out);
 /** The first attribute of that key; false if there is none. */

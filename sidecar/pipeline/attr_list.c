@@ -52,8 +52,8 @@ wb_status wb_attr_list_make(const wb_attr_wish *wishes, size_t n, wb_otlp_owner 
     for (size_t i = 0; i < n; i++) {
         WB_ASSERT(wishes[i].attr.key.len > 0);
         WB_TRY(make_item(&wishes[i], kind, arena, &items[i]));
-        list->starts[items[i].key.ptr[0]] = true;
-        if (items[i].unless.len > 0) list->starts[items[i].unless.ptr[0]] = true;
+        list->starts[items[i].key.ptr[0]] = 1;
+        if (items[i].unless.len > 0) list->starts[items[i].unless.ptr[0]] = 1;
     }
     WB_TRY(join(items, n, arena, &list->whole));
     *out = list;
@@ -69,7 +69,6 @@ static bool is_own(wb_slice key)
 static uint64_t bits_of(const wb_attr_list *list, wb_slice key, bool arrived)
 {
     uint64_t bits = 0;
-    if (key.len == 0 || !list->starts[key.ptr[0]]) return 0;
     for (size_t i = 0; i < list->n; i++)
         if (wb_slice_eq(list->items[i].key, key) ||
             (arrived && list->items[i].unless.len > 0 && wb_slice_eq(list->items[i].unless, key)))
@@ -82,7 +81,7 @@ static uint64_t there(const wb_attr_list *list, const wb_attr_target *to)
     wb_slice key, value;
     uint64_t found = 0;
     wb_otlp_iter arrived = {to->message};
-    while (wb_otlp_next_pair(&arrived, list->kind, &key, &value)) {
+    while (wb_otlp_next_starting(&arrived, list->kind, list->starts, &key, &value)) {
         uint64_t bits = bits_of(list, key, true);
         if (bits && is_own(key) && !wb_attrs_find(to->attrs, key)) continue;
         found |= bits;
@@ -90,7 +89,7 @@ static uint64_t there(const wb_attr_list *list, const wb_attr_target *to)
     for (const wb_attr *a = to->attrs->first; a; a = a->next) {
         if (a->state != WB_ATTR_APPENDED) continue;
         wb_otlp_iter appended = {a->field}; /* one attribute, or several of an earlier stage */
-        while (wb_otlp_next_pair(&appended, list->kind, &key, &value))
+        while (wb_otlp_next_starting(&appended, list->kind, list->starts, &key, &value))
             found |= bits_of(list, key, false);
     }
     return found;

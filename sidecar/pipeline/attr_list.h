@@ -24,9 +24,9 @@ typedef struct wb_attr_item {
 typedef struct wb_attr_list {
     size_t n;
     const wb_attr_item *items;
-    wb_slice whole;             /* all fields, one behind the other */
-    wb_otlp_owner kind;         /* that it is encoded for */
-    bool starts[UINT8_MAX + 1]; /* a key, or `unless`, begins so: others are not compared */
+    wb_slice whole;                /* all fields, one behind the other */
+    wb_otlp_owner kind;            /* that it is encoded for */
+    uint8_t starts[UINT8_MAX + 1]; /* 1: a key, or `unless`, begins so; others are not compared */
 } wb_attr_list;
 
 /** Encode `n` <= WB_ATTR_LIST_MAX attributes with different keys for owners of that kind. All of it, keys

@@ -68,13 +68,14 @@ static wb_status gather(follower *f)
 static bool says_session(const follower *f, const wb_span *span)
 {
     wb_slice key, value;
+    const uint8_t *starts = f->sessions->starts;
     wb_otlp_iter arrived = {wb_batch_bytes(f->batch, span->extent)};
-    while (wb_otlp_next_pair(&arrived, f->kind, &key, &value))
+    while (wb_otlp_next_starting(&arrived, f->kind, starts, &key, &value))
         if (wb_key_set_find(f->sessions, key)) return true;
     for (const wb_attr *a = span->attrs.first; a; a = a->next) {
         if (a->state != WB_ATTR_APPENDED) continue;
         wb_otlp_iter appended = {a->field};
-        while (wb_otlp_next_pair(&appended, f->kind, &key, &value))
+        while (wb_otlp_next_starting(&appended, f->kind, starts, &key, &value))
             if (wb_key_set_find(f->sessions, key)) return true;
     }
     return false;

@@ -146,6 +146,47 @@ static void of_many_keys_the_first_counts_as_well(void **state)
     assert_int_equal(n, DIFFERENT);
 }
 
+/* The quick way and the long way read the same, whatever the bytes. */
+static void those_of_some_first_bytes_are_those_of_all(wb_slice message, wb_otlp_owner owner)
+{
+    static const uint8_t starts[256] = {['k'] = 1, ['g'] = 1, ['w'] = 1, [0xd0] = 1};
+    wb_otlp_iter all = {message}, some = {message};
+    wb_slice key, value, quick_key, quick_value;
+    while (wb_otlp_next_pair(&all, owner, &key, &value)) {
+        if (key.len == 0 || !starts[key.ptr[0]]) continue;
+        assert_true(wb_otlp_next_starting(&some, owner, starts, &quick_key, &quick_value));
+        assert_ptr_equal(quick_key.ptr, key.ptr);
+        assert_int_equal(quick_key.len, key.len);
+        assert_ptr_equal(quick_value.ptr, value.ptr);
+        assert_int_equal(quick_value.len, value.len);
+    }
+    assert_false(wb_otlp_next_starting(&some, owner, starts, &quick_key, &quick_value));
+}
+
+static void keys_of_some_first_bytes_are_read_quickly(void **state)
+{
+    maker *m = *state;
+    uint64_t random = 7;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        wb_arena_reset(m->arena);
+        wb_slice body = seed % 2 ? wb_sample_random(seed, true, m->arena)
+                                 : wb_sample_llm_spans(1, seed, m->arena);
+        uint8_t *bytes = wb_arena_alloc(m->arena, body.len + 1);
+        assert_non_null(bytes);
+        memcpy(bytes, body.ptr, body.len);
+        /* Any place may be taken for the start of a message, and any byte may be another. */
+        for (int i = 0; i < 20 && body.len > 0; i++) {
+            size_t at = wb_sample_next(&random) % body.len;
+            those_of_some_first_bytes_are_those_of_all(wb_slice_of(bytes + at, body.len - at),
+                                                       i % 2 ? WB_OTLP_SPAN : WB_OTLP_RESOURCE);
+            bytes[wb_sample_next(&random) % body.len] = (uint8_t)wb_sample_next(&random);
+        }
+    }
+    const wb_slice attrs[] = {attr(m, WB_S(""), WB_S("")), attr(m, WB_S("k"), WB_S("")),
+                              attr(m, WB_S("x"), WB_S("")), attr(m, WB_S("g"), WB_S(""))};
+    those_of_some_first_bytes_are_those_of_all(make_joined(m, attrs, 4), WB_OTLP_SPAN);
+}
+
 static void values_become_the_json_that_means_them(void **state)
 {
     maker *m = *state;
@@ -276,6 +317,7 @@ int main(void)
         CASE(the_first_of_two_equal_keys_counts),
         CASE(keys_that_are_written_alike_are_one),
         CASE(of_many_keys_the_first_counts_as_well),
+        CASE(keys_of_some_first_bytes_are_read_quickly),
         CASE(values_become_the_json_that_means_them),
         CASE(events_and_links_become_json),
         CASE(json_of_random_spans_passes_the_strict_reader),
