@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever loads can be printed, and the print loads to the same. What the sidecar's own checks let
  * through besides is what they promise: ids that are ids, origins that belong to one peer each, limits
- * that hold. */
+ * that hold, attributes with a key of their own each. A remark in the first line is OTEL_RESOURCE_ATTRIBUTES. */
 #include "core/config.h"
 #include "propagation/token.h"
 #include "sidecar/config.h"
@@ -17,6 +17,16 @@ static bool load(wb_slice yaml, wb_arena *arena, wb_sidecar_config *out)
     return wb_config_load(&wb_sidecar_config_table, &source, arena, out, &err) == WB_OK;
 }
 
+/* "# a=b\n..." */
+static char *variable_of(wb_slice yaml, wb_arena *arena)
+{
+    const uint8_t *end = yaml.len > 0 ? memchr(yaml.ptr, '\n', yaml.len) : NULL;
+    size_t len = end ? (size_t)(end - yaml.ptr) : yaml.len;
+    if (len < 2 || memcmp(yaml.ptr, "# ", 2) != 0 || memchr(yaml.ptr, 0, len)) return NULL;
+    return wb_arena_printf(arena, "OTEL_RESOURCE_ATTRIBUTES=%.*s", (int)(len - 2),
+                           (const char *)yaml.ptr + 2);
+}
+
 static bool load_checked(wb_slice yaml, wb_arena *arena, wb_sidecar_config *out)
 {
     char path[64];
@@ -24,10 +34,21 @@ static bool load_checked(wb_slice yaml, wb_arena *arena, wb_sidecar_config *out)
     int fd = memfd_create("waybill.yaml", MFD_CLOEXEC);
     WB_ASSERT(fd >= 0 && write(fd, yaml.ptr, yaml.len) == (ssize_t)yaml.len);
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    wb_status status = wb_sidecar_config_load(path, "fuzz", NULL, arena, out, &err);
+    char *const env[] = {variable_of(yaml, arena), NULL};
+    wb_status status = wb_sidecar_config_load(path, "fuzz", env, arena, out, &err);
     WB_ASSERT(status == WB_OK || (status == WB_ERR_CONFIG && err.detail[0] != '\0'));
     (void)close(fd);
     return status == WB_OK;
+}
+
+static void check_list(const wb_attr_list *list)
+{
+    WB_ASSERT(list && list->n <= WB_ATTR_LIST_MAX);
+    for (size_t i = 0; i < list->n; i++) {
+        wb_slice key = list->items[i].key;
+        WB_ASSERT(key.len > 0 && !wb_slice_starts(key, WB_S("waybill.")));
+        for (size_t k = 0; k < i; k++) WB_ASSERT(!wb_slice_eq(list->items[k].key, key));
+    }
 }
 
 static void check_promises(const wb_sidecar_config *c)
@@ -39,6 +60,8 @@ static void check_promises(const wb_sidecar_config *c)
             wb_slice owner = wb_peer_of_origin(c->peers, c->n_peers, c->peers[i].origins[k]);
             WB_ASSERT(wb_slice_eq(owner, c->peers[i].id));
         }
+    check_list(c->to_resources);
+    check_list(c->to_spans);
     WB_ASSERT(c->journal_limit_bytes / 4 >= c->journal_segment_bytes);
     const wb_baggage_border *borders[] = {&c->accept_baggage, &c->send_baggage};
     for (size_t b = 0; b < WB_COUNT(borders); b++)
