@@ -98,8 +98,8 @@ static uint64_t there(const wb_attr_list *list, const wb_attr_target *to)
 /* What would not fit is left out: no sender can make a batch too large with what we add to it. */
 static bool take_room(const wb_attr_target *to, size_t bytes)
 {
-    if (bytes > *to->room) return false;
-    *to->room -= bytes;
+    if (bytes > to->room->bytes) return false;
+    to->room->bytes -= bytes;
     return true;
 }
 

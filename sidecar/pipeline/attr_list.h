@@ -34,12 +34,17 @@ typedef struct wb_attr_list {
 WB_MUST_USE wb_status wb_attr_list_make(const wb_attr_wish *wishes, size_t n, wb_otlp_owner kind,
                                         wb_arena *arena, const wb_attr_list **out);
 
+/** What may still be added to a batch: nothing is refused for what we add to it. */
+typedef struct wb_attr_room {
+    size_t bytes;
+} wb_attr_room;
+
 /** Whom a list is appended to. */
 typedef struct wb_attr_target {
     wb_batch *batch;
     wb_attrs *attrs;
-    wb_slice message; /* as it arrived, whose attributes `attrs` are */
-    size_t *room; /* bytes that may still be added to the batch; what does not fit is left out */
+    wb_slice message;   /* as it arrived, whose attributes `attrs` are */
+    wb_attr_room *room; /* what does not fit is left out */
 } wb_attr_target;
 
 /** Append what the target does not have: an attribute of that key, whatever its value, stays as it is.

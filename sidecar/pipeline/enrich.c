@@ -32,8 +32,8 @@ static wb_status enrich_open(const wb_config_section *cfg, void **self, wb_error
     wb_key_set *set = NULL;
     size_t n = 0;
     (void)cfg;
-    for (uint16_t place = 1; place <= WB_SEMCONV_KEYS; place++)
-        if (says_session(place)) keys[n++] = wb_semconv_keys[place - 1];
+    for (size_t place = 1; place <= WB_SEMCONV_KEYS; place++)
+        if (says_session((uint16_t)place)) keys[n++] = wb_semconv_keys[place - 1];
     WB_TRY(wb_key_set_new(keys, n, NULL, 0, &set, err));
     *self = set;
     return WB_OK;
@@ -41,7 +41,7 @@ static wb_status enrich_open(const wb_config_section *cfg, void **self, wb_error
 
 static void enrich_close(void *self) { wb_key_set_free(self); }
 
-static wb_status add_to_resources(const wb_stage_view *view, wb_batch *batch, size_t *room)
+static wb_status add_to_resources(const wb_stage_view *view, wb_batch *batch, wb_attr_room *room)
 {
     for (uint32_t i = 0; i < batch->resource_count; i++) {
         wb_resource_spans *group = &batch->resources[i];
@@ -54,7 +54,7 @@ static wb_status add_to_resources(const wb_stage_view *view, wb_batch *batch, si
     return WB_OK;
 }
 
-static wb_status add_to_spans(const wb_stage_view *view, wb_batch *batch, size_t *room)
+static wb_status add_to_spans(const wb_stage_view *view, wb_batch *batch, wb_attr_room *room)
 {
     if (!view->to_spans) return WB_OK;
     for (uint32_t i = 0; i < batch->span_count; i++) {
@@ -68,7 +68,7 @@ static wb_status add_to_spans(const wb_stage_view *view, wb_batch *batch, size_t
 static wb_status enrich(const void *self, const wb_stage_view *view, wb_batch *batch,
                         wb_otlp_owner kind)
 {
-    size_t room = ADDED_BYTES_MAX;
+    wb_attr_room room = {ADDED_BYTES_MAX};
     WB_TRY(add_to_resources(view, batch, &room));
     WB_TRY(wb_stamps_follow(view, batch, kind, view->inherits ? self : NULL, &room));
     return kind == WB_OTLP_SPAN ? add_to_spans(view, batch, &room) : WB_OK;
@@ -109,7 +109,7 @@ static wb_status mask_own_of_all(const wb_stage_view *view, wb_batch *batch)
 
 wb_status wb_enrich_metrics(const wb_stage_view *view, wb_batch *batch, wb_error *err)
 {
-    size_t room = ADDED_BYTES_MAX;
+    wb_attr_room room = {ADDED_BYTES_MAX};
     wb_status status = mask_own_of_all(view, batch);
     if (status == WB_OK) status = add_to_resources(view, batch, &room);
     return status == WB_OK ? WB_OK : wb_fail(err, status, "no memory to enrich metrics");

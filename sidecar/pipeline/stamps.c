@@ -22,7 +22,7 @@ typedef struct follower {
     wb_batch *batch;
     wb_otlp_owner kind;
     const wb_key_set *sessions;
-    size_t *room;
+    wb_attr_room *room;
     wb_stamp *stamps;
     uint32_t n, cap;
     uint32_t total;  /* when all are gathered; then `n` counts once more which ones were met */
@@ -91,8 +91,8 @@ static wb_status hand_on(const follower *f, wb_span *span, const wb_stamp *stamp
     const wb_otlp_attr session = {SESSION, {.type = WB_VALUE_TEXT, .text = stamp->session}};
     if (ready->field.len == 0)
         WB_TRY(wb_otlp_encode_attr(f->batch->arena, f->kind, &session, ready));
-    if (ready->field.len > *f->room) return WB_OK;
-    *f->room -= ready->field.len;
+    if (ready->field.len > f->room->bytes) return WB_OK;
+    f->room->bytes -= ready->field.len;
     return append(f, span, ready);
 }
 
@@ -133,7 +133,7 @@ static wb_status follow(follower *f)
 }
 
 wb_status wb_stamps_follow(const wb_stage_view *view, wb_batch *batch, wb_otlp_owner kind,
-                           const wb_key_set *sessions, size_t *room)
+                           const wb_key_set *sessions, wb_attr_room *room)
 {
     follower f = {.batch = batch, .kind = kind, .sessions = sessions, .room = room};
     if (!view->look_up) return WB_OK;

@@ -4,7 +4,7 @@
 #define WAYBILL_SIDECAR_PIPELINE_STAMPS_H
 
 #include "proto/key_set.h"
-#include "proto/otlp_read.h"
+#include "sidecar/pipeline/attr_list.h"
 #include "sidecar/pipeline/stage.h"
 
 /** Who is stamped with an acceptance that the view does not know keeps the stamp under `claimed.`; who is stamped
@@ -17,6 +17,6 @@
  *  Errors    NO_MEMORY the batch's arena is at its limit */
 WB_MUST_USE wb_status wb_stamps_follow(const wb_stage_view *view, wb_batch *batch,
                                        wb_otlp_owner kind, const wb_key_set *sessions,
-                                       size_t *room);
+                                       wb_attr_room *room);
 
 #endif

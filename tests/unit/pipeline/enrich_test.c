@@ -354,9 +354,9 @@ static void a_session_that_is_said_stays_in_whatever_dialect(void **state)
     fixture *f = *state;
     size_t sources = 0;
     char key[64];
-    for (uint16_t place = 1; place <= WB_SEMCONV_KEYS; place++) {
+    for (size_t place = 1; place <= WB_SEMCONV_KEYS; place++) {
         size_t n;
-        const wb_semconv_rule *rules = wb_semconv_rules(place, &n);
+        const wb_semconv_rule *rules = wb_semconv_rules((uint16_t)place, &n);
         for (size_t i = 0; i < n; i++) {
             if (rules[i].field != WB_CANON_SESSION_ID) continue;
             (void)snprintf(key, sizeof key, "%.*s", WB_SLICE_ARG(wb_semconv_keys[place - 1]));
