@@ -115,7 +115,13 @@ static void start_waybill(place *p, uint16_t sink_port)
 static void start_waybill_bare(place *p, uint16_t sink_port)
 {
     start_waybill_with(p, sink_port, "",
-                       "trust: {rehome: false}\nredact: {secrets: false, content: whole}\n");
+                       "trust: {rehome: false}
+enrich: {
+    enabled:
+        false}
+"
+                       "redact: {secrets: false, content: whole}
+");
 }
 
 static void start_waybill_normalising(place *p, uint16_t sink_port)
