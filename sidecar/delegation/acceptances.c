@@ -3,8 +3,10 @@
  * a lost reply finds its own row and is answered as the first time. */
 #include "sidecar/delegation/acceptances.h"
 
+#include "core/arena.h"
 #include "proto/arena_alloc.h"
 #include "proto/waybill/v1/journal.pb-c.h"
+#include "proto/wire.h"
 #include "sidecar/delegation/delegations.h"
 #include "sidecar/delegation/purge.h"
 #include "sidecar/delegation/row_table.h"
@@ -12,7 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { UNPACK_LIMIT = 1024 * 1024 };
+enum { UNPACK_LIMIT = 1024 * 1024, CONTEXT_ID_FIELD = 20 };
 
 typedef struct hot_part {
     uint64_t version, deadline_ns, opened_ns, finished_ns;
@@ -48,19 +50,14 @@ void wb_acceptances_free(wb_acceptances *a)
 
 static uint64_t finished_at(const void *hot) { return ((const hot_part *)hot)->finished_ns; }
 
-/* In the scratch arena, until the next one. */
-static Waybill__V1__AcceptanceRow *unpack(wb_acceptances *a, wb_slice packed)
-{
-    wb_arena_reset(a->scratch);
-    return waybill__v1__acceptance_row__unpack(wb_arena_allocator(a->scratch), packed.len,
-                                               packed.ptr);
-}
-
 static wb_status apply_row(void *self, wb_slice packed, wb_error *err)
 {
     wb_acceptances *a = self;
+    wb_arena_reset(a->scratch);
     errno = 0;
-    Waybill__V1__AcceptanceRow *row = unpack(a, packed);
+    ProtobufCAllocator *allocator = wb_arena_allocator(a->scratch);
+    Waybill__V1__AcceptanceRow *row =
+        waybill__v1__acceptance_row__unpack(allocator, packed.len, packed.ptr);
     if (!row || row->id.len != sizeof(wb_id))
         return wb_row_unreadable("acceptance row", packed.len, err);
     void *found;
@@ -134,15 +131,17 @@ bool wb_acceptances_get(const wb_acceptances *a, const wb_id *id, wb_slice *pack
     return wb_row_get(a->rows, id->b, packed, NULL);
 }
 
-wb_status wb_acceptances_session(wb_acceptances *a, const wb_id *id, wb_arena *arena,
+/* Asked for with the state locked, for every acceptance of a batch: so the row is not unpacked. */
+wb_status wb_acceptances_session(const wb_acceptances *a, const wb_id *id, wb_arena *arena,
                                  wb_slice *session)
 {
-    wb_slice packed;
-    *session = (wb_slice){NULL, 0};
+    wb_slice packed, context = {NULL, 0};
+    wb_wire_field f;
+    *session = context;
     if (!wb_row_get(a->rows, id->b, &packed, NULL)) return WB_OK;
-    const Waybill__V1__AcceptanceRow *row = unpack(a, packed);
-    if (!row) return WB_ERR_NO_MEMORY; /* it was read before */
-    return row->context_id[0] ? wb_arena_dup(arena, wb_slice_str(row->context_id), session) : WB_OK;
+    while (packed.len > 0 && wb_wire_next(&packed, &f))
+        if (f.number == CONTEXT_ID_FIELD && f.type == WB_WIRE_LEN) context = f.bytes;
+    return context.len > 0 ? wb_arena_dup(arena, context, session) : WB_OK;
 }
 
 size_t wb_acceptances_due(const wb_acceptances *a, wb_time_ns now, uint64_t grace_ns, wb_id *out,

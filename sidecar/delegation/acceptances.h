@@ -25,7 +25,7 @@ bool wb_acceptances_get(const wb_acceptances *acceptances, const wb_id *id, wb_s
 
 /** What groups its spans with others: the A2A context of the message, in `arena`; empty if it had none, or there
  *  is no such row. NO_MEMORY */
-WB_MUST_USE wb_status wb_acceptances_session(wb_acceptances *acceptances, const wb_id *id,
+WB_MUST_USE wb_status wb_acceptances_session(const wb_acceptances *acceptances, const wb_id *id,
                                              wb_arena *arena, wb_slice *session);
 
 /** Up to `max` open acceptances that ended at or before `now` without a Finish: past their deadline
