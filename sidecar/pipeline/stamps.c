@@ -11,6 +11,7 @@
 #include "sidecar/pipeline/stamps.h"
 
 #include "proto/otlp_edit.h"
+#include "sidecar/pipeline/redact.h"
 
 #define STAMP WB_S("waybill.acceptance.id")
 #define CLAIMED WB_S("claimed.waybill.acceptance.id")
@@ -132,6 +133,18 @@ static wb_status follow(follower *f)
     return WB_OK;
 }
 
+/* What came in a message and not in telemetry has seen no redaction yet. */
+static wb_status redact(const wb_stage_view *view, wb_arena *arena, wb_slice *session)
+{
+    wb_value made = {.type = WB_VALUE_TEXT, .text = *session};
+    if (!view->redactor || session->len == 0) return WB_OK;
+    if (view->redact->secrets) WB_TRY(wb_redact_text(made.text, arena, &made.text));
+    if (wb_redact_looks_at_field(view->redact, WB_CANON_SESSION_ID))
+        WB_TRY(wb_redact_made(view->redactor, view->redact, SESSION, made, arena, &made));
+    *session = made.type == WB_VALUE_TEXT ? made.text : (wb_slice){NULL, 0};
+    return WB_OK;
+}
+
 wb_status wb_stamps_follow(const wb_stage_view *view, wb_batch *batch, wb_otlp_owner kind,
                            const wb_key_set *sessions, wb_attr_room *room)
 {
@@ -140,5 +153,7 @@ wb_status wb_stamps_follow(const wb_stage_view *view, wb_batch *batch, wb_otlp_o
     WB_TRY(gather(&f));
     if (f.n == 0) return WB_OK;
     WB_TRY(view->look_up(view->ctx, f.stamps, f.n, batch->arena));
+    for (uint32_t i = 0; sessions && i < f.n; i++)
+        WB_TRY(redact(view, batch->arena, &f.stamps[i].session));
     return follow(&f);
 }

@@ -32,6 +32,8 @@ enum {
 #define KNOWN "a0000000000000000000000000000001"
 #define OTHER "a0000000000000000000000000000002"
 #define NO_SESSION "ab000000000000000000000000000001"
+#define LEAKY "ac000000000000000000000000000001" /* whose session is SECRET */
+#define SECRET "https://u:hunter2hunter2@h/"
 #define FOREIGN "f0000000000000000000000000000001"
 
 typedef struct fixture {
@@ -55,6 +57,10 @@ static wb_status look_up(void *ctx, wb_stamp *stamps, size_t n, wb_arena *arena)
         assert_int_equal(stamps[i].session.len, 0);
         stamps[i].is_known = id.len == ID_HEX && id.ptr[0] == 'a';
         if (!stamps[i].is_known || id.ptr[1] == 'b') continue;
+        if (id.ptr[1] == 'c') {
+            stamps[i].session = WB_S(SECRET);
+            continue;
+        }
         const char *session = wb_arena_printf(arena, "session-%.*s", 4, id.ptr + ID_HEX - 4);
         if (!session) return WB_ERR_NO_MEMORY;
         stamps[i].session = wb_slice_str(session);
@@ -372,6 +378,31 @@ static void a_session_that_is_said_stays_in_whatever_dialect(void **state)
     says(f, wb_span_batch_row(&f->read, 0).span, WB_OTLP_SPAN, "session.id", "session-0001");
 }
 
+/* It came in a message and not in telemetry: the rules for attributes hold for it all the same. */
+static void a_session_is_redacted_as_an_attribute_is(void **state)
+{
+    static const wb_slice pattern[] = {{(const uint8_t *)"session.*", 9}};
+    fixture *f = *state;
+    WB_AUTO(wb_redactor) redactor = NULL;
+    wb_redact_policy policy = {.secrets = true, .preview_characters = 500};
+    wb_slice body = in_envelope_all(&f->m, span(&f->m, "waybill.acceptance.id", KNOWN));
+    wb_slice leaky = in_envelope_all(&f->m, span(&f->m, "waybill.acceptance.id", LEAKY));
+    assert_int_equal(wb_redactor_new(NULL, &redactor, NULL), WB_OK);
+    f->view.redactor = redactor;
+    f->view.redact = &policy;
+    (void)enriched(f, body);
+    says(f, wb_span_batch_row(&f->read, 0).span, WB_OTLP_SPAN, "session.id", "session-0001");
+    (void)enriched(f, leaky);
+    says(f, wb_span_batch_row(&f->read, 0).span, WB_OTLP_SPAN, "session.id",
+         "https://u:[redacted]@h/");
+    policy.secrets = false;
+    (void)enriched(f, leaky);
+    says(f, wb_span_batch_row(&f->read, 0).span, WB_OTLP_SPAN, "session.id", SECRET);
+    policy.drop = (wb_redact_rule){pattern, 1};
+    (void)enriched(f, body);
+    says(f, wb_span_batch_row(&f->read, 0).span, WB_OTLP_SPAN, "session.id", NULL);
+}
+
 /* normalise has appended it before, as one field with others. */
 static void a_session_of_the_stage_before_is_seen(void **state)
 {
@@ -582,6 +613,7 @@ int main(void)
         TEST(a_stamped_span_gets_the_session_of_its_acceptance),
         TEST(a_foreign_acceptance_is_a_claim_and_gives_no_session),
         TEST(a_session_that_is_said_stays_in_whatever_dialect),
+        TEST(a_session_is_redacted_as_an_attribute_is),
         TEST(a_session_of_the_stage_before_is_seen),
         TEST(spans_beside_a_stamped_one_are_left),
         TEST(the_state_is_asked_once_and_only_for_stamps),
