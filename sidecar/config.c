@@ -4,8 +4,8 @@
 #include "sidecar/config.h"
 
 #include "propagation/token.h"
-#include "sidecar/pipeline/series.h"
 #include "sidecar/config_enrich.h"
+#include "sidecar/pipeline/series.h"
 
 #define WHEN_FULL "|backpressure|drop_oldest"
 #define NO_LIMIT "9007199254740991" /* WB_NOLIM */
@@ -232,14 +232,13 @@ static const wb_config_key keys[] = {
      .help = "New work is refused with FULL beyond this. At least four segments."},
     {.name = "normalise.enabled",
      .type = WB_BOOL,
-     .fallback = "false",
+     .fallback = "true",
      KEY(normalise),
      .live = true,
      .help = "Give spans the attributes of the canonical model (docs/model.md), from whatever "
-             "instrumentation they "
-             "come. Off, as long as it costs more than it should (docs/performance.md): spans are "
-             "stored and sent on as "
-             "they came."},
+             "instrumentation they come. False: spans are stored and sent on as they came, and "
+             "nothing is "
+             "measured of them."},
     {.name = "redact.secrets",
      .type = WB_BOOL,
      .fallback = "true",
