@@ -56,6 +56,9 @@ struct ProtobufCBinaryData wb_request_bytes(const void *bytes, size_t len);
 WB_MUST_USE wb_status wb_request_pack(wb_arena *arena, const void *row, wb_slice *out,
                                       wb_error *err);
 
+/** Mask secrets in the texts of the request that are no ids, as redact.secrets wants it. False: no memory. */
+WB_MUST_USE bool wb_request_mask_texts(wb_request *r);
+
 /* The verbs. Each ends in exactly one wb_request_reply or wb_request_submit. */
 void wb_on_hello(wb_request *r);
 void wb_on_record(wb_request *r);

@@ -267,6 +267,8 @@ static void begin(wb_workers *w, wb_ipc_call *call, bool *flooding)
         const char *fault = wb_texts_fault(&waybill__v1__request__descriptor, bytes, rule_of);
         if (fault)
             refuse(r, fault);
+        else if (!wb_request_mask_texts(r))
+            wb_request_reply(r, WB_ERR_NO_MEMORY, "arena limit");
         else
             dispatch(r);
     }

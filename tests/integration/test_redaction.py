@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 import otlp_grpc
 import pytest
-from agents import Asker
+from agents import Asker, a_delegate
 from google.protobuf import json_format
 from metrics import Scrape
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -429,3 +429,21 @@ def test_every_way_in() -> None:
         for item in backend.wait_for("traces", 4):
             assert item.attributes["note"] == "[redacted]"
             assert len(item.attributes["input.value"]) == 500
+
+
+def test_what_is_said_of_delegations_is_masked() -> None:
+    make = Maker(4)
+    password, key, quoted = make.word(16), make.word(24), make.word(24)
+    url = f"https://agent:{password}@127.0.0.1:1/rpc?api_key={key}"
+    with Sidecar(config=CONFIG.format(endpoint="http://127.0.0.1:1", more="")) as sidecar:
+        with contextlib.closing(Asker(sidecar)) as asker:
+            asked = a_delegate("x", target_url=url)
+            assert asker.ask(delegate=asked).status == 0
+            settle = _wire.Settle(delegation_id=asked.delegation_id, outcome="failed",
+                                  error_type=f"401: Authorization: Bearer {quoted}")
+            assert asker.ask(settle=settle).status == 0
+        wait_until(lambda: "https://agent:" in sidecar.cli("delegations", "--json", check=False), 20.0, "the delegation's row")
+        assert "[redacted]@127.0.0.1:1" in sidecar.cli("delegations", "--json")
+        for name, data in [*files_of(sidecar), ("the log", sidecar.log_file.read_bytes())]:
+            for secret in (password, key, quoted):
+                assert secret.encode() not in data, name
