@@ -8,17 +8,23 @@
 
 enum {
     FRAME_OVERHEAD = 16 * 1024, /* of a frame and a segment around the spans, with room to spare */
-    PAYLOAD_BYTES = 16 * 1024 * 1024, /* rendered, with its index */
+    CUT_ARENA_BYTES = 40 * 1024 * 1024, /* as a receiver's, for a second walk */
+    PAYLOAD_BYTES = 16 * 1024 * 1024,   /* rendered, with its index */
 };
 
 void wb_intake_init(wb_intake *in, wb_sidecar *sidecar, const wb_world *world, wb_arena *arena)
 {
     *in = (wb_intake){.sidecar = sidecar, .world = world, .arena = arena};
     wb_measured_init(&in->measured, arena);
+    wb_buffer_init(&in->redacted, PAYLOAD_BYTES);
     wb_buffer_init(&in->payload, PAYLOAD_BYTES);
 }
 
-void wb_intake_done(wb_intake *in) { wb_buffer_done(&in->payload); }
+void wb_intake_done(wb_intake *in)
+{
+    wb_buffer_done(&in->redacted);
+    wb_buffer_done(&in->payload);
+}
 
 /* One lock for all of a batch. */
 static wb_status look_up(void *ctx, wb_stamp *stamps, size_t n, wb_arena *arena)
@@ -92,7 +98,28 @@ static wb_stage_view view_of(wb_intake *in)
     return view;
 }
 
-static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
+/* Content is cut behind the stages, because some of what they find stands in it alone. What they say of it is cut
+ * already; so most payloads are left as they are. */
+static wb_status cut_content(wb_intake *in, wb_redacted *redacted, wb_error *err)
+{
+    const wb_redact_policy policy = wb_redact_content_only(&in->world->config.redact);
+    wb_span_batch made;
+    wb_batch *batch = NULL;
+    wb_slice body;
+    WB_AUTO_BUFFER room;
+    wb_buffer_init(&room, PAYLOAD_BYTES);
+    WB_TRY(wb_span_batch_open(wb_buffer_slice(&in->payload), &made, err));
+    WB_TRY(wb_redact(in->sidecar->redactor, &policy, WB_SIGNAL_TRACES, made.body, &room, &body,
+                     redacted, err));
+    if (body.ptr == made.body.ptr) return WB_OK;
+    WB_AUTO(wb_arena) arena = wb_arena_new(CUT_ARENA_BYTES);
+    if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory to cut content");
+    WB_TRY(wb_otlp_walk(body, NULL, arena, &batch, err));
+    wb_buffer_clear(&in->payload);
+    return wb_span_batch_write(batch, &in->payload, err);
+}
+
+static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)
 {
     const wb_pipeline *pipeline = in->sidecar->pipeline;
     const wb_stage_view view = view_of(in);
@@ -100,7 +127,9 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_error *err)
     WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
     WB_TRY(wb_pipeline_run(pipeline, &view, batch, err));
     note(in, WB_ENTRY_SPANS, batch);
-    return batch->span_count > 0 ? wb_span_batch_write(batch, &in->payload, err) : WB_OK;
+    if (batch->span_count == 0) return WB_OK;
+    WB_TRY(wb_span_batch_write(batch, &in->payload, err));
+    return cut_content(in, redacted, err);
 }
 
 static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
@@ -130,18 +159,18 @@ static wb_status take_metrics(wb_intake *in, wb_slice body, wb_error *err)
 
 wb_status wb_intake_take(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
 {
-    WB_AUTO_BUFFER room;
     wb_redacted redacted = {0};
-    wb_buffer_init(&room, PAYLOAD_BYTES);
-    wb_status status = wb_redact(in->sidecar->redactor, &in->world->config.redact, signal, body,
-                                 &room, &body, &redacted, err);
+    wb_redact_policy policy = in->world->config.redact;
+    if (signal == WB_SIGNAL_TRACES) policy = wb_redact_all_but_content(&policy);
+    wb_status status = wb_redact(in->sidecar->redactor, &policy, signal, body, &in->redacted, &body,
+                                 &redacted, err);
     if (status != WB_OK) return status;
-    wb_count_redacted(&in->sidecar->counters, &redacted);
     switch (signal) {
-    case WB_SIGNAL_TRACES: status = take_spans(in, body, err); break;
+    case WB_SIGNAL_TRACES: status = take_spans(in, body, &redacted, err); break;
     case WB_SIGNAL_METRICS: status = take_metrics(in, body, err); break;
     case WB_SIGNAL_LOGS: status = take_logs(in, body, err); break;
     }
+    wb_count_redacted(&in->sidecar->counters, &redacted);
     return status == WB_OK ? check_size(in, err) : status;
 }
 

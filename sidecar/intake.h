@@ -19,6 +19,7 @@ typedef struct wb_intake {
     const wb_world *world; /* until the intake is done */
     wb_arena *arena;       /* holds what is found in the body */
     wb_entry_kind kind;    /* of the payload */
+    wb_buffer redacted;    /* the body, if something had to go */
     wb_buffer payload;     /* empty: nothing is acceptable, so there is nothing to commit */
     uint64_t accepted, rejected;
     const char *first_rejection;            /* why; NULL: none; static */
@@ -28,7 +29,7 @@ typedef struct wb_intake {
 } wb_intake;
 
 void wb_intake_init(wb_intake *intake, wb_sidecar *sidecar, const wb_world *world, wb_arena *arena);
-/** Free the payload; the world stays the caller's. */
+/** Free the buffers; the world stays the caller's. */
 void wb_intake_done(wb_intake *intake);
 
 /** Take what `body` holds, an Export<signal>ServiceRequest that stays until wb_intake_done. `accepted` and

@@ -22,7 +22,7 @@ static size_t count_characters(const uint8_t *text, size_t len)
     return n;
 }
 
-static size_t cut_plain(uint8_t *text, size_t len, wb_preview_limit limit, size_t *characters)
+static wb_preview cut_plain(uint8_t *text, size_t len, wb_preview_limit limit)
 {
     size_t at = 0, n = 0;
     while (at < len) {
@@ -33,8 +33,7 @@ static size_t cut_plain(uint8_t *text, size_t len, wb_preview_limit limit, size_
         n++;
     }
     memcpy(text + at, mark, MARK_BYTES);
-    *characters = n + 1;
-    return at + MARK_BYTES;
+    return (wb_preview){at + MARK_BYTES, n + 1, true};
 }
 
 /* ---- JSON ---- */
@@ -208,7 +207,7 @@ static read_as read_some(json *j)
     return j->here.at == j->len ? READ_ALL : READ_BAD;
 }
 
-static size_t close_at(const json *j, place p, bool in_text, size_t *characters)
+static wb_preview close_at(const json *j, place p, bool in_text)
 {
     uint64_t objects = p.objects;
     if (in_text) {
@@ -218,21 +217,21 @@ static size_t close_at(const json *j, place p, bool in_text, size_t *characters)
         p.characters += 2;
     }
     for (unsigned i = 0; i < p.depth; i++) j->text[p.at++] = objects >> i & 1 ? '}' : ']';
-    *characters = p.characters + p.depth;
-    return p.at;
+    return (wb_preview){p.at, p.characters + p.depth, true};
 }
 
-size_t wb_preview_cut(uint8_t *text, size_t len, wb_preview_limit limit, size_t *characters)
+wb_preview wb_preview_cut(uint8_t *text, size_t len, wb_preview_limit limit)
 {
-    *characters = count_characters(text, len);
-    if (*characters <= limit.characters && len <= limit.bytes) return len;
-    if (limit.characters < LEAST || limit.bytes < LEAST) return *characters = 0;
+    size_t characters = count_characters(text, len);
+    if (characters <= limit.characters && len <= limit.bytes)
+        return (wb_preview){len, characters, false};
+    if (limit.characters < LEAST || limit.bytes < LEAST) return (wb_preview){.was_cut = true};
     json j = {.text = text, .len = len, .limit = limit};
     if (len > 0 && (text[0] == '[' || text[0] == '{')) {
         read_as as = read_some(&j);
-        if (as == READ_CUT) return close_at(&j, j.here, true, characters);
+        if (as == READ_CUT) return close_at(&j, j.here, true);
         /* READ_ALL: only the last bracket was too much. */
-        if (as != READ_BAD && j.safe.at > 0) return close_at(&j, j.safe, false, characters);
+        if (as != READ_BAD && j.safe.at > 0) return close_at(&j, j.safe, false);
     }
-    return cut_plain(text, len, limit, characters);
+    return cut_plain(text, len, limit);
 }

@@ -16,9 +16,14 @@ enum {
     WB_PREVIEW_MORE = 2
 }; /* bytes that a preview may be longer than its text: the mark of a cut has three */
 
-/** Cut `text`, which is UTF-8 and has room for WB_PREVIEW_MORE bytes more, in its place: its length then. What was cut
- *  ends in U+2026. JSON stays JSON: of its beginning as much as fits, with the last text in it cut, and all brackets
- *  closed. *characters is how many it has then, the limit at most. A limit of fewer than 8 leaves nothing. */
-size_t wb_preview_cut(uint8_t *text, size_t len, wb_preview_limit limit, size_t *characters);
+typedef struct wb_preview {
+    size_t len, characters; /* of the text now */
+    bool was_cut;
+} wb_preview;
+
+/** Cut `text`, which is UTF-8 and has room for WB_PREVIEW_MORE bytes more, in its place. What was cut ends in U+2026.
+ *  JSON stays JSON: of its beginning as much as fits, with the last text in it cut, and all brackets closed. A limit of
+ *  fewer than 8 leaves nothing. */
+wb_preview wb_preview_cut(uint8_t *text, size_t len, wb_preview_limit limit);
 
 #endif

@@ -7,6 +7,9 @@
  * request goes on as it is. The second writes it anew (proto/otlp_rewrite.h), reading text by text where one of the
  * two is and copying the rest.
  *
+ * Of spans the content is cut behind the stages, in a second call: what model answered, which tier served it, may stand
+ * in content alone. Secrets are gone by then.
+ *
  * A value is masked for its key's name, or for what it looks like; a text is cut behind that, so that half a
  * secret cannot be what is left. Of a content that is an array or a map all texts share what a preview may have. */
 #include "sidecar/pipeline/redact.h"
@@ -403,7 +406,8 @@ static wb_rewrite on_text(void *self, wb_slice text, bool is_key, wb_slice befor
 {
     redaction *run = self;
     uint8_t *to;
-    size_t found = 0, len = text.len, start = out->len, characters;
+    size_t found = 0, len = text.len, start = out->len;
+    wb_preview preview = {.was_cut = false};
     if (wb_buffer_reserve(out, text.len + WB_PREVIEW_MORE, &to) != WB_OK) return WB_REWRITE_FAILED;
     if (run->policy->secrets && is_options_value(before, text)) {
         wb_slice mask = mask_for(text.len);
@@ -417,13 +421,13 @@ static wb_rewrite on_text(void *self, wb_slice text, bool is_key, wb_slice befor
     run->done->secrets += found;
     bool cuts = !is_key && is_within(run->content, text);
     if (cuts) {
-        size_t before_cut = len;
-        len = wb_preview_cut(to, len, run->left, &characters);
-        run->was_cut |= cuts && len != before_cut;
-        spend(&run->left.characters, characters);
+        preview = wb_preview_cut(to, len, run->left);
+        len = preview.len;
+        run->was_cut |= preview.was_cut;
+        spend(&run->left.characters, preview.characters);
         spend(&run->left.bytes, len);
     }
-    if (found == 0 && len == text.len && (!cuts || memcmp(to, text.ptr, len) == 0)) {
+    if (found == 0 && !preview.was_cut) {
         out->len = start;
         return WB_REWRITE_KEEP;
     }
@@ -550,14 +554,13 @@ wb_status wb_redact_made(const wb_redactor *redactor, const wb_redact_policy *po
         return WB_OK;
     }
     wb_preview_limit limit = limit_of(policy, fate);
-    size_t characters;
     if (value.type != WB_VALUE_TEXT ||
         value.text.len <= (limit.characters < limit.bytes ? limit.characters : limit.bytes))
         return WB_OK;
     uint8_t *text = wb_arena_alloc(arena, value.text.len + WB_PREVIEW_MORE);
     if (!text) return WB_ERR_NO_MEMORY;
     memcpy(text, value.text.ptr, value.text.len);
-    *out = text_value((wb_slice){text, wb_preview_cut(text, value.text.len, limit, &characters)});
+    *out = text_value((wb_slice){text, wb_preview_cut(text, value.text.len, limit).len});
     return WB_OK;
 }
 

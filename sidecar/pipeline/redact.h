@@ -42,6 +42,23 @@ typedef struct wb_redact_policy {
     wb_redact_rule drop, hash, cut; /* the first that fits holds */
 } wb_redact_policy;
 
+/** A policy's two halves, for those who must read content before it is cut: what is done first (secrets, what rules
+ *  drop and hash) and what is done last (content, what rules cut). */
+static inline wb_redact_policy wb_redact_all_but_content(const wb_redact_policy *policy)
+{
+    wb_redact_policy half = *policy;
+    half.content = WB_CONTENT_WHOLE;
+    half.cut.n = 0;
+    return half;
+}
+static inline wb_redact_policy wb_redact_content_only(const wb_redact_policy *policy)
+{
+    wb_redact_policy half = *policy;
+    half.secrets = false;
+    half.drop.n = half.hash.n = 0;
+    return half;
+}
+
 typedef struct wb_redactor wb_redactor;
 
 /** `secret` is what rules of `hash` are keyed with; borrowed, and NULL where there are none. NO_MEMORY */

@@ -100,12 +100,13 @@ static bool is_json(wb_slice text)
 
 static void previews(wb_slice text, wb_preview_limit limit)
 {
-    size_t characters;
     uint8_t *copy = malloc(text.len + WB_PREVIEW_MORE);
     if (!copy) return;
     memcpy(copy, text.ptr, text.len);
-    size_t len = wb_preview_cut(copy, text.len, limit, &characters);
-    WB_ASSERT(characters <= limit.characters && len <= limit.bytes);
+    wb_preview made = wb_preview_cut(copy, text.len, limit);
+    size_t len = made.len;
+    WB_ASSERT(made.characters <= limit.characters && len <= limit.bytes);
+    WB_ASSERT(made.was_cut || (len == text.len && memcmp(copy, text.ptr, len) == 0));
     if (wb_utf8_valid(text)) {
         WB_ASSERT(wb_utf8_valid((wb_slice){copy, len}));
         if (text.len > 0 && (text.ptr[0] == '[' || text.ptr[0] == '{') && len > 0 && is_json(text))

@@ -341,6 +341,14 @@ def test_parts_are_cut_and_what_is_made_of_them_too() -> None:
     assert stored["llm.input_messages.8.message.content"] == "8" * 400
 
 
+def test_what_stands_behind_the_cut_is_known_all_the_same() -> None:
+    answer = json.dumps({"padding": "x" * 5000, "id": "chatcmpl-1", "service_tier": "flex"})
+    for attributes in sent_through({"openinference.span.kind": "LLM", "output.value": answer}):
+        assert len(attributes["output.value"]) <= 500
+        assert attributes["gen_ai.response.id"] == "chatcmpl-1"
+        assert attributes["openai.response.service_tier"] == "flex"
+
+
 def test_structured_content_shares_one_preview() -> None:
     stored, sent = sent_through({"gen_ai.tool.call.arguments": {"a": "x" * 300, "b": "y" * 300, "c": "z" * 300}})
     assert stored == sent
@@ -388,7 +396,7 @@ def test_a_cut_leaves_no_half_of_a_secret() -> None:
     text = "x " * 240 + token + " y" * 300
     for attributes in sent_through({"input.value": text}):
         assert token[:12] not in attributes["input.value"]
-        assert attributes["waybill.cut.input.value"] == len(text)
+        assert attributes["waybill.cut.input.value"] == len(text.replace(token, "[redacted]"))
 
 
 def test_bodies_of_content_events_are_previews_and_other_logs_are_not() -> None:

@@ -14,3 +14,5 @@ waybill_test(pipeline_measure_test SOURCES unit/pipeline/measure_test.c LIBS wb_
 
 waybill_test(pipeline_messages_test SOURCES unit/pipeline/messages_test.c LIBS wb_pipeline wb_otlp_oracle)
 waybill_test(pipeline_enrich_test SOURCES unit/pipeline/enrich_test.c LIBS wb_pipeline wb_otlp_oracle)
+
+waybill_test(pipeline_redact_test SOURCES unit/pipeline/redact_test.c LIBS wb_pipeline wb_otlp_oracle)

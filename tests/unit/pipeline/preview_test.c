@@ -24,12 +24,13 @@ static void cuts(const row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char text[TEXT_MAX];
-        size_t len = strlen(rows[i].text), characters;
+        size_t len = strlen(rows[i].text);
         memcpy(text, rows[i].text, len);
-        len = wb_preview_cut((uint8_t *)text, len, rows[i].limit, &characters);
-        text[len] = '\0';
+        wb_preview made = wb_preview_cut((uint8_t *)text, len, rows[i].limit);
+        text[made.len] = '\0';
         assert_string_equal(text, rows[i].preview);
-        assert_true(characters <= rows[i].limit.characters && len <= rows[i].limit.bytes);
+        assert_true(made.characters <= rows[i].limit.characters && made.len <= rows[i].limit.bytes);
+        assert_int_equal(made.was_cut, strcmp(text, rows[i].text) != 0);
         assert_true(wb_utf8_valid(wb_slice_str(text)));
     }
 }
