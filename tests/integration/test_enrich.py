@@ -21,7 +21,8 @@ from waybill_testkit import Sidecar, find_program, wait_until
 from waybill import _wire
 from waybill._wire import Status
 
-ADMIN = "admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}, grpc: {listen: 'off'}}\n"
+ADMIN = ("admin: {listen: 127.0.0.1:0}\notlp: {http: {listen: 127.0.0.1:0}, grpc: {listen: 'off'}}\n"
+         "normalise: {enabled: false}\n")  # so that what is there besides is known
 ENRICH = """enrich:
   resource_attributes: [deployment.environment.name=prod, team=tides]
   attributes: [tenant=north, tier=gold]
@@ -118,6 +119,18 @@ def test_logs_and_metrics_say_whose_they_are(sidecar, backend):
     assert log.resource["service.name"] == "planner" and "tier" not in log.attributes
     (point,) = [item for item in backend.wait_for("metrics", 1) if item.name == "level"]
     assert point.resource == RESOURCE
+
+
+def test_a_normalised_resource_names_the_agent_by_its_own_words():
+    with Sidecar("words", config=ADMIN.replace("false", "true")) as sidecar:
+        request = named("speaks", gen_ai__conversation__id="own")
+        request.resource_spans[0].resource.attributes.add(key="service.name").value.string_value = "shop"
+        request.resource_spans.extend(named("bare").resource_spans)
+        send(sidecar, request)
+        span, resource = stored_soon(sidecar, "speaks")
+        assert span["session.id"] == "own" and span["waybill.span.type"] == "execution"
+        assert (resource["gen_ai.agent.name"], resource["waybill.agent.name"]) == ("shop", "words")
+        assert stored(sidecar)["bare"][1]["gen_ai.agent.name"] == "words"
 
 
 def test_the_whole_stage_can_be_off():
@@ -224,7 +237,7 @@ def test_a_reload_takes_it():
         assert span == {"tenant": "south"} and "team" not in resource
         assert resource["waybill.agent.name"] == "turns"
         sidecar.config_file.write_text(ADMIN + "enrich: {attributes: [tenant]}\n", encoding="utf-8")
-        assert "turns.yaml:3: enrich.attributes: key=value is needed" in sidecar.cli("reload", check=False)
+        assert "turns.yaml:4: enrich.attributes: key=value is needed" in sidecar.cli("reload", check=False)
         send(sidecar, named("kept"))
         assert stored_soon(sidecar, "kept")[0] == {"tenant": "south"}
 
