@@ -84,6 +84,7 @@ typedef struct wb_batch {
     wb_extent *rejected; /* spans left out when rendered, in the order of their bytes */
     uint32_t rejected_count;
     const char *first_rejection; /* why the first of them was; NULL if none; static */
+    uint32_t longest_field;      /* of a span, in bytes; less than 128 is not told apart: 0 */
     bool edited;                 /* what is rendered will differ from the body */
     wb_attr *free_attrs;         /* room for the next ones */
     uint32_t free_attr_count;

@@ -134,14 +134,17 @@ static bool walk_span(wb_walk *w, wb_slice message, wb_span *span)
 {
     wb_wire_field f;
     bool seen_status = false;
+    uint32_t longest = w->batch->longest_field;
     wb_attr_list list = {.tail = &span->attrs.first};
     while (message.len > 0) {
         bool short_attr = wb_walk_take_short(&message, WB_WIRE_TAG(9, WB_WIRE_LEN), &f);
         if (!short_attr && !wb_walk_next(w, &message, &f)) return false;
+        if (!short_attr && f.bytes.len > longest) longest = (uint32_t)f.bytes.len;
         bool ok = short_attr || f.number == 9 ? wb_walk_attr(w, &f, message.ptr, &list)
                                               : walk_span_field(w, &f, span, &seen_status);
         if (!ok) return false;
     }
+    w->batch->longest_field = longest;
     if (WB_ID_ABSENT(span->trace_id)) wb_walk_reject(w, "a trace id is absent or zero");
     if (WB_ID_ABSENT(span->span_id)) wb_walk_reject(w, "a span id is absent or zero");
     return true;

@@ -129,6 +129,7 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted,
     note(in, WB_ENTRY_SPANS, batch);
     if (batch->span_count == 0) return WB_OK;
     WB_TRY(wb_span_batch_write(batch, &in->payload, err));
+    if (!wb_redact_cuts(&in->world->config.redact, batch->longest_field)) return WB_OK;
     return cut_content(in, redacted, err);
 }
 

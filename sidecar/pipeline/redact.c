@@ -564,6 +564,13 @@ wb_status wb_redact_made(const wb_redactor *redactor, const wb_redact_policy *po
     return WB_OK;
 }
 
+bool wb_redact_cuts(const wb_redact_policy *policy, size_t longest_field)
+{
+    enum { NOT_TOLD_APART = 127 };
+    size_t longest = longest_field > NOT_TOLD_APART ? longest_field : NOT_TOLD_APART;
+    return policy->cut.n > 0 || policy->content == WB_CONTENT_NONE || longest > limit_bytes(policy);
+}
+
 wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out)
 {
     size_t found;

@@ -91,6 +91,9 @@ static inline bool wb_redact_looks_at_field(const wb_redact_policy *policy, uint
 WB_MUST_USE wb_status wb_redact_made(const wb_redactor *redactor, const wb_redact_policy *policy,
                                      wb_slice key, wb_value value, wb_arena *arena, wb_value *out);
 
+/** May there be content to cut in a batch of spans whose fields are no longer than that (wb_batch.longest_field)? */
+bool wb_redact_cuts(const wb_redact_policy *policy, size_t longest_field);
+
 /** Text that is no telemetry, such as a URL: a copy without secrets in `arena`, or `text` itself. NO_MEMORY */
 WB_MUST_USE wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out);
 

@@ -268,7 +268,7 @@ static bool names_in_body(wb_slice body, size_t at)
 {
     wb_secret found;
     if (!may_name(body, at)) return false;
-    wb_slice name = name_around(body, at);
+    wb_slice name = with_word_before(body, name_around(body, at));
     for (size_t skip = 0; skip < 2 && skip < name.len; skip++) {
         wb_slice rest = {name.ptr + skip, name.len - skip};
         wb_secret_name kind = wb_secret_name_of(rest);
