@@ -225,6 +225,24 @@ static void make_policies(wb_sidecar_config *c)
                                 .callbacks = c->trust_callbacks};
 }
 
+static wb_status check(const wb_sidecar_config *c, wb_error *err)
+{
+    WB_TRY(check_ids(c, err));
+    WB_TRY(check_peers(c, err));
+    WB_TRY(check_sizes(c, err));
+    WB_TRY(check_limits(c, err));
+    return check_writable(c, err);
+}
+
+/* What is made of keys that a reload takes. */
+static wb_status make_live(wb_sidecar_config *c, wb_error *err)
+{
+    WB_TRY(make_borders(c, err));
+    WB_TRY(make_redact(c, err));
+    make_policies(c);
+    return WB_OK;
+}
+
 wb_status wb_sidecar_config_load(const char *path, const char *name, char *const *env,
                                  wb_arena *arena, wb_sidecar_config *out, wb_error *err)
 {
@@ -235,20 +253,14 @@ wb_status wb_sidecar_config_load(const char *path, const char *name, char *const
     c.name = name;
     if (c.n_self_ids == 0 && default_self_id(name, arena, &c) != WB_OK)
         return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
-    WB_TRY(check_ids(&c, err));
-    WB_TRY(check_peers(&c, err));
-    WB_TRY(check_sizes(&c, err));
-    WB_TRY(check_limits(&c, err));
+    WB_TRY(check(&c, err));
     WB_TRY(make_exporters(&c, arena, err));
     WB_TRY(check_exporters(&c, err));
-    WB_TRY(check_writable(&c, err));
     WB_TRY(make_uids(&c, arena, err));
     WB_TRY(wb_enrich_make(&c, env, arena, err));
     WB_TRY(wb_listen_make("admin.listen", c.admin_listen, PORT_ADMIN, false, &c.admin, err));
     WB_TRY(wb_otlp_config_make(&c.otlp, err));
-    WB_TRY(make_borders(&c, err));
-    WB_TRY(make_redact(&c, err));
-    make_policies(&c);
+    WB_TRY(make_live(&c, err));
     *out = c;
     return WB_OK;
 }
@@ -260,9 +272,7 @@ wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sid
 {
     wb_sidecar_config c;
     WB_TRY(wb_config_renew(&wb_sidecar_config_table, running, fresh, &c, on_stale, self, err));
-    WB_TRY(make_borders(&c, err));
-    WB_TRY(make_redact(&c, err));
-    make_policies(&c);
+    WB_TRY(make_live(&c, err));
     c.to_resources = fresh->to_resources;
     c.to_spans = fresh->to_spans;
     c.own_resource = fresh->own_resource;

@@ -115,8 +115,9 @@ static bool schemed(wb_slice text, size_t at, bool loose, wb_secret *out)
     while (from + len < text.len && is_credential_byte(text.ptr[from + len])) len++;
     while (len > 0 && (text.ptr[from + len - 1] == '.' || text.ptr[from + len - 1] == ':')) len--;
     wb_slice word = {text.ptr + from, len};
+    if (len < 4) return false;
     if (loose) {
-        if (len < 4) return false;
+        /* it will be looked at again */
     } else if (!is_basic) {
         if (!wb_secret_looks_random(word) && len < 20) return false;
     } else {
