@@ -19,7 +19,9 @@ typedef struct wb_spot {
  *  bytes.len at the end. `bytes` are fewer than 2^31. Pure. */
 size_t wb_spots_find(wb_slice bytes, size_t *from, wb_spot *out, size_t max);
 
-/** The same, without instructions that not every processor has. For tests. */
-size_t wb_spots_find_portable(wb_slice bytes, size_t *from, wb_spot *out, size_t max);
+typedef enum wb_spots_way { WB_SPOTS_BY_BYTE, WB_SPOTS_BY_32, WB_SPOTS_BY_64 } wb_spots_way;
+
+/** The same, with as many bytes at once; fewer, if the processor cannot. For tests. */
+size_t wb_spots_find_by(wb_spots_way way, wb_slice bytes, size_t *from, wb_spot *out, size_t max);
 
 #endif
