@@ -150,10 +150,17 @@ static bool walk_span(wb_walk *w, wb_slice message, wb_span *span)
     return true;
 }
 
+static const wb_walk_signal traces = {"traces", walk_span};
+
 wb_status wb_otlp_walk(wb_slice body, const wb_key_set *keys, wb_arena *arena, wb_batch **batch,
                        wb_error *err)
 {
-    static const wb_walk_signal traces = {"traces", walk_span};
     wb_walk w = {.keys = keys, .signal = &traces};
+    return wb_walk_body(body, &w, arena, batch, err);
+}
+
+wb_status wb_otlp_walk_again(wb_slice body, wb_arena *arena, wb_batch **batch, wb_error *err)
+{
+    wb_walk w = {.signal = &traces, .again = true};
     return wb_walk_body(body, &w, arena, batch, err);
 }

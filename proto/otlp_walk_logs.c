@@ -62,10 +62,17 @@ static bool walk_log(wb_walk *w, wb_slice message, wb_span *log)
     return true;
 }
 
+static const wb_walk_signal logs = {"logs", walk_log};
+
 wb_status wb_otlp_walk_logs(wb_slice body, const wb_key_set *keys, wb_arena *arena,
                             wb_batch **batch, wb_error *err)
 {
-    static const wb_walk_signal logs = {"logs", walk_log};
     wb_walk w = {.keys = keys, .signal = &logs};
+    return wb_walk_body(body, &w, arena, batch, err);
+}
+
+wb_status wb_otlp_walk_logs_again(wb_slice body, wb_arena *arena, wb_batch **batch, wb_error *err)
+{
+    wb_walk w = {.signal = &logs, .again = true};
     return wb_walk_body(body, &w, arena, batch, err);
 }

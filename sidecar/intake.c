@@ -98,25 +98,47 @@ static wb_stage_view view_of(wb_intake *in)
     return view;
 }
 
-/* Content is cut behind the stages, because some of what they find stands in it alone. What they say of it is cut
- * already; so most payloads are left as they are. */
-static wb_status cut_content(wb_intake *in, wb_redacted *redacted, wb_error *err)
+static wb_status body_of(const wb_intake *in, wb_signal signal, wb_slice *body, wb_error *err)
 {
-    const wb_redact_policy policy = wb_redact_content_only(&in->world->config.redact);
-    wb_span_batch made;
+    wb_span_batch spans;
+    wb_log_batch logs;
+    wb_slice payload = wb_buffer_slice(&in->payload);
+    if (signal == WB_SIGNAL_TRACES) {
+        WB_TRY(wb_span_batch_open(payload, &spans, err));
+        *body = spans.body;
+    } else {
+        WB_TRY(wb_log_batch_open(payload, &logs, err));
+        *body = logs.body;
+    }
+    return WB_OK;
+}
+
+static wb_status write_again(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
+{
     wb_batch *batch = NULL;
-    wb_slice body;
-    WB_AUTO_BUFFER room;
-    wb_buffer_init(&room, PAYLOAD_BYTES);
-    WB_TRY(wb_span_batch_open(wb_buffer_slice(&in->payload), &made, err));
-    WB_TRY(wb_redact(in->sidecar->redactor, &policy, WB_SIGNAL_TRACES, made.body, &room, &body,
-                     redacted, err));
-    if (body.ptr == made.body.ptr) return WB_OK;
     WB_AUTO(wb_arena) arena = wb_arena_new(CUT_ARENA_BYTES);
     if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory to cut content");
-    WB_TRY(wb_otlp_walk(body, NULL, arena, &batch, err));
     wb_buffer_clear(&in->payload);
-    return wb_span_batch_write(batch, &in->payload, err);
+    if (signal == WB_SIGNAL_TRACES) {
+        WB_TRY(wb_otlp_walk_again(body, arena, &batch, err));
+        return wb_span_batch_write(batch, &in->payload, err);
+    }
+    WB_TRY(wb_otlp_walk_logs_again(body, arena, &batch, err));
+    return wb_log_batch_write(batch, &in->payload, err);
+}
+
+/* Content is cut behind the stages, because some of what they find stands in it alone, and when everything is let in,
+ * because what is said of a cut comes on top. What stages say of content is cut already; so most payloads are
+ * left as they are. */
+static wb_status cut_content(wb_intake *in, wb_signal signal, wb_redacted *redacted, wb_error *err)
+{
+    const wb_redact_policy policy = wb_redact_content_only(&in->world->config.redact);
+    wb_slice made, body;
+    WB_AUTO_BUFFER room;
+    wb_buffer_init(&room, PAYLOAD_BYTES);
+    WB_TRY(body_of(in, signal, &made, err));
+    WB_TRY(wb_redact(in->sidecar->redactor, &policy, signal, made, &room, &body, redacted, err));
+    return body.ptr == made.ptr ? WB_OK : write_again(in, signal, body, err);
 }
 
 static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)
@@ -130,10 +152,10 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted,
     if (batch->span_count == 0) return WB_OK;
     WB_TRY(wb_span_batch_write(batch, &in->payload, err));
     if (!wb_redact_cuts(&in->world->config.redact, batch->longest_field)) return WB_OK;
-    return cut_content(in, redacted, err);
+    return cut_content(in, WB_SIGNAL_TRACES, redacted, err);
 }
 
-static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
+static wb_status take_logs(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)
 {
     const wb_pipeline *pipeline = in->sidecar->pipeline;
     const wb_stage_view view = view_of(in);
@@ -141,7 +163,9 @@ static wb_status take_logs(wb_intake *in, wb_slice body, wb_error *err)
     WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
     WB_TRY(wb_pipeline_run_logs(pipeline, &view, batch, err));
     note(in, WB_ENTRY_LOGS, batch);
-    return batch->span_count > 0 ? wb_log_batch_write(batch, &in->payload, err) : WB_OK;
+    if (batch->span_count == 0) return WB_OK;
+    WB_TRY(wb_log_batch_write(batch, &in->payload, err));
+    return cut_content(in, WB_SIGNAL_LOGS, redacted, err);
 }
 
 /* No stage looks at what they measure. */
@@ -162,14 +186,14 @@ wb_status wb_intake_take(wb_intake *in, wb_signal signal, wb_slice body, wb_erro
 {
     wb_redacted redacted = {0};
     wb_redact_policy policy = in->world->config.redact;
-    if (signal == WB_SIGNAL_TRACES) policy = wb_redact_all_but_content(&policy);
+    if (signal != WB_SIGNAL_METRICS) policy = wb_redact_all_but_content(&policy);
     wb_status status = wb_redact(in->sidecar->redactor, &policy, signal, body, &in->redacted, &body,
                                  &redacted, err);
     if (status != WB_OK) return status;
     switch (signal) {
     case WB_SIGNAL_TRACES: status = take_spans(in, body, &redacted, err); break;
     case WB_SIGNAL_METRICS: status = take_metrics(in, body, err); break;
-    case WB_SIGNAL_LOGS: status = take_logs(in, body, err); break;
+    case WB_SIGNAL_LOGS: status = take_logs(in, body, &redacted, err); break;
     }
     wb_count_redacted(&in->sidecar->counters, &redacted);
     return status == WB_OK ? check_size(in, err) : status;

@@ -7,7 +7,7 @@
  * request goes on as it is. The second writes it anew (proto/otlp_rewrite.h), reading text by text where one of the
  * two is and copying the rest.
  *
- * Of spans the content is cut behind the stages, in a second call: what model answered, which tier served it, may stand
+ * Of spans and log records the content is cut behind the stages, in a second call: what model answered, which tier served it, may stand
  * in content alone. Secrets are gone by then.
  *
  * A value is masked for its key's name, or for what it looks like; a text is cut behind that, so that half a

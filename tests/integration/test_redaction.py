@@ -349,6 +349,21 @@ def test_what_stands_behind_the_cut_is_known_all_the_same() -> None:
         assert attributes["openai.response.service_tier"] == "flex"
 
 
+@pytest.mark.parametrize("signal", ["traces", "logs"])
+def test_what_has_as_many_attributes_as_it_may_is_cut_and_not_lost(signal: str) -> None:
+    values = {f"k{n}": n for n in range(1023)} | {"input.value": LONG}
+    logs = ExportLogsServiceRequest()
+    record = logs.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=START_NS)
+    for key, value in values.items():
+        put(record.attributes, key, value)
+    request = one_span(values) if signal == "traces" else logs
+    with OtlpBackend() as backend, Sidecar(config=CONFIG.format(endpoint=backend.http_url, more="")) as sidecar:
+        assert post(port_of(sidecar), f"/v1/{signal}", request.SerializeToString()).code == 200
+        (item,) = backend.wait_for(signal, 1)
+        assert len(item.attributes["input.value"]) == 500
+        assert item.attributes["waybill.cut.input.value"] == len(LONG.encode())
+
+
 def test_structured_content_shares_one_preview() -> None:
     stored, sent = sent_through({"gen_ai.tool.call.arguments": {"a": "x" * 300, "b": "y" * 300, "c": "z" * 300}})
     assert stored == sent
