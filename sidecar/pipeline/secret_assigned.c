@@ -68,7 +68,12 @@ static size_t line_end(wb_slice text, size_t p)
 
 static size_t bare_end(wb_slice text, size_t p)
 {
-    while (p < text.len && !ends_line(text, p) && !strchr(" \t\"'`<>,;&|)}]", text.ptr[p])) p++;
+    static const bool ends[256] = {
+        [' '] = true, ['\t'] = true, ['"'] = true, ['\''] = true, ['`'] = true,
+        ['<'] = true, ['>'] = true,  [','] = true, [';'] = true,  ['&'] = true,
+        ['|'] = true, [')'] = true,  ['}'] = true, [']'] = true};
+    for (; p < text.len && !ends[text.ptr[p]]; p++)
+        if ((text.ptr[p] < ' ' || text.ptr[p] == '\\') && ends_line(text, p)) break;
     return p;
 }
 
@@ -134,7 +139,7 @@ static bool bare(wb_slice text, size_t p, way how, wb_secret_name kind, bool is_
     wb_slice value = {text.ptr + p, end - p};
     if (how == SENTENCE)
         while (value.len > 0 && strchr(".!?:", value.ptr[value.len - 1])) value.len--;
-    if (loose) return value.len > 0;
+    if (loose) return done(p, p + value.len, out);
     if (!wb_secret_is_value(kind, value)) return false;
     /* More words behind it: prose. */
     bool more = (how == COLON || how == SENTENCE) && at(text, end) == ' ';
@@ -196,7 +201,7 @@ static bool second(wb_slice text, size_t name, size_t p, wb_secret_name kind, bo
         return at(text, p) == ':' &&
                value_at(text, blanks(text, p + 1), COLON, kind, true, loose, out);
     }
-    if (loose) return true;
+    if (loose) return done(from, end, out) || end == from;
     size_t open = name - depth - 1; /* of the name's quote */
     if (is_bytes) open--;
     uint8_t before = name > depth + 1 ? at(text, open - 1) : 0,

@@ -17,7 +17,14 @@
 #include "sidecar/pipeline/secret_spots.h"
 #include "sidecar/pipeline/secret_tokens.h"
 
-enum { NAME_BACK = 64, NAME_AHEAD = 48, URL_MAX = 2048, SPOTS = WB_SECRET_SPOTS, BASIC_MAX = 512 };
+enum {
+    NAME_BACK = 64,
+    NAME_AHEAD = 48,
+    URL_MAX = 2048,
+    SPOTS = WB_SECRET_SPOTS,
+    BASIC_MAX = 512,
+    LOOK_MAX = 400 /* bytes behind a name, before it is known that a secret is there */
+};
 
 /* ---- what a text may hold ---- */
 
@@ -55,12 +62,12 @@ static wb_slice with_word_before(wb_slice text, wb_slice name)
     return (wb_slice){text.ptr + at, name.len + from - at};
 }
 
-/* Most spots are in words that name no secret; the letters around tell. */
 static bool is_letter(wb_slice text, size_t at)
 {
     return at < text.len && (text.ptr[at] | 0x20) >= 'a' && (text.ptr[at] | 0x20) <= 'z';
 }
 
+/* Most spots are in words that name no secret; the letters around tell. */
 static bool may_name(wb_slice text, size_t at)
 {
     const uint8_t *p = text.ptr + at;
@@ -81,14 +88,20 @@ static bool may_name(wb_slice text, size_t at)
     }
 }
 
+/* Looked at is a little of the text first: whoever repeats a name without end shall not have all of it read for each. */
 static bool named(wb_slice text, size_t at, bool loose, wb_secret *out)
 {
     if (!may_name(text, at)) return false;
     wb_slice name = with_word_before(text, name_around(text, at));
     wb_secret_name kind = wb_secret_name_of(name);
-    size_t from = (size_t)(name.ptr - text.ptr);
-    return kind != WB_NAME_PLAIN &&
-           wb_secret_assigned(text, from, from + name.len, kind, loose, out);
+    if (kind == WB_NAME_PLAIN) return false;
+    size_t from = (size_t)(name.ptr - text.ptr), to = from + name.len;
+    wb_slice some = {text.ptr, text.len - to > LOOK_MAX ? to + LOOK_MAX : text.len};
+    if (!wb_secret_assigned(some, from, to, kind, loose, out)) return false;
+    wb_secret all;
+    bool may_go_on = some.len < text.len && out->at + out->len == some.len;
+    if (may_go_on && wb_secret_assigned(text, from, to, kind, loose, &all)) *out = all;
+    return true;
 }
 
 static bool is_credential_byte(uint8_t c)
@@ -112,7 +125,9 @@ static bool schemed(wb_slice text, size_t at, bool loose, wb_secret *out)
     else
         return false;
     while (from < text.len && text.ptr[from] == ' ') from++;
-    while (from + len < text.len && is_credential_byte(text.ptr[from + len])) len++;
+    while (len < LOOK_MAX && from + len < text.len && is_credential_byte(text.ptr[from + len]))
+        len++;
+    bool is_cut = len == LOOK_MAX;
     while (len > 0 && (text.ptr[from + len - 1] == '.' || text.ptr[from + len - 1] == ':')) len--;
     wb_slice word = {text.ptr + from, len};
     if (len < 4) return false;
@@ -129,6 +144,7 @@ static bool schemed(wb_slice text, size_t at, bool loose, wb_secret *out)
             !memchr(bytes, ':', n))
             return false;
     }
+    while (is_cut && from + len < text.len && is_credential_byte(text.ptr[from + len])) len++;
     *out = (wb_secret){.at = from, .len = len};
     return true;
 }
@@ -248,6 +264,7 @@ size_t wb_secrets_mask(wb_slice text, uint8_t *out, size_t *found)
     while (at < text.len) {
         size_t n = wb_spots_find(text, &at, spots, SPOTS);
         for (size_t i = 0; i < n; i++) {
+            if (spots[i].at < read && !spots[i].is_run) continue; /* inside of what is gone */
             if (!look(text, spots[i], false, &secret)) continue;
             size_t end = secret.at + secret.len;
             if (end <= read) continue;
@@ -276,7 +293,8 @@ static bool names_in_body(wb_slice body, size_t at)
         size_t from = (size_t)(rest.ptr - body.ptr), to = from + rest.len;
         if (kind == WB_NAME_PLAIN) continue;
         if (to >= body.len || body.ptr[to] < ' ') return true;
-        if (wb_secret_assigned(body, from, to, kind, true, &found)) return true;
+        wb_slice some = {body.ptr, body.len - to > LOOK_MAX ? to + LOOK_MAX : body.len};
+        if (wb_secret_assigned(some, from, to, kind, true, &found)) return true;
     }
     return false;
 }
