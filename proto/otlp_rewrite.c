@@ -16,6 +16,7 @@ typedef struct job {
     const wb_rewriter *ask;
     wb_buffer *out;
     wb_slice before; /* of the text that is next */
+    wb_slice behind; /* of the field in hand, in its message */
     unsigned values; /* AnyValues that are open */
 } job;
 
@@ -96,7 +97,7 @@ static wb_status put_inside(job *j, const wb_wire_field *f, const wb_otlp_messag
 static wb_status put_attribute(job *j, const wb_wire_field *f, wb_slice field,
                                const wb_otlp_message *type)
 {
-    wb_rewrite_attr attr = {.field = field, .number = f->number};
+    wb_rewrite_attr attr = {.field = field, .number = f->number, .behind = j->behind};
     read_pair(f->bytes, &attr);
     switch (j->ask->attribute(j->ask->self, &attr, j->out)) {
     case WB_REWRITE_DONE: return WB_OK;
@@ -159,6 +160,7 @@ static wb_status put_fields(job *j, const wb_otlp_message *type, wb_slice messag
         bool is_item =
             of->repeated && of->kind == WB_FIELD_MESSAGE && of->message->role == WB_MESSAGE_VALUE;
         if (type->role != WB_MESSAGE_VALUE) j->before = is_item ? last : (wb_slice){0};
+        j->behind = message;
         WB_TRY(put_one(j, type, &f, field));
         last = is_item ? text_of(f.bytes) : (wb_slice){0};
     }

@@ -19,6 +19,7 @@ typedef struct wb_rewrite_attr {
     wb_slice field;      /* all of it, tag and length included */
     uint32_t number;     /* of the field in its owner */
     wb_slice key, value; /* value: the AnyValue */
+    wb_slice behind;     /* what its owner has behind it */
 } wb_rewrite_attr;
 
 typedef struct wb_rewriter {

@@ -101,14 +101,14 @@ static const wb_config_key exporter_keys[] = {
      .offset = offsetof(wb_exporter_config, type),
      .help = "What the far side is."},
     WB_SQLITE_CONFIG_KEYS("", offsetof(wb_exporter_config, sqlite), "sqlite"),
-    ROWS_OTLP ROWS_POSTGRES{
-        .name = "max_lag_bytes",
-        .type = WB_BYTES,
-        .fallback = "0",
-        .max = UINT64_C(1) << 40,
-        .offset = offsetof(wb_exporter_config, max_lag_bytes),
-        .help = "How far it may fall behind before `when_full` holds. 0: half of "
-                "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
+    ROWS_OTLP ROWS_POSTGRES WB_LESS_CONFIG_KEYS("", offsetof(wb_exporter_config, less)),
+    {.name = "max_lag_bytes",
+     .type = WB_BYTES,
+     .fallback = "0",
+     .max = UINT64_C(1) << 40,
+     .offset = offsetof(wb_exporter_config, max_lag_bytes),
+     .help = "How far it may fall behind before `when_full` holds. 0: half of "
+             "`journal.limit_bytes` with `drop_oldest`, all of it with `backpressure`."},
     {.name = "when_full",
      .type = WB_CHOICE,
      .choices = WHEN_FULL,
@@ -120,6 +120,7 @@ static const wb_config_key exporter_keys[] = {
 static const wb_config_table exporter_table = {exporter_keys, WB_COUNT(exporter_keys),
                                                sizeof(wb_exporter_config)};
 
+_Static_assert((int)WB_LESS_PATTERNS_MAX == (int)WB_REDACT_PATTERNS_MAX, "as many as of all");
 _Static_assert(WB_CONFIG_PAIR(wb_peer, origins, n_origins), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, exporters, n_exporters), "read as a pair");
 _Static_assert(WB_CONFIG_PAIR(wb_sidecar_config, self_ids, n_self_ids), "read as a pair");
@@ -512,6 +513,7 @@ static const wb_config_key keys[] = {
                         .max = UINT64_C(1) << 40,
                         KEY(store.max_lag_bytes),
                         .help = "As `exporters.NAME.max_lag_bytes`."},
+    WB_LESS_CONFIG_KEYS("store.", offsetof(wb_sidecar_config, store.less)),
     {.name = "store.when_full",
      .type = WB_CHOICE,
      .choices = WHEN_FULL,

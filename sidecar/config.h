@@ -13,6 +13,7 @@
 #include "sidecar/context.h"
 #include "sidecar/delivery/delivery_config.h"
 #include "sidecar/pipeline/attr_list.h"
+#include "sidecar/delivery/less_config.h"
 #include "sidecar/pipeline/redact.h"
 #include "sidecar/receivers/otlp/config.h"
 #include "sidecar/sandbox/sandbox.h"
@@ -50,6 +51,9 @@ typedef struct wb_exporter_config {
     wb_otlp_export_config otlp;
     wb_delivery_config delivery; /* of what is no store */
     wb_postgres_config postgres;
+    wb_less_config less;
+    bool gets_less; /* made of it, with what holds then */
+    wb_redact_policy redact;
 } wb_exporter_config;
 
 /* By which names metrics of calls of models go. */

@@ -156,19 +156,72 @@ static void make_when_full(wb_exporter_config *e)
         e->type == WB_EXPORTER_TYPE_OTLP ? WB_WHEN_FULL_DROP_OLDEST : WB_WHEN_FULL_BACKPRESSURE;
 }
 
+static wb_status check_patterns(const char *key, const wb_slice *patterns, size_t n, wb_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (patterns[i].len == 0 || wb_slice_eq(patterns[i], WB_S("*")))
+            return wb_fail(err, WB_ERR_CONFIG, "%s: \"%.*s\" is no pattern of keys", key,
+                           WB_SLICE_ARG(patterns[i]));
+    return WB_OK;
+}
+
+static wb_redact_policy less_policy(const wb_less_config *less, size_t verbose_bytes)
+{
+    static const wb_redact_content contents[] = {[WB_LESS_INHERIT] = WB_CONTENT_WHOLE,
+                                                 [WB_LESS_PREVIEW] = WB_CONTENT_PREVIEW,
+                                                 [WB_LESS_VERBOSE] = WB_CONTENT_VERBOSE,
+                                                 [WB_LESS_NONE] = WB_CONTENT_NONE};
+    size_t characters = (size_t)less->preview_characters;
+    bool only_says_length = less->content == WB_LESS_INHERIT && characters > 0;
+    return (wb_redact_policy){.content =
+                                  only_says_length ? WB_CONTENT_PREVIEW : contents[less->content],
+                              .preview_characters = characters ? characters : WB_LESS_CHARACTERS,
+                              .verbose_bytes = verbose_bytes,
+                              .drop = {less->drop, less->n_drop},
+                              .hash = {less->hash, less->n_hash},
+                              .cut = {less->cut, less->n_cut},
+                              .again = true};
+}
+
+/* Secrets are no matter of it: the journal has none, or may have them. */
+static wb_status make_less(wb_exporter_config *e, size_t verbose_bytes, wb_error *err)
+{
+    const wb_less_config *less = &e->less;
+    WB_TRY(check_patterns("redact.drop", less->drop, less->n_drop, err));
+    WB_TRY(check_patterns("redact.hash", less->hash, less->n_hash, err));
+    WB_TRY(check_patterns("redact.cut", less->cut, less->n_cut, err));
+    if (less->preview_characters > 0 && less->preview_characters < WB_LESS_CHARACTERS_MIN)
+        return wb_fail(err, WB_ERR_CONFIG, "redact.preview_characters: less than %d",
+                       WB_LESS_CHARACTERS_MIN);
+    e->redact = less_policy(less, verbose_bytes);
+    e->gets_less =
+        e->redact.content != WB_CONTENT_WHOLE || less->n_drop + less->n_hash + less->n_cut > 0;
+    return WB_OK;
+}
+
+/* With what holds for it alone; its name is not known to be one. */
+static wb_status make_exporter(wb_exporter_config *e, size_t verbose_bytes, wb_error *err)
+{
+    wb_error why;
+    make_when_full(e);
+    if (make_less(e, verbose_bytes, &why) == WB_OK) return WB_OK;
+    if (e->is_store) return wb_fail(err, WB_ERR_CONFIG, "store.%s", why.detail);
+    return wb_fail(err, WB_ERR_CONFIG, "exporters.%.*s.%s", WB_SLICE_ARG(e->name), why.detail);
+}
+
 static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error *err)
 {
     wb_exporter_config *list = wb_arena_array(arena, c->n_exporters + 1, sizeof *list);
     if (!list) return wb_fail(err, WB_ERR_NO_MEMORY, "too much configuration");
     if (c->n_exporters > 0) memcpy(list, c->exporters, c->n_exporters * sizeof *list);
     c->exporters = list;
-    for (size_t i = 0; i < c->n_exporters; i++) make_when_full(&list[i]);
+    size_t verbose_bytes = (size_t)c->redact_verbose_bytes;
+    for (size_t i = 0; i < c->n_exporters; i++) WB_TRY(make_exporter(&list[i], verbose_bytes, err));
     c->store.type =
         c->store_type == WB_STORE_POSTGRES ? WB_EXPORTER_TYPE_POSTGRES : WB_EXPORTER_TYPE_SQLITE;
     c->store.is_store = true;
     c->store.name = wb_slice_str(store_names[c->store_type]);
-    make_when_full(&c->store);
-    return WB_OK;
+    return make_exporter(&c->store, verbose_bytes, err);
 }
 
 static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
@@ -189,15 +242,6 @@ static wb_status check_exporters(const wb_sidecar_config *c, wb_error *err)
             return wb_fail(err, WB_ERR_CONFIG, "exporters.%.*s.%s", WB_SLICE_ARG(e->name),
                            why.detail);
     }
-    return WB_OK;
-}
-
-static wb_status check_patterns(const char *key, const wb_slice *patterns, size_t n, wb_error *err)
-{
-    for (size_t i = 0; i < n; i++)
-        if (patterns[i].len == 0 || wb_slice_eq(patterns[i], WB_S("*")))
-            return wb_fail(err, WB_ERR_CONFIG, "%s: \"%.*s\" is no pattern of keys", key,
-                           WB_SLICE_ARG(patterns[i]));
     return WB_OK;
 }
 

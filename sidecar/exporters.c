@@ -23,6 +23,7 @@ typedef struct exporter {
     wb_config_section section; /* the part of `config` that is of its type */
     const wb_exporter_ops *ops;
     uint64_t max_lag_bytes; /* in force */
+    wb_less less;           /* of `config` */
     wb_runner *runner;
     pthread_t thread;
     bool is_new; /* to this journal */
@@ -88,6 +89,15 @@ static void advance(void *self, const char *name, uint64_t seq)
     wb_writer_submit(x->all->sidecar->writer, &cursor->txn);
 }
 
+static wb_status take_out(const void *self, wb_signal signal, wb_slice request, wb_buffer *room,
+                          wb_slice *out, wb_error *err)
+{
+    const exporter *x = self;
+    wb_redacted not_counted = {0};
+    return wb_redact(x->all->sidecar->redactor, &x->config.redact, signal, request, room, out,
+                     &not_counted, err);
+}
+
 static void *run(void *arg)
 {
     /* Delivery may wait, the agent may not: where cores are scarce, requests go first. */
@@ -107,6 +117,7 @@ static void add(wb_exporters *e, const wb_exporter_config *config)
     x->config = *config;
     x->ops = wb_exporter_kind_of(config->type)->ops;
     x->section = wb_exporter_section(&x->config, x->name);
+    x->less = (wb_less){.take_out = take_out, .self = x};
     if (config->when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
     x->max_lag_bytes = config->max_lag_bytes;
     if (x->max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
@@ -166,6 +177,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .config = &x->section,
                                  .origin = &e->origin,
                                  .delivery = &x->config.delivery,
+                                 .less = x->config.gets_less ? &x->less : NULL,
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,

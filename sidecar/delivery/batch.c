@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 enum {
-    BYTES_MAX = 64 * 1024 * 1024, /* a soft limit of at most 32 MiB and one frame */
+    BYTES_MAX = 192 * 1024 * 1024, /* a soft limit of at most 32 MiB, and ten frames */
+    READ_MAX = 64 * 1024 * 1024,
     KEPT_BYTES = 4 * 1024 * 1024, /* a larger buffer is given back after use */
 };
 
@@ -78,7 +79,7 @@ static void point_payloads(wb_delivery_batch *batch)
 
 static bool is_full(const wb_delivery_batch *batch, const wb_delivery_wants *wants)
 {
-    uint64_t max_read = wants->max_read_bytes ? wants->max_read_bytes : BYTES_MAX;
+    uint64_t max_read = wants->max_read_bytes ? wants->max_read_bytes : READ_MAX;
     return batch->n >= wants->max_records || batch->bytes.len >= wants->max_bytes ||
            batch->read_bytes >= max_read || batch->end_seq >= wants->until_seq;
 }

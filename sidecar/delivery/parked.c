@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    LINE_MAX_BYTES = 36 * 1024 * 1024, /* a frame's 16 MiB in hex, and some */
+    LINE_MAX_BYTES = 384 * 1024 * 1024, /* a batch's 192 MiB in hex: no record is larger */
     LINE_HEAD_BYTES =
         2 * 1024, /* all but the payload: a reason has 160, at most 6 of each in JSON */
 };

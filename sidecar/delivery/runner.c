@@ -31,7 +31,7 @@ enum {
     GATHER_MS = 50, /* between batches that are not full */
     ADVANCE_MS = 1000,
     ADVANCE_BYTES = 1024 * 1024,
-    PART_BYTES = 64 * 1024 * 1024, /* a batch's own limit: no record is larger */
+    PART_BYTES = 192 * 1024 * 1024, /* a batch's own limit: no record is larger */
 };
 
 static uint32_t or_else(uint32_t value, uint32_t fallback) { return value ? value : fallback; }
@@ -64,7 +64,7 @@ static wb_status open_delivery(wb_runner *r, wb_error *err)
     const wb_delivery_config *config = r->options.delivery ? r->options.delivery : &as_it_is;
     wb_delivery_rules rules;
     WB_TRY(wb_delivery_rules_read(config, &rules, err));
-    WB_TRY(wb_select_new(config, &rules, &r->select, err));
+    WB_TRY(wb_select_new(config, &rules, r->options.less, &r->select, err));
     wb_hold_init(&r->hold, rules.hold_ns, r->position);
     wb_lookahead_init(&r->ahead, r->options.journal, r->select, r->position);
     const wb_exporter_ops *ops = r->options.ops;

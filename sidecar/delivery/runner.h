@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "exporters/exporter.h"
 #include "sidecar/delivery/delivery_config.h"
+#include "sidecar/delivery/select.h"
 
 typedef struct wb_journal wb_journal;
 typedef struct wb_runner wb_runner;
@@ -20,6 +21,7 @@ typedef struct wb_runner_options {
     const wb_config_section *config; /* the exporter's own */
     const wb_exporter_origin *origin;
     const wb_delivery_config *delivery; /* NULL: all of it, as it is, at once */
+    const wb_less *less;                /* what it may not have of it; NULL: it may have all */
     wb_journal *journal;
     uint64_t cursor;          /* all at or below it were delivered by an earlier run */
     uint64_t skipped_records; /* by earlier runs */

@@ -4,7 +4,10 @@
  *
  * A rule keeps a trace, not a span: the first span that gives a reason, here or further on in the
  * journal (lookahead.c), keeps all that are sent after it is known. So a kept trace may lack what was
- * sent earlier than `hold` before. Its spans have the `th` they came with, or 0: kept for certain. */
+ * sent earlier than `hold` before. Its spans have the `th` they came with, or 0: kept for certain.
+ *
+ * What an exporter may not have is taken out behind the decision, so rules that keep see all of a span, and before
+ * attributes are added, which are the operator's own and stay. */
 #include "sidecar/delivery/select.h"
 
 #include "proto/otlp_edit.h"
@@ -18,6 +21,8 @@
 enum {
     ARENA_BYTES = 64 * 1024 * 1024, /* a record of 65 536 spans takes 16 MiB of index and edits */
     TRACE_STATE_BYTES = 64 * 1024,
+    ROOM_BYTES = 160 * 1024 * 1024, /* of ten frames: a hash is eight times the least attribute */
+    ROOM_KEPT_BYTES = 4 * 1024 * 1024, /* more is given back after use */
 };
 
 typedef struct addition {
@@ -26,6 +31,8 @@ typedef struct addition {
 
 struct wb_select {
     wb_delivery_rules rules;
+    const wb_less *less; /* NULL: all */
+    wb_buffer room;      /* what `less` leaves */
     addition span_adds[WB_DELIVERY_ATTRIBUTES_MAX], resource_adds[WB_DELIVERY_ATTRIBUTES_MAX];
     size_t n_span_adds, n_resource_adds;
     wb_keep_table *keep; /* NULL: no rules, or nothing to keep from */
@@ -45,14 +52,17 @@ static size_t read_additions(const wb_slice *list, size_t n, addition *out)
 }
 
 wb_status wb_select_new(const wb_delivery_config *config, const wb_delivery_rules *rules,
-                        wb_select **out, wb_error *err)
+                        const wb_less *less, wb_select **out, wb_error *err)
 {
     *out = NULL;
-    if (rules->threshold == 0 && config->n_attributes == 0 && config->n_resource_attributes == 0)
+    if (rules->threshold == 0 && config->n_attributes == 0 && config->n_resource_attributes == 0 &&
+        !less)
         return WB_OK;
     WB_AUTO(wb_select) s = calloc(1, sizeof *s);
     if (!s) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory for a selection");
     s->rules = *rules;
+    s->less = less;
+    wb_buffer_init(&s->room, ROOM_BYTES);
     s->n_span_adds = read_additions(config->attributes, config->n_attributes, s->span_adds);
     s->n_resource_adds = read_additions(config->resource_attributes, config->n_resource_attributes,
                                         s->resource_adds);
@@ -71,6 +81,7 @@ void wb_select_free(wb_select *s)
     if (!s) return;
     wb_keep_table_free(s->keep);
     wb_buffer_done(&s->trace_state);
+    wb_buffer_done(&s->room);
     wb_arena_free(s->arena);
     free(s);
 }
@@ -205,17 +216,41 @@ static wb_status edit(wb_select *s, const decided *d, wb_batch *batch)
     return add_to_resources(s, batch);
 }
 
-static wb_status write_anew(wb_select *s, const wb_span_batch *spans, const decided *d,
-                            wb_slice payload, wb_buffer *out, wb_error *err)
+/* A request as this exporter may have it; *out is `request` if that is all of it. */
+static wb_status lessen(wb_select *s, wb_signal signal, wb_slice request, wb_slice *out,
+                        wb_error *err)
+{
+    *out = request;
+    return s->less ? s->less->take_out(s->less->self, signal, request, &s->room, out, err) : WB_OK;
+}
+
+/* `body` is what goes on of that of `spans`. */
+static wb_status write_anew(wb_select *s, const wb_span_batch *spans, wb_slice body,
+                            const decided *d, wb_slice payload, wb_buffer *out, wb_error *err)
 {
     wb_batch *batch;
     const bool *left_out = d->n_left_out > 0 ? d->left_out : NULL;
-    wb_status status = wb_span_batch_edit(spans, left_out, s->arena, &batch, err);
-    /* An index that does not fit its body is the exporter's to refuse, which parks it. */
-    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, payload);
+    bool is_less = body.ptr != spans->body.ptr;
+    wb_status status = is_less
+                           ? wb_span_batch_edit_copy(spans, body, left_out, s->arena, &batch, err)
+                           : wb_span_batch_edit(spans, left_out, s->arena, &batch, err);
+    /* An index that does not fit its body is the exporter's to refuse, which parks it; and a body without an
+     * index, which has nothing in it that may not go on. */
+    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, is_less ? body : payload);
     WB_TRY(status);
     WB_TRY(edit(s, d, batch));
     return wb_span_batch_write(batch, out, err);
+}
+
+static wb_status put_spans(wb_select *s, const wb_span_batch *spans, const decided *d,
+                           wb_slice payload, wb_buffer *out, wb_error *err)
+{
+    wb_slice body;
+    WB_TRY(lessen(s, WB_SIGNAL_TRACES, spans->body, &body, err));
+    bool is_same = d->n_left_out == 0 && !d->marked && s->n_span_adds == 0 &&
+                   s->n_resource_adds == 0 && body.ptr == spans->body.ptr;
+    return is_same ? wb_buffer_add_slice(out, payload)
+                   : write_anew(s, spans, body, d, payload, out, err);
 }
 
 static wb_status apply_spans(wb_select *s, const wb_span_batch *spans, wb_slice payload,
@@ -223,25 +258,27 @@ static wb_status apply_spans(wb_select *s, const wb_span_batch *spans, wb_slice 
 {
     decided d;
     WB_TRY(decide(s, spans, seq, &d));
-    bool same = d.n_left_out == 0 && !d.marked && s->n_span_adds == 0 && s->n_resource_adds == 0;
     *any = spans->span_count == 0 || d.n_left_out < spans->span_count;
-    if (*any)
-        WB_TRY(same ? wb_buffer_add_slice(out, payload)
-                    : write_anew(s, spans, &d, payload, out, err));
+    if (*any) WB_TRY(put_spans(s, spans, &d, payload, out, err));
     s->stats.spans_left_out += d.n_left_out;
     s->stats.spans_kept += spans->span_count - d.n_left_out;
     s->stats.spans_unsure += d.n_unsure;
     return WB_OK;
 }
 
-/* Logs and metrics have no part in sampling: only their resources may get something. */
+/* Logs and metrics have no part in sampling: they may have less, and their resources get something. */
 static wb_status apply_logs(wb_select *s, wb_slice payload, wb_buffer *out, wb_error *err)
 {
     wb_log_batch logs;
     wb_batch *batch;
-    wb_status status = wb_log_batch_open(payload, &logs, err);
-    if (status == WB_OK) status = wb_log_batch_edit(&logs, s->arena, &batch, err);
-    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, payload);
+    wb_slice body;
+    if (wb_log_batch_open(payload, &logs, err) != WB_OK) return wb_buffer_add_slice(out, payload);
+    WB_TRY(lessen(s, WB_SIGNAL_LOGS, logs.body, &body, err));
+    bool is_less = body.ptr != logs.body.ptr;
+    if (!is_less && s->n_resource_adds == 0) return wb_buffer_add_slice(out, payload);
+    wb_status status = is_less ? wb_log_batch_edit_copy(&logs, body, s->arena, &batch, err)
+                               : wb_log_batch_edit(&logs, s->arena, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, is_less ? body : payload);
     WB_TRY(status);
     WB_TRY(add_to_resources(s, batch));
     return wb_log_batch_write(batch, out, err);
@@ -250,8 +287,11 @@ static wb_status apply_logs(wb_select *s, wb_slice payload, wb_buffer *out, wb_e
 static wb_status apply_metrics(wb_select *s, wb_slice payload, wb_buffer *out, wb_error *err)
 {
     wb_batch *batch;
-    wb_status status = wb_metrics_edit(payload, s->arena, &batch, err);
-    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, payload);
+    wb_slice body;
+    WB_TRY(lessen(s, WB_SIGNAL_METRICS, payload, &body, err));
+    if (s->n_resource_adds == 0) return wb_buffer_add_slice(out, body);
+    wb_status status = wb_metrics_edit(body, s->arena, &batch, err);
+    if (status == WB_ERR_CORRUPT) return wb_buffer_add_slice(out, body);
     WB_TRY(status);
     WB_TRY(add_to_resources(s, batch));
     return wb_metrics_write(batch, out, err);
@@ -261,9 +301,9 @@ static wb_status apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_buf
                        wb_error *err)
 {
     wb_span_batch spans;
-    if (entry->kind == WB_ENTRY_LOGS && s->n_resource_adds > 0)
-        return apply_logs(s, entry->payload, out, err);
-    if (entry->kind == WB_ENTRY_METRICS && s->n_resource_adds > 0)
+    bool changes = s->less || s->n_resource_adds > 0;
+    if (entry->kind == WB_ENTRY_LOGS && changes) return apply_logs(s, entry->payload, out, err);
+    if (entry->kind == WB_ENTRY_METRICS && changes)
         return apply_metrics(s, entry->payload, out, err);
     if (!is_spans(entry->kind) || wb_span_batch_open(entry->payload, &spans, NULL) != WB_OK)
         return wb_buffer_add_slice(out, entry->payload);
@@ -276,6 +316,7 @@ wb_status wb_select_apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_
     *any = true;
     wb_status status = apply(s, entry, seq, out, any, err);
     wb_arena_reset(s->arena);
+    if (s->room.cap > ROOM_KEPT_BYTES) wb_buffer_done(&s->room);
     return status;
 }
 

@@ -164,8 +164,18 @@ static bool has_rules(const wb_redact_policy *policy)
            policy->content == WB_CONTENT_NONE;
 }
 
+/* What says how long another attribute was goes where that goes. */
+static bool is_lengths_fate(const wb_redactor *r, const wb_redact_policy *policy, wb_slice key)
+{
+    const wb_slice prefix = WB_S(WB_REDACT_CUT_PREFIX);
+    if (!policy->again || !wb_slice_starts(key, prefix)) return false;
+    fate_kind fate = fate_of(r, policy, (wb_slice){key.ptr + prefix.len, key.len - prefix.len});
+    return fate == FATE_DROP || fate == FATE_HASH;
+}
+
 static wb_preview_limit limit_of(const wb_redact_policy *policy, fate_kind fate)
 {
+    if (policy->content == WB_CONTENT_NONE && fate == FATE_CONTENT) return (wb_preview_limit){0, 0};
     if (fate == FATE_CONTENT && policy->content == WB_CONTENT_VERBOSE)
         return (wb_preview_limit){SIZE_MAX, policy->verbose_bytes};
     return (wb_preview_limit){policy->preview_characters, SIZE_MAX};
@@ -193,6 +203,7 @@ typedef struct redaction {
     wb_slice content; /* that is being written, and may still have `left` */
     wb_preview_limit left;
     bool was_cut;
+    wb_slice item; /* the log record in hand */
 } redaction;
 
 static void next_spot(redaction *run)
@@ -316,7 +327,8 @@ static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffe
     char hash[2 * WB_REHOME_PSEUDONYM_LEN + 1];
     fate_kind fate = fate_of(run->r, run->policy, attr->key);
     if (fate == FATE_DROP || fate == FATE_HASH) run->done->rules++;
-    if (fate == FATE_DROP) return WB_REWRITE_DONE;
+    if (fate == FATE_DROP || is_lengths_fate(run->r, run->policy, attr->key))
+        return WB_REWRITE_DONE;
     if (fate == FATE_HASH)
         return done_if(put_attr(out, attr->number, attr->key,
                                 text_value(hash_text(run->r, attr->value, hash))));
@@ -342,7 +354,15 @@ static size_t bytes_of(wb_slice any_value)
                                                                        : any_value.len;
 }
 
-static wb_status say_cut(redaction *run, uint32_t number, wb_slice key, wb_buffer *out)
+static bool says_already(const redaction *run, wb_slice owner, uint32_t number, wb_slice key)
+{
+    wb_value ignored;
+    return run->policy->again && wb_otlp_find_attr(owner, (wb_otlp_owner)number, key, &ignored);
+}
+
+/* `behind`: what the owner has of attributes besides. */
+static wb_status say_cut(redaction *run, uint32_t number, wb_slice key, wb_slice behind,
+                         wb_buffer *out)
 {
     enum { KEY_MAX = 256 };
     uint8_t name[KEY_MAX + sizeof WB_REDACT_CUT_PREFIX];
@@ -355,6 +375,7 @@ static wb_status say_cut(redaction *run, uint32_t number, wb_slice key, wb_buffe
     memcpy(name, WB_REDACT_CUT_PREFIX, prefix);
     while (len > 0 && len < key.len && (key.ptr[len] & 0xC0) == 0x80) len--;
     if (len > 0) memcpy(name + prefix, key.ptr, len);
+    if (says_already(run, behind, number, (wb_slice){name, prefix + len})) return WB_OK;
     return put_attr(out, number, (wb_slice){name, prefix + len}, bytes);
 }
 
@@ -362,7 +383,7 @@ static wb_status on_attribute_end(void *self, const wb_rewrite_attr *attr, wb_bu
 {
     redaction *run = self;
     if (!run->content.ptr || run->content.ptr != attr->value.ptr) return WB_OK;
-    return say_cut(run, attr->number, attr->key, out);
+    return say_cut(run, attr->number, attr->key, attr->behind, out);
 }
 
 /* The body of an event that says what people and models said is content, all of it. */
@@ -371,7 +392,8 @@ static void on_item(void *self, wb_slice message)
     redaction *run = self;
     wb_wire_field f;
     wb_slice name = {0}, body = {0}, rest = message;
-    if (run->signal != WB_SIGNAL_LOGS || limit_bytes(run->policy) == SIZE_MAX) return;
+    if (run->signal != WB_SIGNAL_LOGS || run->policy->content == WB_CONTENT_WHOLE) return;
+    run->item = message;
     while (rest.len > 0 && wb_wire_next(&rest, &f)) {
         if (f.type != WB_WIRE_LEN) continue;
         if (f.number == 5) body = f.bytes;
@@ -387,7 +409,7 @@ static void on_item(void *self, wb_slice message)
 static wb_status on_item_end(void *self, wb_buffer *out)
 {
     redaction *run = self;
-    return run->content.ptr ? say_cut(run, WB_OTLP_LOG, WB_S("body"), out) : WB_OK;
+    return run->content.ptr ? say_cut(run, WB_OTLP_LOG, WB_S("body"), run->item, out) : WB_OK;
 }
 
 static void spend(size_t *left, size_t used)

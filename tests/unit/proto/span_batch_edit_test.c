@@ -178,6 +178,55 @@ static void what_is_left_out_is_gone_and_the_rest_is_as_it_was(void **state)
     }
 }
 
+static wb_slice copy_of(fixture *f, wb_slice body)
+{
+    wb_slice copy;
+    assert_int_equal(wb_arena_dup(f->arena, body, &copy), WB_OK);
+    return copy;
+}
+
+static void a_copy_of_the_body_gets_the_same_index(void **state)
+{
+    fixture *f = *state;
+    wb_error err = {0};
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        wb_batch *batch = NULL;
+        bool left_out[4096] = {false};
+        store(f, wb_sample_random(seed, false, f->arena));
+        wb_slice copy = copy_of(f, f->read.body);
+        if (wb_span_batch_edit_copy(&f->read, copy, NULL, f->arena, &batch, &err) != WB_OK)
+            fail_msg("%s", err.detail);
+        (void)written(f, batch);
+        assert_true(wb_slice_eq(wb_buffer_slice(&f->out), wb_buffer_slice(&f->stored)));
+        for (uint32_t i = 0; i < f->read.span_count; i++) left_out[i] = i % 2;
+        assert_int_equal(wb_span_batch_edit_copy(&f->read, copy, left_out, f->arena, &batch, &err),
+                         WB_OK);
+        assert_int_equal(written(f, batch).span_count, (f->read.span_count + 1) / 2);
+        wb_arena_reset(f->arena);
+    }
+}
+
+static void a_body_of_other_spans_is_no_copy(void **state)
+{
+    fixture *f = *state;
+    wb_batch *batch = NULL;
+    store(f, wb_sample_llm_spans(4, 1, f->arena));
+    wb_slice copy = copy_of(f, f->read.body);
+    for (uint32_t i = 0; i < f->read.span_count; i++) {
+        const wb_span_row row = wb_span_batch_row(&f->read, i);
+        uint8_t *id = memmem(copy.ptr, copy.len, row.span_id.b, sizeof row.span_id.b);
+        assert_non_null(id);
+        *id ^= 1;
+        assert_int_equal(wb_span_batch_edit_copy(&f->read, copy, NULL, f->arena, &batch, NULL),
+                         WB_ERR_CORRUPT);
+        *id ^= 1;
+    }
+    copy.len -= 600;
+    assert_int_equal(wb_span_batch_edit_copy(&f->read, copy, NULL, f->arena, &batch, NULL),
+                     WB_ERR_CORRUPT);
+    assert_null(batch);
+}
+
 static void it_can_be_cut_again_and_again(void **state)
 {
     fixture *f = *state;
@@ -374,6 +423,8 @@ int main(void)
         EDIT_TEST(an_arena_at_its_limit_is_no_memory),
         EDIT_TEST(a_batch_that_nobody_touches_comes_out_byte_for_byte),
         EDIT_TEST(what_is_left_out_is_gone_and_the_rest_is_as_it_was),
+        EDIT_TEST(a_copy_of_the_body_gets_the_same_index),
+        EDIT_TEST(a_body_of_other_spans_is_no_copy),
         EDIT_TEST(it_can_be_cut_again_and_again),
         EDIT_TEST(a_trace_state_is_replaced_and_erased),
         EDIT_TEST(an_attribute_replaces_those_of_its_key),
