@@ -17,6 +17,7 @@ enum {
     WB_CONFIG_MAX_DEPTH = 12,          /* of mappings and sequences */
     WB_CONFIG_MAX_TEXT = 4096,         /* of one value, in bytes */
     WB_CONFIG_MAX_ITEMS = 4096,        /* of one list or map */
+    WB_CONFIG_MAX_KEYS = 96,           /* of the structs in one */
 };
 
 /* What a row's offset points at: */
@@ -58,7 +59,9 @@ typedef struct wb_config_key {
     /* SLICES: may the last of `n` texts be there, behind the others? CONFIG says why not; file and line are put before
      * it. NULL: any text */
     wb_status (*check)(const wb_slice *items, size_t n, wb_error *err);
-    bool live; /* a reload takes it; all others keep the value of the start */
+    bool
+        live; /* a reload takes it; all others keep the value of the start. Within a LIST or MAP that is not
+                     live: the caller takes it from what was read anew, and it makes nothing stale */
     bool
         hides_secrets; /* what is printed has ***: of a TEXT, as core/store_url.h says; of SLICES, each
                           text's part behind = or : */

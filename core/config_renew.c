@@ -26,10 +26,30 @@ static size_t size_of(wb_config_type type)
     return 0;
 }
 
+/* Structs within a row, but for their live keys. */
+typedef struct steady {
+    wb_config_key keys[WB_CONFIG_MAX_KEYS];
+    wb_config_table table;
+} steady;
+
+static void steady_init(steady *s, const wb_config_table *of)
+{
+    s->table = (wb_config_table){.keys = s->keys, .size = of->size};
+    WB_ASSERT(of->n <= WB_COUNT(s->keys));
+    for (size_t i = 0; i < of->n; i++)
+        if (!of->keys[i].live) s->keys[s->table.n++] = of->keys[i];
+}
+
 static wb_status same(const wb_config_table *table, size_t i, const void *a, const void *b,
                       bool *out)
 {
-    const wb_config_table row = {&table->keys[i], 1, table->size};
+    steady inner;
+    wb_config_key key = table->keys[i];
+    const wb_config_table row = {&key, 1, table->size};
+    if (key.of) {
+        steady_init(&inner, key.of);
+        key.of = &inner.table;
+    }
     WB_AUTO_BUFFER first;
     WB_AUTO_BUFFER second;
     wb_buffer_init(&first, PRINTED_MAX);

@@ -52,7 +52,7 @@ typedef struct wb_exporter_config {
     wb_delivery_config delivery; /* of what is no store */
     wb_postgres_config postgres;
     wb_less_config less;
-    bool gets_less; /* made of it, with what holds then */
+    bool gets_less; /* made of it */
     wb_redact_policy redact;
 } wb_exporter_config;
 
@@ -142,6 +142,8 @@ typedef struct wb_sidecar_config {
     size_t n_exporters;
 
     /* made from the above */
+    const wb_exporter_config *exporters_now; /* with what a reload made of their live keys */
+    size_t n_exporters_now;
     wb_listen admin;
     wb_policies policies;
     const uid_t *allow_uids; /* n_ipc_allow_uids of them */

@@ -221,6 +221,8 @@ static wb_status make_exporters(wb_sidecar_config *c, wb_arena *arena, wb_error 
         c->store_type == WB_STORE_POSTGRES ? WB_EXPORTER_TYPE_POSTGRES : WB_EXPORTER_TYPE_SQLITE;
     c->store.is_store = true;
     c->store.name = wb_slice_str(store_names[c->store_type]);
+    c->exporters_now = list;
+    c->n_exporters_now = c->n_exporters;
     return make_exporter(&c->store, verbose_bytes, err);
 }
 
@@ -316,6 +318,9 @@ wb_status wb_sidecar_config_renew(const wb_sidecar_config *running, const wb_sid
 {
     wb_sidecar_config c;
     WB_TRY(wb_config_renew(&wb_sidecar_config_table, running, fresh, &c, on_stale, self, err));
+    c.exporters_now = fresh->exporters;
+    c.n_exporters_now = fresh->n_exporters;
+    WB_TRY(make_exporter(&c.store, (size_t)c.redact_verbose_bytes, err));
     WB_TRY(make_live(&c, err));
     c.to_resources = fresh->to_resources;
     c.to_spans = fresh->to_spans;

@@ -89,14 +89,41 @@ static void advance(void *self, const char *name, uint64_t seq)
     wb_writer_submit(x->all->sidecar->writer, &cursor->txn);
 }
 
+/* ---- what it may not have ---- */
+
+/* Its configuration in that world; one that is no longer in the file keeps what it had at the start. */
+static const wb_exporter_config *config_in(const exporter *x, const wb_world *world)
+{
+    const wb_sidecar_config *config = &world->config;
+    if (x->config.is_store) return &config->store;
+    for (size_t i = 0; i < config->n_exporters_now; i++)
+        if (wb_slice_eq(config->exporters_now[i].name, wb_slice_str(x->name)))
+            return &config->exporters_now[i];
+    return &x->config;
+}
+
+static bool gets_less(const void *self)
+{
+    const exporter *x = self;
+    const wb_world *world = wb_world_take(x->all->sidecar->worlds);
+    bool is_on = config_in(x, world)->gets_less;
+    wb_world_drop(world);
+    return is_on;
+}
+
 static wb_status take_out(const void *self, wb_signal signal, wb_slice request, wb_buffer *room,
                           wb_slice *out, wb_error *err)
 {
     const exporter *x = self;
     wb_redacted not_counted = {0};
-    return wb_redact(x->all->sidecar->redactor, &x->config.redact, signal, request, room, out,
-                     &not_counted, err);
+    const wb_world *world = wb_world_take(x->all->sidecar->worlds);
+    wb_status status = wb_redact(x->all->sidecar->redactor, &config_in(x, world)->redact, signal,
+                                 request, room, out, &not_counted, err);
+    wb_world_drop(world);
+    return status;
 }
+
+/* ---- its thread ---- */
 
 static void *run(void *arg)
 {
@@ -117,7 +144,7 @@ static void add(wb_exporters *e, const wb_exporter_config *config)
     x->config = *config;
     x->ops = wb_exporter_kind_of(config->type)->ops;
     x->section = wb_exporter_section(&x->config, x->name);
-    x->less = (wb_less){.take_out = take_out, .self = x};
+    x->less = (wb_less){gets_less, take_out, x};
     if (config->when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
     x->max_lag_bytes = config->max_lag_bytes;
     if (x->max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;
@@ -177,7 +204,7 @@ static wb_status open_runner(exporter *x, wb_error *err)
                                  .config = &x->section,
                                  .origin = &e->origin,
                                  .delivery = &x->config.delivery,
-                                 .less = x->config.gets_less ? &x->less : NULL,
+                                 .less = &x->less,
                                  .journal = e->sidecar->journal,
                                  .parked_dir = e->parked_dir,
                                  .clock = e->sidecar->clock,

@@ -43,6 +43,7 @@ _Static_assert(WB_CONFIG_PAIR(wb_less_config, cut, n_cut), "read as a pair");
      .type = WB_CHOICE,                                                                            \
      .fallback = "inherit",                                                                        \
      .choices = "inherit|preview|verbose|none",                                                    \
+     .live = true,                                                                                 \
      WB_LESS_KEY(at, content),                                                                     \
      .help = "How much goes there of prompts, answers, arguments and results, never more than "    \
              "`redact.content` keeps. `inherit`: that much."},                                     \
@@ -50,22 +51,25 @@ _Static_assert(WB_CONFIG_PAIR(wb_less_config, cut, n_cut), "read as a pair");
          .type = WB_NUMBER,                                                                        \
          .fallback = "0",                                                                          \
          .max = 100000,                                                                            \
+         .live = true,                                                                             \
          WB_LESS_KEY(at, preview_characters),                                                      \
          .help = "Of a preview there, 8 or more; by itself it makes `content` a `preview`. 0: "    \
                  "500."},                                                                          \
         {.name = prefix "redact.drop",                                                             \
          .type = WB_SLICES,                                                                        \
          .max = WB_LESS_PATTERNS_MAX,                                                              \
+         .live = true,                                                                             \
          WB_LESS_KEY(at, drop),                                                                    \
          .help = "Attributes with such keys do not go there; as `redact.drop`."},                  \
         {.name = prefix "redact.hash",                                                             \
          .type = WB_SLICES,                                                                        \
          .max = WB_LESS_PATTERNS_MAX,                                                              \
+         .live = true,                                                                             \
          WB_LESS_KEY(at, hash),                                                                    \
          .help = "Of attributes with such keys a keyed hash goes there; as `redact.hash`, with "   \
                  "the same key."},                                                                 \
     {                                                                                              \
-        .name = prefix "redact.cut", .type = WB_SLICES, .max = WB_LESS_PATTERNS_MAX,               \
+        .name = prefix "redact.cut", .type = WB_SLICES, .max = WB_LESS_PATTERNS_MAX, .live = true, \
         WB_LESS_KEY(at, cut),                                                                      \
         .help = "Attributes with such keys are cut to `preview_characters` before they go there."  \
     }

@@ -301,7 +301,10 @@ static wb_status apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_buf
                        wb_error *err)
 {
     wb_span_batch spans;
-    bool changes = s->less || s->n_resource_adds > 0;
+    bool is_less = s->less && s->less->is_on(s->less->self);
+    bool changes = is_less || s->n_resource_adds > 0;
+    if (!changes && s->rules.threshold == 0 && s->n_span_adds == 0)
+        return wb_buffer_add_slice(out, entry->payload);
     if (entry->kind == WB_ENTRY_LOGS && changes) return apply_logs(s, entry->payload, out, err);
     if (entry->kind == WB_ENTRY_METRICS && changes)
         return apply_metrics(s, entry->payload, out, err);

@@ -13,6 +13,8 @@ typedef struct wb_select wb_select;
 
 /* Takes out what an exporter may not have (sidecar/pipeline/redact.h). */
 typedef struct wb_less {
+    /* Is there anything that it may not have, now? */
+    bool (*is_on)(const void *self);
     /* *out is the request without it, in `room` or, if it has nothing of it, `request` itself: the same items in the
      * same order. NO_MEMORY */
     wb_status (*take_out)(const void *self, wb_signal signal, wb_slice request, wb_buffer *room,

@@ -27,13 +27,14 @@ static bool is_acceptance_id(wb_slice any_value, wb_slice *good)
     return true;
 }
 
-/* What a span or a log record may say itself, once: of duplicates only the first counts for us, but another reader
+/* What a span, a log record or a resource may say itself, once: of duplicates only the first counts for us, but another reader
  * may take the last. */
 static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *attr, wb_slice *good)
 {
-    if (kind == WB_OTLP_RESOURCE || wb_attrs_find(attrs, attr->key) != attr) return false;
-    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value, good);
+    if (wb_attrs_find(attrs, attr->key) != attr) return false;
     if (wb_slice_starts(attr->key, CUT)) return wb_otlp_value(attr->value).type == WB_VALUE_INT;
+    if (kind == WB_OTLP_RESOURCE) return false;
+    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value, good);
     if (kind == WB_OTLP_LOG) return false;
     if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
     return wb_slice_eq(attr->key, CLAIMED) && wb_otlp_value(attr->value).type == WB_VALUE_BOOL;

@@ -191,19 +191,25 @@ static size_t limit_bytes(const wb_redact_policy *policy)
 
 /* ---- the run through a request ---- */
 
+/* Texts that share what a preview may have. */
+typedef struct content {
+    wb_slice bytes; /* all of it; none: nothing is being cut */
+    wb_preview_limit left;
+    bool was_cut;
+} content;
+
 typedef struct redaction {
     const wb_redactor *r;
     const wb_redact_policy *policy;
     wb_signal signal;
     wb_redacted *done;
     wb_secret_search search;
-    size_t spot;      /* the next one; SIZE_MAX: there is none */
-    size_t is_long;   /* bytes: what has more is read */
-    bool everything;  /* is read */
-    wb_slice content; /* that is being written, and may still have `left` */
-    wb_preview_limit left;
-    bool was_cut;
-    wb_slice item; /* the log record in hand */
+    size_t spot;     /* the next one; SIZE_MAX: there is none */
+    size_t is_long;  /* bytes: what has more is read */
+    bool everything; /* is read */
+    content attr;    /* the attribute that is being written */
+    content body;    /* of the log record in hand, which is `item` */
+    wb_slice item;
 } redaction;
 
 static void next_spot(redaction *run)
@@ -227,10 +233,16 @@ static bool is_within(wb_slice whole, wb_slice part)
     return whole.ptr && part.ptr >= whole.ptr && part.ptr + part.len <= whole.ptr + whole.len;
 }
 
+static content *content_of(redaction *run, wb_slice bytes)
+{
+    if (is_within(run->attr.bytes, bytes)) return &run->attr;
+    return is_within(run->body.bytes, bytes) ? &run->body : NULL;
+}
+
 static wb_rewrite on_look(void *self, wb_slice bytes)
 {
     redaction *run = self;
-    bool is_read = run->everything || bytes.len > run->is_long || is_within(run->content, bytes);
+    bool is_read = run->everything || bytes.len > run->is_long || content_of(run, bytes);
     return is_read || has_spot(run, bytes) ? WB_REWRITE_INSIDE : WB_REWRITE_KEEP;
 }
 
@@ -338,11 +350,9 @@ static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffe
         run->done->secrets += masked == WB_REWRITE_DONE;
         if (masked != WB_REWRITE_KEEP) return masked;
     }
-    if ((fate == FATE_CUT || fate == FATE_CONTENT) && !run->content.ptr && attr->value.len > 0) {
-        run->content = attr->value;
-        run->left = limit_of(run->policy, fate);
-        run->was_cut = false;
-    }
+    bool is_cut = (fate == FATE_CUT || fate == FATE_CONTENT) && attr->value.len > 0;
+    if (is_cut && !content_of(run, attr->value))
+        run->attr = (content){.bytes = attr->value, .left = limit_of(run->policy, fate)};
     return WB_REWRITE_INSIDE;
 }
 
@@ -361,15 +371,15 @@ static bool says_already(const redaction *run, wb_slice owner, uint32_t number, 
 }
 
 /* `behind`: what the owner has of attributes besides. */
-static wb_status say_cut(redaction *run, uint32_t number, wb_slice key, wb_slice behind,
-                         wb_buffer *out)
+static wb_status say_cut(redaction *run, content *of, uint32_t number, wb_slice key,
+                         wb_slice behind, wb_buffer *out)
 {
     enum { KEY_MAX = 256 };
     uint8_t name[KEY_MAX + sizeof WB_REDACT_CUT_PREFIX];
     size_t prefix = sizeof WB_REDACT_CUT_PREFIX - 1, len = key.len < KEY_MAX ? key.len : KEY_MAX;
-    wb_value bytes = {.type = WB_VALUE_INT, .integer = (int64_t)bytes_of(run->content)};
-    bool was_cut = run->was_cut;
-    run->content = (wb_slice){0};
+    wb_value bytes = {.type = WB_VALUE_INT, .integer = (int64_t)bytes_of(of->bytes)};
+    bool was_cut = of->was_cut;
+    *of = (content){.was_cut = false};
     if (!was_cut) return WB_OK;
     run->done->cuts++;
     memcpy(name, WB_REDACT_CUT_PREFIX, prefix);
@@ -382,8 +392,8 @@ static wb_status say_cut(redaction *run, uint32_t number, wb_slice key, wb_slice
 static wb_status on_attribute_end(void *self, const wb_rewrite_attr *attr, wb_buffer *out)
 {
     redaction *run = self;
-    if (!run->content.ptr || run->content.ptr != attr->value.ptr) return WB_OK;
-    return say_cut(run, attr->number, attr->key, attr->behind, out);
+    if (!run->attr.bytes.ptr || run->attr.bytes.ptr != attr->value.ptr) return WB_OK;
+    return say_cut(run, &run->attr, attr->number, attr->key, attr->behind, out);
 }
 
 /* The body of an event that says what people and models said is content, all of it. */
@@ -401,15 +411,14 @@ static void on_item(void *self, wb_slice message)
     }
     if (name.len == 0) name = wb_otlp_find_text(message, WB_OTLP_LOG, WB_S("event.name"));
     if (!wb_slice_starts(name, WB_S("gen_ai.")) || body.len == 0) return;
-    run->content = body;
-    run->left = limit_of(run->policy, FATE_CONTENT);
-    run->was_cut = false;
+    run->body = (content){.bytes = body, .left = limit_of(run->policy, FATE_CONTENT)};
 }
 
 static wb_status on_item_end(void *self, wb_buffer *out)
 {
     redaction *run = self;
-    return run->content.ptr ? say_cut(run, WB_OTLP_LOG, WB_S("body"), run->item, out) : WB_OK;
+    if (!run->body.bytes.ptr) return WB_OK;
+    return say_cut(run, &run->body, WB_OTLP_LOG, WB_S("body"), run->item, out);
 }
 
 static void spend(size_t *left, size_t used)
@@ -441,13 +450,13 @@ static wb_rewrite on_text(void *self, wb_slice text, bool is_key, wb_slice befor
         memcpy(to, text.ptr, len);
     }
     run->done->secrets += found;
-    bool cuts = !is_key && is_within(run->content, text);
-    if (cuts) {
-        preview = wb_preview_cut(to, len, run->left);
+    content *of = is_key ? NULL : content_of(run, text);
+    if (of) {
+        preview = wb_preview_cut(to, len, of->left);
         len = preview.len;
-        run->was_cut |= preview.was_cut;
-        spend(&run->left.characters, preview.characters);
-        spend(&run->left.bytes, len);
+        of->was_cut |= preview.was_cut;
+        spend(&of->left.characters, preview.characters);
+        spend(&of->left.bytes, len);
     }
     if (found == 0 && !preview.was_cut) {
         out->len = start;

@@ -281,9 +281,9 @@ def test_no_secret_is_kept_anywhere() -> None:
     assert not found, (seed, found)
 
 
-def one_span(values: dict[str, Any]) -> ExportTraceServiceRequest:
+def one_span(values: dict[str, Any], n: int = 1) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
-    span = a_span(request, 1)
+    span = a_span(request, n)
     for key, value in values.items():
         put(span.attributes, key, value)
     return request
@@ -470,3 +470,203 @@ def test_what_is_said_of_delegations_is_masked() -> None:
         for name, data in [*files_of(sidecar), ("the log", sidecar.log_file.read_bytes())]:
             for secret in (password, key, quoted):
                 assert secret.encode() not in data, name
+
+
+# ---- less for one backend --------------------------------------------------------------------------
+
+TWO = """
+admin: {{listen: 127.0.0.1:0}}
+otlp: {{http: {{listen: 127.0.0.1:0}}, grpc: {{listen: 127.0.0.1:0}}}}
+normalise: {{enabled: true}}
+exporters:
+  lax: {{type: otlp, endpoint: "{lax}", protocol: {lax_protocol}}}
+  strict: {{type: otlp, endpoint: "{strict}", protocol: {strict_protocol}{redact}}}
+{more}
+"""
+
+
+def two_backends(lax: OtlpBackend, strict: OtlpBackend, protocol: str, redact: str, more: str = "") -> str:
+    def url(backend: OtlpBackend, how: str) -> str:
+        return backend.grpc_url if how == "grpc" else backend.http_url
+
+    lax_protocol = "http/protobuf" if protocol == "grpc" else "grpc"
+    return TWO.format(lax=url(lax, lax_protocol), lax_protocol=lax_protocol, strict=url(strict, protocol),
+                      strict_protocol=protocol, redact=redact and f", redact: {{{redact}}}", more=more)
+
+
+def everywhere(texts: dict[str, str]) -> tuple[ExportTraceServiceRequest, ExportLogsServiceRequest, ExportMetricsServiceRequest]:
+    """Attributes in every place that has some, in all three signals."""
+    owners = []
+    traces = ExportTraceServiceRequest()
+    for n in range(3):
+        span = a_span(traces, n)
+        resource = traces.resource_spans[-1]
+        owners += [span, span.events.add(name="exception"), span.links.add(trace_id=b"1" * 16, span_id=b"2" * 8),
+                   resource.resource, resource.scope_spans[0].scope]
+    logs = ExportLogsServiceRequest()
+    above = logs.resource_logs.add()
+    scope = above.scope_logs.add()
+    owners += [above.resource, scope.scope, scope.log_records.add(time_unix_nano=START_NS),
+               scope.log_records.add(time_unix_nano=START_NS, event_name="gen_ai.user.message")]
+    scope.log_records[1].body.string_value = texts.get("input.value", "said")
+    metrics = ExportMetricsServiceRequest()
+    measured = metrics.resource_metrics.add()
+    point = measured.scope_metrics.add().metrics.add(name="m").sum.data_points.add(time_unix_nano=START_NS, as_int=1)
+    owners += [measured.resource, measured.scope_metrics[0].scope, point]
+    for owner in owners:
+        for key, value in texts.items():
+            put(owner.attributes, key, value)
+    for key, value in texts.items():
+        put(point.exemplars.add(as_int=1, time_unix_nano=START_NS).filtered_attributes, key, value)
+    return traces, logs, metrics
+
+
+def post_all(sidecar: Sidecar, texts: dict[str, str]) -> None:
+    for path, request in zip(("traces", "logs", "metrics"), everywhere(texts)):
+        assert post(port_of(sidecar), f"/v1/{path}", request.SerializeToString()).code == 200
+
+
+def attribute_sets(backend: OtlpBackend) -> list[dict[str, Any]]:
+    """Of every place that `everywhere` filled."""
+    found = []
+    for item in backend.wait_for("traces", 3):
+        span = item.proto
+        found += [item.attributes, item.resource, attributes_of(span.events[0].attributes), attributes_of(span.links[0].attributes)]
+    for item in backend.wait_for("logs", 2):
+        found += [item.attributes, item.resource]
+    measured = [item for item in backend.wait_for("metrics", 1) if item.name == "m"]
+    for item in measured:
+        found += [item.attributes, item.resource]
+    assert len(found) >= 3 * 4 + 2 * 2 + 2
+    return found
+
+
+def everything_of(backend: OtlpBackend) -> bytes:
+    return b"".join(request.message.SerializeToString() for request in backend.requests)
+
+
+def in_the_store(sidecar: Sidecar) -> bytes:
+    return b"".join(data for path, data in files_of(sidecar) if path.startswith(str(sidecar.store)))
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "http/json", "grpc"])
+def test_one_backend_gets_less_than_the_store_and_the_others(protocol: str) -> None:
+    texts = {"customer.name": "Ada Lovelace", "user.email": "ada@example.org", "report": "r" * 600,
+             "input.value": "Größe " * 70, "kept": "as it is"}
+    rules = 'content: preview, preview_characters: 100, drop: ["customer.*"], hash: [user.email], cut: [report]'
+    with OtlpBackend() as lax, OtlpBackend() as strict, Sidecar(config=two_backends(lax, strict, protocol, rules)) as sidecar:
+        post_all(sidecar, texts)
+        for attributes in attribute_sets(lax):
+            assert {**attributes, **texts} == attributes
+        hashes = set()
+        for attributes in attribute_sets(strict):
+            assert "customer.name" not in attributes and attributes["kept"] == "as it is"
+            assert attributes["report"] == "r" * 99 + "…" and attributes["waybill.cut.report"] == 600
+            assert attributes["input.value"] == texts["input.value"][:99] + "…"
+            assert attributes["waybill.cut.input.value"] == len(texts["input.value"].encode())
+            hashes.add(attributes["user.email"])
+        assert len(hashes) == 1 and re.fullmatch("[0-9a-f]{32}", hashes.pop())
+        body = next(item.proto.body.string_value for item in strict.items["logs"] if item.proto.event_name)
+        assert body == texts["input.value"][:99] + "…"
+        wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+        for gone in (b"Ada Lovelace", b"ada@example.org"):
+            assert gone not in everything_of(strict)
+            assert gone in everything_of(lax) and gone in in_the_store(sidecar)
+        ids = [(item.trace_id, item.span_id) for item in lax.items["traces"]]
+        assert ids == [(item.trace_id, item.span_id) for item in strict.items["traces"]]
+        assert not strict.faults and not lax.faults
+
+
+def test_no_content_for_one_backend() -> None:
+    texts = {"gen_ai.input.messages": MESSAGES, "input.value": "what a person said",
+             "llm.prompts.0.prompt.text": "more of it", "gen_ai.request.model": "m"}
+    with OtlpBackend() as lax, OtlpBackend() as strict, \
+            Sidecar(config=two_backends(lax, strict, "http/protobuf", "content: none")) as sidecar:
+        post_all(sidecar, texts)
+        for attributes in attribute_sets(strict):
+            assert attributes["gen_ai.request.model"] == "m"
+            assert not [key for key in attributes if "input" in key or "prompts" in key]
+        body = next(item.proto.body.string_value for item in strict.items["logs"] if item.proto.event_name)
+        assert body == ""
+        attribute_sets(lax)
+        wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+        for gone in (b"Gr\xc3\xb6\xc3\x9fe", b"what a person said"):
+            assert gone not in everything_of(strict) and gone in everything_of(lax) and gone in in_the_store(sidecar)
+
+
+def test_content_none_leaves_no_body_of_what_was_said() -> None:
+    with OtlpBackend() as backend:
+        config = CONFIG.format(endpoint=backend.http_url, more="redact: {content: none}")
+        with Sidecar(config=config) as sidecar:
+            post_all(sidecar, {"input.value": "what a person said"})
+            assert backend.wait_for("logs", 2)[1].proto.body.string_value == ""
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+            assert not [path for path, data in files_of(sidecar) if b"what a person said" in data]
+
+
+def test_the_store_may_have_less_than_a_backend() -> None:
+    with OtlpBackend() as backend:
+        more = 'store: {redact: {content: none, hash: [user.email], drop: ["customer.*"]}}'
+        with Sidecar(config=CONFIG.format(endpoint=backend.http_url, more=more)) as sidecar:
+            values = {"user.email": "ada@example.org", "customer.name": "Ada", "input.value": "said", "other": "kept"}
+            assert post(port_of(sidecar), "/v1/traces", one_span(values).SerializeToString()).code == 200
+            (item,) = backend.wait_for("traces", 1)
+            assert {**item.attributes, **values} == item.attributes
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+            stored = stored_attributes(sidecar)
+            assert "customer.name" not in stored and "input.value" not in stored and stored["other"] == "kept"
+            assert re.fullmatch("[0-9a-f]{32}", stored["user.email"])
+
+
+def test_what_would_be_laxer_changes_nothing() -> None:
+    with OtlpBackend() as lax, OtlpBackend() as strict:
+        config = two_backends(lax, strict, "http/protobuf", "content: verbose, preview_characters: 5000",
+                              "redact: {preview_characters: 50}")
+        with Sidecar(config=config) as sidecar:
+            request = one_span({"input.value": LONG})
+            assert post(port_of(sidecar), "/v1/traces", request.SerializeToString()).code == 200
+            (one,), (other,) = lax.wait_for("traces", 1), strict.wait_for("traces", 1)
+            assert one.proto == other.proto
+            assert len(other.attributes["input.value"]) == 50
+
+
+def test_additions_come_behind_and_rules_that_keep_before() -> None:
+    with OtlpBackend() as lax, OtlpBackend() as strict:
+        rules = 'drop: [team, error.type]}, attributes: [team=ours], sampling: {ratio: "0", keep: [over_budget]}, hold: "0", markers: true, x: {'
+        config = two_backends(lax, strict, "http/protobuf", rules).replace(", x: {}", "")
+        with Sidecar(config=config) as sidecar:
+            for n, values in enumerate(({"team": "theirs"}, {"team": "theirs", "error.type": "budget"})):
+                assert post(port_of(sidecar), "/v1/traces", one_span(values, n).SerializeToString()).code == 200
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+            (item,) = strict.wait_for("traces", 1)
+            assert item.attributes["team"] == "ours" and "error.type" not in item.attributes
+            assert [each.attributes["team"] for each in lax.wait_for("traces", 2)] == ["theirs"] * 2
+
+
+def test_a_reload_makes_it_stricter() -> None:
+    texts = {"customer.name": "Ada Lovelace", "kept": "as it is"}
+    with OtlpBackend() as lax, OtlpBackend() as strict:
+        with Sidecar(config=two_backends(lax, strict, "grpc", "")) as sidecar:
+            def customers(backend: OtlpBackend) -> list[str | None]:
+                count = len(backend.items["traces"]) + 1
+                assert post(port_of(sidecar), "/v1/traces", one_span(texts, count).SerializeToString()).code == 200
+                return [item.attributes.get("customer.name") for item in backend.wait_for("traces", count)]
+
+            assert customers(strict) == ["Ada Lovelace"]
+            for redact, expected in (('drop: ["customer.*"]', [None]), ("", ["Ada Lovelace"])):
+                sidecar.config_file.write_text(two_backends(lax, strict, "grpc", redact))
+                assert json.loads(sidecar.cli("reload", "--json"))["needs_restart"] == []
+                assert customers(strict)[-1:] == expected
+            rules = 'store: {redact: {drop: ["customer.*"]}}'
+            sidecar.config_file.write_text(two_backends(lax, strict, "http/protobuf", "", rules))
+            assert json.loads(sidecar.cli("reload", "--json"))["needs_restart"] == ["exporters"]  # its protocol is another
+            customers(lax)
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+            stored = [attributes_of(span.attributes) for line in sidecar.cli("trace", "export", "--all").splitlines()
+                      for above in json_format.Parse(line, ExportTraceServiceRequest()).resource_spans
+                      for span in above.scope_spans[0].spans]
+            assert [each["kept"] for each in stored] == ["as it is"] * 4
+            assert sorted(each.get("customer.name", "") for each in stored) == ["", *["Ada Lovelace"] * 3]
+            sidecar.config_file.write_text(two_backends(lax, strict, "grpc", "preview_characters: 7"))
+            answer = json.loads(sidecar.cli("reload", "--json", check=False))
+            assert "exporters.strict.redact.preview_characters" in answer["problems"][0], answer
