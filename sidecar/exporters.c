@@ -102,13 +102,13 @@ static const wb_exporter_config *config_in(const exporter *x, const wb_world *wo
     return &x->config;
 }
 
-static bool gets_less(const void *self)
+static uint64_t rules(const void *self)
 {
     const exporter *x = self;
     const wb_world *world = wb_world_take(x->all->sidecar->worlds);
-    bool is_on = config_in(x, world)->gets_less;
+    uint64_t number = config_in(x, world)->gets_less ? world->generation : 0;
     wb_world_drop(world);
-    return is_on;
+    return number;
 }
 
 static wb_status take_out(const void *self, wb_signal signal, wb_slice request, wb_buffer *room,
@@ -144,7 +144,7 @@ static void add(wb_exporters *e, const wb_exporter_config *config)
     x->config = *config;
     x->ops = wb_exporter_kind_of(config->type)->ops;
     x->section = wb_exporter_section(&x->config, x->name);
-    x->less = (wb_less){gets_less, take_out, x};
+    x->less = (wb_less){rules, take_out, x};
     if (config->when_full == WB_WHEN_FULL_DROP_OLDEST) limit /= 2;
     x->max_lag_bytes = config->max_lag_bytes;
     if (x->max_lag_bytes == 0 || x->max_lag_bytes > limit) x->max_lag_bytes = limit;

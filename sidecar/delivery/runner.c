@@ -8,6 +8,8 @@
  * - With a hold, frames younger than that are not read for sending. They are read ahead, for the traces
  *   that are to be kept; the lookahead comes first in each turn, so it has seen at least what was there
  *   when the oldest record of the batch became ripe. A drain holds nothing back.
+ * - A reload may change what the exporter may have while a batch waits for a far side that is away. Then what is left
+ *   of the batch is given back and read once more; entries of a frame that is half through go twice.
  * - What a crash leaves: a durable cursor behind what was delivered. The rest is delivered again, held
  *   again first, and looked ahead of again from the cursor on: what was decided about traces before it
  *   is forgotten. */
@@ -293,6 +295,23 @@ static void log_missing(wb_runner *r)
            WB_KV("before_seq", r->batch.end_seq), WB_KV("held_back", held_back));
 }
 
+bool wb_runner_give_back(wb_runner *r, size_t at)
+{
+    uint64_t seq = r->batch.records[at].seq; /* all before it is through */
+    pthread_mutex_lock(&r->lock);
+    while (r->skipping) pthread_cond_wait(&r->changed, &r->lock);
+    bool given_up = seq <= r->skip_to;
+    if (!given_up) {
+        r->claimed = r->position = seq - 1;
+        r->in_hand = 0;
+    }
+    pthread_mutex_unlock(&r->lock);
+    if (given_up) return false;
+    close_reader(r);
+    wb_lookahead_jump(&r->ahead, r->position);
+    return true;
+}
+
 static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
 {
     const wb_delivery_wants wants = {.takes = r->takes,
@@ -301,6 +320,7 @@ static wb_status fill(wb_runner *r, uint64_t until_seq, wb_error *err)
                                      .max_bytes = r->options.batch_bytes,
                                      .max_read_bytes = wb_lookahead_step(&r->ahead),
                                      .select = r->select};
+    if (r->select) r->rules = wb_select_rules(r->select);
     if (!r->reader)
         WB_TRY(wb_journal_reader_open(r->options.journal, r->position, &r->reader, err));
     WB_TRY(wb_delivery_batch_fill(&r->batch, r->reader, r->position, &wants, err));
@@ -364,6 +384,7 @@ void wb_runner_run(wb_runner *r)
             continue;
         }
         if (!wb_runner_deliver(r)) break;
+        if (r->made_anew) continue;
         r->bytes_since += r->batch.read_bytes;
         r->position = r->batch.end_seq;
         wb_lookahead_passed(&r->ahead, r->position, r->batch.read_bytes);

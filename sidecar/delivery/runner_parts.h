@@ -22,6 +22,8 @@ struct wb_runner {
     wb_hold hold;
     wb_lookahead ahead;
     wb_delivery_batch batch;
+    uint64_t rules;       /* by which it was made */
+    bool made_anew;       /* it was given back for others */
     wb_arena *part_arena; /* while a refused record is sent span by span */
     wb_buffer part;
     uint64_t position;      /* read up to here */
@@ -64,12 +66,16 @@ void wb_runner_advance(wb_runner *r, bool at_the_end);
 /** Sleep; a stop, a drain that begins, or being told to skip ends it. */
 void wb_runner_wait(wb_runner *r, uint64_t ns);
 
+/** Give the batch back from its record `at` on, to be read and made again. False: that record was given up, so
+ *  nothing is done. */
+bool wb_runner_give_back(wb_runner *r, size_t at);
+
 /* ---- send.c, for runner.c ---- */
 
 void wb_runner_note_failure(wb_runner *r, wb_status status, wb_error *why);
 /** Wait before the next try. */
 void wb_runner_back_off(wb_runner *r, const wb_error *why, uint32_t retry_after_ms);
-/** All of the batch, or until it is time to return: false. */
+/** All of the batch, or as much as was made by rules that hold; or until it is time to return: false. */
 bool wb_runner_deliver(wb_runner *r);
 
 #endif

@@ -301,8 +301,7 @@ static wb_status apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_buf
                        wb_error *err)
 {
     wb_span_batch spans;
-    bool is_less = s->less && s->less->is_on(s->less->self);
-    bool changes = is_less || s->n_resource_adds > 0;
+    bool changes = wb_select_rules(s) != 0 || s->n_resource_adds > 0;
     if (!changes && s->rules.threshold == 0 && s->n_span_adds == 0)
         return wb_buffer_add_slice(out, entry->payload);
     if (entry->kind == WB_ENTRY_LOGS && changes) return apply_logs(s, entry->payload, out, err);
@@ -322,5 +321,7 @@ wb_status wb_select_apply(wb_select *s, const wb_entry *entry, uint64_t seq, wb_
     if (s->room.cap > ROOM_KEPT_BYTES) wb_buffer_done(&s->room);
     return status;
 }
+
+uint64_t wb_select_rules(const wb_select *s) { return s->less ? s->less->rules(s->less->self) : 0; }
 
 wb_select_stats wb_select_get_stats(const wb_select *s) { return s->stats; }

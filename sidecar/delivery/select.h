@@ -13,8 +13,8 @@ typedef struct wb_select wb_select;
 
 /* Takes out what an exporter may not have (sidecar/pipeline/redact.h). */
 typedef struct wb_less {
-    /* Is there anything that it may not have, now? */
-    bool (*is_on)(const void *self);
+    /* 0: there is nothing that it may not have, now. Else a number; other rules have another one. */
+    uint64_t (*rules)(const void *self);
     /* *out is the request without it, in `room` or, if it has nothing of it, `request` itself: the same items in the
      * same order. NO_MEMORY */
     wb_status (*take_out)(const void *self, wb_signal signal, wb_slice request, wb_buffer *room,
@@ -44,6 +44,9 @@ void wb_select_note(wb_select *select, const wb_entry *entry, uint64_t seq, uint
  *  Errors  NO_MEMORY; nothing was appended, and it may be repeated: what could not be taken out does not go on */
 WB_MUST_USE wb_status wb_select_apply(wb_select *select, const wb_entry *entry, uint64_t seq,
                                       wb_buffer *out, bool *any, wb_error *err);
+
+/** The number of the rules of `less` that hold now. */
+uint64_t wb_select_rules(const wb_select *select);
 
 typedef struct wb_select_stats {
     uint64_t spans_left_out; /* by sampling */

@@ -329,7 +329,14 @@ bool wb_runner_deliver(wb_runner *r)
     sending s = {.records = {.n = r->batch.n, .width = r->batch.n}};
     window *w = &s.records;
     wb_runner_set_state(r, WB_RUNNER_SENDING);
+    r->made_anew = false;
     while (w->at < w->n) {
+        if (r->select && wb_select_rules(r->select) != r->rules) {
+            r->made_anew = wb_runner_give_back(r, w->at);
+            if (r->made_anew) return true;
+            drop_skipped(r, &s);
+            continue;
+        }
         if (s.in_parts)
             send_part(r, &s);
         else

@@ -8,6 +8,7 @@
 #include "tests/unit/delivery/runner_kit.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,9 +27,9 @@ static const wb_slice waybill_keys[] = {WORD("waybill.*")};
 typedef struct strictness {
     wb_less less;
     wb_redact_policy policy;
+    atomic_ullong rules; /* 0: it may have all; odd: as `policy` says; even: all */
     wb_redactor *redactor;
     wb_rehome *secret;
-    bool is_off;
     unsigned failures; /* so many requests find no memory first */
     char dir[64];
 } strictness;
@@ -42,15 +43,20 @@ static wb_status take_out(const void *self, wb_signal signal, wb_slice request, 
         s->failures--;
         return wb_fail(err, WB_ERR_NO_MEMORY, "as the test says");
     }
-    return wb_redact(s->redactor, &s->policy, signal, request, room, out, &done, err);
+    const wb_redact_policy all = {.content = WB_CONTENT_WHOLE};
+    const wb_redact_policy *policy = atomic_load(&s->rules) % 2 ? &s->policy : &all;
+    return wb_redact(s->redactor, policy, signal, request, room, out, &done, err);
 }
 
-static bool is_on(const void *self) { return !((const strictness *)self)->is_off; }
+static uint64_t rules_of(const void *self)
+{
+    return atomic_load(&((strictness *)(uintptr_t)self)->rules);
+}
 
 static void strict_open(strictness *s, wb_redact_policy policy)
 {
-    *s = (strictness){.policy = policy};
-    s->less = (wb_less){is_on, take_out, s};
+    *s = (strictness){.policy = policy, .rules = 1};
+    s->less = (wb_less){rules_of, take_out, s};
     s->policy.again = true;
     if (s->policy.preview_characters == 0) s->policy.preview_characters = 500;
     (void)snprintf(s->dir, sizeof s->dir, "/tmp/wb-less-XXXXXX");
@@ -185,9 +191,9 @@ static void what_has_nothing_to_lose_goes_on_byte_for_byte(void **state)
     record_close(r);
     r = record_open(NULL, (wb_redact_policy){.content = WB_CONTENT_NONE, .drop = {user_keys, 1}});
     put_spans(&r->payload, attrs, 1);
-    r->strict.is_off = true; /* until a reload */
+    atomic_store(&r->strict.rules, 0); /* until a reload */
     assert_true(wb_slice_eq(applied(r, WB_ENTRY_SPANS), wb_buffer_slice(&r->payload)));
-    r->strict.is_off = false;
+    atomic_store(&r->strict.rules, 1);
     assert_false(contains(applied(r, WB_ENTRY_SPANS), "short"));
     for (size_t i = 0; i < WB_COUNT(others); i++) /* are no telemetry */
         assert_true(wb_slice_eq(applied(r, others[i]), wb_buffer_slice(&r->payload)));
@@ -435,6 +441,72 @@ static void what_is_refused_is_found_and_parked_as_it_was_sent(void **state)
     strict_close(&strict);
 }
 
+static void what_waits_is_made_anew_by_the_rules_of_a_reload(void **state)
+{
+    fixture *f = *state;
+    strictness strict;
+    const span_spec spec = {.trace = HIGH, .span = 1, .attr = "own"};
+    uint64_t seq = 0;
+    strict_open(&strict, (wb_redact_policy){.content = WB_CONTENT_WHOLE, .drop = {own_key, 1}});
+    atomic_store(&strict.rules, 2);
+    f->options.less = &strict.less;
+    f->script.failures = UINT32_MAX;
+    f->script.failure = WB_ERR_UNAVAILABLE;
+    f->script.fail_send_from = 1;
+    for (unsigned i = 0; i < 5; i++) seq = record_of(f, &spec, 1);
+    start(f);
+    EVENTUALLY(cursor_is(f, seq)); /* the first send goes through */
+    for (unsigned i = 0; i < 5; i++) seq = record_of(f, &spec, 1);
+    EVENTUALLY(send_count(f) >= 3);
+    pthread_mutex_lock(&f->script.lock);
+    size_t before = f->script.n_taken;
+    uint64_t longer = f->script.taken[0].len;
+    atomic_store(&strict.rules, 3);
+    f->script.failures = 0;
+    pthread_mutex_unlock(&f->script.lock);
+    EVENTUALLY(cursor_is(f, seq));
+    finish(f);
+    assert_int_equal(before, 5);
+    assert_int_equal(f->script.n_taken, 10);
+    for (size_t i = before; i < 10; i++) assert_true(f->script.taken[i].len < longer);
+    assert_taken_once_in_order(f);
+    strict_close(&strict);
+}
+
+static void a_batch_that_is_given_back_can_be_given_up(void **state)
+{
+    fixture *f = *state;
+    strictness strict;
+    const span_spec spec = {.trace = HIGH, .span = 1, .attr = "own"};
+    strict_open(&strict, (wb_redact_policy){.content = WB_CONTENT_WHOLE, .drop = {own_key, 1}});
+    f->options.less = &strict.less;
+    f->script.failures = UINT32_MAX;
+    f->script.failure = WB_ERR_UNAVAILABLE;
+    uint64_t seq = 0;
+    for (unsigned i = 0; i < 8; i++) seq = record_of(f, &spec, 1);
+    start(f);
+    EVENTUALLY(send_count(f) >= 2);
+    for (uint64_t rules = 3; rules < 9; rules += 2) {
+        size_t sends = send_count(f);
+        atomic_store(&strict.rules, rules);
+        EVENTUALLY(send_count(f) > sends + 1);
+    }
+    (void)wb_runner_skip_begin(f->runner);
+    atomic_store(&strict.rules, 11);
+    wb_runner_skip_end(f->runner, seq - 3, 0); /* all of it was claimed: none but those in hand */
+    EVENTUALLY(stats(f).skipped_records == 5);
+    pthread_mutex_lock(&f->script.lock);
+    f->script.failures = 0;
+    pthread_mutex_unlock(&f->script.lock);
+    EVENTUALLY(cursor_is(f, seq));
+    wb_runner_stats s = stats(f);
+    finish(f);
+    assert_int_equal(s.skipped_records, 5);
+    assert_int_equal(s.sent_records, 3);
+    assert_int_equal(f->script.n_taken, 3);
+    strict_close(&strict);
+}
+
 #define RUNNER_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -450,6 +522,8 @@ int main(void)
         RUNNER_TEST(rules_that_keep_see_what_does_not_go_on),
         RUNNER_TEST(nothing_goes_on_that_could_not_be_made_less),
         RUNNER_TEST(what_is_refused_is_found_and_parked_as_it_was_sent),
+        RUNNER_TEST(what_waits_is_made_anew_by_the_rules_of_a_reload),
+        RUNNER_TEST(a_batch_that_is_given_back_can_be_given_up),
     };
     if (sodium_init() < 0) return 1;
     return cmocka_run_group_tests_name("runner_less", tests, NULL, NULL);
