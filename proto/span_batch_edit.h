@@ -19,7 +19,7 @@ WB_MUST_USE wb_status wb_span_batch_edit(const wb_span_batch *stored, const bool
 /** The same over another body than the stored one: a copy of it in which the same spans stand in the same order, and
  *  attributes and texts may be others (otlp_rewrite.h makes such). What the index says of a span stays, but for where its
  *  name is.
- *  batch   borrows `body` and the payload
+ *  batch   borrows `body`, and nothing of the payload
  *  Errors  as above: CORRUPT not the same spans */
 WB_MUST_USE wb_status wb_span_batch_edit_copy(const wb_span_batch *stored, wb_slice body,
                                               const bool *left_out, wb_arena *arena,

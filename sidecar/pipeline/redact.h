@@ -57,6 +57,7 @@ static inline wb_redact_policy wb_redact_content_only(const wb_redact_policy *po
     wb_redact_policy half = *policy;
     half.secrets = false;
     half.drop.n = half.hash.n = 0;
+    half.again = true; /* a sidecar before may have cut it */
     return half;
 }
 

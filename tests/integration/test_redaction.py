@@ -379,6 +379,23 @@ def test_verbose_shows_200_kib() -> None:
         assert attributes["waybill.cut.gen_ai.output.messages"] == len(LONG.encode())
 
 
+def test_a_span_with_as_many_attributes_as_may_be_is_cut_and_kept() -> None:
+    values = {f"k{n}": n for n in range(1022)}
+    stored, sent = sent_through({**values, "gen_ai.operation.name": "chat", "gen_ai.input.messages": LONG})
+    assert stored == sent
+    assert len(stored["gen_ai.input.messages"]) == 500 and len(stored) > 1024
+    assert all(stored[key] == value for key, value in values.items())
+
+
+def test_what_was_cut_before_says_its_first_length() -> None:
+    with OtlpBackend() as backend, Sidecar(config=CONFIG.format(endpoint=backend.http_url, more="")) as sidecar:
+        request = one_span({"input.value": LONG, "waybill.cut.input.value": 10**6})
+        assert post(port_of(sidecar), "/v1/traces", request.SerializeToString()).code == 200
+        (item,) = backend.wait_for("traces", 1)
+        (said,) = [each for each in item.proto.attributes if each.key == "waybill.cut.input.value"]
+        assert said.value.int_value == 10**6
+
+
 def test_whole_and_none() -> None:
     for attributes in sent_through({"gen_ai.output.messages": LONG}, "redact: {content: whole}"):
         assert attributes["gen_ai.output.messages"] == LONG
