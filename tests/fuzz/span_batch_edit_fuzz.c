@@ -82,11 +82,48 @@ static wb_status add_to_resources(wb_batch *batch)
     return WB_OK;
 }
 
+/* Over a copy of its own body: refused, or the same spans, with names of theirs. */
+static void copy_spans(const wb_span_batch *stored, const bool *left_out, wb_arena *arena)
+{
+    wb_batch *batch = NULL;
+    wb_span_batch after;
+    wb_slice body;
+    WB_AUTO_BUFFER out;
+    wb_buffer_init(&out, OUT_BYTES);
+    if (wb_arena_dup(arena, stored->body, &body) != WB_OK) return;
+    if (wb_span_batch_edit_copy(stored, body, left_out, arena, &batch, NULL) != WB_OK) return;
+    if (wb_span_batch_write(batch, &out, NULL) != WB_OK) return;
+    WB_ASSERT(wb_span_batch_open(wb_buffer_slice(&out), &after, NULL) == WB_OK);
+    WB_ASSERT(has_its_names(&after));
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < stored->span_count; i++) {
+        if (left_out[i]) continue;
+        wb_span_row was = wb_span_batch_row(stored, i), is = wb_span_batch_row(&after, kept++);
+        WB_ASSERT(WB_ID_EQ(was.span_id, is.span_id) && WB_ID_EQ(was.trace_id, is.trace_id));
+    }
+    WB_ASSERT(kept == after.span_count);
+}
+
+static void copy_logs(const wb_log_batch *stored, wb_arena *arena)
+{
+    wb_batch *batch = NULL;
+    wb_log_batch after;
+    wb_slice body;
+    WB_AUTO_BUFFER out;
+    wb_buffer_init(&out, OUT_BYTES);
+    if (wb_arena_dup(arena, stored->body, &body) != WB_OK) return;
+    if (wb_log_batch_edit_copy(stored, body, arena, &batch, NULL) != WB_OK) return;
+    if (wb_log_batch_write(batch, &out, NULL) != WB_OK) return;
+    WB_ASSERT(wb_log_batch_open(wb_buffer_slice(&out), &after, NULL) == WB_OK);
+    WB_ASSERT(after.log_count == stored->log_count);
+}
+
 static void edit_logs(wb_slice payload, wb_arena *arena, wb_buffer *out)
 {
     wb_log_batch stored, after;
     wb_batch *batch;
     if (wb_log_batch_open(payload, &stored, NULL) != WB_OK || stored.log_count > SPANS_MAX) return;
+    copy_logs(&stored, arena);
     if (wb_log_batch_edit(&stored, arena, &batch, NULL) != WB_OK) return;
     if (add_to_resources(batch) != WB_OK || wb_log_batch_write(batch, out, NULL) != WB_OK) return;
     WB_ASSERT(wb_log_batch_open(wb_buffer_slice(out), &after, NULL) == WB_OK);
@@ -115,6 +152,7 @@ static void edit_spans(const uint8_t *data, size_t size, wb_arena *arena, wb_buf
     if (wb_span_batch_open((wb_slice){data, size}, &stored, NULL) != WB_OK) return;
     if (stored.span_count > SPANS_MAX) return;
     for (uint32_t i = 0; i < stored.span_count; i++) left_out[i] = goes(data, size, i);
+    copy_spans(&stored, left_out, arena);
     if (wb_span_batch_edit(&stored, left_out, arena, &batch, NULL) != WB_OK) return;
     if (edit(batch) != WB_OK || wb_span_batch_write(batch, out, NULL) != WB_OK) return;
     if (has_its_names(&stored)) check(&stored, left_out, wb_buffer_slice(out));
