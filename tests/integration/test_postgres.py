@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -98,6 +99,16 @@ def trouble(sidecar: Sidecar, name: str = "postgres") -> str:
 
 
 # ---- the way there and back ------------------------------------------------------------------------
+
+
+def test_a_store_that_may_have_less_gets_less(store: Database):
+    rules = "  redact: {drop: [pad], hash: [service.*]}\n"
+    with Sidecar(config=config(store.writer, rules)) as sidecar:
+        sent = send(sidecar, 3, 2)
+        holds(store, sent)
+        exported = waybill("trace", "export", "--all", "--store", store.reader)
+        assert exported.count('"work"') == sent and "xxx" not in exported and '"pad"' not in exported
+        assert exported.count('"service.name"') == len(re.findall('"service.name","value":{"stringValue":"[0-9a-f]{32}"}', exported)) > 0
 
 
 def test_spans_arrive_and_are_read_back(store: Database):

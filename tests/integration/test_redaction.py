@@ -674,6 +674,7 @@ def test_a_reload_makes_it_stricter() -> None:
                 sidecar.config_file.write_text(two_backends(lax, strict, "grpc", redact))
                 assert json.loads(sidecar.cli("reload", "--json"))["needs_restart"] == []
                 assert customers(strict)[-1:] == expected
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
             rules = 'store: {redact: {drop: ["customer.*"]}}'
             sidecar.config_file.write_text(two_backends(lax, strict, "http/protobuf", "", rules))
             assert json.loads(sidecar.cli("reload", "--json"))["needs_restart"] == ["exporters"]  # its protocol is another
