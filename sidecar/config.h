@@ -52,7 +52,7 @@ typedef struct wb_exporter_config {
     wb_delivery_config delivery; /* of what is no store */
     wb_postgres_config postgres;
     wb_less_config less;
-    bool gets_less; /* made of it */
+    uint64_t less_number; /* made of it: 0, it may have all; else other rules have another number */
     wb_redact_policy redact;
 } wb_exporter_config;
 

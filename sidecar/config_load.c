@@ -3,6 +3,7 @@
  * one, and what follows from them. Nothing here touches a file or socket but the one file that was named. */
 #include "sidecar/config.h"
 
+#include "core/crc32c.h"
 #include "core/self_id.h"
 #include "propagation/token.h"
 #include "sidecar/config_enrich.h"
@@ -183,6 +184,25 @@ static wb_redact_policy less_policy(const wb_less_config *less, size_t verbose_b
                               .again = true};
 }
 
+static uint32_t add_patterns(uint32_t crc, const wb_redact_rule *rule)
+{
+    crc = wb_crc32c(crc, &rule->n, sizeof rule->n);
+    for (size_t i = 0; i < rule->n; i++) {
+        crc = wb_crc32c(crc, &rule->patterns[i].len, sizeof rule->patterns[i].len);
+        crc = wb_crc32c(crc, rule->patterns[i].ptr, rule->patterns[i].len);
+    }
+    return crc;
+}
+
+static uint64_t less_number(const wb_redact_policy *policy)
+{
+    const uint64_t sizes[] = {policy->content, policy->preview_characters, policy->verbose_bytes};
+    uint32_t crc = wb_crc32c(0, sizes, sizeof sizes);
+    crc = add_patterns(crc, &policy->drop);
+    crc = add_patterns(crc, &policy->hash);
+    return UINT64_C(1) << 32 | add_patterns(crc, &policy->cut);
+}
+
 /* Secrets are no matter of it: the journal has none, or may have them. */
 static wb_status make_less(wb_exporter_config *e, size_t verbose_bytes, wb_error *err)
 {
@@ -194,8 +214,9 @@ static wb_status make_less(wb_exporter_config *e, size_t verbose_bytes, wb_error
         return wb_fail(err, WB_ERR_CONFIG, "redact.preview_characters: less than %d",
                        WB_LESS_CHARACTERS_MIN);
     e->redact = less_policy(less, verbose_bytes);
-    e->gets_less =
+    bool gets_less =
         e->redact.content != WB_CONTENT_WHOLE || less->n_drop + less->n_hash + less->n_cut > 0;
+    e->less_number = gets_less ? less_number(&e->redact) : 0;
     return WB_OK;
 }
 

@@ -106,7 +106,7 @@ static uint64_t rules(const void *self)
 {
     const exporter *x = self;
     const wb_world *world = wb_world_take(x->all->sidecar->worlds);
-    uint64_t number = config_in(x, world)->gets_less ? world->generation : 0;
+    uint64_t number = config_in(x, world)->less_number;
     wb_world_drop(world);
     return number;
 }

@@ -379,14 +379,6 @@ def test_verbose_shows_200_kib() -> None:
         assert attributes["waybill.cut.gen_ai.output.messages"] == len(LONG.encode())
 
 
-def test_a_span_with_as_many_attributes_as_may_be_is_cut_and_kept() -> None:
-    values = {f"k{n}": n for n in range(1022)}
-    stored, sent = sent_through({**values, "gen_ai.operation.name": "chat", "gen_ai.input.messages": LONG})
-    assert stored == sent
-    assert len(stored["gen_ai.input.messages"]) == 500 and len(stored) > 1024
-    assert all(stored[key] == value for key, value in values.items())
-
-
 def test_what_was_cut_before_says_its_first_length() -> None:
     with OtlpBackend() as backend, Sidecar(config=CONFIG.format(endpoint=backend.http_url, more="")) as sidecar:
         request = one_span({"input.value": LONG, "waybill.cut.input.value": 10**6})
@@ -688,3 +680,20 @@ def test_a_reload_makes_it_stricter() -> None:
             sidecar.config_file.write_text(two_backends(lax, strict, "grpc", "preview_characters: 7"))
             answer = json.loads(sidecar.cli("reload", "--json", check=False))
             assert "exporters.strict.redact.preview_characters" in answer["problems"][0], answer
+
+
+def test_what_waits_for_a_backend_goes_by_the_rules_of_a_reload() -> None:
+    with OtlpBackend() as lax, OtlpBackend() as strict:
+        strict.stop()
+        with Sidecar(config=two_backends(lax, strict, "http/protobuf", "")) as sidecar:
+            values = {"customer.name": "Ada Lovelace", "kept": "as it is"}
+            assert post(port_of(sidecar), "/v1/traces", one_span(values).SerializeToString()).code == 200
+            wait_until(lambda: 'exporter="strict"' in sidecar.log() and "delivery.unavailable" in sidecar.log(), 20.0, "an outage")
+            sidecar.config_file.write_text(two_backends(lax, strict, "http/protobuf", 'drop: ["customer.*"]'))
+            assert json.loads(sidecar.cli("reload", "--json"))["needs_restart"] == []
+            strict.start()
+            (item,) = strict.wait_for("traces", 1)
+            assert item.attributes["kept"] == "as it is" and "customer.name" not in item.attributes
+            wait_until(lambda: delivered(sidecar), 20.0, "delivery")
+            assert len(strict.items["traces"]) == 1
+            assert b"Lovelace" not in everything_of(strict) and b"Lovelace" in everything_of(lax)
