@@ -207,6 +207,7 @@ typedef struct redaction {
     size_t spot;     /* the next one; SIZE_MAX: there is none */
     size_t is_long;  /* bytes: what has more is read */
     bool everything; /* is read */
+    wb_slice secret; /* a value of which all texts are secrets */
     content attr;    /* the attribute that is being written */
     content body;    /* of the log record in hand, which is `item` */
     wb_slice item;
@@ -242,7 +243,8 @@ static content *content_of(redaction *run, wb_slice bytes)
 static wb_rewrite on_look(void *self, wb_slice bytes)
 {
     redaction *run = self;
-    bool is_read = run->everything || bytes.len > run->is_long || content_of(run, bytes);
+    bool is_read = run->everything || bytes.len > run->is_long || content_of(run, bytes) ||
+                   is_within(run->secret, bytes);
     return is_read || has_spot(run, bytes) ? WB_REWRITE_INSIDE : WB_REWRITE_KEEP;
 }
 
@@ -333,6 +335,13 @@ static bool has_secret(wb_slice text, wb_buffer *out)
     return found > 0;
 }
 
+/* A map, or an array that has some: `credentials`, `cookies`. */
+static bool holds_secrets(wb_slice any_value, wb_secret_name kind)
+{
+    wb_value_type type = wb_otlp_value(any_value).type;
+    return kind > WB_NAME_WORD && (type == WB_VALUE_KVLIST || type == WB_VALUE_ARRAY);
+}
+
 static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffer *out)
 {
     redaction *run = self;
@@ -349,6 +358,7 @@ static wb_rewrite on_attribute(void *self, const wb_rewrite_attr *attr, wb_buffe
         wb_rewrite masked = mask_named(attr, kind, out);
         run->done->secrets += masked == WB_REWRITE_DONE;
         if (masked != WB_REWRITE_KEEP) return masked;
+        if (holds_secrets(attr->value, kind) && !run->secret.ptr) run->secret = attr->value;
     }
     bool is_cut = (fate == FATE_CUT || fate == FATE_CONTENT) && attr->value.len > 0;
     if (is_cut && !content_of(run, attr->value))
@@ -392,6 +402,7 @@ static wb_status say_cut(redaction *run, content *of, uint32_t number, wb_slice 
 static wb_status on_attribute_end(void *self, const wb_rewrite_attr *attr, wb_buffer *out)
 {
     redaction *run = self;
+    if (run->secret.ptr && run->secret.ptr == attr->value.ptr) run->secret = (wb_slice){0};
     if (!run->attr.bytes.ptr || run->attr.bytes.ptr != attr->value.ptr) return WB_OK;
     return say_cut(run, &run->attr, attr->number, attr->key, attr->behind, out);
 }
@@ -440,7 +451,9 @@ static wb_rewrite on_text(void *self, wb_slice text, bool is_key, wb_slice befor
     size_t found = 0, len = text.len, start = out->len;
     wb_preview preview = {.was_cut = false};
     if (wb_buffer_reserve(out, text.len + WB_PREVIEW_MORE, &to) != WB_OK) return WB_REWRITE_FAILED;
-    if (run->policy->secrets && is_options_value(before, text)) {
+    bool is_secret =
+        !is_key && is_within(run->secret, text) && wb_secret_is_value(WB_NAME_SECRET, text);
+    if (is_secret || (run->policy->secrets && is_options_value(before, text))) {
         wb_slice mask = mask_for(text.len);
         memcpy(to, mask.ptr, len = mask.len);
         found = 1;

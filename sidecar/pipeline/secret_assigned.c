@@ -7,7 +7,7 @@
  * JSON is what traces of agents are full of. */
 #include "sidecar/pipeline/secret_assigned.h"
 
-enum { BLANKS_MAX = 16, BACKSLASHES_MAX = 16 };
+enum { BLANKS_MAX = 16, LINES_MAX = 64, BACKSLASHES_MAX = 16 };
 
 typedef enum way { SIGN, COLON, MARKUP, OPTION, SENTENCE } way;
 
@@ -18,6 +18,14 @@ static size_t blanks(wb_slice text, size_t p)
     size_t from = p;
     while (p < text.len && p - from < BLANKS_MAX && (text.ptr[p] == ' ' || text.ptr[p] == '\t'))
         p++;
+    return p;
+}
+
+/* Blanks, over the ends of lines too. */
+static size_t lines(wb_slice text, size_t p)
+{
+    size_t from = p;
+    while (p < text.len && p - from < LINES_MAX && strchr(" \t\r\n", at(text, p))) p++;
     return p;
 }
 
@@ -97,12 +105,12 @@ static bool done(size_t from, size_t to, wb_secret *out)
 /* A header's: the scheme may stay, the rest goes. */
 static bool bare_authorization(wb_slice text, size_t p, wb_secret *out)
 {
-    static const char *const one_word[] = {"bearer ",  "basic ", "token ",     "apikey ",
-                                           "api-key ", "bot ",   "negotiate ", "genieKey "};
+    static const char *const one_word[] = {"bearer", "basic",     "token", "apikey",  "api-key",
+                                           "bot",    "negotiate", "ssws",  "geniekey"};
     static const char *const a_line[] = {"digest ", "aws4-hmac", "oauth ", "signature "};
     for (size_t i = 0; i < sizeof one_word / sizeof *one_word; i++) {
-        if (!starts_lower(text, p, one_word[i])) continue;
-        size_t from = blanks(text, p + strlen(one_word[i]));
+        size_t behind = p + strlen(one_word[i]), from = blanks(text, behind);
+        if (!starts_lower(text, p, one_word[i]) || from == behind) continue;
         size_t end = bare_end(text, from);
         return wb_secret_is_value(WB_NAME_AUTHORIZATION, (wb_slice){text.ptr + from, end - from}) &&
                done(from, end, out);
@@ -130,6 +138,19 @@ static bool is_no_word(wb_slice value)
     return value.len >= 4 && odd;
 }
 
+/* A call, an index, a comparison or a path to a member: it has the secret's name and not the secret. */
+static bool is_code(wb_slice value)
+{
+    bool letters = true, dot = false;
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = value.ptr[i];
+        if (c == '(' || c == '[' || (c == '=' && i == 0)) return true;
+        letters &= (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? true : c == '.' || c == '_';
+        dot |= c == '.' && i > 0;
+    }
+    return letters && dot;
+}
+
 static bool bare(wb_slice text, size_t p, way how, wb_secret_name kind, bool is_json, bool loose,
                  wb_secret *out)
 {
@@ -140,7 +161,7 @@ static bool bare(wb_slice text, size_t p, way how, wb_secret_name kind, bool is_
     if (how == SENTENCE)
         while (value.len > 0 && strchr(".!?:", value.ptr[value.len - 1])) value.len--;
     if (loose) return done(p, p + value.len, out);
-    if (!wb_secret_is_value(kind, value)) return false;
+    if (!wb_secret_is_value(kind, value) || is_code(value)) return false;
     /* More words behind it: prose. */
     bool more = (how == COLON || how == SENTENCE) && at(text, end) == ' ';
     if ((more || how == SENTENCE) && !is_no_word(value)) return false;
@@ -170,6 +191,9 @@ static bool value_at(wb_slice text, size_t p, way how, wb_secret_name kind, bool
         }
         return bare(text, p, how, kind, named_in_quotes && how == COLON, loose, out);
     }
+    /* The quote ends a text of JSON that ends in `password=`: what is behind it is JSON's. */
+    if (!named_in_quotes && how != MARKUP && at(text, from) && strchr(",}]:", at(text, from)))
+        return false;
     end = quoted_end(text, from, quote, depth);
     while (list) { /* all texts of the array, up to its last quote */
         uint8_t next_quote;
@@ -229,9 +253,17 @@ bool wb_secret_assigned(wb_slice text, size_t from, size_t to, wb_secret_name ki
         if (at(text, sign) == '>' || at(text, sign) == '=') sign++;
         return value_at(text, blanks(text, sign), SIGN, kind, in_quotes, loose, out);
     case ':':
+        if (from > 0 && text.ptr[from - 1] == ':') return false; /* one of several, as in an ARN */
         sign++;
         if (at(text, sign) == '=') sign++;
-        return value_at(text, blanks(text, sign), COLON, kind, in_quotes, loose, out);
+        while (at(text, sign) == '*') sign++; /* **Password:** */
+        sign = in_quotes ? lines(text, sign) : blanks(text, sign);
+        return value_at(text, sign, COLON, kind, in_quotes, loose, out);
+    case '\r':
+    case '\n': /* - name: DB_PASSWORD, and on the next line value: */
+        sign = lines(text, sign);
+        if (!starts_lower(text, sign, "value:")) return false;
+        return value_at(text, blanks(text, sign + 6), COLON, kind, false, loose, out);
     case ',': return in_quotes && second(text, from, sign, kind, loose, out);
     case '>':
         if (from == 0 || (text.ptr[from - 1] != '<' && text.ptr[from - 1] != ':')) return false;
@@ -241,6 +273,8 @@ bool wb_secret_assigned(wb_slice text, size_t from, size_t to, wb_secret_name ki
     if (sign == p) return false;
     if (text.len - from > 2 && text.ptr[from] == '-' && text.ptr[from + 1] == '-')
         return value_at(text, sign, OPTION, kind, false, loose, out);
+    if (starts_lower(text, sign, "is:"))
+        return value_at(text, blanks(text, sign + 3), SENTENCE, kind, false, loose, out);
     if (starts_lower(text, sign, "is "))
         return value_at(text, blanks(text, sign + 3), SENTENCE, kind, false, loose, out);
     return false;

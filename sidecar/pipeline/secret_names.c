@@ -18,6 +18,7 @@ typedef struct suffix {
 
 static const suffix suffixes[] = {
     {"password", WB_NAME_SECRET},
+    {"passwords", WB_NAME_SECRET},
     {"passwd", WB_NAME_SECRET},
     {"passwort", WB_NAME_SECRET},
     {"passphrase", WB_NAME_SECRET},
@@ -26,7 +27,6 @@ static const suffix suffixes[] = {
     {"pwd", WB_NAME_SECRET},
     {"secret", WB_NAME_SECRET},
     {"secrets", WB_NAME_SECRET},
-    {"secretvalue", WB_NAME_SECRET},
     {"credential", WB_NAME_SECRET},
     {"credentials", WB_NAME_SECRET},
     {"apikey", WB_NAME_SECRET},
@@ -65,13 +65,15 @@ static const suffix suffixes[] = {
     {"cookies", WB_NAME_COOKIE},
     {"authorization", WB_NAME_AUTHORIZATION},
     {"authheader", WB_NAME_AUTHORIZATION},
+    {"authentication", WB_NAME_AUTHORIZATION},
 };
 
 /* Words before `token` that make it no secret. */
 static const char *const harmless_tokens[] = {
-    "first", "per",  "output", "input", "max",  "min",   "next",    "page",         "continuation",
-    "eos",   "bos",  "pad",    "unk",   "stop", "start", "special", "cancellation", "end",
-    "mask",  "last", "prompt", "sep",   "cls",  "total", "count",   "of",           "sync",
+    "first",        "per",   "output", "input", "max",    "min",  "next",  "page",
+    "continuation", "eos",   "bos",    "pad",   "unk",    "stop", "start", "special",
+    "cancellation", "end",   "mask",   "last",  "prompt", "sep",  "cls",   "cached",
+    "sampling",     "total", "count",  "of",    "sync",
 };
 
 /* Whole last words, with a separator or nothing before them. */
@@ -101,7 +103,7 @@ static bool eq_lower(wb_slice s, const char *text)
 {
     if (s.len != strlen(text)) return false;
     for (size_t i = 0; i < s.len; i++)
-        if ((s.ptr[i] | 0x20) != text[i]) return false;
+        if ((s.ptr[i] | 0x20) != text[i] && s.ptr[i] != text[i]) return false;
     return true;
 }
 
@@ -123,10 +125,26 @@ static wb_slice without_index(wb_slice name)
 static wb_secret_name word_kind(wb_slice name)
 {
     wb_slice word = last_word(name);
+    if (word.len == name.len && eq_lower(word, "pass")) return WB_NAME_WORD; /* what tests do */
     for (size_t i = 0; i < WB_COUNT(words); i++)
         if (eq_lower(word, words[i].text)) return words[i].kind;
     /* Django's cookie; session_id and session.id are everybody's. */
     return eq_lower(name, "sessionid") ? WB_NAME_SECRET : WB_NAME_PLAIN;
+}
+
+/* `has_password`, `needs_api_key`: whether there is one. */
+static bool asks(wb_slice name)
+{
+    static const char *const words_of_it[] = {"has_",      "has-",  "is_", "needs_",
+                                              "requires_", "uses_", "no_"};
+    size_t from = name.len;
+    while (from > 0 && name.ptr[from - 1] != '.') from--;
+    for (size_t i = 0; i < WB_COUNT(words_of_it); i++) {
+        size_t len = strlen(words_of_it[i]);
+        if (name.len - from > len && eq_lower((wb_slice){name.ptr + from, len}, words_of_it[i]))
+            return true;
+    }
+    return false;
 }
 
 wb_secret_name wb_secret_name_of(wb_slice name)
@@ -134,13 +152,14 @@ wb_secret_name wb_secret_name_of(wb_slice name)
     uint8_t bytes[NAME_MAX_BYTES];
     wb_slice packed = {bytes, 0};
     name = without_index(name);
-    if (name.len == 0) return WB_NAME_PLAIN;
+    if (name.len == 0 || asks(name)) return WB_NAME_PLAIN;
     if (name.len > NAME_MAX_BYTES)
         name = (wb_slice){name.ptr + name.len - NAME_MAX_BYTES, NAME_MAX_BYTES};
     for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.ptr[i];
         if (is_letter(c) || is_digit(c)) bytes[packed.len++] = is_letter(c) ? c | 0x20 : c;
     }
+    if (ends_with(packed, "value") && packed.len > 5) packed.len -= 5;
     for (size_t i = 0; i < WB_COUNT(suffixes); i++) {
         if (!ends_with(packed, suffixes[i].text)) continue;
         if (suffixes[i].kind != WB_NAME_TOKEN) return suffixes[i].kind;
@@ -183,7 +202,7 @@ bool wb_secret_looks_random(wb_slice value)
         upper |= c >= 'A' && c <= 'Z';
         sign |= strchr("!#$%^&*+=@~", c) != NULL;
     }
-    return (digit && (lower || upper)) || sign || (value.len >= 16 && lower && upper);
+    return (digit && (lower || upper)) || sign || (value.len >= 24 && lower && upper);
 }
 
 static bool has_blank(wb_slice v)

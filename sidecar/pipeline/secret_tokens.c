@@ -15,6 +15,8 @@
 enum { ALNUM = 1, DASHES = 2, BASE64 = 4, DOT = 8, HEX = 16 };
 enum { WORD = ALNUM | DASHES, DOTTED = WORD | DOT };
 
+enum { LOOK_MAX = 400 }; /* letters, before it is known that it is one */
+
 typedef struct token_rule {
     const char *prefix; /* some of it may stand before the word: see `before` */
     uint8_t before;     /* bytes of the prefix before the word's start */
@@ -27,12 +29,14 @@ typedef struct token_rule {
 static const token_rule rules[] = {
     {"AAAAAAAAAAAAAAAAAAAA", 0, ALNUM | BASE64, 40, false}, /* X */
     {"APA91b", 0, WORD, 100, false},                        /* Firebase */
+    {"ABSK", 0, ALNUM | BASE64, 60, false},                 /* AWS Bedrock */
     {"ABIA", 0, ALNUM, 12, true},                           /* AWS */
     {"ACCA", 0, ALNUM, 12, true},                           /* AWS */
     {"AKIA", 0, ALNUM, 12, true},                           /* AWS */
     {"ASIA", 0, ALNUM, 12, true},                           /* AWS */
     {"AIza", 0, WORD, 30, true},                            /* Google */
     {"AKCp", 0, ALNUM, 40, false},                          /* Artifactory */
+    {"AGE-SECRET-KEY-PQ-1", 0, ALNUM, 40, true},            /* age */
     {"AGE-SECRET-KEY-1", 0, ALNUM, 40, true},               /* age */
     {"AQVN", 0, WORD, 30, false},                           /* Yandex */
     {"ATATT3", 0, WORD | BASE64, 40, false},                /* Atlassian */
@@ -41,6 +45,8 @@ static const token_rule rules[] = {
     {"api_org_", 0, ALNUM, 20, true},                       /* Hugging Face */
     {"apify_api_", 0, ALNUM, 20, true},                     /* Apify */
     {"bkua_", 0, ALNUM, 30, true},                          /* Buildkite */
+    {"CCIPAT_", 0, WORD, 20, false},                        /* CircleCI */
+    {"csk-", 0, ALNUM, 30, false},                          /* Cerebras */
     {"cfut_", 0, WORD, 20, false},                          /* Cloudflare */
     {"CFPAT-", 0, WORD, 20, false},                         /* Contentful */
     {"co_", 0, ALNUM, 30, false},                           /* Cohere */
@@ -55,7 +61,7 @@ static const token_rule rules[] = {
     {"dt0c01.", 7, DOTTED, 24, true},                       /* Dynatrace */
     {"dt0s16.", 7, DOTTED, 24, true},                       /* Dynatrace */
     {"EAACEdEose0cBA", 0, ALNUM, 10, true},                 /* Facebook */
-    {"EAAAE", 0, WORD, 50, false},                          /* Square, Facebook */
+    {"EAAA", 0, WORD, 50, false},                           /* Square, Facebook */
     {"eyJ", 0, DOTTED, 14, true},                           /* a JWT, or another JSON in base64 */
     {"FLWSECK", 0, WORD, 12, false},                        /* Flutterwave */
     {"figd_", 0, WORD, 20, true},                           /* Figma */
@@ -99,6 +105,7 @@ static const token_rule rules[] = {
     {"lin_oauth_", 0, ALNUM, 20, true},      /* Linear */
     {"lsv2_", 0, WORD, 30, true},            /* LangSmith */
     {"ls__", 0, ALNUM, 28, false},           /* LangSmith */
+    {"napi_", 0, ALNUM, 30, false},          /* Neon */
     {"npm_", 0, ALNUM, 30, true},            /* npm */
     {"nfp_", 0, ALNUM, 30, true},            /* Netlify */
     {"NRAK-", 0, ALNUM, 20, true},           /* New Relic */
@@ -148,6 +155,8 @@ static const token_rule rules[] = {
     {"sl.", 3, WORD, 60, false},             /* Dropbox */
     {"sntrys_", 0, WORD | BASE64, 20, true}, /* Sentry */
     {"sntryu_", 0, HEX, 20, true},           /* Sentry */
+    {"sqp_", 0, HEX, 30, true},              /* SonarQube */
+    {"squ_", 0, HEX, 30, true},              /* SonarQube */
     {"sq0atp-", 0, WORD, 16, true},          /* Square */
     {"sq0csp-", 0, WORD, 16, true},          /* Square */
     {"SSWS", 0, WORD, 30, false},            /* Okta */
@@ -160,6 +169,7 @@ static const token_rule rules[] = {
     {"v2.public.", 10, DOTTED, 60, true},    /* PASETO */
     {"v4.public.", 10, DOTTED, 60, true},    /* PASETO */
     {"vercel_", 0, ALNUM, 20, false},        /* Vercel */
+    {"vcp_", 0, ALNUM, 20, false},           /* Vercel */
     {"vc_", 0, ALNUM, 24, false},            /* Vercel */
     {"whsec_", 0, ALNUM | BASE64, 20, true}, /* Stripe and other webhooks */
     {"wandb_v1_", 0, WORD, 20, true},        /* Weights & Biases */
@@ -175,6 +185,7 @@ static const token_rule rules[] = {
     {"xoxp-", 0, WORD, 10, true},
     {"xoxr-", 0, WORD, 10, true},
     {"xoxs-", 0, WORD, 10, true},
+    {"1//0", 0, WORD, 30, false}, /* Google, refresh tokens */
     {"ya29.", 5, WORD, 20, true}, /* Google */
     {"zpka_", 0, WORD, 20, true}, /* Zuplo */
 };
@@ -207,11 +218,27 @@ static size_t count(wb_slice text, size_t at, unsigned kinds)
     return n;
 }
 
+/* The same, of at most `most`. */
+static size_t count_upto(wb_slice text, size_t at, unsigned kinds, size_t most)
+{
+    wb_slice some = {text.ptr, text.len - at > most ? at + most : text.len};
+    return count(some, at, kinds);
+}
+
 static bool has_digit(wb_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] >= '0' && text.ptr[i] <= '9') return true;
     return false;
+}
+
+/* Is the letter before `at` the end of an escape (`\n`, `\u00e9`, `%3D`) or of a terminal's colour (`[32m`)? */
+static bool ends_escape(wb_slice text, size_t at)
+{
+    const uint8_t *p = text.ptr + at;
+    if (at >= 2 && p[-2] == '\\') return true;
+    if (at >= 3 && (p[-3] == '%' || (p[-1] == 'm' && p[-2] >= '0' && p[-2] <= '9'))) return true;
+    return at >= 6 && p[-6] == '\\' && p[-5] == 'u';
 }
 
 static bool fits(const token_rule *rule, wb_slice text, size_t at, bool open_end, size_t *start,
@@ -221,12 +248,14 @@ static bool fits(const token_rule *rule, wb_slice text, size_t at, bool open_end
     if (at < rule->before || text.len - (at - rule->before) < prefix) return false;
     *start = at - rule->before;
     if (memcmp(text.ptr + *start, rule->prefix, prefix) != 0) return false;
-    if (rule->before && !open_end && *start > 0 && kinds_of(text.ptr[*start - 1]) & WORD)
+    if (rule->before && !open_end && *start > 0 && kinds_of(text.ptr[*start - 1]) & WORD &&
+        !ends_escape(text, *start))
         return false;
-    size_t rest = count(text, *start + prefix, rule->letters);
+    size_t rest = count_upto(text, *start + prefix, rule->letters, LOOK_MAX);
     if (rest < rule->min_rest) return false;
     while (rest > rule->min_rest && text.ptr[*start + prefix + rest - 1] == '.') rest--;
     if (!rule->any && !has_digit((wb_slice){text.ptr + *start + prefix, rest})) return false;
+    if (rest == LOOK_MAX) rest = count(text, *start + prefix, rule->letters);
     *len = prefix + rest;
     return true;
 }
@@ -238,10 +267,10 @@ static size_t discord(wb_slice text, size_t at)
 {
     size_t first, second, third;
     if (text.ptr[at] < 'M' || text.ptr[at] > 'O') return 0;
-    first = count(text, at, WORD);
+    first = count_upto(text, at, WORD, 29);
     if (first < 23 || first > 28) return 0;
     if (at + first >= text.len || text.ptr[at + first] != '.') return 0;
-    second = count(text, at + first + 1, WORD);
+    second = count_upto(text, at + first + 1, WORD, 8);
     if (second < 6 || second > 7 || at + first + 1 + second >= text.len) return 0;
     if (text.ptr[at + first + 1 + second] != '.') return 0;
     third = count(text, at + first + second + 2, WORD);
@@ -253,7 +282,7 @@ static size_t airtable(wb_slice text, size_t at)
 {
     if (text.ptr[at] != 'p' || text.ptr[at + 1] != 'a') return 0;
     if (!wb_slice_starts((wb_slice){text.ptr + at, text.len - at}, WB_S("pat"))) return 0;
-    size_t first = count(text, at, ALNUM), end = at + first;
+    size_t first = count_upto(text, at, ALNUM, 21), end = at + first;
     if (first < 15 || first > 20 || end >= text.len || text.ptr[end] != '.') return 0;
     size_t hex = count(text, end + 1, HEX);
     return hex >= 60 ? first + 1 + hex : 0;
@@ -264,7 +293,7 @@ static size_t telegram(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t digits = 0, rest;
     if (at == 0 || text.ptr[at - 1] != ':') return 0;
-    rest = count(text, at, WORD);
+    rest = count_upto(text, at, WORD, LOOK_MAX);
     if (rest < 33 || (rest > 40 && !open_end)) return 0;
     while (digits + 1 < at && text.ptr[at - 2 - digits] >= '0' && text.ptr[at - 2 - digits] <= '9')
         digits++;
@@ -278,7 +307,7 @@ static size_t of_hex(wb_slice text, size_t at, bool open_end)
 {
     enum { DIGITS = 32 };
     if (text.ptr[at] == 'S' && text.ptr[at + 1] == 'K') {
-        size_t hex = count(text, at + 2, HEX);
+        size_t hex = count_upto(text, at + 2, HEX, 64);
         return hex == DIGITS || (open_end && hex > DIGITS) ? 2 + hex : 0;
     }
     if (text.len - at < DIGITS + 4 || memcmp(text.ptr + at + DIGITS, "-us", 3) != 0) return 0;
@@ -295,7 +324,7 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
     if (text.len - at < 40) return 0;
     for (size_t i = at + 40; i-- > at;) /* from the end: most are shorter */
         if (!(kinds_of(text.ptr[i]) & (ALNUM | BASE64))) return 0;
-    size_t n = count(text, at, ALNUM | BASE64);
+    size_t n = count_upto(text, at, ALNUM | BASE64, 45);
     if (n < 40 || (n > 40 && !open_end) || n > 44) return 0;
     if (at + n < text.len && kinds_of(text.ptr[at + n]) & (DASHES | DOT) && !open_end) return 0;
     if (at > 0 && kinds_of(text.ptr[at - 1]) & BASE64 && text.ptr[at - 1] != '=') return 0;

@@ -23,6 +23,8 @@ enum {
     URL_MAX = 2048,
     SPOTS = WB_SECRET_SPOTS,
     BASIC_MAX = 512,
+    KEY_LETTERS = 5,
+    KEY_LINE = 32,
     LOOK_MAX = 400 /* bytes behind a name, before it is known that a secret is there */
 };
 
@@ -99,7 +101,7 @@ static bool named(wb_slice text, size_t at, bool loose, wb_secret *out)
     wb_slice some = {text.ptr, text.len - to > LOOK_MAX ? to + LOOK_MAX : text.len};
     if (!wb_secret_assigned(some, from, to, kind, loose, out)) return false;
     wb_secret all;
-    bool may_go_on = some.len < text.len && out->at + out->len == some.len;
+    bool may_go_on = !loose && some.len < text.len && out->at + out->len == some.len;
     if (may_go_on && wb_secret_assigned(text, from, to, kind, loose, &all)) *out = all;
     return true;
 }
@@ -182,7 +184,10 @@ static bool in_url(wb_slice text, size_t at, wb_secret *out)
     if (last_at == 0) return false;
     if (colon == 0 || colon > last_at) colon = 0;
     wb_slice secret = {text.ptr + (colon ? colon : from), last_at - (colon ? colon : from)};
-    if (!colon && !(wb_secret_looks_random(secret) && secret.len >= 16)) return false;
+    wb_slice user = {text.ptr + from, (colon ? colon - 1 : last_at) - from};
+    bool is_token = user.len >= 16 && wb_secret_looks_random(user);
+    if (!colon && !is_token) return false;
+    if (colon && is_token) secret = (wb_slice){user.ptr, last_at - from};
     *out = (wb_secret){.at = (size_t)(secret.ptr - text.ptr), .len = secret.len};
     return secret.len > 0 && wb_secret_is_value(WB_NAME_SECRET, secret);
 }
@@ -203,31 +208,70 @@ static bool before_tcp(wb_slice text, size_t at, wb_secret *out)
 
 /* ---- PEM ---- */
 
-static bool private_key(wb_slice text, size_t at, wb_secret *out)
+/* What a key's lines and headers are made of, line ends written as escapes too. */
+static bool is_pem_byte(uint8_t c)
+{
+    bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return alnum || (c && strchr("+/= \t\r\n\\:,-", c));
+}
+
+/* Behind the head what a key is made of, up to its end; a text that only speaks of a head has none of it. */
+static bool private_key(wb_slice text, size_t at, bool loose, wb_secret *out)
 {
     static const char begin[] = "-----BEGIN ", mark[] = "PRIVATE KEY", end[] = "-----END ";
-    size_t p = at, lines;
+    size_t p = at, head, letters = 0;
     if (!eq_lower(text, at, begin)) return false;
     p += sizeof begin - 1;
-    lines = p;
-    while (p < text.len && text.ptr[p] != '-') p++;
-    if (p == text.len || !memmem(text.ptr + lines, p - lines, mark, sizeof mark - 1)) return false;
+    head = p;
+    while (p < text.len && p - head < NAME_BACK && text.ptr[p] != '-') p++;
+    if (p == text.len || !memmem(text.ptr + head, p - head, mark, sizeof mark - 1)) return false;
     while (p < text.len && text.ptr[p] == '-') p++;
-    const uint8_t *found = memmem(text.ptr + p, text.len - p, end, sizeof end - 1);
-    size_t to = found ? (size_t)(found - text.ptr) : text.len;
+    size_t to = p, line = 0, longest = 0;
+    bool ends = false;
+    for (; to < text.len && !ends && is_pem_byte(text.ptr[to]); to++) {
+        uint8_t c = text.ptr[to];
+        ends = c == '-' && eq_lower(text, to, end);
+        letters += c > ' ' && c != '\\';
+        line = c > ' ' && c != '\\' && c != '-' ? line + 1 : 0;
+        if (line > longest) longest = line;
+        if (loose && letters >= KEY_LETTERS) return true;
+    }
+    to -= ends;
     *out = (wb_secret){.at = p, .len = to - p};
-    return out->len > 0 && !wb_slice_starts((wb_slice){text.ptr + p, out->len}, WB_S("[redacted]"));
+    return ends ? letters > KEY_LETTERS : longest >= KEY_LINE;
 }
 
 /* ---- a spot ---- */
 
+/* Letters that a word seems to begin with, and that are the end of what is before it: of an escape (`\n`, `\u00e9`, `%3D`) or
+ * of a terminal's colour (`[32m`). */
+static size_t escape_before(wb_slice text, size_t at)
+{
+    const uint8_t *p = text.ptr + at;
+    size_t left = text.len - at, digits = 0;
+    uint8_t before = at > 0 ? p[-1] : 0;
+    if (before == '\\') return p[0] == 'u' ? 5 : p[0] == 'x' ? 3 : 1;
+    if (before == '%') return 2;
+    if (before != '[' && before != ';') return 0;
+    while (digits < 3 && digits < left && p[digits] >= '0' && p[digits] <= '9') digits++;
+    return digits > 0 && digits < left && p[digits] == 'm' ? digits + 1 : 0;
+}
+
+static bool token(wb_slice text, size_t at, bool loose, wb_secret *out)
+{
+    if ((out->len = wb_secret_token_at(text, at, loose, &out->at)) > 0) return true;
+    size_t skip = escape_before(text, at);
+    if (skip == 0 || text.len - at <= skip) return false;
+    return (out->len = wb_secret_token_at(text, at + skip, loose, &out->at)) > 0;
+}
+
 static bool look(wb_slice text, wb_spot spot, bool loose, wb_secret *out)
 {
     *out = (wb_secret){0};
-    if (spot.is_run) return (out->len = wb_secret_token_at(text, spot.at, loose, &out->at)) > 0;
+    if (spot.is_run) return token(text, spot.at, loose, out);
     switch (text.ptr[spot.at] | 0x20) {
     case ':': return in_url(text, spot.at, out);
-    case '-': return private_key(text, spot.at, out);
+    case '-': return private_key(text, spot.at, loose, out);
     case 't': return before_tcp(text, spot.at, out);
     case 'r':
         if (schemed(text, spot.at, loose, out)) return true;
@@ -264,7 +308,7 @@ size_t wb_secrets_mask(wb_slice text, uint8_t *out, size_t *found)
     while (at < text.len) {
         size_t n = wb_spots_find(text, &at, spots, SPOTS);
         for (size_t i = 0; i < n; i++) {
-            if (spots[i].at < read && !spots[i].is_run) continue; /* inside of what is gone */
+            if (spots[i].at < read) continue; /* inside of what is gone */
             if (!look(text, spots[i], false, &secret)) continue;
             size_t end = secret.at + secret.len;
             if (end <= read) continue;
@@ -292,7 +336,9 @@ static bool names_in_body(wb_slice body, size_t at)
         wb_secret_name kind = wb_secret_name_of(rest);
         size_t from = (size_t)(rest.ptr - body.ptr), to = from + rest.len;
         if (kind == WB_NAME_PLAIN) continue;
+        while (to < body.len && (body.ptr[to] == ']' || body.ptr[to] == ' ')) to++;
         if (to >= body.len || body.ptr[to] < ' ') return true;
+        to = from + rest.len;
         wb_slice some = {body.ptr, body.len - to > LOOK_MAX ? to + LOOK_MAX : body.len};
         if (wb_secret_assigned(some, from, to, kind, true, &found)) return true;
     }
