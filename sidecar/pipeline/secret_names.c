@@ -103,7 +103,7 @@ static bool eq_lower(wb_slice s, const char *text)
 {
     if (s.len != strlen(text)) return false;
     for (size_t i = 0; i < s.len; i++)
-        if ((s.ptr[i] | 0x20) != text[i] && s.ptr[i] != text[i]) return false;
+        if ((s.ptr[i] | 0x20) != (uint8_t)text[i] && s.ptr[i] != (uint8_t)text[i]) return false;
     return true;
 }
 
