@@ -253,7 +253,8 @@ bool wb_secret_assigned(wb_slice text, size_t from, size_t to, wb_secret_name ki
         if (at(text, sign) == '>' || at(text, sign) == '=') sign++;
         return value_at(text, blanks(text, sign), SIGN, kind, in_quotes, loose, out);
     case ':':
-        if (from > 0 && text.ptr[from - 1] == ':') return false; /* one of several, as in an ARN */
+        /* One of several, as in an ARN. */
+        if (!loose && from > 0 && text.ptr[from - 1] == ':') return false;
         sign++;
         if (at(text, sign) == '=') sign++;
         while (at(text, sign) == '*') sign++; /* **Password:** */
