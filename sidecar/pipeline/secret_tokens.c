@@ -10,6 +10,7 @@
 #include "core/status.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* Letters that the rest may have: bits. */
 enum { ALNUM = 1, DASHES = 2, BASE64 = 4, DOT = 8, HEX = 16 };
@@ -349,7 +350,7 @@ static uint8_t bucket_next[WB_COUNT(rules)];
 static uint8_t dotted[WB_COUNT(rules)]; /* places of those with a dot before the word */
 static size_t dotted_count;
 static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
-static _Thread_local bool buckets_made; /* as this thread knows: asking once is cheaper */
+static atomic_bool buckets_made; /* asking is cheaper */
 _Static_assert(WB_COUNT(rules) < 255, "a place is a byte");
 
 static inline unsigned bucket_of(uint8_t first, uint8_t second)
@@ -368,15 +369,14 @@ static void make_buckets(void)
         bucket_next[i] = bucket_first[at];
         bucket_first[at] = (uint8_t)(i + 1);
     }
+    atomic_store_explicit(&buckets_made, true, memory_order_release);
 }
 
 static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len;
-    if (!buckets_made) {
+    if (!atomic_load_explicit(&buckets_made, memory_order_acquire))
         (void)pthread_once(&buckets_once, make_buckets);
-        buckets_made = true;
-    }
     const uint8_t *p = text.ptr + at;
     for (size_t i = bucket_first[bucket_of(p[0], p[1])]; i > 0; i = bucket_next[i - 1]) {
         const char *prefix = rules[i - 1].prefix;
