@@ -8,9 +8,6 @@
 #include "proto/otlp_put.h"
 #include "proto/wire.h"
 
-/* Tags and lengths around a key and a value, three of each, at most. */
-enum { HEADS_MAX = 3 * (1 + WB_WIRE_LENGTH_MAX) };
-
 /* Room for an attribute field; *value_at is where its AnyValue goes. */
 static wb_status make_attr(wb_arena *arena, wb_otlp_owner kind, wb_slice key, size_t value_len,
                            wb_slice *field, uint8_t **value_at)
@@ -53,23 +50,6 @@ wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner ki
     wb_attr made;
     WB_TRY(wb_otlp_encode_attr(batch->arena, kind, &attr, &made));
     return wb_batch_append(batch, owner, made.key, made.value, made.field);
-}
-
-wb_status wb_otlp_append_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
-                               const wb_otlp_attr *attrs, size_t n)
-{
-    size_t room = 0;
-    if (n == 0) return WB_OK;
-    for (size_t i = 0; i < n; i++)
-        room += HEADS_MAX + attrs[i].key.len + wb_otlp_value_size(attrs[i].value);
-    uint8_t *bytes = wb_arena_alloc(batch->arena, room), *at = bytes;
-    if (!bytes) return WB_ERR_NO_MEMORY;
-    for (size_t i = 0; i < n; i++) {
-        at = wb_otlp_put_attr_head(at, kind, attrs[i].key, wb_otlp_value_size(attrs[i].value));
-        at = wb_otlp_put_value(at, attrs[i].value);
-    }
-    const wb_slice none = {NULL, 0};
-    return wb_batch_append(batch, owner, none, none, (wb_slice){bytes, (size_t)(at - bytes)});
 }
 
 wb_status wb_otlp_rename_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind, wb_attr *attr,

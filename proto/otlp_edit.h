@@ -13,10 +13,6 @@
 WB_MUST_USE wb_status wb_otlp_append_attr(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
                                           wb_slice key, wb_value value);
 
-/** The same of several, quicker. Later stages do not see them one by one: as one field, whose key is empty. */
-WB_MUST_USE wb_status wb_otlp_append_attrs(wb_batch *batch, wb_attrs *owner, wb_otlp_owner kind,
-                                           const wb_otlp_attr *attrs, size_t n);
-
 /** Encode an attribute of such an owner for wb_batch_append: fill key, value and field of *out, all in `arena`,
  *  with nothing in them borrowed. What is encoded once may be appended to many. */
 WB_MUST_USE wb_status wb_otlp_encode_attr(wb_arena *arena, wb_otlp_owner kind,
