@@ -158,9 +158,3 @@ wb_status wb_otlp_walk(wb_slice body, const wb_key_set *keys, wb_arena *arena, w
     wb_walk w = {.keys = keys, .signal = &traces};
     return wb_walk_body(body, &w, arena, batch, err);
 }
-
-wb_status wb_otlp_walk_again(wb_slice body, wb_arena *arena, wb_batch **batch, wb_error *err)
-{
-    wb_walk w = {.signal = &traces, .again = true};
-    return wb_walk_body(body, &w, arena, batch, err);
-}

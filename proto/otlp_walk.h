@@ -35,11 +35,6 @@ enum {
 WB_MUST_USE wb_status wb_otlp_walk(wb_slice body, const wb_key_set *keys, wb_arena *arena,
                                    wb_batch **batch, wb_error *err);
 
-/** The same of a body that was walked and rendered before: what was added since may be beyond the limits of a body and of
- *  attributes, and nothing is left out for that. No attributes are indexed. Fewer than 2^31 bytes. */
-WB_MUST_USE wb_status wb_otlp_walk_again(wb_slice body, wb_arena *arena, wb_batch **batch,
-                                         wb_error *err);
-
 /** The same of an ExportLogsServiceRequest. What the batch calls spans are log records: start_ns is the
  *  time, end_ns the observed time, name the event name, kind the severity number (0 for what is not 1 to
  *  24), flags, trace_id and span_id as sent (absent: zero), parent and status 0; attrs its attributes.
@@ -51,10 +46,6 @@ WB_MUST_USE wb_status wb_otlp_walk_again(wb_slice body, wb_arena *arena, wb_batc
  *  Source  logs.proto */
 WB_MUST_USE wb_status wb_otlp_walk_logs(wb_slice body, const wb_key_set *keys, wb_arena *arena,
                                         wb_batch **batch, wb_error *err);
-
-/** As wb_otlp_walk_again. */
-WB_MUST_USE wb_status wb_otlp_walk_logs_again(wb_slice body, wb_arena *arena, wb_batch **batch,
-                                              wb_error *err);
 
 /* Data points; a metric without any has none. */
 typedef struct wb_metrics_points {

@@ -70,9 +70,3 @@ wb_status wb_otlp_walk_logs(wb_slice body, const wb_key_set *keys, wb_arena *are
     wb_walk w = {.keys = keys, .signal = &logs};
     return wb_walk_body(body, &w, arena, batch, err);
 }
-
-wb_status wb_otlp_walk_logs_again(wb_slice body, wb_arena *arena, wb_batch **batch, wb_error *err)
-{
-    wb_walk w = {.signal = &logs, .again = true};
-    return wb_walk_body(body, &w, arena, batch, err);
-}

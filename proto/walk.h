@@ -26,11 +26,10 @@ struct wb_walk {
     const wb_key_set *keys;
     const wb_walk_signal *signal;
     wb_metrics_points *points; /* metrics only */
-    bool again;            /* it was let in before, and may have grown beyond the limits since */
-    const char *refusal;   /* why the body is refused; set before false is returned */
-    bool no_memory;        /* the same, and it is our lack */
-    const char *rejection; /* why the item in hand is left out; the first reason stays */
-    uint32_t item_total;   /* items in the body, rejected ones included */
+    const char *refusal;       /* why the body is refused; set before false is returned */
+    bool no_memory;            /* the same, and it is our lack */
+    const char *rejection;     /* why the item in hand is left out; the first reason stays */
+    uint32_t item_total;       /* items in the body, rejected ones included */
 };
 
 static inline bool wb_walk_refuse(wb_walk *w, const char *why)
@@ -169,7 +168,7 @@ static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_
     if (!wb_walk_expect(w, f, WB_WIRE_LEN) || !wb_walk_split(w, f->bytes, &kv)) return false;
     wb_walk_text(w, kv.key);
     if (!wb_walk_value(w, kv.value)) return false;
-    if (++list->count > WB_OTLP_ATTRS_MAX && !w->again) wb_walk_reject(w, "too many attributes");
+    if (++list->count > WB_OTLP_ATTRS_MAX) wb_walk_reject(w, "too many attributes");
     if (!list->tail || !w->keys || wb_key_set_find(w->keys, kv.key) == 0) return true;
     wb_slice field = {f->tag_at, (size_t)(end - f->tag_at)};
     list->tail = wb_walk_index_attr(w, kv, field, list->tail);

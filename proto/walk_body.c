@@ -181,7 +181,7 @@ static bool walk_all(wb_walk *w)
 wb_status wb_walk_body(wb_slice body, wb_walk *w, wb_arena *arena, wb_batch **batch, wb_error *err)
 {
     const char *name = w->signal->name;
-    if (body.len > WB_OTLP_BODY_MAX_BYTES && !w->again)
+    if (body.len > WB_OTLP_BODY_MAX_BYTES)
         return wb_fail(err, WB_ERR_MALFORMED, "%s: %zu bytes, at most %d are taken", name, body.len,
                        WB_OTLP_BODY_MAX_BYTES);
     wb_batch *made = wb_arena_alloc(arena, sizeof *made);

@@ -5,10 +5,11 @@
 #include "proto/otlp_read.h"
 #include "proto/otlp_walk.h"
 #include "proto/span_batch.h"
+#include "proto/span_batch_edit.h"
 
 enum {
     FRAME_OVERHEAD = 16 * 1024, /* of a frame and a segment around the spans, with room to spare */
-    CUT_ARENA_BYTES = 40 * 1024 * 1024, /* as a receiver's, for a second walk */
+    CUT_ARENA_BYTES = 40 * 1024 * 1024, /* as a receiver's, for a second index */
     PAYLOAD_BYTES = 16 * 1024 * 1024,   /* rendered, with its index */
 };
 
@@ -98,33 +99,36 @@ static wb_stage_view view_of(wb_intake *in)
     return view;
 }
 
-static wb_status body_of(const wb_intake *in, wb_signal signal, wb_slice *body, wb_error *err)
-{
+typedef struct payload {
+    wb_signal signal;
     wb_span_batch spans;
     wb_log_batch logs;
-    wb_slice payload = wb_buffer_slice(&in->payload);
-    if (signal == WB_SIGNAL_TRACES) {
-        WB_TRY(wb_span_batch_open(payload, &spans, err));
-        *body = spans.body;
-    } else {
-        WB_TRY(wb_log_batch_open(payload, &logs, err));
-        *body = logs.body;
-    }
+} payload;
+
+static wb_status open_payload(const wb_intake *in, payload *made, wb_slice *body, wb_error *err)
+{
+    wb_slice bytes = wb_buffer_slice(&in->payload);
+    if (made->signal == WB_SIGNAL_TRACES)
+        WB_TRY(wb_span_batch_open(bytes, &made->spans, err));
+    else
+        WB_TRY(wb_log_batch_open(bytes, &made->logs, err));
+    *body = made->signal == WB_SIGNAL_TRACES ? made->spans.body : made->logs.body;
     return WB_OK;
 }
 
-static wb_status write_again(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
+/* The same items with `body` in the place of theirs. */
+static wb_status write_again(wb_intake *in, const payload *made, wb_slice body, wb_error *err)
 {
     wb_batch *batch = NULL;
     WB_AUTO(wb_arena) arena = wb_arena_new(CUT_ARENA_BYTES);
     if (!arena) return wb_fail(err, WB_ERR_NO_MEMORY, "no memory to cut content");
-    wb_buffer_clear(&in->payload);
-    if (signal == WB_SIGNAL_TRACES) {
-        WB_TRY(wb_otlp_walk_again(body, arena, &batch, err));
-        return wb_span_batch_write(batch, &in->payload, err);
-    }
-    WB_TRY(wb_otlp_walk_logs_again(body, arena, &batch, err));
-    return wb_log_batch_write(batch, &in->payload, err);
+    if (made->signal == WB_SIGNAL_TRACES)
+        WB_TRY(wb_span_batch_edit_copy(&made->spans, body, NULL, arena, &batch, err));
+    else
+        WB_TRY(wb_log_batch_edit_copy(&made->logs, body, arena, &batch, err));
+    wb_buffer_clear(&in->payload); /* what was opened is not looked at any more */
+    return made->signal == WB_SIGNAL_TRACES ? wb_span_batch_write(batch, &in->payload, err)
+                                            : wb_log_batch_write(batch, &in->payload, err);
 }
 
 /* Content is cut behind the stages, because some of what they find stands in it alone, and when everything is let in,
@@ -133,12 +137,13 @@ static wb_status write_again(wb_intake *in, wb_signal signal, wb_slice body, wb_
 static wb_status cut_content(wb_intake *in, wb_signal signal, wb_redacted *redacted, wb_error *err)
 {
     const wb_redact_policy policy = wb_redact_content_only(&in->world->config.redact);
-    wb_slice made, body;
+    payload made = {.signal = signal};
+    wb_slice before, body;
     WB_AUTO_BUFFER room;
     wb_buffer_init(&room, PAYLOAD_BYTES);
-    WB_TRY(body_of(in, signal, &made, err));
-    WB_TRY(wb_redact(in->sidecar->redactor, &policy, signal, made, &room, &body, redacted, err));
-    return body.ptr == made.ptr ? WB_OK : write_again(in, signal, body, err);
+    WB_TRY(open_payload(in, &made, &before, err));
+    WB_TRY(wb_redact(in->sidecar->redactor, &policy, signal, before, &room, &body, redacted, err));
+    return body.ptr == before.ptr ? WB_OK : write_again(in, &made, body, err);
 }
 
 static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)

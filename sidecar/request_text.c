@@ -5,19 +5,16 @@
 #include "sidecar/request.h"
 
 #include "proto/waybill/v1/ipc.pb-c.h"
-#include "sidecar/pipeline/secrets.h"
+#include "sidecar/pipeline/redact.h"
 
 static bool mask(wb_request *r, char **text)
 {
-    size_t found, len = strlen(*text);
-    if (len == 0) return true;
-    char *copy = wb_arena_alloc(r->arena, len + 1);
-    if (!copy) return false;
-    len = wb_secrets_mask(wb_slice_str(*text), (uint8_t *)copy, &found);
-    copy[len] = '\0';
-    const wb_redacted done = {.secrets = found};
+    wb_slice masked;
+    wb_redacted done = {0};
+    if (!(*text)[0]) return true;
+    if (wb_redact_text(wb_slice_str(*text), r->arena, &masked, &done) != WB_OK) return false;
     wb_count_redacted(&r->sidecar->counters, &done);
-    *text = copy;
+    *text = (char *)(uintptr_t)masked.ptr; /* in our arena */
     return true;
 }
 

@@ -511,37 +511,39 @@ static bool has_long_field(wb_slice message, size_t is_long)
     return false;
 }
 
-/* A span or log record with a field that is longer than content may be. */
+/* What is left of a request, of the resource in hand and of its scope in hand. */
+typedef struct items {
+    wb_slice request, resource, scope;
+} items;
+
+/* The next span, log record or metric. */
+static bool next_item(items *it, wb_slice *item)
+{
+    while (!next_message(&it->scope, 2, item))
+        while (!next_message(&it->resource, 2, &it->scope))
+            if (!next_message(&it->request, 1, &it->resource)) return false;
+    return true;
+}
+
+/* One with a field that is longer than content may be. */
 static bool has_long_item(wb_slice request, size_t is_long)
 {
-    wb_slice resource, scope, item, scopes, items;
+    wb_slice item;
     if (request.len <= is_long) return false;
-    while (next_message(&request, 1, &resource)) {
-        scopes = resource;
-        while (next_message(&scopes, 2, &scope)) {
-            items = scope;
-            while (next_message(&items, 2, &item))
-                if (has_long_field(item, is_long)) return true;
-        }
-    }
+    for (items it = {.request = request}; next_item(&it, &item);)
+        if (has_long_field(item, is_long)) return true;
     return false;
 }
 
 /* The tag of an event's name is a letter, and so a search through the bytes may not see where the name begins. */
 static bool has_odd_event_name(wb_slice request)
 {
-    wb_slice resource, scope, item, name, scopes, items;
+    wb_slice item, name;
     wb_spot spots[WB_SECRET_SPOTS];
-    while (next_message(&request, 1, &resource)) {
-        scopes = resource;
-        while (next_message(&scopes, 2, &scope)) {
-            items = scope;
-            while (next_message(&items, 2, &item))
-                while (next_message(&item, 12, &name))
-                    for (size_t from = 0; from < name.len;)
-                        if (wb_spots_find(name, &from, spots, WB_SECRET_SPOTS) > 0) return true;
-        }
-    }
+    for (items it = {.request = request}; next_item(&it, &item);)
+        while (next_message(&item, 12, &name))
+            for (size_t from = 0; from < name.len;)
+                if (wb_spots_find(name, &from, spots, WB_SECRET_SPOTS) > 0) return true;
     return false;
 }
 
@@ -615,12 +617,13 @@ bool wb_redact_cuts(const wb_redact_policy *policy, size_t longest_field)
     return policy->cut.n > 0 || policy->content == WB_CONTENT_NONE || longest > limit_bytes(policy);
 }
 
-wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out)
+wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out, wb_redacted *done)
 {
     size_t found;
     uint8_t *copy = wb_arena_alloc(arena, text.len + 1);
     if (!copy) return WB_ERR_NO_MEMORY;
-    size_t len = wb_secrets_mask(text, copy, &found);
-    *out = found ? (wb_slice){copy, len} : text;
+    *out = (wb_slice){copy, wb_secrets_mask(text, copy, &found)};
+    copy[out->len] = '\0';
+    done->secrets += found;
     return WB_OK;
 }

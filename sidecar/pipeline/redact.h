@@ -96,7 +96,9 @@ WB_MUST_USE wb_status wb_redact_made(const wb_redactor *redactor, const wb_redac
 /** May there be content to cut in a batch of spans whose fields are no longer than that (wb_batch.longest_field)? */
 bool wb_redact_cuts(const wb_redact_policy *policy, size_t longest_field);
 
-/** Text that is no telemetry, such as a URL: a copy without secrets in `arena`, or `text` itself. NO_MEMORY */
-WB_MUST_USE wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out);
+/** A text that came by itself, such as a URL: a copy without secrets in `arena`, with a NUL behind it that `len` does not
+ *  count. `done` is added to. NO_MEMORY */
+WB_MUST_USE wb_status wb_redact_text(wb_slice text, wb_arena *arena, wb_slice *out,
+                                     wb_redacted *done);
 
 #endif

@@ -45,22 +45,24 @@ enum {
     SHORT_HEADS = 4
 };
 
-/* An attribute whose lengths all take one byte, as nearly all do; `len` is that of the AnyValue. */
-static inline uint8_t *put_short(uint8_t *at, wb_slice key, wb_value value, size_t len)
+/* The heads of an attribute whose lengths all take one byte, as nearly all do, where there is room; `len` is that of the
+ * AnyValue. Where its value goes, or NULL: then it goes the long way. */
+static inline uint8_t *begin_short(wb_said *s, wb_slice key, size_t len)
 {
+    size_t all = SHORT_HEADS + key.len + len;
+    if (all >= SHORT || (size_t)(s->room_end - s->to) < 2 + all) return NULL;
+    if (s->said_bytes + WORD_BYTES_MAX > WB_SAID_BYTES_MAX) return NULL;
+    uint8_t *at = s->to;
     *at++ = WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN);
-    *at++ = (uint8_t)(SHORT_HEADS + key.len + len);
+    *at++ = (uint8_t)all;
     *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
     *at++ = (uint8_t)key.len;
     memcpy(at, key.ptr, key.len);
     at += key.len;
     *at++ = WB_WIRE_TAG(2, WB_WIRE_LEN);
     *at++ = (uint8_t)len;
-    if (value.type != WB_VALUE_TEXT) return wb_otlp_put_value(at, value);
-    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
-    *at++ = (uint8_t)value.text.len;
-    if (value.text.len > 0) memcpy(at, value.text.ptr, value.text.len);
-    return at + value.text.len;
+    s->said_bytes += key.len + len;
+    return at;
 }
 
 /* wb_otlp_value, of a short text without a call. */
@@ -73,17 +75,18 @@ static inline wb_value value_of(wb_slice any_value)
 
 static wb_status say_as(wb_said *s, wb_slice key, wb_value value)
 {
-    bool is_short = value.type == WB_VALUE_TEXT && value.text.len < SHORT;
-    size_t bytes = key.len, len = is_short ? 2 + value.text.len : wb_otlp_value_size(value);
+    size_t bytes = key.len, len = wb_otlp_value_size(value);
+    uint8_t *at = begin_short(s, key, len);
+    if (at) {
+        s->to = wb_otlp_put_value(at, value);
+        return WB_OK;
+    }
     if (value.type != WB_VALUE_INT && value.type != WB_VALUE_DOUBLE) bytes += value.bytes.len;
     /* The batch would become too large; but a word that takes another's place is always said. */
     if (bytes > WORD_BYTES_MAX && s->said_bytes + bytes > WB_SAID_BYTES_MAX) return WB_OK;
     s->said_bytes += bytes;
     WB_TRY(make_room(s, HEADS_MAX + bytes));
-    if (SHORT_HEADS + key.len + len < SHORT)
-        s->to = put_short(s->to, key, value, len);
-    else
-        s->to = wb_otlp_put_value(wb_otlp_put_attr_head(s->to, WB_OTLP_SPAN, key, len), value);
+    s->to = wb_otlp_put_value(wb_otlp_put_attr_head(s->to, WB_OTLP_SPAN, key, len), value);
     return WB_OK;
 }
 
@@ -105,32 +108,18 @@ static wb_status say(wb_said *s, uint8_t field, wb_value value)
     return WB_OK;
 }
 
-/* The heads of an attribute of which nothing is to be asked: short, and there is room. Where its value goes, or NULL:
- * then it goes the way of all others. `len` is that of the AnyValue. */
-static inline uint8_t *begin_short(wb_said *s, uint8_t field, size_t len)
+/* Of a field of which redaction asks nothing, without a wb_value on the way. */
+static inline uint8_t *begin_field(wb_said *s, uint8_t field, size_t len)
 {
-    wb_slice key = wb_canon_attribute(field);
-    size_t all = SHORT_HEADS + key.len + len;
-    if (s->redacted & WB_CANON_BIT(field) || all >= SHORT) return NULL;
-    if ((size_t)(s->room_end - s->to) < 2 + all) return NULL;
-    if (s->said_bytes + WORD_BYTES_MAX > WB_SAID_BYTES_MAX) return NULL;
-    uint8_t *at = s->to;
-    *at++ = WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN);
-    *at++ = (uint8_t)all;
-    *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
-    *at++ = (uint8_t)key.len;
-    memcpy(at, key.ptr, key.len);
-    at += key.len;
-    *at++ = WB_WIRE_TAG(2, WB_WIRE_LEN);
-    *at++ = (uint8_t)len;
-    s->said_bytes += key.len + len;
-    s->said |= WB_CANON_BIT(field);
+    if (s->redacted & WB_CANON_BIT(field)) return NULL;
+    uint8_t *at = begin_short(s, wb_canon_attribute(field), len);
+    if (at) s->said |= WB_CANON_BIT(field);
     return at;
 }
 
 static wb_status say_text(wb_said *s, uint8_t field, wb_slice text)
 {
-    uint8_t *at = text.len < SHORT ? begin_short(s, field, 2 + text.len) : NULL;
+    uint8_t *at = text.len < SHORT ? begin_field(s, field, 2 + text.len) : NULL;
     if (!at) return say(s, field, (wb_value){.type = WB_VALUE_TEXT, .text = text});
     *at++ = WB_WIRE_TAG(1, WB_WIRE_LEN);
     *at++ = (uint8_t)text.len;
@@ -148,7 +137,7 @@ static wb_status say_real(wb_said *s, uint8_t field, double real)
 
 static wb_status say_int(wb_said *s, uint8_t field, int64_t integer)
 {
-    uint8_t *at = begin_short(s, field, 1 + wb_wire_varint_size((uint64_t)integer));
+    uint8_t *at = begin_field(s, field, 1 + wb_wire_varint_size((uint64_t)integer));
     if (!at) return say(s, field, (wb_value){.type = WB_VALUE_INT, .integer = integer});
     *at++ = WB_WIRE_TAG(3, WB_WIRE_VARINT);
     s->to = wb_wire_put_varint(at, (uint64_t)integer);

@@ -85,15 +85,6 @@ static size_t bare_end(wb_slice text, size_t p)
     return p;
 }
 
-static bool starts_lower(wb_slice text, size_t p, const char *word)
-{
-    size_t len = strlen(word);
-    if (p > text.len || text.len - p < len) return false;
-    for (size_t i = 0; i < len; i++)
-        if ((text.ptr[p + i] | 0x20) != (word[i] | 0x20)) return false;
-    return true;
-}
-
 static bool done(size_t from, size_t to, wb_secret *out)
 {
     *out = (wb_secret){.at = from, .len = to - from};
@@ -110,13 +101,13 @@ static bool bare_authorization(wb_slice text, size_t p, wb_secret *out)
     static const char *const a_line[] = {"digest ", "aws4-hmac", "oauth ", "signature "};
     for (size_t i = 0; i < sizeof one_word / sizeof *one_word; i++) {
         size_t behind = p + strlen(one_word[i]), from = blanks(text, behind);
-        if (!starts_lower(text, p, one_word[i]) || from == behind) continue;
+        if (!wb_secret_starts(text, p, one_word[i]) || from == behind) continue;
         size_t end = bare_end(text, from);
         return wb_secret_is_value(WB_NAME_AUTHORIZATION, (wb_slice){text.ptr + from, end - from}) &&
                done(from, end, out);
     }
     for (size_t i = 0; i < sizeof a_line / sizeof *a_line; i++)
-        if (starts_lower(text, p, a_line[i])) return done(p, line_end(text, p), out);
+        if (wb_secret_starts(text, p, a_line[i])) return done(p, line_end(text, p), out);
     size_t end = bare_end(text, p);
     return wb_secret_looks_random((wb_slice){text.ptr + p, end - p}) && done(p, end, out);
 }
@@ -220,7 +211,7 @@ static bool second(wb_slice text, size_t name, size_t p, wb_secret_name kind, bo
     bool is_bytes = at(text, p) == 'b';
     if ((from = past_quote(text, p + is_bytes, &quote, &depth)) == 0) return false;
     end = quoted_end(text, from, quote, depth);
-    if (end - from == 5 && starts_lower(text, from, "value")) {
+    if (end - from == 5 && wb_secret_starts(text, from, "value")) {
         p = blanks(text, end + depth + 1);
         return at(text, p) == ':' &&
                value_at(text, blanks(text, p + 1), COLON, kind, true, loose, out);
@@ -263,7 +254,7 @@ bool wb_secret_assigned(wb_slice text, size_t from, size_t to, wb_secret_name ki
     case '\r':
     case '\n': /* - name: DB_PASSWORD, and on the next line value: */
         sign = lines(text, sign);
-        if (!starts_lower(text, sign, "value:")) return false;
+        if (!wb_secret_starts(text, sign, "value:")) return false;
         return value_at(text, blanks(text, sign + 6), COLON, kind, false, loose, out);
     case ',': return in_quotes && second(text, from, sign, kind, loose, out);
     case '>':
@@ -274,9 +265,9 @@ bool wb_secret_assigned(wb_slice text, size_t from, size_t to, wb_secret_name ki
     if (sign == p) return false;
     if (text.len - from > 2 && text.ptr[from] == '-' && text.ptr[from + 1] == '-')
         return value_at(text, sign, OPTION, kind, false, loose, out);
-    if (starts_lower(text, sign, "is:"))
+    if (wb_secret_starts(text, sign, "is:"))
         return value_at(text, blanks(text, sign + 3), SENTENCE, kind, false, loose, out);
-    if (starts_lower(text, sign, "is "))
+    if (wb_secret_starts(text, sign, "is "))
         return value_at(text, blanks(text, sign + 3), SENTENCE, kind, false, loose, out);
     return false;
 }

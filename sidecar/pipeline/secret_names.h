@@ -27,4 +27,14 @@ bool wb_secret_is_value(wb_secret_name kind, wb_slice value);
  *  cases. */
 bool wb_secret_looks_random(wb_slice value);
 
+/** Does `word` stand at text[at], in any case? */
+static inline bool wb_secret_starts(wb_slice text, size_t at, const char *word)
+{
+    size_t len = strlen(word);
+    if (at > text.len || text.len - at < len) return false;
+    for (size_t i = 0; i < len; i++)
+        if ((text.ptr[at + i] | 0x20) != (word[i] | 0x20)) return false;
+    return true;
+}
+
 #endif

@@ -4,10 +4,7 @@
  *
  * In a body of protobuf the texts are not known yet, only the bytes. What is found there is not final: it says which
  * messages are to be read text by text. So it may find too much, and must not find too little: the length before
- * a text may look like a letter of it, and so may the tag behind it.
- *
- * A value in quotes ends at the quote that has as many backslashes before it as the first one: JSON in a text of
- * JSON is what traces of agents are full of. */
+ * a text may look like a letter of it, and so may the tag behind it. */
 #include "sidecar/pipeline/secrets.h"
 
 #include "core/status.h"
@@ -44,15 +41,6 @@ static wb_slice name_around(wb_slice text, size_t at)
     while (to < text.len && to - at < NAME_AHEAD && is_name_byte(text.ptr[to])) to++;
     while (to > at + 3 && text.ptr[to - 1] == '.') to--; /* the end of a sentence */
     return (wb_slice){text.ptr + from, to - from};
-}
-
-static bool eq_lower(wb_slice text, size_t at, const char *word)
-{
-    size_t len = strlen(word);
-    if (at > text.len || text.len - at < len) return false;
-    for (size_t i = 0; i < len; i++)
-        if ((text.ptr[at + i] | 0x20) != (word[i] | 0x20)) return false;
-    return true;
 }
 
 /* In prose a key has its kind in a word of its own: `the API key is ...`. */
@@ -115,14 +103,14 @@ static bool is_credential_byte(uint8_t c)
 /* Bearer ... and Basic ...: the scheme's last letters are at text[at]. */
 static bool schemed(wb_slice text, size_t at, bool loose, wb_secret *out)
 {
-    bool is_basic = eq_lower(text, at, "sic");
+    bool is_basic = wb_secret_starts(text, at, "sic");
     size_t from = at + 3, len = 0;
     if (at < (is_basic ? 2U : 3U) ||
-        !eq_lower(text, at - (is_basic ? 2 : 3), is_basic ? "basic" : "bearer"))
+        !wb_secret_starts(text, at - (is_basic ? 2 : 3), is_basic ? "basic" : "bearer"))
         return false;
     if (from < text.len && (text.ptr[from] == ' ' || text.ptr[from] == ':'))
         from++;
-    else if (eq_lower(text, from, "%20"))
+    else if (wb_secret_starts(text, from, "%20"))
         from += 3;
     else
         return false;
@@ -163,7 +151,7 @@ static bool webhook(wb_slice text, size_t at, wb_secret *out)
         "discord.com/api/webhooks/",     "discordapp.com/api/webhooks/",
         "hooks.zapier.com/hooks/catch/", "outlook.office.com/webhook/"};
     for (size_t i = 0; i < WB_COUNT(hosts); i++) {
-        if (!eq_lower(text, at, hosts[i])) continue;
+        if (!wb_secret_starts(text, at, hosts[i])) continue;
         size_t from = at + strlen(hosts[i]), to = from;
         while (to < text.len && (is_credential_byte(text.ptr[to]) || text.ptr[to] == '@')) to++;
         *out = (wb_secret){.at = from, .len = to - from};
@@ -220,7 +208,7 @@ static bool private_key(wb_slice text, size_t at, bool loose, wb_secret *out)
 {
     static const char begin[] = "-----BEGIN ", mark[] = "PRIVATE KEY", end[] = "-----END ";
     size_t p = at, head, letters = 0;
-    if (!eq_lower(text, at, begin)) return false;
+    if (!wb_secret_starts(text, at, begin)) return false;
     p += sizeof begin - 1;
     head = p;
     while (p < text.len && p - head < NAME_BACK && text.ptr[p] != '-') p++;
@@ -230,7 +218,7 @@ static bool private_key(wb_slice text, size_t at, bool loose, wb_secret *out)
     bool ends = false;
     for (; to < text.len && !ends && is_pem_byte(text.ptr[to]); to++) {
         uint8_t c = text.ptr[to];
-        ends = c == '-' && eq_lower(text, to, end);
+        ends = c == '-' && wb_secret_starts(text, to, end);
         letters += c > ' ' && c != '\\';
         line = c > ' ' && c != '\\' && c != '-' ? line + 1 : 0;
         if (line > longest) longest = line;

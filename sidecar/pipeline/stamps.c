@@ -137,8 +137,9 @@ static wb_status follow(follower *f)
 static wb_status redact(const wb_stage_view *view, wb_arena *arena, wb_slice *session)
 {
     wb_value made = {.type = WB_VALUE_TEXT, .text = *session};
+    wb_redacted done = {0};
     if (!view->redactor || session->len == 0) return WB_OK;
-    if (view->redact->secrets) WB_TRY(wb_redact_text(made.text, arena, &made.text));
+    if (view->redact->secrets) WB_TRY(wb_redact_text(made.text, arena, &made.text, &done));
     if (wb_redact_looks_at_field(view->redact, WB_CANON_SESSION_ID))
         WB_TRY(wb_redact_made(view->redactor, view->redact, SESSION, made, arena, &made));
     *session = made.type == WB_VALUE_TEXT ? made.text : (wb_slice){NULL, 0};
