@@ -11,7 +11,7 @@ enum { ATTR_CHUNK = 64 };
 wb_attr *wb_attrs_find(const wb_attrs *attrs, wb_slice key)
 {
     for (wb_attr *a = attrs->first; a; a = a->next)
-        if (a->state != WB_ATTR_MASKED && wb_slice_eq(a->key, key)) return a;
+        if (a->state != WB_ATTR_MASKED && wb_slice_eq_short(a->key, key)) return a;
     return NULL;
 }
 

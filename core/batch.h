@@ -43,6 +43,11 @@ typedef struct wb_extent {
     uint32_t len;        /* of the message */
 } wb_extent;
 
+/** Where the value of an attribute is in the body: the bytes of its AnyValue message. */
+typedef struct wb_place {
+    uint32_t at, len;
+} wb_place;
+
 typedef struct wb_span {
     wb_trace_id trace_id;
     wb_span_id span_id, parent_id; /* parent absent: a root */
@@ -50,10 +55,13 @@ typedef struct wb_span {
     wb_slice name;
     wb_extent extent;
     wb_attrs attrs;
-    uint32_t scope;      /* index in wb_batch.scopes */
-    uint32_t flags;      /* as on the wire, reserved bits included */
-    uint8_t kind;        /* Span.SpanKind; 0 also for values unknown to us */
-    uint8_t status_code; /* 0 unset, 1 ok, 2 error; 0 also for values unknown to us */
+    const wb_place *values; /* of all attributes, as they arrived; NULL: they were not kept */
+    uint32_t like;          /* index of the first of the spans around it whose attributes have the
+                               same keys in the same order; if it has values */
+    uint32_t scope;         /* index in wb_batch.scopes */
+    uint32_t flags;         /* as on the wire, reserved bits included */
+    uint8_t kind;           /* Span.SpanKind; 0 also for values unknown to us */
+    uint8_t status_code;    /* 0 unset, 1 ok, 2 error; 0 also for values unknown to us */
 } wb_span;
 
 typedef struct wb_scope_spans {
@@ -93,6 +101,10 @@ typedef struct wb_batch {
 static inline wb_slice wb_batch_bytes(const wb_batch *batch, wb_extent extent)
 {
     return (wb_slice){batch->body.ptr + extent.message_at, extent.len};
+}
+static inline wb_slice wb_batch_value(const wb_batch *batch, wb_place place)
+{
+    return (wb_slice){batch->body.ptr + place.at, place.len};
 }
 static inline wb_scope_spans *wb_span_scope(const wb_batch *batch, const wb_span *span)
 {

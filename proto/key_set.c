@@ -24,22 +24,6 @@ static uint32_t hash(wb_slice key)
     return (uint32_t)(mixed >> 32);
 }
 
-/* As wb_slice_eq, without a call: keys are short, and nearly every one that is compared is equal. Words may overlap. */
-static bool same(wb_slice a, wb_slice b)
-{
-    uint64_t x, y;
-    if (a.len != b.len) return false;
-    if (a.len < sizeof x) return memcmp(a.ptr, b.ptr, a.len) == 0;
-    for (size_t i = 0; i + sizeof x <= a.len; i += sizeof x) {
-        memcpy(&x, a.ptr + i, sizeof x);
-        memcpy(&y, b.ptr + i, sizeof y);
-        if (x != y) return false;
-    }
-    memcpy(&x, a.ptr + a.len - sizeof x, sizeof x);
-    memcpy(&y, b.ptr + b.len - sizeof y, sizeof y);
-    return x == y;
-}
-
 static void insert(wb_key_set *set, wb_slice key, size_t place)
 {
     uint32_t i = hash(key) & set->mask;
@@ -93,7 +77,7 @@ static uint16_t find_prefix(const wb_key_set *set, wb_slice key)
 static uint16_t find_key(const wb_key_set *set, wb_slice key)
 {
     for (uint32_t i = hash(key) & set->mask; set->slots[i].len != 0; i = (i + 1) & set->mask)
-        if (same(set->slots[i], key)) return set->places[i];
+        if (wb_slice_eq_short(set->slots[i], key)) return set->places[i];
     return 0;
 }
 

@@ -21,6 +21,27 @@ typedef struct wb_walk_signal {
     bool (*item)(wb_walk *w, wb_slice message, wb_span *item);
 } wb_walk_signal;
 
+enum {
+    WB_WALK_KEYS_MAX = 64,           /* a span with more is in no row */
+    WB_WALK_PLACES = 1024,           /* at once */
+    WB_WALK_PLACES_MAX = 128 * 1024, /* in a batch: they take room in its arena */
+};
+
+/* A row of spans that have the same keys: mostly all of one instrumentation. */
+typedef struct wb_walk_row {
+    wb_slice heads
+        [WB_WALK_KEYS_MAX]; /* of the span before: a key's tag and length, the key, the tag of a value */
+    bool asked_for[WB_WALK_KEYS_MAX]; /* by a stage: goes into the index */
+    uint32_t count;                   /* how many */
+    uint32_t like;                    /* the row's first span */
+    uint32_t nth;                     /* attributes of the span in hand so far */
+    bool has_before;                  /* what is kept is of a good span */
+    bool is_other;                    /* the span in hand has other keys */
+    bool is_odd;                      /* one of them has no head */
+    wb_place *places;                 /* room for its values; NULL: there is none */
+    uint32_t room, made;              /* of it; in all of the batch */
+} wb_walk_row;
+
 struct wb_walk {
     wb_batch *batch;
     const wb_key_set *keys;
@@ -30,6 +51,7 @@ struct wb_walk {
     bool no_memory;            /* the same, and it is our lack */
     const char *rejection;     /* why the item in hand is left out; the first reason stays */
     uint32_t item_total;       /* items in the body, rejected ones included */
+    wb_walk_row row;           /* spans only */
 };
 
 static inline bool wb_walk_refuse(wb_walk *w, const char *why)
@@ -158,8 +180,23 @@ typedef struct wb_attr_list {
     uint32_t count;
 } wb_attr_list;
 
-/* Link an attribute at the tail; the new tail, or NULL. */
-wb_attr **wb_walk_index_attr(wb_walk *w, wb_key_value kv, wb_slice field, wb_attr **tail);
+/* Put an attribute into the index. Inline, part by part: passed on as a whole it is written and read again at once, in
+ * pieces of different sizes, for which the processor waits. */
+static inline bool wb_walk_index(wb_walk *w, wb_key_value kv, const wb_wire_field *f,
+                                 const uint8_t *end, wb_attr_list *list)
+{
+    wb_attr *attr = wb_batch_new_attr(w->batch);
+    if (!attr) {
+        w->no_memory = true;
+        return false;
+    }
+    attr->key = kv.key;
+    attr->value = kv.value;
+    attr->field = (wb_slice){f->tag_at, (size_t)(end - f->tag_at)};
+    *list->tail = attr;
+    list->tail = &attr->next;
+    return true;
+}
 
 static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_t *end,
                                 wb_attr_list *list)
@@ -170,9 +207,7 @@ static inline bool wb_walk_attr(wb_walk *w, const wb_wire_field *f, const uint8_
     if (!wb_walk_value(w, kv.value)) return false;
     if (++list->count > WB_OTLP_ATTRS_MAX) wb_walk_reject(w, "too many attributes");
     if (!list->tail || !w->keys || wb_key_set_find(w->keys, kv.key) == 0) return true;
-    wb_slice field = {f->tag_at, (size_t)(end - f->tag_at)};
-    list->tail = wb_walk_index_attr(w, kv, field, list->tail);
-    return list->tail != NULL;
+    return wb_walk_index(w, kv, f, end, list);
 }
 
 /* ---- whole messages -------------------------------------------------------------------------- */

@@ -94,18 +94,6 @@ bool wb_walk_any_value(wb_walk *w, wb_slice message, unsigned depth)
     return true;
 }
 
-wb_attr **wb_walk_index_attr(wb_walk *w, wb_key_value kv, wb_slice field, wb_attr **tail)
-{
-    wb_attr *attr = wb_batch_new_attr(w->batch);
-    if (!attr) {
-        w->no_memory = true;
-        return NULL;
-    }
-    *attr = (wb_attr){.key = kv.key, .value = kv.value, .field = field};
-    *tail = attr;
-    return &attr->next;
-}
-
 /* ---- by a table ------------------------------------------------------------------------------ */
 
 static const wb_wire_type wire_types[WB_FIELD_KINDS] = {

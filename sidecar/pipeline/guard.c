@@ -19,7 +19,7 @@ static const wb_slice prefixes[] = {{(const uint8_t *)PREFIX, sizeof PREFIX - 1}
 static bool is_acceptance_id(wb_slice any_value, wb_slice *good)
 {
     wb_id id;
-    if (good->ptr && wb_slice_eq(any_value, *good)) return true;
+    if (good->ptr && wb_slice_eq_short(any_value, *good)) return true;
     wb_value value = wb_otlp_value(any_value);
     if (value.type != WB_VALUE_TEXT || wb_unhex(value.text, id.b, sizeof id.b) != WB_OK)
         return false;
@@ -34,9 +34,9 @@ static bool may_stay(const wb_attrs *attrs, wb_otlp_owner kind, const wb_attr *a
     if (wb_attrs_find(attrs, attr->key) != attr) return false;
     if (wb_slice_starts(attr->key, CUT)) return wb_otlp_value(attr->value).type == WB_VALUE_INT;
     if (kind == WB_OTLP_RESOURCE) return false;
-    if (wb_slice_eq(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value, good);
+    if (wb_slice_eq_short(attr->key, ACCEPTANCE_ID)) return is_acceptance_id(attr->value, good);
     if (kind == WB_OTLP_LOG) return false;
-    if (wb_slice_eq(attr->key, SPAN_TYPE)) return true;
+    if (wb_slice_eq_short(attr->key, SPAN_TYPE)) return true;
     return wb_slice_eq(attr->key, CLAIMED) && wb_otlp_value(attr->value).type == WB_VALUE_BOOL;
 }
 

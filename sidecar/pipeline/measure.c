@@ -131,7 +131,7 @@ static bool is_group(const wb_measured_group *group, wb_measured_kind kind,
     if (group->kind != kind) return false;
     for (uint32_t left = labels_of_kind[kind]; left; left &= left - 1) {
         unsigned label = (unsigned)__builtin_ctz(left);
-        if (!wb_slice_eq(group->labels[label], labels[label])) return false;
+        if (!wb_slice_eq_short(group->labels[label], labels[label])) return false;
     }
     return true;
 }
@@ -183,11 +183,28 @@ static wb_measured_group *find_group(wb_measured *m, wb_measured_kind kind,
     wb_measured_group **slot = &m->slots[slot_of(kind, labels)];
     if (!*slot || !is_group(*slot, kind, labels)) {
         found = make_group(m, kind, labels);
-        if (!found) return NULL;
-        *slot = found;
+        if (found) *slot = found;
+    } else {
+        found = *slot;
     }
-    m->latest[kind] = *slot;
-    return *slot;
+    m->latest[kind] = found;
+    return found;
+}
+
+/* Are its labels those of the span before? They are if all came from attributes, and those have the same values. */
+static bool has_same_labels(const wb_said *s)
+{
+    return s->same_labels && (s->said & WB_SAID_LABELS & ~s->has) == 0;
+}
+
+static wb_measured_group *group_of(wb_measured *m, const wb_said *s, wb_measured_kind kind,
+                                   bool failed)
+{
+    if (has_same_labels(s) && m->latest[kind]) return m->latest[kind];
+    char digits[PORT_DIGITS];
+    wb_slice labels[WB_LABELS] = {{0}};
+    read_labels(s, kind, failed, digits, labels);
+    return find_group(m, kind, labels);
 }
 
 /* ---- quantities ----------------------------------------------------------------------------- */
@@ -279,11 +296,8 @@ static wb_observation *next_observation(wb_measured *m)
 /* Not in one with what asks whether there is anything to note: most spans of other instrumentations are nothing. */
 static __attribute__((noinline)) void note(wb_measured *m, const wb_said *s, wb_measured_kind kind)
 {
-    char digits[PORT_DIGITS];
-    wb_slice labels[WB_LABELS] = {{0}};
     bool failed = has_failed(s);
-    read_labels(s, kind, failed, digits, labels);
-    wb_measured_group *group = find_group(m, kind, labels);
+    wb_measured_group *group = group_of(m, s, kind, failed);
     wb_observation *o = group ? next_observation(m) : NULL;
     if (!o) return;
     o->group = group;

@@ -23,6 +23,13 @@ enum {
 #define WB_SPAN_TYPE_KEY WB_S("waybill.span.type")
 #define WB_CANON_BIT(field) (UINT64_C(1) << (field))
 
+/* Fields whose values are labels of what is measured. */
+#define WB_SAID_LABELS                                                                             \
+    (WB_CANON_BIT(WB_CANON_PROVIDER) | WB_CANON_BIT(WB_CANON_MODEL_REQUESTED) |                    \
+     WB_CANON_BIT(WB_CANON_MODEL_RESPONSE) | WB_CANON_BIT(WB_CANON_AGENT_NAME) |                   \
+     WB_CANON_BIT(WB_CANON_WORKFLOW_NAME) | WB_CANON_BIT(WB_CANON_TOOL_NAME) |                     \
+     WB_CANON_BIT(WB_CANON_TOOL_TYPE) | WB_CANON_BIT(WB_CANON_ERROR_TYPE))
+
 _Static_assert(WB_CANON_FIELDS <= 64, "a set of fields is one word");
 _Static_assert(WB_RULES <= 32, "so is one of dialects");
 
@@ -31,10 +38,9 @@ typedef struct wb_said_source {
     const wb_semconv_rule *rule;
 } wb_said_source;
 
-/* An attribute's key, where its value is, and the key's place in the key set. */
+/* An attribute, and its key's place in the key set. */
 typedef struct wb_said_key {
-    wb_slice key;
-    const uint8_t *value;
+    const uint8_t *key, *value; /* where they are */
     uint16_t place;
 } wb_said_key;
 
@@ -42,7 +48,8 @@ typedef struct wb_said_key {
 typedef struct wb_said_place {
     wb_slice *value;
     uint8_t nth;
-    bool is_word; /* and another word would mean another thing */
+    bool is_word;  /* and another word would mean another thing */
+    bool is_label; /* of what is measured */
 } wb_said_place;
 
 /* What one span says, and what is kept from one to the next: they are much alike. */
@@ -60,8 +67,11 @@ typedef struct wb_said {
     size_t said_bytes;                    /* of all spans so far */
     wb_said_key shape[WB_SAID_SHAPE_MAX]; /* the keys of the span before, in their order */
     size_t n_shape;
-    bool is_alike; /* the present one has the same keys */
-    bool has_plan; /* for the next one, with these keys, if all this is as planned */
+    uint32_t like; /* wb_span.like of the span before, if has_like */
+    bool has_like;
+    bool is_alike;    /* the present one has the same keys, and may be planned for */
+    bool has_plan;    /* for the next one, with these keys, if all this is as planned */
+    bool same_labels; /* by the plan: all values that are labels are those of the span before */
     wb_said_place plan[WB_SAID_PLAN_MAX];
     size_t n_plan;
     uint64_t planned_has;

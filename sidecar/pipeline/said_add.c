@@ -170,13 +170,13 @@ static wb_status say_operation(wb_said *s)
 /* Under OpenTelemetry's own name any word is right, but for another spelling of one that it has. */
 static wb_status say_provider(wb_said *s, const wb_said_source *from, wb_slice text)
 {
-    if (!wb_slice_eq(text, s->provider_text)) {
+    if (!wb_slice_eq_short(text, s->provider_text)) {
         s->provider_text = text;
         s->provider = wb_known_provider(text);
     }
     wb_slice provider = s->provider;
     if (from->rule->rank == 0) {
-        if (provider.len == 0 || wb_slice_eq(text, provider)) return WB_OK;
+        if (provider.len == 0 || wb_slice_eq_short(text, provider)) return WB_OK;
         WB_TRY(mask(s, wb_canon_attribute(WB_CANON_PROVIDER)));
     } else if (wb_convert_provider(text, s->scratch, &provider) != WB_OK) {
         return WB_OK;

@@ -5,35 +5,18 @@
  * once. The attributes are read from the span's bytes, behind the walk's index: that would take more memory
  * than the spans, for what is forgotten behind each of them.
  *
- * Spans of one instrumentation come in rows and are alike: the same keys in the same order, the same operation. So
- * what was found is kept as a plan, which says of each attribute whose value it is. Where the next span has the same
- * keys, and the same words for what it is, only the values are put in their places. A plan is made of the second span
- * that looks like the one before, so that spans which take turns do not pay for what they cannot use. */
+ * Spans of one instrumentation come in rows and are alike: the same keys in the same order, which the walk has seen
+ * (wb_span.like), and the same operation. So what was found is kept as a plan, which says of each attribute whose value
+ * it is. Where the next span has the same keys, and the same words for what it is, only the values are put in their
+ * places. A plan is made of the second span that looks like the one before, so that spans which take turns do not pay
+ * for what they cannot use. */
 #include "sidecar/pipeline/said.h"
 
 #include "proto/span_batch.h"
-#include "proto/wire.h"
 
 enum { FIRST_WORD = WB_RULE_LANGFUSE };
 
 /* ---- what is there ---- */
-
-/* wb_otlp_next_pair, of a short attribute without a call. */
-static inline bool next_pair(wb_otlp_iter *it, wb_slice *key, wb_slice *value)
-{
-    wb_slice rest = it->rest;
-    wb_key_value pair;
-    if (rest.len >= 2 && rest.ptr[0] == WB_WIRE_TAG(WB_OTLP_SPAN, WB_WIRE_LEN) &&
-        rest.ptr[1] < 0x80 && rest.ptr[1] <= rest.len - 2 &&
-        wb_wire_split_pair((wb_slice){rest.ptr + 2, rest.ptr[1]}, &pair)) {
-        size_t len = 2U + rest.ptr[1];
-        it->rest = (wb_slice){rest.ptr + len, rest.len - len};
-        *key = pair.key;
-        *value = pair.value;
-        return true;
-    }
-    return wb_otlp_next_pair(it, WB_OTLP_SPAN, key, value);
-}
 
 static inline void note(wb_said *s, wb_said_source from)
 {
@@ -71,35 +54,14 @@ static bool is_taken_away(const wb_said *s, wb_slice key)
            !wb_attrs_find(&s->span->attrs, key);
 }
 
-/* As wb_slice_eq, for keys: short, and mostly the same. */
-static inline bool same_key(wb_slice a, wb_slice b)
-{
-    size_t i = 0;
-    uint64_t x, y;
-    if (a.len != b.len) return false;
-    for (; i + sizeof x <= a.len; i += sizeof x) {
-        memcpy(&x, a.ptr + i, sizeof x);
-        memcpy(&y, b.ptr + i, sizeof y);
-        if (x != y) return false;
-    }
-    for (; i < a.len; i++)
-        if (a.ptr[i] != b.ptr[i]) return false;
-    return true;
-}
-
 /* The place of the attribute's key: mostly that of the same attribute of the span before. */
 static inline uint16_t place_of(wb_said *s, size_t nth, wb_slice key, wb_slice value)
 {
-    if (nth >= WB_SAID_SHAPE_MAX) {
-        s->is_alike = false;
-        return wb_key_set_find(s->keys, key);
-    }
+    if (nth >= WB_SAID_SHAPE_MAX) return wb_key_set_find(s->keys, key);
     wb_said_key *known = &s->shape[nth];
-    known->value = value.ptr;
-    if (nth < s->n_shape && same_key(known->key, key)) return known->place;
-    *known = (wb_said_key){key, value.ptr, wb_key_set_find(s->keys, key)};
-    s->is_alike = false;
-    return known->place;
+    uint16_t place = s->is_alike ? known->place : wb_key_set_find(s->keys, key);
+    *known = (wb_said_key){key.ptr, value.ptr, place};
+    return place;
 }
 
 /* No field of the model, but of what is measured. */
@@ -114,12 +76,13 @@ static void gather(wb_said *s)
     wb_slice key, value;
     size_t nth = 0;
     wb_otlp_iter it = {s->message};
-    s->is_alike = true;
-    for (; next_pair(&it, &key, &value); nth++) {
+    bool may_plan = true;
+    s->is_alike = s->has_like && s->span->values && s->span->like == s->like;
+    for (; wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value); nth++) {
         size_t n;
         uint16_t place = place_of(s, nth, key, value);
         if (place == 0 || is_taken_away(s, key)) continue;
-        if (value.len == 0) s->is_alike = false; /* it is told from others by where it is */
+        if (value.len == 0) may_plan = false; /* it is told from others by where it is */
         if (place > WB_SEMCONV_KEYS) {
             s->indexed |=
                 WB_CANON_BIT(wb_semconv_prefix_field((size_t)(place - WB_SEMCONV_KEYS - 1)));
@@ -129,8 +92,10 @@ static void gather(wb_said *s)
         for (size_t i = 0; i < n; i++) note_rule(s, (wb_said_source){value, &rules[i]});
         if (n == 0) note_server(s, place, value);
     }
-    if (nth != s->n_shape) s->is_alike = false;
     s->n_shape = nth < WB_SAID_SHAPE_MAX ? nth : WB_SAID_SHAPE_MAX;
+    s->has_like = s->span->values != NULL;
+    s->like = s->span->like;
+    s->is_alike &= may_plan;
 }
 
 /* ---- what it is ---- */
@@ -154,7 +119,7 @@ static uint64_t identifying(const wb_said *s)
         return has;
     wb_slice key, value;
     wb_otlp_iter it = {s->message};
-    while (next_pair(&it, &key, &value))
+    while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value))
         for (size_t i = 0; i < WB_COUNT(others); i++)
             if (wb_slice_starts(key, others[i]))
                 return has & ~(WB_CANON_BIT(WB_CANON_AGENT_NAME) | WB_CANON_BIT(WB_CANON_AGENT_ID) |
@@ -191,26 +156,32 @@ static void find_type(wb_said *s)
 
 /* ---- plans ---- */
 
-static bool add_place(wb_said *s, size_t nth, wb_slice *value, bool is_word)
+static bool add_place(wb_said *s, wb_said_place place)
 {
     if (s->n_plan == WB_SAID_PLAN_MAX) return false;
-    s->plan[s->n_plan++] = (wb_said_place){value, (uint8_t)nth, is_word};
+    s->plan[s->n_plan++] = place;
     return true;
 }
 
 /* Whose value the attribute's is. */
-static bool add_places(wb_said *s, size_t nth)
+static bool add_places(wb_said *s, uint8_t nth)
 {
     const uint8_t *value = s->shape[nth].value;
-    if (s->server_address.ptr == value) return add_place(s, nth, &s->server_address, false);
-    if (s->server_port.ptr == value) return add_place(s, nth, &s->server_port, false);
+    if (s->server_address.ptr == value)
+        return add_place(s, (wb_said_place){&s->server_address, nth, .is_label = true});
+    if (s->server_port.ptr == value)
+        return add_place(s, (wb_said_place){&s->server_port, nth, .is_label = true});
     for (uint64_t left = s->has; left; left &= left - 1) {
-        wb_slice *best = &s->best[__builtin_ctzll(left)].value;
-        if (best->ptr == value && !add_place(s, nth, best, false)) return false;
+        unsigned field = (unsigned)__builtin_ctzll(left);
+        wb_slice *best = &s->best[field].value;
+        bool is_label = WB_SAID_LABELS & WB_CANON_BIT(field);
+        if (best->ptr == value && !add_place(s, (wb_said_place){best, nth, .is_label = is_label}))
+            return false;
     }
     for (uint32_t left = s->spoken; left; left &= left - 1) {
         wb_slice *word = &s->words[__builtin_ctz(left)];
-        if (word->ptr == value && !add_place(s, nth, word, true)) return false;
+        if (word->ptr == value && !add_place(s, (wb_said_place){word, nth, .is_word = true}))
+            return false;
     }
     return true;
 }
@@ -229,7 +200,7 @@ static void make_plan(wb_said *s)
     if (!s->is_alike || s->told || is_told_by_name(s)) return;
     for (size_t nth = 0; nth < s->n_shape; nth++) {
         if (s->shape[nth].place == 0) continue;
-        if (s->shape[nth].key.ptr[0] == 'w' || !add_places(s, nth))
+        if (s->shape[nth].key[0] == 'w' || !add_places(s, (uint8_t)nth))
             return; /* waybill. may be taken away */
     }
     s->planned_has = s->has;
@@ -241,23 +212,22 @@ static void make_plan(wb_said *s)
 
 static bool follow_plan(wb_said *s)
 {
-    wb_slice key, value;
-    size_t nth = 0, next = 0;
-    wb_otlp_iter it = {s->message};
-    if (!s->has_plan || s->told || s->span->kind != s->planned_kind ||
-        s->span->status_code != s->planned_status ||
-        WB_ID_ABSENT(s->span->parent_id) != s->planned_parent)
+    const wb_span *span = s->span;
+    if (!s->has_plan || s->told || !span->values || span->like != s->like ||
+        span->kind != s->planned_kind || span->status_code != s->planned_status ||
+        WB_ID_ABSENT(span->parent_id) != s->planned_parent)
         return false;
-    for (; next_pair(&it, &key, &value); nth++) {
-        if (nth == s->n_shape || !same_key(s->shape[nth].key, key)) return false;
-        for (; next < s->n_plan && s->plan[next].nth == nth; next++) {
-            if (s->plan[next].is_word && !wb_slice_eq(*s->plan[next].value, value)) return false;
-            if (value.len == 0) return false;
-            *s->plan[next].value = value;
-        }
+    s->same_labels = true;
+    for (size_t i = 0; i < s->n_plan; i++) {
+        const wb_said_place *place = &s->plan[i];
+        wb_slice value = wb_batch_value(s->batch, span->values[place->nth]);
+        if (value.len == 0) return false;
+        if (place->is_word && !wb_slice_eq_short(*place->value, value)) return false;
+        if (place->is_label && !wb_slice_eq_short(*place->value, value)) s->same_labels = false;
+        *place->value = value;
     }
     s->has = s->planned_has;
-    return nth == s->n_shape;
+    return true;
 }
 
 /* ---- a span ---- */
@@ -271,6 +241,7 @@ void wb_said_find(wb_said *s, wb_span *span)
     s->said = 0;
     s->counted = false;
     if (follow_plan(s)) return;
+    s->same_labels = false;
     s->has = s->own = s->indexed = 0;
     s->server_address = s->server_port = (wb_slice){0};
     s->n_waiting = 0;

@@ -15,14 +15,16 @@
 #include "core/status.h"
 #include "sidecar/pipeline/secret_blocks.h"
 
-/* Letters that are alike share a group, so that few others fit. */
+#include <pthread.h>
+
+/* Letters that are alike share a group, so that few others fit. `oke` is alone in its own (WB_GROUP_TOKENS). */
 #define NEEDLES(X)                                                                                 \
     X('p', 'a', 's', 0)                                                                            \
     X('t', 'c', 'p', 0)                                                                            \
     X('c', 'r', 'e', 1)                                                                            \
     X('r', 'e', 'r', 1)                                                                            \
     X('o', 'k', 'e', 2)                                                                            \
-    X('o', 'o', 'k', 2)                                                                            \
+    X('o', 'o', 'k', 3)                                                                            \
     X('k', 'e', 'y', 3)                                                                            \
     X('u', 't', 'h', 4)                                                                            \
     X(':', '/', '/', 5)                                                                            \
@@ -32,12 +34,15 @@
     X('s', 'i', 'c', 7)                                                                            \
     X('s', 'e', 's', 7)
 
-enum { IS_LETTER = 1, IS_LONG = 2 }; /* in a word; in a long word */
+enum { NEEDLE = 3 };
+enum { IS_LETTER = 1, IS_LONG = 2, IS_ALPHA = 4 }; /* in a word; in a long word; a to z */
+
+static inline bool is_alpha(uint8_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 
 static inline unsigned class_of(uint8_t c)
 {
-    bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    if (alnum || c == '-' || c == '_') return IS_LETTER | IS_LONG;
+    if (is_alpha(c)) return IS_LETTER | IS_LONG | IS_ALPHA;
+    if ((c >= '0' && c <= '9') || c == '-' || c == '_') return IS_LETTER | IS_LONG;
     return c == '+' || c == '/' ? IS_LONG : 0;
 }
 
@@ -53,82 +58,90 @@ static inline bool is_needle(const uint8_t *p)
 }
 
 static const struct {
-    uint8_t letters[3], group;
+    uint8_t letters[NEEDLE], group;
 } needles[] = {
 #define ROW(a, b, c, group) {{a, b, c}, group},
     NEEDLES(ROW)
 #undef ROW
 };
 
-static const uint8_t class_high[16] = {
-    [2] = WB_CLASS_DASH | WB_CLASS_SIGN,        [3] = WB_CLASS_DIGIT, [4] = WB_CLASS_UPPER,
-    [5] = WB_CLASS_LOWER | WB_CLASS_UNDERSCORE, [6] = WB_CLASS_UPPER, [7] = WB_CLASS_LOWER};
-
-static void make_tables(wb_block_tables *t)
+static uint8_t class_bit(uint8_t c)
 {
-    *t = (wb_block_tables){.class_low = {0}};
-    memcpy(t->class_high, class_high, sizeof class_high);
-    for (unsigned half = 0; half < 16; half++)
-        t->class_low[half] =
-            (uint8_t)((half < 10 ? WB_CLASS_DIGIT : 0) | (half > 0 ? WB_CLASS_UPPER : 0) |
-                      (half <= 10 ? WB_CLASS_LOWER : 0));
-    t->class_low[0xd] |= WB_CLASS_DASH;
-    t->class_low[0xb] |= WB_CLASS_SIGN;
-    t->class_low[0xf] |= WB_CLASS_SIGN | WB_CLASS_UNDERSCORE;
+    if (c == '_') return WB_CLASS_UNDERSCORE;
+    if (c == '-') return WB_CLASS_DASH;
+    if (c == '+' || c == '/') return WB_CLASS_SIGN;
+    if (c >= '0' && c <= '9') return WB_CLASS_DIGIT;
+    if (!is_alpha(c)) return 0;
+    return (c | 0x20) < 'p' ? WB_CLASS_UPPER : WB_CLASS_LOWER;
+}
+
+static wb_block_tables tables;
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+/* A letter of any case, and what differs from another byte in that bit only: is_needle takes them for one, too. */
+static void add_letter(int row, uint8_t letter, uint8_t group)
+{
+    const uint8_t forms[] = {letter, letter & (uint8_t)~0x20U};
+    for (size_t i = 0; i < WB_COUNT(forms); i++) tables.of[row][forms[i]] |= group;
+}
+
+static void make_tables(void)
+{
     for (size_t n = 0; n < WB_COUNT(needles); n++)
-        for (int i = 0; i < 3; i++) {
-            uint8_t letter = needles[n].letters[i], group = (uint8_t)(1U << needles[n].group);
-            t->groups_low[i][letter & 0xF] |= group;
-            t->groups_high[i][letter >> 4] |= group;
+        for (int i = 0; i < NEEDLE; i++)
+            add_letter(i, needles[n].letters[i], (uint8_t)(1U << needles[n].group));
+    for (unsigned c = 0; c < WB_BLOCK_ASCII; c++)
+        tables.of[WB_BLOCK_CLASS][c] = class_bit((uint8_t)c);
+    for (int row = 0; row < WB_BLOCK_ROWS; row++)
+        for (unsigned c = 0; c < WB_BLOCK_ASCII; c++) {
+            tables.low[row][c & 0xF] |= tables.of[row][c];
+            tables.high[row][c >> 4] |= tables.of[row][c];
         }
 }
 
 /* ---- blocks ---- */
 
-static void block_by_byte(const wb_block_tables *t, const uint8_t *p, wb_block_masks *out)
+static void block_by_byte(const uint8_t *p, wb_blocks *out, size_t i)
+{
+    out->letters[i + 1] = out->longs[i] = out->alphas[i] = out->needles[i] = out->tokens[i] = 0;
+    for (unsigned k = 0; k < WB_BLOCK; k++) {
+        unsigned class = class_of(p[k]);
+        uint64_t bit = UINT64_C(1) << k;
+        if (class & IS_LETTER) out->letters[i + 1] |= bit;
+        if (class & IS_LONG) out->longs[i] |= bit;
+        if (class & IS_ALPHA) out->alphas[i] |= bit;
+        if (is_needle(p + k)) out->needles[i] |= bit;
+        if ((p[k] | 0x20) == 'o' && (p[k + 1] | 0x20) == 'k') out->tokens[i] |= bit;
+    }
+}
+
+static void blocks_by_byte(const wb_block_tables *t, const wb_blocks_from *from, size_t n,
+                           wb_blocks *out)
 {
     (void)t;
-    *out = (wb_block_masks){0};
-    for (unsigned i = 0; i < WB_BLOCK; i++) {
-        unsigned class = class_of(p[i]);
-        out->letters |= (uint64_t)((class & IS_LETTER) != 0) << i;
-        out->longs |= (uint64_t)((class & IS_LONG) != 0) << i;
-        out->needles |= (uint64_t)is_needle(p + i) << i;
+    for (size_t i = 0; i <= n; i++) block_by_byte(wb_block_bytes(from, i), out, i);
+    wb_blocks_settle(out, n);
+}
+
+/* `n` blocks from bytes[at] on, and what is behind them as if it were zeros. */
+static void read_blocks(wb_block_reader *read, wb_slice bytes, size_t at, size_t n, wb_blocks *out)
+{
+    enum {
+        TAIL = 3
+    }; /* blocks: with bytes that may not be read ahead of, with the rest, and one more */
+    uint8_t tail[TAIL * WB_BLOCK + WB_BLOCK_AHEAD];
+    size_t left = bytes.len - at;
+    wb_blocks_from from = {.p = bytes.ptr + at, .tail = tail};
+    if (left > WB_BLOCK_AHEAD) from.whole = (left - WB_BLOCK_AHEAD) / WB_BLOCK;
+    if (from.whole <= n) {
+        WB_ASSERT(n + 1 - from.whole <= TAIL);
+        memset(tail, 0, sizeof tail);
+        memcpy(tail, from.p + from.whole * WB_BLOCK, left - from.whole * WB_BLOCK);
     }
+    read(&tables, &from, n, out);
 }
 
-static void block_at(wb_block_reader *read, const wb_block_tables *t, wb_slice bytes, size_t at,
-                     wb_block_masks *out)
-{
-    uint8_t tail[WB_BLOCK + WB_BLOCK_AHEAD];
-    if (bytes.len >= at + sizeof tail) {
-        read(t, bytes.ptr + at, out);
-        return;
-    }
-    memset(tail, 0, sizeof tail); /* the last bytes, which may be none */
-    if (bytes.len > at) memcpy(tail, bytes.ptr + at, bytes.len - at);
-    read(t, tail, out);
-}
-
-/* Bits from which on WB_SPOT_RUN bits are set, as far as they lie in the word. */
-static inline uint64_t runs_in(uint64_t bits)
-{
-    for (int step = 1; step < WB_SPOT_RUN; step *= 2) bits &= bits >> step;
-    return bits;
-}
-
-/* Where words start that are WB_SPOT_RUN bytes long. `before`: the byte before the block is a letter. */
-static inline uint64_t run_starts(const wb_block_masks *here, const wb_block_masks *next,
-                                  bool before)
-{
-    enum { LAST = WB_BLOCK - WB_SPOT_RUN }; /* runs from there on end in the next block */
-    uint64_t runs = runs_in(here->longs), over = here->longs >> LAST | next->longs << WB_SPOT_RUN;
-    runs |= runs_in(over) << LAST;
-    return here->letters & ~(here->letters << 1 | before) & runs;
-}
-
-static inline size_t put_spots(wb_slice bytes, size_t at, uint64_t runs, uint64_t fits,
-                               wb_spot *out)
+static size_t put_both(wb_slice bytes, size_t at, uint64_t runs, uint64_t fits, wb_spot *out)
 {
     size_t n = 0;
     for (uint64_t left = runs | fits; left; left &= left - 1) {
@@ -141,20 +154,30 @@ static inline size_t put_spots(wb_slice bytes, size_t at, uint64_t runs, uint64_
     return n;
 }
 
+/* Most blocks have no spot or one word, and which of the two cannot be guessed: so nothing is asked. */
+static inline size_t put_spots(wb_slice bytes, size_t at, uint64_t runs, uint64_t fits,
+                               wb_spot *out)
+{
+    if (fits || runs & (runs - 1)) return put_both(bytes, at, runs, fits, out);
+    uint64_t first = runs | UINT64_C(1) << (WB_BLOCK - 1);
+    *out = (wb_spot){.at = (uint32_t)(at + (unsigned)__builtin_ctzll(first)), .is_run = 1};
+    return runs != 0;
+}
+
 static size_t by_blocks(wb_block_reader *read, wb_slice bytes, size_t *from, wb_spot *out,
                         size_t max)
 {
-    wb_block_tables t;
-    wb_block_masks here, next;
+    wb_blocks blocks;
     size_t n = 0, at = *from;
-    make_tables(&t);
-    block_at(read, &t, bytes, at, &here);
     bool before = at > 0 && class_of(bytes.ptr[at - 1]) & IS_LETTER;
-    for (; at < bytes.len && n + 2 * WB_BLOCK <= max; at += WB_BLOCK) {
-        block_at(read, &t, bytes, at + WB_BLOCK, &next);
-        n += put_spots(bytes, at, run_starts(&here, &next, before), here.needles, out + n);
-        before = here.letters >> (WB_BLOCK - 1);
-        here = next;
+    blocks.letters[0] = (uint64_t)before << (WB_BLOCK - 1);
+    while (at < bytes.len && n + 2 * WB_BLOCK <= max) {
+        size_t left = (bytes.len - at + WB_BLOCK - 1) / WB_BLOCK;
+        if (left > WB_BLOCKS) left = WB_BLOCKS;
+        read_blocks(read, bytes, at, left, &blocks);
+        for (size_t i = 0; i < left && n + 2 * WB_BLOCK <= max; i++, at += WB_BLOCK)
+            n += put_spots(bytes, at, blocks.runs[i], blocks.fits[i], out + n);
+        blocks.letters[0] = blocks.letters[left];
     }
     *from = at < bytes.len ? at : bytes.len;
     return n;
@@ -163,11 +186,13 @@ static size_t by_blocks(wb_block_reader *read, wb_slice bytes, size_t *from, wb_
 static wb_block_reader *reader_of(wb_spots_way way)
 {
 #if defined(__x86_64__)
-    if (way == WB_SPOTS_BY_64 && __builtin_cpu_supports("avx512bw")) return wb_block_by_64;
-    if (way != WB_SPOTS_BY_BYTE && __builtin_cpu_supports("avx2")) return wb_block_by_32;
+    if (way == WB_SPOTS_BY_64 && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vbmi"))
+        return wb_blocks_by_64;
+    if (way != WB_SPOTS_BY_BYTE && __builtin_cpu_supports("avx2")) return wb_blocks_by_32;
 #endif
     (void)way;
-    return block_by_byte;
+    return blocks_by_byte;
 }
 
 size_t wb_spots_find(wb_slice bytes, size_t *from, wb_spot *out, size_t max)
@@ -177,5 +202,6 @@ size_t wb_spots_find(wb_slice bytes, size_t *from, wb_spot *out, size_t max)
 
 size_t wb_spots_find_by(wb_spots_way way, wb_slice bytes, size_t *from, wb_spot *out, size_t max)
 {
+    (void)pthread_once(&tables_once, make_tables);
     return by_blocks(reader_of(way), bytes, from, out, max);
 }

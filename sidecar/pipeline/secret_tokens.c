@@ -343,12 +343,14 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
 
 /* ---- the list, by its first two letters ---- */
 
-/* Most words have none of these prefixes, and two letters tell. */
-enum { BUCKETS = 256 };
+/* Most words have none of these beginnings, and two letters tell. */
+enum { BUCKETS = 256, LETTERS = 256, FORTY = 40 };
 static uint8_t bucket_first[BUCKETS]; /* a rule's place and 1; 0: none */
 static uint8_t bucket_next[WB_COUNT(rules)];
 static uint8_t dotted[WB_COUNT(rules)]; /* places of those with a dot before the word */
 static size_t dotted_count;
+static uint8_t begins[LETTERS]
+                     [LETTERS / 8]; /* a bit for each two letters that a token begins with */
 static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
 static atomic_bool buckets_made; /* asking is cheaper */
 _Static_assert(WB_COUNT(rules) < 255, "a place is a byte");
@@ -358,6 +360,11 @@ static inline unsigned bucket_of(uint8_t first, uint8_t second)
     return (first * 7U + second) % BUCKETS;
 }
 
+static void add_beginning(uint8_t first, uint8_t second)
+{
+    begins[first][second / 8] |= (uint8_t)(1U << second % 8);
+}
+
 static void make_buckets(void)
 {
     for (size_t i = WB_COUNT(rules); i-- > 0;) { /* so that earlier ones come first */
@@ -365,18 +372,28 @@ static void make_buckets(void)
             dotted[dotted_count++] = (uint8_t)i;
             continue;
         }
-        unsigned at = bucket_of((uint8_t)rules[i].prefix[0], (uint8_t)rules[i].prefix[1]);
+        uint8_t first = (uint8_t)rules[i].prefix[0], second = (uint8_t)rules[i].prefix[1];
+        unsigned at = bucket_of(first, second);
         bucket_next[i] = bucket_first[at];
         bucket_first[at] = (uint8_t)(i + 1);
+        add_beginning(first, second);
     }
+    for (unsigned second = 0; second < LETTERS; second++) /* discord() */
+        for (uint8_t first = 'M'; first <= 'O'; first++) add_beginning(first, (uint8_t)second);
+    add_beginning('p', 'a'); /* airtable() */
+    add_beginning('S', 'K'); /* of_hex() */
     atomic_store_explicit(&buckets_made, true, memory_order_release);
+}
+
+static inline void need_buckets(void)
+{
+    if (!atomic_load_explicit(&buckets_made, memory_order_acquire))
+        (void)pthread_once(&buckets_once, make_buckets);
 }
 
 static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len;
-    if (!atomic_load_explicit(&buckets_made, memory_order_acquire))
-        (void)pthread_once(&buckets_once, make_buckets);
     const uint8_t *p = text.ptr + at;
     for (size_t i = bucket_first[bucket_of(p[0], p[1])]; i > 0; i = bucket_next[i - 1]) {
         const char *prefix = rules[i - 1].prefix;
@@ -389,10 +406,45 @@ static size_t listed(wb_slice text, size_t at, bool open_end, size_t *start)
     return 0;
 }
 
+static inline unsigned is_shaped(uint8_t c) { return (kinds_of(c) & (ALNUM | BASE64)) != 0; }
+
+/* A byte below 0x20 among eight; in the messages of OTLP it is near the end of each text. */
+static inline uint64_t has_control(const uint8_t *p)
+{
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    return (bytes - UINT64_C(0x2020202020202020)) & ~bytes & UINT64_C(0x8080808080808080);
+}
+
+/* As far as a token of an exact length must go on without a break; looked at are some of its bytes, among them where a
+ * UUID has its dashes and where 32 hexadecimal digits end. */
+static inline unsigned may_be_long(const uint8_t *p)
+{
+    enum { OF_HEX = 32 };
+    unsigned has_end = (has_control(p + 16) | has_control(p + 24) | has_control(p + 32)) != 0;
+    unsigned is_forty = is_shaped(p[8]) & is_shaped(p[20]) & is_shaped(p[OF_HEX]) & ~has_end;
+    return is_forty | (unsigned)(p[OF_HEX] == '-');
+}
+
+static inline unsigned may_be(const uint8_t *p)
+{
+    unsigned begins_so = begins[p[0]][p[1] / 8] >> p[1] % 8 & 1U;
+    unsigned is_behind = (unsigned)(p[-1] == '.') | (unsigned)(p[-1] == ':');
+    return begins_so | is_behind | may_be_long(p);
+}
+
+bool wb_secret_token_near(wb_slice text, size_t at)
+{
+    if (at == 0 || text.len - at <= FORTY) return true;
+    need_buckets();
+    return (may_be(text.ptr + at) | may_be(text.ptr + at + 1)) != 0;
+}
+
 size_t wb_secret_token_at(wb_slice text, size_t at, bool open_end, size_t *start)
 {
     size_t len = 0;
     if (text.len - at < 2) return 0;
+    need_buckets();
     if ((len = listed(text, at, open_end, start)) > 0) return len;
     if ((len = telegram(text, at, open_end, start)) > 0) return len;
     *start = at;

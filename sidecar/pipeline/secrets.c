@@ -341,6 +341,15 @@ static bool may_be_length(wb_slice body, size_t at)
     return before < ' ' || before >= 0x80 || before == '"' || before == '*' || before == ':';
 }
 
+/* Nearly all words are told from tokens by this, and need no more. What escape_before() knows the end of may stand
+ * before. */
+static inline bool may_be_token(wb_slice body, size_t at)
+{
+    uint8_t before = at > 0 ? body.ptr[at - 1] : 0;
+    return before == '\\' || before == '%' || before == '[' || before == ';' ||
+           wb_secret_token_near(body, at);
+}
+
 static bool look_in_body(wb_slice body, wb_spot spot)
 {
     wb_secret found;
@@ -360,6 +369,7 @@ bool wb_secret_search_next(wb_secret_search *search, size_t *at)
     while (true) {
         while (search->next < search->count) {
             wb_spot spot = search->spots[search->next++];
+            if (spot.is_run && !may_be_token(search->body, spot.at)) continue;
             if (!look_in_body(search->body, spot)) continue;
             *at = spot.at;
             return true;

@@ -34,9 +34,9 @@ typedef struct follower {
 static uint32_t find(const follower *f, wb_slice value, uint32_t from)
 {
     uint32_t look = f->n < LOOK_BACK ? f->n : LOOK_BACK;
-    if (from < f->n && wb_slice_eq(f->stamps[from].value, value)) return from;
+    if (from < f->n && wb_slice_eq_short(f->stamps[from].value, value)) return from;
     for (uint32_t i = f->n; i > f->n - look; i--)
-        if (wb_slice_eq(f->stamps[i - 1].value, value)) return i - 1;
+        if (wb_slice_eq_short(f->stamps[i - 1].value, value)) return i - 1;
     return f->n;
 }
 

@@ -14,6 +14,7 @@
 #include "proto/otlp_walk.h"
 #include "sidecar/pipeline/normalise.h"
 #include "sidecar/pipeline/pipeline.h"
+#include "tests/support/otlp_sample.h"
 #include "tests/support/wire_maker.h"
 
 enum {
@@ -545,6 +546,111 @@ static void many_labels_at_once_are_told_apart(void **state)
     }
 }
 
+/* ---- rows ---- */
+
+typedef struct shape_of {
+    const char *type_key, *type, *provider_key, *more_key;
+    bool fails;
+} shape_of;
+
+static const shape_of shapes[] = {
+    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", NULL, false},
+    {"gen_ai.operation.name", "chat", "gen_ai.system", "gen_ai.request.model", false},
+    {"gen_ai.operation.name", "chat", "gen_ai.system", NULL, true},
+    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", "error.type", true},
+    {"gen_ai.operation.name", "embeddings", NULL, "gen_ai.response.model", false},
+    {"gen_ai.operation.name", "invoke_agent", NULL, "gen_ai.agent.name", false},
+    {"gen_ai.operation.name", "execute_tool", NULL, "gen_ai.tool.name", true},
+    {"langfuse.observation.type", "generation", NULL, "server.address", false},
+    {"langfuse.observation.type", "agent", NULL, NULL, false},
+    {"langfuse.observation.type", "tool", NULL, "error.type", false},
+    {"langfuse.observation.type", "retriever", NULL, NULL, true},
+    {"openinference.span.kind", "CHAIN", "llm.provider", NULL, true},
+};
+
+/* A span whose labels come from all places that they may come from. */
+static wb_slice random_span(maker *m, uint64_t *seed, unsigned which)
+{
+    static const char *const providers[] = {"openai", "OpenAI", "cohere"};
+    static const char *const types[] = {"timeout", "timeout", "429"};
+    static const char *const names[] = {"planner", "Cohere.embed", "OpenAI.chat"};
+#define ONE_OF(list) list[wb_sample_next(seed) / 4 % WB_COUNT(list)]
+    uint8_t kind = CLIENT;
+    uint64_t end = START + (1 + wb_sample_next(seed) % 3) * MS;
+    const shape_of *s = &shapes[which % WB_COUNT(shapes)];
+    wb_slice name = make_len(m, 5, wb_slice_str(ONE_OF(names))),
+             event_attrs[] = {make_len(m, 1, WB_S("exception.type")),
+                              make_len(m, 2, make_len(m, 1, wb_slice_str(ONE_OF(types))))};
+    wb_slice thrown[] = {make_len(m, 2, WB_S("exception")),
+                         make_len(m, 3, make_joined(m, event_attrs, 2))};
+    wb_slice parts[] = {
+        good_ids(m),
+        make_raw(m, 6, 0, wb_slice_of(&kind, 1)),
+        make_raw(m, 7, 1, wb_slice_of(&(uint64_t){START}, 8)),
+        make_raw(m, 8, 1, wb_slice_of(&end, 8)),
+        make_len(m, 15, s->fails ? varint(m, 3, FAILED) : (wb_slice){0}),
+        name,
+        text(m, s->type_key, s->type),
+        s->provider_key ? text(m, s->provider_key, ONE_OF(providers)) : (wb_slice){0},
+        s->more_key ? text(m, s->more_key, ONE_OF(types)) : (wb_slice){0},
+        which % 3 ? text(m, "server.address", "localhost") : (wb_slice){0},
+        s->fails && !s->more_key ? make_len(m, 11, make_joined(m, thrown, 2)) : (wb_slice){0},
+        count(m, "server.port", 443 + wb_sample_next(seed) % 2),
+        count(m, "gen_ai.usage.input_tokens", wb_sample_next(seed) % 100)};
+    return make_joined(m, parts, WB_COUNT(parts));
+}
+
+static void measure_all(fixture *f, wb_slice body)
+{
+    wb_batch *batch = NULL;
+    const wb_stage_view view = {.measured = &f->measured};
+    assert_int_equal(wb_otlp_walk(body, wb_pipeline_keys(f->pipeline), f->arena, &batch, NULL),
+                     WB_OK);
+    assert_int_equal(wb_normalise_stage.apply(f->stage, &view, batch, NULL), WB_OK);
+}
+
+/* What was noted, as text. */
+static const char *noted(fixture *f)
+{
+    char *text = wb_arena_printf(f->arena, "%s", "");
+    for (const wb_observations *b = f->measured.first; b; b = b->next)
+        for (size_t i = 0; i < b->n; i++) {
+            const wb_observation *o = &b->all[i];
+            text = wb_arena_printf(f->arena, "%s\n%u %x", text, o->group->kind, o->has);
+            for (size_t q = 0; q < WB_QUANTITIES; q++)
+                if (o->has >> q & 1)
+                    text = wb_arena_printf(f->arena, "%s %llu", text, (unsigned long long)o->of[q]);
+            for (size_t l = 0; l < WB_LABELS; l++)
+                text =
+                    wb_arena_printf(f->arena, "%s|%.*s", text, WB_SLICE_ARG(o->group->labels[l]));
+            assert_non_null(text);
+        }
+    wb_measured_init(&f->measured, f->arena);
+    return text;
+}
+
+static void spans_in_a_row_are_measured_as_they_are_alone(void **state)
+{
+    enum { ROW = 12, ROUNDS = 2000 };
+    fixture *f = *state;
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        uint64_t seed = round;
+        wb_slice spans[ROW], fields[ROW];
+        unsigned which = (unsigned)wb_sample_next(&seed);
+        for (size_t i = 0; i < ROW; i++) {
+            if (wb_sample_next(&seed) % 8 == 0) which = (unsigned)wb_sample_next(&seed);
+            spans[i] = random_span(&f->m, &seed, which);
+            fields[i] = make_len(&f->m, 2, spans[i]);
+        }
+        measure_all(f, in_envelope_all(&f->m, make_joined(&f->m, fields, ROW)));
+        const char *together = noted(f);
+        for (size_t i = 0; i < ROW; i++) measure_all(f, in_envelope(&f->m, spans[i]));
+        assert_string_equal(noted(f), together);
+        wb_arena_reset(f->arena);
+        wb_measured_init(&f->measured, f->arena);
+    }
+}
+
 static void an_arena_without_room_notes_no_more(void **state)
 {
     fixture *f = *state;
@@ -612,6 +718,7 @@ int main(void)
         CASE(what_is_no_text_is_no_label),
         CASE(labels_of_one_hash_do_not_make_a_long_search),
         CASE(many_labels_at_once_are_told_apart),
+        CASE(spans_in_a_row_are_measured_as_they_are_alone),
         CASE(an_arena_without_room_notes_no_more),
         CASE(a_reader_waits_for_nobody_and_sees_whole_series),
     };

@@ -175,6 +175,7 @@ static const char *const tokens[][2] = {
     {"eyJh",
      "bGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.8mHwg2KDInTEGbOY1xHvAV8DnRlzGW7hUNwOdqryzda"},
     {"1234", "56789:AAeA6AOSRwLqgotVz89HoZ9zDnki7XeZZOm"},
+    {"1234", "56789:BxeA6AOSRwLqgotVz89HoZ9zDnki7XeZZOm"},
     {"MTk4", "NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.EPJUo09jwQO10Y0ADsWJPiX1EwY"},
     {"wJal", "rXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"},
     {"LTAI", "2orTyRqBRlEaZUZrwpPt"},
@@ -307,7 +308,7 @@ static size_t masked(const char *text, char out[TEXT_MAX])
 /* The bytes of an AnyValue with that text, and what may come behind it. */
 static bool is_found_in_bytes(const char *text, const char *behind)
 {
-    uint8_t bytes[TEXT_MAX + 16] = {0x0A}, *at = bytes + 1;
+    uint8_t bytes[TEXT_MAX + 128] = {0x0A}, *at = bytes + 1;
     size_t len = strlen(text), place;
     static wb_secret_search search;
     if (len >= 0x80) *at++ = (uint8_t)(len | 0x80);
@@ -320,7 +321,14 @@ static bool is_found_in_bytes(const char *text, const char *behind)
 
 static void goes(const char *text, const char *secret)
 {
-    static const char *const behind[] = {"", "J\x10\x0a\x01", "\x22\x05", "ab", " \x01"};
+    static const char *const behind[] = {
+        "",
+        "J\x10\x0a\x01",
+        "\x22\x05",
+        "ab",
+        " \x01",
+        "J\x2c\x0a\x0eserver.address\x12\x1a\x0a\x18planner.agents.internal.J\x11\x0a\x0b",
+    };
     char once[TEXT_MAX], twice[TEXT_MAX];
     if (masked(text, once) == 0 || strstr(once, secret)) fail_msg("%s: %s", text, once);
     (void)masked(once, twice);
@@ -372,9 +380,33 @@ static void json_stays_json(void **state)
     assert_string_equal(out, "\"{\\\"pwd\\\":\\\"*\\\"}\"");
 }
 
+/* Of words, where blocks and groups of blocks end. */
+static void a_long_word_starts_once(void **state)
+{
+    enum { BYTES = 6000, WORD_MAX = 4500, SPOTS = 256 };
+    static char text[BYTES];
+    (void)state;
+    for (size_t at = 0; at < 300; at += 7)
+        for (size_t len = WB_SPOT_RUN; len < WORD_MAX; len += 111) {
+            wb_spot spots[SPOTS];
+            size_t from = 0, n = 0;
+            memset(text, ' ', sizeof text);
+            memset(text + at, 'x', len);
+            while (from < BYTES) {
+                n += wb_spots_find((wb_slice){(const uint8_t *)text, BYTES}, &from, spots + n,
+                                   SPOTS - n);
+                assert_true(n <= 1);
+            }
+            assert_int_equal(n, 1);
+            assert_int_equal(spots[0].at, at);
+            assert_true(spots[0].is_run);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_long_word_starts_once),
         cmocka_unit_test(what_a_name_is_given_goes),
         cmocka_unit_test(a_token_goes_wherever_it_stands),
         cmocka_unit_test(other_words_stay),

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/utf8.h"
 #include "proto/otlp_read.h"
 #include "tests/support/otlp_compare.h"
 #include "tests/support/otlp_sample.h"
@@ -449,6 +450,132 @@ static void walk_indexes_the_attributes_asked_for_and_no_others(void **state)
     assert_null(wb_attrs_find(&batch->resources[0].attrs, WB_S("service")));
 }
 
+/* ---- rows ---- */
+
+static wb_slice key_value(maker *m, const char *key, wb_slice any_value)
+{
+    wb_slice kv[] = {make_len(m, 1, wb_slice_str(key)), make_len(m, 2, any_value)};
+    return make_len(m, 9, make_joined(m, kv, 2));
+}
+
+/* An attribute in one of the ways in which it may be written. */
+static wb_slice attr_somehow(maker *m, const char *key, unsigned way, uint64_t *seed)
+{
+    static const uint8_t lengths[] = {0, 1, 1, 20, 200};
+    wb_slice text =
+        make_len(m, 1, make_fill(m, lengths[wb_sample_next(seed) % sizeof lengths], 'v'));
+    wb_slice kv[] = {make_len(m, 2, text), make_len(m, 1, wb_slice_str(key))};
+    switch (way) {
+    case 0: return make_len(m, 9, make_joined(m, kv, 2)); /* the value first */
+    case 1: return make_len(m, 9, kv[1]);                 /* no value */
+    case 2: return make_len(m, 9, kv[0]);                 /* no key */
+    case 3: return key_value(m, "\xff", text);            /* no text: the span is left out */
+    default: return key_value(m, key, text);
+    }
+}
+
+static wb_slice row_span(maker *m, uint64_t *seed, size_t shape)
+{
+    static const char *const used[] = {
+        "a",
+        "waybill.x",
+        "gen_ai.request.model",
+        "gen_ai.usage.input_tokens",
+        "",
+        "a key that is longer than thirty-two bytes, and so is compared in another way"};
+    enum { MOST = 70 };
+    wb_slice parts[MOST + 1] = {good_ids(m)};
+    size_t n = shape == 7 ? 63 + wb_sample_next(seed) % 4 : 2 + shape;
+    for (size_t i = 0; i < n; i++) {
+        unsigned way = wb_sample_next(seed) % 16 ? 4 : (unsigned)(wb_sample_next(seed) % 4);
+        if (i == 1 && shape < 4) way = (unsigned)shape; /* of all of this shape */
+        parts[1 + i] = attr_somehow(m, used[(i * 5 + shape) % WB_COUNT(used)], way, seed);
+    }
+    return make_len(m, 2, make_joined(m, parts, n + 1));
+}
+
+static bool has_same_keys(wb_slice a, wb_slice b)
+{
+    wb_otlp_iter left = {a}, right = {b};
+    wb_slice key, other, value;
+    while (wb_otlp_next_pair(&left, WB_OTLP_SPAN, &key, &value))
+        if (!wb_otlp_next_pair(&right, WB_OTLP_SPAN, &other, &value) || !wb_slice_eq(key, other))
+            return false;
+    return !wb_otlp_next_pair(&right, WB_OTLP_SPAN, &other, &value);
+}
+
+/* Returns how many spans are of the row of the span before. */
+static size_t assert_rows(const wb_batch *batch)
+{
+    size_t in_rows = 0;
+    for (uint32_t i = 0; i < batch->span_count; i++) {
+        const wb_span *span = &batch->spans[i];
+        wb_slice key, value, message = wb_batch_bytes(batch, span->extent);
+        wb_otlp_iter it = {message};
+        size_t nth = 0, indexed = 0;
+        if (!span->values) continue;
+        while (wb_otlp_next_pair(&it, WB_OTLP_SPAN, &key, &value)) {
+            wb_slice kept = wb_batch_value(batch, span->values[nth++]);
+            assert_true(wb_slice_eq(kept, value) && (kept.len == 0 || kept.ptr == value.ptr));
+            indexed += wb_slice_starts(key, prefixes[0]);
+            assert_true(wb_utf8_valid(key));
+        }
+        for (const wb_attr *a = span->attrs.first; a; a = a->next) indexed--;
+        assert_int_equal(indexed, 0);
+        assert_true(span->like <= i);
+        assert_true(has_same_keys(message, wb_batch_bytes(batch, batch->spans[span->like].extent)));
+        in_rows += i > 0 && span->like == batch->spans[i - 1].like;
+    }
+    return in_rows;
+}
+
+static void rows_are_of_spans_with_the_same_keys(void **state)
+{
+    enum { SPANS = 20 };
+    fixture *f = *state;
+    size_t in_rows = 0, rejected = 0;
+    for (uint64_t round = 1; round <= SEEDS; round++) {
+        uint64_t seed = round;
+        size_t shape = 0, n = 1 + wb_sample_next(&seed) % SPANS;
+        wb_slice spans[SPANS];
+        wb_batch *batch;
+        for (size_t i = 0; i < n; i++) {
+            if (wb_sample_next(&seed) % 4 == 0) shape = wb_sample_next(&seed) % 8;
+            spans[i] = row_span(&f->m, &seed, shape);
+        }
+        wb_slice body = in_envelope_all(&f->m, make_joined(&f->m, spans, n));
+        assert_int_equal(walk(f, body, &batch), WB_OK);
+        in_rows += assert_rows(batch);
+        rejected += batch->rejected_count;
+        wb_arena_reset(f->arena);
+    }
+    assert_true(in_rows > SEEDS && rejected > SEEDS);
+}
+
+static void spans_of_one_instrumentation_are_one_row(void **state)
+{
+    fixture *f = *state;
+    wb_batch *batch;
+    assert_int_equal(walk(f, wb_sample_llm_spans(200, 1, f->arena), &batch), WB_OK);
+    assert_int_equal(assert_rows(batch), 199);
+    for (uint32_t i = 0; i < batch->span_count; i++) assert_non_null(batch->spans[i].values);
+}
+
+static void values_of_more_than_there_is_room_for_are_not_kept(void **state)
+{
+    enum { SPANS = 20000 };
+    fixture *f = *state;
+    wb_batch *batch;
+    size_t kept = 0;
+    wb_slice parts[] = {good_ids(&f->m), make_repeated(&f->m, key_value(&f->m, "a", WB_S("")), 12)};
+    wb_slice span = make_len(&f->m, 2, make_joined(&f->m, parts, 2));
+    wb_slice body = in_envelope_all(&f->m, make_repeated(&f->m, span, SPANS));
+    assert_int_equal(walk(f, body, &batch), WB_OK);
+    for (uint32_t i = 0; i < SPANS; i++) kept += batch->spans[i].values != NULL;
+    assert_true(kept > SPANS / 4 && kept < SPANS);
+    assert_int_equal(assert_rows(batch), kept - 1);
+}
+
 static void walk_agrees_with_protobuf_c_on_random_bodies(void **state)
 {
     fixture *f = *state;
@@ -506,6 +633,9 @@ int main(void)
         CASE(walk_takes_an_empty_body),
         CASE(walk_passes_unknown_fields_and_long_winded_varints),
         CASE(walk_indexes_the_attributes_asked_for_and_no_others),
+        CASE(rows_are_of_spans_with_the_same_keys),
+        CASE(spans_of_one_instrumentation_are_one_row),
+        CASE(values_of_more_than_there_is_room_for_are_not_kept),
         CASE(walk_agrees_with_protobuf_c_on_random_bodies),
         CASE(walk_and_protobuf_c_refuse_the_same_cut_bodies),
     };
