@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_MEMORY = 256 * 1024,
+    CONNECTION_MEMORY = 128 * 1024,
     BACKLOG = 1024,
     PLACES =
         2 *
