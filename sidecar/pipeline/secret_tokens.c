@@ -379,7 +379,8 @@ static void make_buckets(void)
         add_beginning(first, second);
     }
     for (unsigned second = 0; second < LETTERS; second++) /* discord() */
-        for (uint8_t first = 'M'; first <= 'O'; first++) add_beginning(first, (uint8_t)second);
+        for (unsigned first = 'M'; first <= 'O'; first++)
+            add_beginning((uint8_t)first, (uint8_t)second);
     add_beginning('p', 'a'); /* airtable() */
     add_beginning('S', 'K'); /* of_hex() */
     atomic_store_explicit(&buckets_made, true, memory_order_release);

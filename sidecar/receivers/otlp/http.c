@@ -9,8 +9,8 @@
  * there to the end of the body, REPLY_MS for the answer, IDLE_MS to the end of the next head. Byte by byte
  * does not help. A commit takes as long as it takes.
  *
- * CONNECTION_MEMORY is a fifth of the whole throughput, since a body is read in pieces of that size; it is
- * mapped when a connection opens and filled when it is used. */
+ * A body is read in pieces of half of CONNECTION_MEMORY, so too little of it costs throughput; and libmicrohttpd clears
+ * all of it behind each request, so too much does. It is mapped when a connection opens and filled when it is used. */
 #include "sidecar/receivers/otlp/http_inside.h"
 
 #include <microhttpd.h>
