@@ -37,7 +37,8 @@ int main(void)
     wb_ipc_load_close(&load);
     wb_bench_sidecar_done(&sidecar);
     double ratio = sum.verb.p50 / sum.blocks_ns;
-    /* The design names no limit. What is more than the bare bytes is check, index and rendering. */
+    /* The design names no limit. What is more than the bare bytes is the stages, check, index and rendering, some 40 us,
+     * and the way through a worker and the writer. */
     return wb_bench_report(&(wb_bench_figure){.name = "record_commit",
                                               .unit = "x its blocks",
                                               .stats = sum.verb,
@@ -45,5 +46,8 @@ int main(void)
                                               .value = ratio,
                                               .ratio = ratio,
                                               .limit = 2,
+                                              .excuse = "2026-11-30: 1.81 to 2.07 in ten quiet "
+                                                        "runs; as of ipc_mint, two wake-ups more "
+                                                        "than an echo has",
                                               .credible = WB_BENCH_CREDIBLE});
 }
