@@ -42,8 +42,8 @@ static inline uint64_t wb_slice_differs(wb_slice a, wb_slice b, size_t i)
     return x ^ y;
 }
 
-/** The same, of few bytes without a call: for the hot path, where most are equal. Words overlap, and there is no loop whose end
- *  the processor would have to guess. */
+/** The same, of few bytes without a call: for the hot path, where most are equal. Words overlap, and there is no
+ *  loop whose end the processor would have to guess. */
 static inline bool wb_slice_eq_short(wb_slice a, wb_slice b)
 {
     enum { WORD = 8 };

@@ -132,8 +132,8 @@ static inline bool walk_span_field(wb_walk *w, const wb_wire_field *f, wb_span *
 
 /* ---- attributes of spans ---- */
 
-/* Spans come in rows that have the same keys. So a key is read once: those of the next span are compared with it, up to the tag
- * of the value, and need no other check. Where each value is is kept for stages, as far as there is room. */
+/* Spans come in rows that have the same keys. So a key is read once: those of the next span are compared with it, up
+ * to the tag of the value, and need no other check. Where each value is is kept for stages, as far as there is room. */
 enum { KEY_AT = 2, HEAD = KEY_AT + 1 }; /* around the key: its tag and length, the value's tag */
 
 /* Split a KeyValue that begins as that of the span before, and is short. */
@@ -224,8 +224,8 @@ static bool begin_attrs(wb_walk *w)
     return row->room >= WB_WALK_KEYS_MAX || make_places(w);
 }
 
-/* An item that is left out has the index of the next one: what follows is as if it had not been there, and may be of its
- * row. */
+/* An item that is left out has the index of the next one: what follows is as if it had not been there, and may be
+ * of its row. */
 static void end_attrs(wb_walk *w, wb_span *span)
 {
     wb_walk_row *row = &w->row;

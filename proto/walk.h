@@ -29,8 +29,8 @@ enum {
 
 /* A row of spans that have the same keys: mostly all of one instrumentation. */
 typedef struct wb_walk_row {
-    wb_slice heads
-        [WB_WALK_KEYS_MAX]; /* of the span before: a key's tag and length, the key, the tag of a value */
+    /* Of each attribute of the span before: the key's tag and length, the key, the value's tag. */
+    wb_slice heads[WB_WALK_KEYS_MAX];
     bool asked_for[WB_WALK_KEYS_MAX]; /* by a stage: goes into the index */
     uint32_t count;                   /* how many */
     uint32_t like;                    /* the row's first span */

@@ -64,10 +64,11 @@ typedef struct wb_said {
     wb_arena *scratch; /* for what is thrown away again behind the span: what is said is copied */
     /* What is said is written at `to`, in the batch's arena; of this span from `first` on. */
     uint8_t *first, *to, *room_end;
-    size_t said_bytes;                    /* of all spans so far */
-    wb_said_key shape[WB_SAID_SHAPE_MAX]; /* the keys of the span before, in their order */
+    size_t said_bytes; /* of all spans so far */
+    wb_said_key
+        shape[WB_SAID_SHAPE_MAX]; /* the attributes of the span that was read last, in order */
     size_t n_shape;
-    uint32_t like; /* wb_span.like of the span before, if has_like */
+    uint32_t like; /* wb_span.like of that span, if has_like */
     bool has_like;
     bool is_alike;    /* the present one has the same keys, and may be planned for */
     bool has_plan;    /* for the next one, with these keys, if all this is as planned */

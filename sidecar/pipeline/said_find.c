@@ -2,8 +2,8 @@
 /* One pass over a span's attributes finds, for each field of the model, who says it best: the field's own
  * attribute, else whoever comes first in semconv-map.csv. Then the operation is decided, since some keys
  * mean one thing on a tool's span and another on a model's; then what is missing is gathered and appended at
- * once. The attributes are read from the span's bytes, behind the walk's index: that would take more memory
- * than the spans, for what is forgotten behind each of them.
+ * once. The attributes are read from the span's bytes and not put into the walk's index: that would take more
+ * memory than the spans, for what is forgotten behind each of them.
  *
  * Spans of one instrumentation come in rows and are alike: the same keys in the same order, which the walk has seen
  * (wb_span.like), and the same operation. So what was found is kept as a plan, which says of each attribute whose value

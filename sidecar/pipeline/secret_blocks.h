@@ -3,7 +3,6 @@
 #ifndef WAYBILL_SIDECAR_PIPELINE_SECRET_BLOCKS_H
 #define WAYBILL_SIDECAR_PIPELINE_SECRET_BLOCKS_H
 
-#include "core/status.h"
 #include "sidecar/pipeline/secret_spots.h"
 
 enum { WB_BLOCK = 64, WB_BLOCK_AHEAD = 2, WB_BLOCKS = 32, WB_BLOCK_LANES = 8 };
