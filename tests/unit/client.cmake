@@ -16,7 +16,5 @@ target_link_libraries(client_driver PRIVATE wb_client Threads::Threads)
 
 if(NOT WAYBILL_SANITIZE) # they have an allocator of their own
     waybill_test(client_span_alloc_test SOURCES unit/client/span_alloc_test.c LIBS wb_client_inside)
-    foreach(call malloc calloc realloc)
-        target_link_options(client_span_alloc_test PRIVATE -Wl,--wrap=${call})
-    endforeach()
+    waybill_count_allocs(client_span_alloc_test)
 endif()

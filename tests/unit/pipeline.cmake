@@ -15,4 +15,9 @@ waybill_test(pipeline_measure_test SOURCES unit/pipeline/measure_test.c LIBS wb_
 waybill_test(pipeline_messages_test SOURCES unit/pipeline/messages_test.c LIBS wb_pipeline wb_otlp_oracle)
 waybill_test(pipeline_enrich_test SOURCES unit/pipeline/enrich_test.c LIBS wb_pipeline wb_otlp_oracle)
 
+if(NOT WAYBILL_SANITIZE)
+    waybill_test(pipeline_alloc_test SOURCES unit/pipeline/alloc_test.c LIBS wb_pipeline wb_otlp_oracle)
+    waybill_count_allocs(pipeline_alloc_test)
+endif()
+
 waybill_test(pipeline_redact_test SOURCES unit/pipeline/redact_test.c LIBS wb_pipeline wb_otlp_oracle)
