@@ -94,6 +94,7 @@ typedef struct wb_batch {
     const char *first_rejection; /* why the first of them was; NULL if none; static */
     uint32_t longest_field;      /* of a span, in bytes; less than 128 is not told apart: 0 */
     bool edited;                 /* what is rendered will differ from the body */
+    bool odd_pairs;              /* a KeyValue has something between its key and its value */
     wb_attr *free_attrs;         /* room for the next ones */
     uint32_t free_attr_count;
 } wb_batch;

@@ -19,7 +19,8 @@ enum {
  *  body    the exact bytes of an opentelemetry ExportTraceServiceRequest; borrowed for the life of
  *          the batch, never changed
  *  keys    attributes to index on spans and resources; NULL for none
- *  arena   holds the batch: about 112 bytes a span and 64 an indexed attribute
+ *  arena   holds the batch: about 128 bytes a span, 64 an indexed attribute, and 8 any other, of which there are 1 MiB
+ *          at most
  *  batch   NULL stays NULL unless WB_OK. A body without spans is WB_OK and has no spans
  *
  *  A span that no backend could take is left out of the batch, and counted in

@@ -10,7 +10,7 @@
 
 /** A batch over the payload's body, as wb_otlp_walk would make it. Edit it, then wb_span_batch_write.
  *  left_out  for each span whether it is left out; NULL: none is
- *  arena     holds the batch: about 112 bytes a span
+ *  arena     holds the batch: about 128 bytes a span
  *  batch     borrows the payload
  *  Errors    CORRUPT the body is not what the index says | NO_MEMORY arena limit */
 WB_MUST_USE wb_status wb_span_batch_edit(const wb_span_batch *stored, const bool *left_out,

@@ -23,6 +23,9 @@ bool wb_walk_split_any(wb_walk *w, wb_slice message, wb_key_value *out)
             return false; /* key_strindex belongs to profiles: absent here, but still a number */
         }
     }
+    const uint8_t *behind = out->key.ptr + out->key.len;
+    if (seen_key && seen_value && (behind == message.ptr || *behind != WB_WIRE_TAG(2, WB_WIRE_LEN)))
+        w->batch->odd_pairs = true;
     return true;
 }
 

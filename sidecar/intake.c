@@ -146,13 +146,10 @@ static wb_status cut_content(wb_intake *in, wb_signal signal, wb_redacted *redac
     return body.ptr == before.ptr ? WB_OK : write_again(in, &made, body, err);
 }
 
-static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)
+static wb_status take_spans(wb_intake *in, wb_batch *batch, wb_redacted *redacted, wb_error *err)
 {
-    const wb_pipeline *pipeline = in->sidecar->pipeline;
     const wb_stage_view view = view_of(in);
-    wb_batch *batch = NULL;
-    WB_TRY(wb_otlp_walk(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
-    WB_TRY(wb_pipeline_run(pipeline, &view, batch, err));
+    WB_TRY(wb_pipeline_run(in->sidecar->pipeline, &view, batch, err));
     note(in, WB_ENTRY_SPANS, batch);
     if (batch->span_count == 0) return WB_OK;
     WB_TRY(wb_span_batch_write(batch, &in->payload, err));
@@ -160,13 +157,10 @@ static wb_status take_spans(wb_intake *in, wb_slice body, wb_redacted *redacted,
     return cut_content(in, WB_SIGNAL_TRACES, redacted, err);
 }
 
-static wb_status take_logs(wb_intake *in, wb_slice body, wb_redacted *redacted, wb_error *err)
+static wb_status take_logs(wb_intake *in, wb_batch *batch, wb_redacted *redacted, wb_error *err)
 {
-    const wb_pipeline *pipeline = in->sidecar->pipeline;
     const wb_stage_view view = view_of(in);
-    wb_batch *batch = NULL;
-    WB_TRY(wb_otlp_walk_logs(body, wb_pipeline_keys(pipeline), in->arena, &batch, err));
-    WB_TRY(wb_pipeline_run_logs(pipeline, &view, batch, err));
+    WB_TRY(wb_pipeline_run_logs(in->sidecar->pipeline, &view, batch, err));
     note(in, WB_ENTRY_LOGS, batch);
     if (batch->span_count == 0) return WB_OK;
     WB_TRY(wb_log_batch_write(batch, &in->payload, err));
@@ -174,33 +168,64 @@ static wb_status take_logs(wb_intake *in, wb_slice body, wb_redacted *redacted, 
 }
 
 /* No stage looks at what they measure. */
-static wb_status take_metrics(wb_intake *in, wb_slice body, wb_error *err)
+static wb_status take_metrics(wb_intake *in, wb_batch *batch, const wb_metrics_points *points,
+                              wb_error *err)
 {
     const wb_stage_view view = view_of(in);
-    wb_batch *batch = NULL;
-    wb_metrics_points points;
-    WB_TRY(wb_otlp_walk_metrics(body, in->arena, &batch, &points, err));
     WB_TRY(wb_pipeline_run_metrics(&view, batch, err));
     note(in, WB_ENTRY_METRICS, batch);
-    in->accepted = points.accepted;
-    in->rejected = points.rejected;
+    in->accepted = points->accepted;
+    in->rejected = points->rejected;
     return batch->span_count > 0 ? wb_metrics_write(batch, &in->payload, err) : WB_OK;
+}
+
+/* A request, redacted, and what the walk made of it. */
+typedef struct arrival {
+    wb_signal signal;
+    wb_slice body;
+    wb_batch *batch;
+    wb_metrics_points points; /* of metrics */
+    wb_redacted redacted;
+} arrival;
+
+static wb_status redact_and_walk(wb_intake *in, const wb_redact_policy *policy, arrival *a,
+                                 wb_error *err)
+{
+    const wb_key_set *keys = wb_pipeline_keys(in->sidecar->pipeline);
+    wb_slice body;
+    a->redacted = (wb_redacted){0};
+    WB_TRY(wb_redact(in->sidecar->redactor, policy, a->signal, a->body, &in->redacted, &body,
+                     &a->redacted, err));
+    switch (a->signal) {
+    case WB_SIGNAL_TRACES: return wb_otlp_walk(body, keys, in->arena, &a->batch, err);
+    case WB_SIGNAL_LOGS: return wb_otlp_walk_logs(body, keys, in->arena, &a->batch, err);
+    default: return wb_otlp_walk_metrics(body, in->arena, &a->batch, &a->points, err);
+    }
+}
+
+/* What a search for secrets sees of a key ends with the value's tag, which stands behind it in all that encoders write. In
+ * what is written in another way, all is read. */
+static wb_status receive(wb_intake *in, arrival *a, wb_error *err)
+{
+    wb_redact_policy policy = in->world->config.redact;
+    if (a->signal != WB_SIGNAL_METRICS) policy = wb_redact_all_but_content(&policy);
+    WB_TRY(redact_and_walk(in, &policy, a, err));
+    if (!a->batch->odd_pairs || !policy.secrets) return WB_OK;
+    policy.thorough = true;
+    return redact_and_walk(in, &policy, a, err);
 }
 
 wb_status wb_intake_take(wb_intake *in, wb_signal signal, wb_slice body, wb_error *err)
 {
-    wb_redacted redacted = {0};
-    wb_redact_policy policy = in->world->config.redact;
-    if (signal != WB_SIGNAL_METRICS) policy = wb_redact_all_but_content(&policy);
-    wb_status status = wb_redact(in->sidecar->redactor, &policy, signal, body, &in->redacted, &body,
-                                 &redacted, err);
+    arrival a = {.signal = signal, .body = body};
+    wb_status status = receive(in, &a, err);
     if (status != WB_OK) return status;
     switch (signal) {
-    case WB_SIGNAL_TRACES: status = take_spans(in, body, &redacted, err); break;
-    case WB_SIGNAL_METRICS: status = take_metrics(in, body, err); break;
-    case WB_SIGNAL_LOGS: status = take_logs(in, body, &redacted, err); break;
+    case WB_SIGNAL_TRACES: status = take_spans(in, a.batch, &a.redacted, err); break;
+    case WB_SIGNAL_METRICS: status = take_metrics(in, a.batch, &a.points, err); break;
+    case WB_SIGNAL_LOGS: status = take_logs(in, a.batch, &a.redacted, err); break;
     }
-    wb_count_redacted(&in->sidecar->counters, &redacted);
+    wb_count_redacted(&in->sidecar->counters, &a.redacted);
     return status == WB_OK ? check_size(in, err) : status;
 }
 

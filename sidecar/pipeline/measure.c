@@ -8,6 +8,7 @@
 #include "sidecar/pipeline/measure.h"
 
 #include "proto/span_batch.h"
+#include "proto/wire.h"
 #include "sidecar/pipeline/said.h"
 
 #define TIME_MAX_S (UINT64_C(366) * 86400)
@@ -18,12 +19,10 @@ enum { PORT_DIGITS = 5 };
 
 /* ---- labels --------------------------------------------------------------------------------- */
 
-/* As wb_said_word, which of most values needs to look at two bytes. */
+/* As wb_said_word, of a short text without a call. */
 static wb_slice word(wb_slice any_value)
 {
-    if (any_value.len >= 2 && any_value.len < 130 && any_value.ptr[0] == (1 << 3 | 2) &&
-        any_value.ptr[1] == any_value.len - 2)
-        return (wb_slice){any_value.ptr + 2, any_value.len - 2};
+    if (wb_wire_is_short_text(any_value)) return (wb_slice){any_value.ptr + 2, any_value.len - 2};
     return wb_said_word(any_value);
 }
 
@@ -191,10 +190,11 @@ static wb_measured_group *find_group(wb_measured *m, wb_measured_kind kind,
     return found;
 }
 
-/* Are its labels those of the span before? They are if all came from attributes, and those have the same values. */
+/* Are its labels those of the span before? They are if all of both came from attributes, and those have the same
+ * values. */
 static bool has_same_labels(const wb_said *s)
 {
-    return s->same_labels && (s->said & WB_SAID_LABELS & ~s->has) == 0;
+    return s->same_labels && !s->had_others && wb_said_others(s) == 0;
 }
 
 static wb_measured_group *group_of(wb_measured *m, const wb_said *s, wb_measured_kind kind,

@@ -556,7 +556,7 @@ wb_status wb_redact(const wb_redactor *redactor, const wb_redact_policy *policy,
                      .signal = signal,
                      .done = done,
                      .is_long = limit_bytes(policy),
-                     .everything = has_rules(policy)};
+                     .everything = has_rules(policy) || policy->thorough};
     const wb_rewriter rewriter = {.self = &run,
                                   .look = on_look,
                                   .item = on_item,

@@ -41,6 +41,8 @@ typedef struct wb_redact_policy {
     size_t verbose_bytes;
     wb_redact_rule drop, hash, cut; /* the first that fits holds */
     bool again; /* what comes was redacted before: lengths that it says of what was cut hold on */
+    bool
+        thorough; /* every text is read, as if a search through the bytes had found something in it */
 } wb_redact_policy;
 
 /** A policy's two halves, for those who must read content before it is cut: what is done first (secrets, what rules

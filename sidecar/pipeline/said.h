@@ -73,6 +73,7 @@ typedef struct wb_said {
     bool is_alike;    /* the present one has the same keys, and may be planned for */
     bool has_plan;    /* for the next one, with these keys, if all this is as planned */
     bool same_labels; /* by the plan: all values that are labels are those of the span before */
+    bool had_others;  /* that span had labels which no attribute says */
     wb_said_place plan[WB_SAID_PLAN_MAX];
     size_t n_plan;
     uint64_t planned_has;
@@ -100,6 +101,12 @@ typedef struct wb_said {
 static inline bool wb_said_speaks(const wb_said *said, unsigned dialect)
 {
     return (said->spoken >> dialect) & 1;
+}
+
+/** Labels that were said of the span and that none of its attributes says: of its events, its status, its name. */
+static inline uint64_t wb_said_others(const wb_said *said)
+{
+    return said->said & WB_SAID_LABELS & ~said->has;
 }
 
 /** The text of an AnyValue; empty if it is no text. */

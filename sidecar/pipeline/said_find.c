@@ -238,6 +238,7 @@ void wb_said_find(wb_said *s, wb_span *span)
     s->message = wb_batch_bytes(s->batch, span->extent);
     s->first = s->to; /* what a span before began and could not end is left */
     s->told = wb_attrs_find(&span->attrs, WB_SPAN_TYPE_KEY);
+    s->had_others = wb_said_others(s) != 0;
     s->said = 0;
     s->counted = false;
     if (follow_plan(s)) return;

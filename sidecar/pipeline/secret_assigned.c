@@ -7,6 +7,7 @@
  * JSON is what traces of agents are full of. */
 #include "sidecar/pipeline/secret_assigned.h"
 
+#include "sidecar/pipeline/letters.h"
 enum { BLANKS_MAX = 16, LINES_MAX = 64, BACKSLASHES_MAX = 16 };
 
 typedef enum way { SIGN, COLON, MARKUP, OPTION, SENTENCE } way;
@@ -124,8 +125,7 @@ static bool is_no_word(wb_slice value)
 {
     bool odd = false;
     for (size_t i = 0; i < value.len; i++)
-        odd |= (value.ptr[i] >= '0' && value.ptr[i] <= '9') ||
-               strchr("!#$%^&*+=@~", value.ptr[i]) != NULL;
+        odd |= wb_is_digit(value.ptr[i]) || strchr("!#$%^&*+=@~", value.ptr[i]) != NULL;
     return value.len >= 4 && odd;
 }
 

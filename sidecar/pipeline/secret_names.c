@@ -8,6 +8,7 @@
 #include "sidecar/pipeline/secret_names.h"
 
 #include "core/status.h"
+#include "sidecar/pipeline/letters.h"
 
 enum { NAME_MAX_BYTES = 96, SHORT_WORD = 6 };
 
@@ -82,9 +83,6 @@ static const suffix words[] = {
     {"bearer", WB_NAME_WORD}, {"sig", WB_NAME_WORD},
 };
 
-static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
-static bool is_letter(uint8_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
-
 static bool ends_with(wb_slice s, const char *text)
 {
     size_t len = strlen(text);
@@ -111,14 +109,14 @@ static bool eq_lower(wb_slice s, const char *text)
 static wb_slice last_word(wb_slice name)
 {
     size_t from = name.len;
-    while (from > 0 && is_letter(name.ptr[from - 1])) from--;
+    while (from > 0 && wb_is_letter(name.ptr[from - 1])) from--;
     return (wb_slice){name.ptr + from, name.len - from};
 }
 
 /* Without an index and digits at its end. */
 static wb_slice without_index(wb_slice name)
 {
-    while (name.len > 0 && !is_letter(name.ptr[name.len - 1])) name.len--;
+    while (name.len > 0 && !wb_is_letter(name.ptr[name.len - 1])) name.len--;
     return name;
 }
 
@@ -157,7 +155,7 @@ wb_secret_name wb_secret_name_of(wb_slice name)
         name = (wb_slice){name.ptr + name.len - NAME_MAX_BYTES, NAME_MAX_BYTES};
     for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.ptr[i];
-        if (is_letter(c) || is_digit(c)) bytes[packed.len++] = is_letter(c) ? c | 0x20 : c;
+        if (wb_is_letter(c) || wb_is_digit(c)) bytes[packed.len++] = wb_is_letter(c) ? c | 0x20 : c;
     }
     if (ends_with(packed, "value") && packed.len > 5) packed.len -= 5;
     for (size_t i = 0; i < WB_COUNT(suffixes); i++) {
@@ -197,7 +195,7 @@ bool wb_secret_looks_random(wb_slice value)
     for (size_t i = 0; i < value.len; i++) {
         uint8_t c = value.ptr[i];
         if (c <= ' ') return false;
-        digit |= is_digit(c);
+        digit |= wb_is_digit(c);
         lower |= c >= 'a' && c <= 'z';
         upper |= c >= 'A' && c <= 'Z';
         sign |= strchr("!#$%^&*+=@~", c) != NULL;

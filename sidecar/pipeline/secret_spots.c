@@ -13,6 +13,7 @@
 #include "sidecar/pipeline/secret_spots.h"
 
 #include "core/status.h"
+#include "sidecar/pipeline/letters.h"
 #include "sidecar/pipeline/secret_blocks.h"
 
 #include <pthread.h>
@@ -37,12 +38,10 @@
 enum { NEEDLE = 3 };
 enum { IS_LETTER = 1, IS_LONG = 2, IS_ALPHA = 4 }; /* in a word; in a long word; a to z */
 
-static inline bool is_alpha(uint8_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
-
 static inline unsigned class_of(uint8_t c)
 {
-    if (is_alpha(c)) return IS_LETTER | IS_LONG | IS_ALPHA;
-    if ((c >= '0' && c <= '9') || c == '-' || c == '_') return IS_LETTER | IS_LONG;
+    if (wb_is_letter(c)) return IS_LETTER | IS_LONG | IS_ALPHA;
+    if (wb_is_digit(c) || c == '-' || c == '_') return IS_LETTER | IS_LONG;
     return c == '+' || c == '/' ? IS_LONG : 0;
 }
 
@@ -70,8 +69,8 @@ static uint8_t class_bit(uint8_t c)
     if (c == '_') return WB_CLASS_UNDERSCORE;
     if (c == '-') return WB_CLASS_DASH;
     if (c == '+' || c == '/') return WB_CLASS_SIGN;
-    if (c >= '0' && c <= '9') return WB_CLASS_DIGIT;
-    if (!is_alpha(c)) return 0;
+    if (wb_is_digit(c)) return WB_CLASS_DIGIT;
+    if (!wb_is_letter(c)) return 0;
     return (c | 0x20) < 'p' ? WB_CLASS_UPPER : WB_CLASS_LOWER;
 }
 

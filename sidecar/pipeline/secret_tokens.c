@@ -8,6 +8,7 @@
 #include "sidecar/pipeline/secret_tokens.h"
 
 #include "core/status.h"
+#include "sidecar/pipeline/letters.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,7 +17,11 @@
 enum { ALNUM = 1, DASHES = 2, BASE64 = 4, DOT = 8, HEX = 16 };
 enum { WORD = ALNUM | DASHES, DOTTED = WORD | DOT };
 
-enum { LOOK_MAX = 400 }; /* letters, before it is known that it is one */
+enum {
+    LOOK_MAX = 400, /* letters, before it is known that it is one */
+    FORTY = 40,
+    BEHIND_MAX = 24 /* letters that may stand behind an open end: tags, lengths, two times */
+};
 
 typedef struct token_rule {
     const char *prefix; /* some of it may stand before the word: see `before` */
@@ -229,16 +234,18 @@ static size_t count_upto(wb_slice text, size_t at, unsigned kinds, size_t most)
 static bool has_digit(wb_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] >= '0' && text.ptr[i] <= '9') return true;
+        if (wb_is_digit(text.ptr[i])) return true;
     return false;
 }
 
-/* Is the letter before `at` the end of an escape (`\n`, `\u00e9`, `%3D`) or of a terminal's colour (`[32m`)? */
+/* Is the letter before `at` the end of an escape (`\n`, `\x3d`, `\u00e9`, `%3D`, `%253D`) or of a terminal's colour (`[32m`)? */
 static bool ends_escape(wb_slice text, size_t at)
 {
     const uint8_t *p = text.ptr + at;
     if (at >= 2 && p[-2] == '\\') return true;
-    if (at >= 3 && (p[-3] == '%' || (p[-1] == 'm' && p[-2] >= '0' && p[-2] <= '9'))) return true;
+    if (at >= 3 && (p[-3] == '%' || (p[-1] == 'm' && wb_is_digit(p[-2])))) return true;
+    if (at >= 4 && p[-4] == '\\' && p[-3] == 'x') return true;
+    if (at >= 5 && p[-5] == '%' && p[-4] == '2' && p[-3] == '5') return true;
     return at >= 6 && p[-6] == '\\' && p[-5] == 'u';
 }
 
@@ -296,8 +303,7 @@ static size_t telegram(wb_slice text, size_t at, bool open_end, size_t *start)
     if (at == 0 || text.ptr[at - 1] != ':') return 0;
     rest = count_upto(text, at, WORD, LOOK_MAX);
     if (rest < 33 || (rest > 40 && !open_end)) return 0;
-    while (digits + 1 < at && text.ptr[at - 2 - digits] >= '0' && text.ptr[at - 2 - digits] <= '9')
-        digits++;
+    while (digits + 1 < at && wb_is_digit(text.ptr[at - 2 - digits])) digits++;
     if (digits < 8 || (digits > 10 && !open_end)) return 0;
     *start = at - 1 - digits;
     return digits + 1 + rest;
@@ -314,7 +320,15 @@ static size_t of_hex(wb_slice text, size_t at, bool open_end)
     if (text.len - at < DIGITS + 4 || memcmp(text.ptr + at + DIGITS, "-us", 3) != 0) return 0;
     size_t centre = count(text, at + DIGITS + 3, ALNUM);
     if (count(text, at, HEX) != DIGITS) return 0;
-    return centre >= 1 && centre <= (open_end ? 8 : 3) ? DIGITS + 3 + centre : 0;
+    return centre >= 1 && centre <= (open_end ? 3 + BEHIND_MAX : 3) ? DIGITS + 3 + centre : 0;
+}
+
+/* Nothing of base64 stands beside the forty letters, and they are no part of a longer name. */
+static bool stand_alone(wb_slice text, size_t at)
+{
+    size_t end = at + FORTY;
+    if (end < text.len && kinds_of(text.ptr[end]) & (ALNUM | BASE64 | DASHES | DOT)) return false;
+    return at == 0 || !(kinds_of(text.ptr[at - 1]) & BASE64) || text.ptr[at - 1] == '=';
 }
 
 /* AWS: a secret access key is 40 letters of base64 and nothing else. */
@@ -322,29 +336,27 @@ static size_t forty(wb_slice text, size_t at, bool open_end)
 {
     bool digit = false, lower = false, upper = false;
     size_t turns = 0;
-    if (text.len - at < 40) return 0;
-    for (size_t i = at + 40; i-- > at;) /* from the end: most are shorter */
+    if (text.len - at < FORTY) return 0;
+    for (size_t i = at + FORTY; i-- > at;) /* from the end: most are shorter */
         if (!(kinds_of(text.ptr[i]) & (ALNUM | BASE64))) return 0;
-    size_t n = count_upto(text, at, ALNUM | BASE64, 45);
-    if (n < 40 || (n > 40 && !open_end) || n > 44) return 0;
-    if (at + n < text.len && kinds_of(text.ptr[at + n]) & (DASHES | DOT) && !open_end) return 0;
-    if (at > 0 && kinds_of(text.ptr[at - 1]) & BASE64 && text.ptr[at - 1] != '=') return 0;
-    for (size_t i = at; i < at + n; i++) {
+    size_t n = count_upto(text, at, ALNUM | BASE64, FORTY + BEHIND_MAX + 1);
+    if (open_end ? n > FORTY + BEHIND_MAX : !stand_alone(text, at)) return 0;
+    for (size_t i = at; i < at + FORTY; i++) {
         uint8_t c = text.ptr[i];
         if (c == '=') return 0;
         bool was_upper = i > at && text.ptr[i - 1] >= 'A' && text.ptr[i - 1] <= 'Z';
-        digit |= c >= '0' && c <= '9';
+        digit |= wb_is_digit(c);
         lower |= c >= 'a' && c <= 'z';
         upper |= c >= 'A' && c <= 'Z';
         turns += was_upper && c >= 'a';
     }
-    return digit && lower && upper && turns >= 4 ? n : 0;
+    return digit && lower && upper && turns >= 4 ? FORTY : 0;
 }
 
 /* ---- the list, by its first two letters ---- */
 
 /* Most words have none of these beginnings, and two letters tell. */
-enum { BUCKETS = 256, LETTERS = 256, FORTY = 40 };
+enum { BUCKETS = 256, LETTERS = 256 };
 static uint8_t bucket_first[BUCKETS]; /* a rule's place and 1; 0: none */
 static uint8_t bucket_next[WB_COUNT(rules)];
 static uint8_t dotted[WB_COUNT(rules)]; /* places of those with a dot before the word */

@@ -9,6 +9,7 @@
 
 #include "core/status.h"
 #include "core/text_code.h"
+#include "sidecar/pipeline/letters.h"
 #include "sidecar/pipeline/secret_assigned.h"
 #include "sidecar/pipeline/secret_names.h"
 #include "sidecar/pipeline/secret_spots.h"
@@ -27,11 +28,7 @@ enum {
 
 /* ---- what a text may hold ---- */
 
-static bool is_name_byte(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '_' ||
-           c == '-' || c == '.';
-}
+static bool is_name_byte(uint8_t c) { return wb_is_alnum(c) || c == '_' || c == '-' || c == '.'; }
 
 /* The name around a spot. */
 static wb_slice name_around(wb_slice text, size_t at)
@@ -54,7 +51,7 @@ static wb_slice with_word_before(wb_slice text, wb_slice name)
 
 static bool is_letter(wb_slice text, size_t at)
 {
-    return at < text.len && (text.ptr[at] | 0x20) >= 'a' && (text.ptr[at] | 0x20) <= 'z';
+    return at < text.len && wb_is_letter(text.ptr[at]);
 }
 
 /* Most spots are in words that name no secret; the letters around tell. */
@@ -197,11 +194,7 @@ static bool before_tcp(wb_slice text, size_t at, wb_secret *out)
 /* ---- PEM ---- */
 
 /* What a key's lines and headers are made of, line ends written as escapes too. */
-static bool is_pem_byte(uint8_t c)
-{
-    bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-    return alnum || (c && strchr("+/= \t\r\n\\:,-", c));
-}
+static bool is_pem_byte(uint8_t c) { return wb_is_alnum(c) || (c && strchr("+/= \t\r\n\\:,-", c)); }
 
 /* Behind the head what a key is made of, up to its end; a text that only speaks of a head has none of it. */
 static bool private_key(wb_slice text, size_t at, bool loose, wb_secret *out)
@@ -241,16 +234,19 @@ static size_t escape_before(wb_slice text, size_t at)
     if (before == '\\') return p[0] == 'u' ? 5 : p[0] == 'x' ? 3 : 1;
     if (before == '%') return 2;
     if (before != '[' && before != ';') return 0;
-    while (digits < 3 && digits < left && p[digits] >= '0' && p[digits] <= '9') digits++;
+    while (digits < 3 && digits < left && wb_is_digit(p[digits])) digits++;
     return digits > 0 && digits < left && p[digits] == 'm' ? digits + 1 : 0;
 }
 
+/* An escape may be escaped itself: `%253D`. */
 static bool token(wb_slice text, size_t at, bool loose, wb_secret *out)
 {
     if ((out->len = wb_secret_token_at(text, at, loose, &out->at)) > 0) return true;
-    size_t skip = escape_before(text, at);
-    if (skip == 0 || text.len - at <= skip) return false;
-    return (out->len = wb_secret_token_at(text, at + skip, loose, &out->at)) > 0;
+    size_t skip = escape_before(text, at), most = skip;
+    if (at > 0 && text.ptr[at - 1] == '%' && wb_secret_starts(text, at, "25")) most += 2;
+    for (; skip > 0 && skip <= most && text.len - at > skip; skip += 2)
+        if ((out->len = wb_secret_token_at(text, at + skip, loose, &out->at)) > 0) return true;
+    return false;
 }
 
 static bool look(wb_slice text, wb_spot spot, bool loose, wb_secret *out)

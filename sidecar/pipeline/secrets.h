@@ -36,8 +36,8 @@ typedef struct wb_secret_search {
 void wb_secret_search_begin(wb_secret_search *search, wb_slice body);
 /** The next place in the message that must be read text by text; false: there is none. Nothing is missed that
  *  wb_secrets_mask would find in one of the message's texts (but for a tag that is a letter, as a log record's event
- *  name has it, behind other letters), nor an attribute whose key is a secret's name
- *  (wb_secret_name_of). */
+ *  name has it, behind other letters), nor an attribute whose key is a secret's name (wb_secret_name_of) and has its
+ *  value's tag behind it (else wb_batch.odd_pairs). */
 bool wb_secret_search_next(wb_secret_search *search, size_t *at);
 
 #endif

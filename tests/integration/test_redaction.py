@@ -281,6 +281,48 @@ def test_no_secret_is_kept_anywhere() -> None:
     assert not found, (seed, found)
 
 
+def field(number: int, data: bytes) -> bytes:
+    """A length-delimited field of less than 16 384 bytes."""
+    size = bytes([len(data)]) if len(data) < 128 else bytes([len(data) & 127 | 128, len(data) >> 7])
+    return bytes([number << 3 | 2]) + size + data
+
+
+def pair(key: str, secret: str, way: str) -> bytes:
+    """A KeyValue as no encoder writes it, though all may read it."""
+    parts = {"key": field(1, key.encode()), "value": field(2, field(1, secret.encode())), "unknown": field(9, b"x" * 74)}
+    return b"".join(parts[part] for part in way.split())
+
+
+@pytest.mark.parametrize("way", ["value key", "key unknown value", "unknown value key", "value key unknown"])
+@pytest.mark.parametrize("place", ["span", "map", "event", "log", "resource", "metric"])
+def test_a_key_may_stand_anywhere_beside_its_value(way: str, place: str) -> None:
+    secrets = {name: Maker(5).word(20) for name in ("password", "auth.token", "api_key", "x.secret", "cookie")}
+    fill = field(9, field(1, b"J" * 70) + field(2, field(1, b"more")))
+    pairs = [pair(key, secret, way) for key, secret in secrets.items()]
+    ids = field(1, b"1" * 16) + field(2, b"2" * 8)
+    inner = {
+        "span": b"".join(field(9, p) + fill for p in pairs),
+        "map": field(9, field(1, b"m") + field(2, field(6, b"".join(field(1, p) for p in pairs)))) + fill,
+        "event": field(11, b"".join(field(3, p) for p in pairs)) + fill,
+    }
+    resource = field(1, b"".join(field(1, p) for p in pairs) if place == "resource" else b"")
+    path, item = "/v1/traces", ids + inner.get(place, b"")
+    if place == "log":
+        path, item = "/v1/logs", b"".join(field(6, p) for p in pairs)
+    if place == "metric":
+        point = b"".join(field(7, p) for p in pairs)
+        path, item = "/v1/metrics", field(1, b"m") + field(5, field(1, point))
+    body = field(1, resource + field(2, field(2, item)))
+    with OtlpBackend() as backend, Sidecar(config=CONFIG.format(endpoint=backend.http_url, more="")) as sidecar:
+        assert post(port_of(sidecar), path, body).code == 200
+        wait_until(lambda: delivered(sidecar), 60.0, "all of it delivered")
+        places = {name: data for name, data in files_of(sidecar)}
+        places["the backend"] = b"".join(request.message.SerializeToString() for request in backend.requests)
+        assert places["the backend"].count(b"[redacted]") == len(secrets)
+        assert not [(name, key) for name, data in places.items() for key, secret in secrets.items()
+                    if secret.encode() in data]
+
+
 def one_span(values: dict[str, Any], n: int = 1) -> ExportTraceServiceRequest:
     request = ExportTraceServiceRequest()
     span = a_span(request, n)

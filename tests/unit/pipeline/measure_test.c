@@ -550,22 +550,22 @@ static void many_labels_at_once_are_told_apart(void **state)
 
 typedef struct shape_of {
     const char *type_key, *type, *provider_key, *more_key;
-    bool fails;
+    bool fails, is_langfuse;
 } shape_of;
 
 static const shape_of shapes[] = {
-    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", NULL, false},
-    {"gen_ai.operation.name", "chat", "gen_ai.system", "gen_ai.request.model", false},
-    {"gen_ai.operation.name", "chat", "gen_ai.system", NULL, true},
-    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", "error.type", true},
-    {"gen_ai.operation.name", "embeddings", NULL, "gen_ai.response.model", false},
-    {"gen_ai.operation.name", "invoke_agent", NULL, "gen_ai.agent.name", false},
-    {"gen_ai.operation.name", "execute_tool", NULL, "gen_ai.tool.name", true},
-    {"langfuse.observation.type", "generation", NULL, "server.address", false},
-    {"langfuse.observation.type", "agent", NULL, NULL, false},
-    {"langfuse.observation.type", "tool", NULL, "error.type", false},
-    {"langfuse.observation.type", "retriever", NULL, NULL, true},
-    {"openinference.span.kind", "CHAIN", "llm.provider", NULL, true},
+    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", NULL, false, false},
+    {"gen_ai.operation.name", "chat", "gen_ai.system", "gen_ai.request.model", false, false},
+    {"gen_ai.operation.name", "chat", "gen_ai.system", NULL, true, false},
+    {"gen_ai.operation.name", "chat", "gen_ai.provider.name", "error.type", true, false},
+    {"gen_ai.operation.name", "embeddings", NULL, "gen_ai.response.model", false, false},
+    {"gen_ai.operation.name", "invoke_agent", NULL, "gen_ai.agent.name", false, false},
+    {"gen_ai.operation.name", "execute_tool", NULL, "gen_ai.tool.name", true, false},
+    {"langfuse.observation.type", "generation", NULL, "server.address", false, true},
+    {"langfuse.observation.type", "agent", NULL, NULL, false, true},
+    {"langfuse.observation.type", "tool", NULL, "error.type", false, true},
+    {"langfuse.observation.type", "retriever", NULL, NULL, true, true},
+    {"openinference.span.kind", "CHAIN", "llm.provider", NULL, true, false},
 };
 
 /* A span whose labels come from all places that they may come from. */
@@ -573,7 +573,9 @@ static wb_slice random_span(maker *m, uint64_t *seed, unsigned which)
 {
     static const char *const providers[] = {"openai", "OpenAI", "cohere"};
     static const char *const types[] = {"timeout", "timeout", "429"};
-    static const char *const names[] = {"planner", "Cohere.embed", "OpenAI.chat"};
+    static const char *const names[] = {"planner", "Cohere.embed", "OpenAI.chat", ""};
+    static const char *const levels[] = {"ERROR", "DEFAULT"};
+    static const char *const messages[] = {"Error code: 429 - slow", "broken", ""};
 #define ONE_OF(list) list[wb_sample_next(seed) / 4 % WB_COUNT(list)]
     uint8_t kind = CLIENT;
     uint64_t end = START + (1 + wb_sample_next(seed) % 3) * MS;
@@ -583,18 +585,20 @@ static wb_slice random_span(maker *m, uint64_t *seed, unsigned which)
                               make_len(m, 2, make_len(m, 1, wb_slice_str(ONE_OF(types))))};
     wb_slice thrown[] = {make_len(m, 2, WB_S("exception")),
                          make_len(m, 3, make_joined(m, event_attrs, 2))};
+    wb_slice status[] = {make_len(m, 2, wb_slice_str(ONE_OF(messages))), varint(m, 3, FAILED)};
     wb_slice parts[] = {
         good_ids(m),
         make_raw(m, 6, 0, wb_slice_of(&kind, 1)),
         make_raw(m, 7, 1, wb_slice_of(&(uint64_t){START}, 8)),
         make_raw(m, 8, 1, wb_slice_of(&end, 8)),
-        make_len(m, 15, s->fails ? varint(m, 3, FAILED) : (wb_slice){0}),
+        make_len(m, 15, make_joined(m, status, s->fails ? 2 : 1)),
         name,
         text(m, s->type_key, s->type),
         s->provider_key ? text(m, s->provider_key, ONE_OF(providers)) : (wb_slice){0},
         s->more_key ? text(m, s->more_key, ONE_OF(types)) : (wb_slice){0},
         which % 3 ? text(m, "server.address", "localhost") : (wb_slice){0},
-        s->fails && !s->more_key ? make_len(m, 11, make_joined(m, thrown, 2)) : (wb_slice){0},
+        wb_sample_next(seed) % 2 ? make_len(m, 11, make_joined(m, thrown, 2)) : (wb_slice){0},
+        s->is_langfuse ? text(m, "langfuse.observation.level", ONE_OF(levels)) : (wb_slice){0},
         count(m, "server.port", 443 + wb_sample_next(seed) % 2),
         count(m, "gen_ai.usage.input_tokens", wb_sample_next(seed) % 100)};
     return make_joined(m, parts, WB_COUNT(parts));

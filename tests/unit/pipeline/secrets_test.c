@@ -199,6 +199,8 @@ static const char *const around[] = {
     "a\\n%s",
     "caf\\u00e9%s",
     "k%3D%s",
+    "k%253D%s",
+    "k\\x3d%s",
     "\033[1;32m%s\033[0m",
     "a\\\\n%s",
     "[\\\"%s\\\"]",
@@ -380,6 +382,39 @@ static void json_stays_json(void **state)
     assert_string_equal(out, "\"{\\\"pwd\\\":\\\"*\\\"}\"");
 }
 
+/* In a message the tags, lengths and times around a text may look like letters of it. */
+static void what_stands_around_a_text_hides_no_token(void **state)
+{
+    static const char key[] = "wJalrXUtnFEMIK7MDENG"
+                              "bPxRfiCYEXAMPLEKEY12";
+    static const char twin[] = "0123456789abcdef"
+                               "0123456789abcdef-us21";
+    static const char *const behind[] = {
+        "J=\x0a\x12gen_ai.response.id\x12\x27\x0a%chatcmpl-9J3uZL5fLrmQb8YhXabcdefghijklm",
+        "9abcdefg\x18"
+        "Aabcdefg\x18",
+        "Yabcd\x01\x02\x03\x18J\x10",
+        "Z=\x09\x01",
+        "0\x01"
+        "9",
+    };
+    (void)state;
+    for (size_t i = 0; i < WB_COUNT(behind); i++) {
+        assert_true(is_found_in_bytes(key, behind[i]));
+        assert_true(is_found_in_bytes(twin, behind[i]));
+    }
+    for (size_t len = sizeof key - 1; len < 400;
+         len++) { /* of which each is a byte before the text */
+        char text[512] = {0};
+        memset(text, ' ', len);
+        memcpy(text, key, sizeof key - 1);
+        if (!is_found_in_bytes(text, "J\x10")) fail_msg("%zu bytes, beginning with it", len);
+        memset(text, ' ', len);
+        memcpy(text + len - (sizeof key - 1), key, sizeof key - 1);
+        if (!is_found_in_bytes(text, "J=")) fail_msg("%zu bytes, ending with it", len);
+    }
+}
+
 /* Of words, where blocks and groups of blocks end. */
 static void a_long_word_starts_once(void **state)
 {
@@ -407,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_long_word_starts_once),
+        cmocka_unit_test(what_stands_around_a_text_hides_no_token),
         cmocka_unit_test(what_a_name_is_given_goes),
         cmocka_unit_test(a_token_goes_wherever_it_stands),
         cmocka_unit_test(other_words_stay),
