@@ -186,24 +186,11 @@ static const char *const tokens[][2] = {
 
 /* Where tokens stand. */
 static const char *const around[] = {
-    "%s",
-    "key: %s",
-    "Use %s please.",
-    "\"%s\"",
-    "a=%s&b=1",
-    "token:%s;",
-    "Bearer %s",
-    "(%s)",
-    "x\n%s\ny",
-    "https://h/?k=%s",
-    "a\\n%s",
-    "caf\\u00e9%s",
-    "k%3D%s",
-    "k%253D%s",
-    "k\\x3d%s",
-    "\033[1;32m%s\033[0m",
-    "a\\\\n%s",
-    "[\\\"%s\\\"]",
+    "%s",       "key: %s",         "Use %s please.", "\"%s\"",
+    "a=%s&b=1", "token:%s;",       "Bearer %s",      "(%s)",
+    "x\n%s\ny", "https://h/?k=%s", "a\\n%s",         "caf\\u00e9%s",
+    "k%3D%s",   "k%253D%s",        "k\\x3d%s",       "\033[1;32m%s\033[0m",
+    "a\\\\n%s", "[\\\"%s\\\"]",
 };
 
 static const char *const plain[] = {
