@@ -203,8 +203,8 @@ static wb_status redact_and_walk(wb_intake *in, const wb_redact_policy *policy, 
     }
 }
 
-/* What a search for secrets sees of a key ends with the value's tag, which stands behind it in all that encoders write. In
- * what is written in another way, all is read. */
+/* What a search for secrets sees of a key ends with the value's tag, which stands behind it in all that encoders write.
+ * In what is written in another way, all is read. */
 static wb_status receive(wb_intake *in, arrival *a, wb_error *err)
 {
     wb_redact_policy policy = in->world->config.redact;
