@@ -9,7 +9,7 @@
  *   before one (`://`, `---`)?
  *
  * secret_blocks_x86.c answers for 32 or 64 bytes at once, asked for at run time; elsewhere it is asked byte by byte,
- * some ten times slower. */
+ * which takes thirty times as long. */
 #include "sidecar/pipeline/secret_spots.h"
 
 #include "core/status.h"

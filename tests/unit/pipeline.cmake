@@ -6,7 +6,7 @@ waybill_test(pipeline_rehome_test SOURCES unit/pipeline/rehome_test.c LIBS wb_pi
 
 waybill_test(pipeline_normalise_test SOURCES unit/pipeline/normalise_test.c LIBS wb_pipeline wb_otlp_oracle)
 
-waybill_test(pipeline_secrets_test SOURCES unit/pipeline/secrets_test.c LIBS wb_pipeline)
+waybill_test(pipeline_secrets_test SOURCES unit/pipeline/secrets_test.c LIBS wb_pipeline wb_otlp_oracle)
 
 waybill_test(pipeline_preview_test SOURCES unit/pipeline/preview_test.c LIBS wb_pipeline)
 

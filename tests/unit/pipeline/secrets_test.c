@@ -3,12 +3,15 @@
  * what looks for tokens in source code does not find these. */
 #include "sidecar/pipeline/secrets.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
+
+#include "tests/support/otlp_sample.h"
 
 #include "core/status.h"
 
@@ -402,6 +405,100 @@ static void what_stands_around_a_text_hides_no_token(void **state)
     }
 }
 
+/* ---- spots ---- */
+
+static bool is_word_byte(uint8_t c) { return isalnum(c) || c == '-' || c == '_'; }
+
+static bool is_run(wb_slice text, size_t at)
+{
+    if (at > 0 && is_word_byte(text.ptr[at - 1])) return false;
+    if (text.len - at < WB_SPOT_RUN || !is_word_byte(text.ptr[at])) return false;
+    for (size_t i = at; i < at + WB_SPOT_RUN; i++)
+        if (!is_word_byte(text.ptr[i]) && text.ptr[i] != '+' && text.ptr[i] != '/') return false;
+    return true;
+}
+
+static bool is_three(wb_slice text, size_t at)
+{
+    static const char *const needles[] = {"pas", "tcp", "cre", "rer", "oke", "ook", "key",
+                                          "uth", "://", "---", "pwd", "sig", "sic", "ses"};
+    if (text.len - at < 3) return false;
+    for (size_t i = 0; i < WB_COUNT(needles); i++) {
+        bool same = true;
+        for (size_t k = 0; k < 3; k++) same &= (text.ptr[at + k] | 0x20) == (needles[i][k] | 0x20);
+        bool goes_on = text.len - at > 4 && isalpha(text.ptr[at + 4]);
+        if (same) return strcmp(needles[i], "oke") != 0 || !goes_on;
+    }
+    return false;
+}
+
+static void assert_spots(wb_slice text, wb_spots_way way)
+{
+    enum { SPOTS = 1024 };
+    static wb_spot spots[SPOTS];
+    size_t n = 0, from = 0, next = 0;
+    while (from < text.len)
+        n += wb_spots_find_by(way, text, &from, spots + n, n + 256 > SPOTS ? SPOTS - n : 256);
+    for (size_t at = 0; at < text.len; at++) {
+        if (is_run(text, at)) {
+            assert_true(next < n && spots[next].at == at && spots[next].is_run);
+            next++;
+        }
+        if (is_three(text, at)) {
+            assert_true(next < n && spots[next].at == at && !spots[next].is_run);
+            next++;
+        }
+    }
+    assert_int_equal(next, n);
+}
+
+static void spots_are_words_and_threes(void **state)
+{
+    static const char *const parts[] = {"pas",
+                                        "TCP",
+                                        "crE",
+                                        "rer",
+                                        "oke",
+                                        "token",
+                                        "tokens",
+                                        "cookie",
+                                        "key",
+                                        "uth",
+                                        "://",
+                                        "---",
+                                        "pwd",
+                                        "sig",
+                                        "basic",
+                                        "ses",
+                                        "x",
+                                        "-",
+                                        "_",
+                                        "+",
+                                        "/",
+                                        " ",
+                                        ".",
+                                        "\n",
+                                        "\xc3\xa9",
+                                        "\xf0\xef\xeb",
+                                        "\x0d\x0d\x0d",
+                                        "0123456789",
+                                        "abcdefghijklmnop",
+                                        "@`[{"};
+    enum { BYTES = 400 };
+    (void)state;
+    for (uint64_t seed = 1, round = 0; round < 20000; round++) {
+        char text[BYTES + 32];
+        size_t len = 0, want = wb_sample_next(&seed) % BYTES;
+        while (len < want) {
+            const char *part = parts[wb_sample_next(&seed) % WB_COUNT(parts)];
+            memcpy(text + len, part, strlen(part));
+            len += strlen(part);
+        }
+        for (wb_spots_way way = WB_SPOTS_BY_BYTE; way <= WB_SPOTS_BY_64; way++)
+            assert_spots((wb_slice){(const uint8_t *)text, len}, way);
+    }
+}
+
 /* Of words, where blocks and groups of blocks end. */
 static void a_long_word_starts_once(void **state)
 {
@@ -428,6 +525,7 @@ static void a_long_word_starts_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spots_are_words_and_threes),
         cmocka_unit_test(a_long_word_starts_once),
         cmocka_unit_test(what_stands_around_a_text_hides_no_token),
         cmocka_unit_test(what_a_name_is_given_goes),
