@@ -22,6 +22,7 @@ typedef struct view {
     wb_table table;
     wb_json_out json;
     bool lines; /* JSON: one object a line, for rows that are new or changed */
+    FILE *out;  /* for lines */
     uint32_t shown;
     /* --watch: the version of each row already printed, by the place its id hashes to. */
     struct seen {
@@ -86,7 +87,7 @@ static wb_status each_delegation(void *ctx, const wb_stored_delegation *d)
     wb_json_open(&v->json, NULL, '{');
     wb_json_delegation(&v->json, d);
     wb_json_close(&v->json, '}');
-    if (v->lines) v->code = wb_json_out_finish(&v->json, stdout);
+    if (v->lines) v->code = wb_json_out_finish(&v->json, v->out);
     return v->json.status;
 }
 
@@ -134,8 +135,13 @@ static wb_exit watch_lines(view *v, wb_store_watch *watch, const wb_delegation_f
     wb_exit code = WB_EXIT_OK;
     wb_store_news news = WB_STORE_OPENED;
     v->seen = calloc(SEEN_MAX, sizeof *v->seen);
-    if (!v->seen) return wb_cli_fail(WB_EXIT_FAILURE, "delegations", "no memory", NULL);
+    v->out = wb_interrupt_stream(STDOUT_FILENO);
     wb_interrupt_catch();
+    if (!v->seen || !v->out) {
+        free(v->seen);
+        if (v->out) (void)fclose(v->out);
+        return wb_cli_fail(WB_EXIT_FAILURE, "delegations", "no memory", NULL);
+    }
     do {
         wb_error err = {0};
         wb_status status = WB_OK;
@@ -143,12 +149,14 @@ static wb_exit watch_lines(view *v, wb_store_watch *watch, const wb_delegation_f
             status = look(v, watch->store, filter, stdout, &err);
         if (status != WB_OK)
             code = wb_store_watch_failed(watch, status, &err);
-        else
-            code = v->code;
-        if (code != WB_EXIT_OK || !wb_interrupt_wait(WATCH_MS)) break;
+        else if (v->code != WB_EXIT_OK)
+            code = wb_interrupted() ? WB_EXIT_OK
+                                    : wb_cli_output_failed("not all of it could be written");
+        if (v->code != WB_EXIT_OK || code != WB_EXIT_OK || !wb_interrupt_wait(WATCH_MS)) break;
         code = wb_store_watch_look(watch, &news);
     } while (code == WB_EXIT_OK);
     free(v->seen);
+    (void)fclose(v->out); /* was flushed, or cannot be */
     return code;
 }
 

@@ -241,7 +241,7 @@ static void add_json_state(wb_json_out *out, const wb_top_sidecar *s)
     wb_json_close(out, ']');
 }
 
-static wb_exit print_json(const top *t)
+static wb_exit print_json(const top *t, FILE *file)
 {
     wb_json_out out;
     wb_json_out_init(&out);
@@ -261,33 +261,42 @@ static wb_exit print_json(const top *t)
     wb_json_close(&out, ']');
     wb_json_number(&out, "left_out", present(t)->left_out);
     wb_json_close(&out, '}');
-    wb_exit code = wb_json_out_finish(&out, stdout);
+    wb_exit code = wb_json_out_finish(&out, file);
     wb_json_out_done(&out);
     return code;
 }
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
-static wb_exit print(const top *t)
+static wb_exit print(const top *t, FILE *file)
 {
-    if (t->cli->json) return print_json(t);
-    compose(t, false, stdout);
-    if (!t->line->once) (void)fputc('\n', stdout);
-    return wb_cli_flush();
+    if (t->cli->json) return print_json(t, file);
+    compose(t, false, file);
+    if (!t->line->once) (void)fputc('\n', file);
+    return fflush(file) == 0 && !ferror(file) ? WB_EXIT_OK : WB_EXIT_FAILURE;
 }
 
 /* A rate needs two looks, so the first is never printed. */
+static wb_exit print_often(top *t, FILE *file)
+{
+    collect(t);
+    while (wb_interrupt_wait((uint32_t)t->line->interval_ms)) {
+        collect(t);
+        if (print(t, file) != WB_EXIT_OK)
+            return wb_interrupted() ? WB_EXIT_OK
+                                    : wb_cli_output_failed("not all of it could be written");
+        if (t->line->once) return count_answers(present(t)) > 0 ? WB_EXIT_OK : WB_EXIT_NO;
+    }
+    return WB_EXIT_OK;
+}
+
 static wb_exit run_lines(top *t)
 {
-    wb_exit code = WB_EXIT_OK;
+    FILE *file = wb_interrupt_stream(STDOUT_FILENO);
+    if (!file) return wb_cli_fail(WB_EXIT_FAILURE, "top", "no memory", NULL);
     wb_interrupt_catch();
-    collect(t);
-    while (code == WB_EXIT_OK && wb_interrupt_wait((uint32_t)t->line->interval_ms)) {
-        collect(t);
-        code = print(t);
-        if (code == WB_EXIT_OK && t->line->once)
-            return count_answers(present(t)) > 0 ? WB_EXIT_OK : WB_EXIT_NO;
-    }
+    wb_exit code = print_often(t, file);
+    (void)fclose(file); /* was flushed, or cannot be */
     return code;
 }
 

@@ -674,11 +674,11 @@ void wb_ipc_close(wb_ipc *ipc)
 void wb_ipc_free(wb_ipc *ipc)
 {
     if (!ipc) return;
-    pthread_mutex_lock(&ipc->lock); /* behind whatever callback was the last */
-    pthread_mutex_unlock(&ipc->lock);
-    if (ipc->accept) nng_aio_free(ipc->accept);
+    if (ipc->accept) nng_aio_free(ipc->accept); /* waits for its callback */
     if (ipc->pause) nng_aio_free(ipc->pause);
     if (ipc->listener) nng_stream_listener_free(ipc->listener);
+    pthread_mutex_lock(&ipc->lock); /* behind whatever callback was the last */
+    pthread_mutex_unlock(&ipc->lock);
     free(ipc->calls);
     pthread_mutex_destroy(&ipc->lock);
     pthread_cond_destroy(&ipc->ended_wake);

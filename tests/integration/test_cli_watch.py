@@ -388,6 +388,29 @@ def test_a_tail_that_nobody_reads_still_ends_by_ctrl_c_with_0(store):
         process.stdout.close()
 
 
+@pytest.mark.parametrize("verb", [["--json", "delegations", "--watch"], ["--json", "top", "--interval", "100ms"]])
+def test_what_is_written_when_ctrl_c_comes_is_no_error(store, verb):
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 64):
+            pass
+    os.set_blocking(writer, True)
+    process = subprocess.Popen([str(find_program("waybill")), "--store", str(store), *verb], env=clean_env(),
+                               stdout=writer, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        time.sleep(1)  # it waits for room by then, and if not the signal comes before
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == YES, process.stderr.read()
+        assert process.stderr.read() == b""
+    finally:
+        process.kill()
+        process.stderr.close()
+        os.close(reader)
+        os.close(writer)
+
+
 def test_a_terminal_that_cannot_draw_gets_lines(store):
     args = [find_program("waybill"), "--store", store, "delegations", "--watch"]
     with Terminal(args, clean_env(TERM="dumb")) as terminal:
