@@ -178,7 +178,7 @@ def test_one_that_is_away_stops_no_other(backend, protocol):
                      count=COUNT, tag="one-away")
             stored, delivered = wiring.settled(wired, backend, "traces", "py-one-away", COUNT)
             assert (stored, delivered) == (COUNT, COUNT)
-            assert wired.exporter("gone")["state"] == "backoff"
+            wait_until(lambda: wired.exporter("gone")["state"] == "backoff", 30, "an attempt that failed")
             wait_until(lambda: wired.exporter("there")["lag_frames"] == 0, 30, "no lag of the other")
     finally:
         gone.close()
