@@ -8,7 +8,6 @@
 #include "sidecar/pipeline/measure.h"
 
 #include "proto/span_batch.h"
-#include "proto/wire.h"
 #include "sidecar/pipeline/said.h"
 
 #define TIME_MAX_S (UINT64_C(366) * 86400)
@@ -19,13 +18,6 @@ enum { PORT_DIGITS = 5 };
 
 /* ---- labels --------------------------------------------------------------------------------- */
 
-/* As wb_said_word, of a short text without a call. */
-static wb_slice word(wb_slice any_value)
-{
-    if (wb_wire_is_short_text(any_value)) return (wb_slice){any_value.ptr + 2, any_value.len - 2};
-    return wb_said_word(any_value);
-}
-
 static wb_slice field_text(const wb_said *s, uint8_t field)
 {
     if (s->said & WB_CANON_BIT(field)) {
@@ -33,12 +25,12 @@ static wb_slice field_text(const wb_said *s, uint8_t field)
         return value->type == WB_VALUE_TEXT ? value->text : (wb_slice){0};
     }
     if (!(s->own & WB_CANON_BIT(field))) return (wb_slice){0};
-    return word(s->best[field].value);
+    return wb_said_word(s->best[field].value);
 }
 
 static wb_slice operation_of(const wb_said *s)
 {
-    if (s->has & WB_CANON_BIT(WB_CANON_OPERATION)) return word(s->words[WB_RULE_OPERATION]);
+    if (s->has & WB_CANON_BIT(WB_CANON_OPERATION)) return wb_said_word(s->words[WB_RULE_OPERATION]);
     return s->operation.name;
 }
 
@@ -113,7 +105,7 @@ static void read_labels(const wb_said *s, wb_measured_kind kind, bool failed,
     if (kind <= WB_MEASURED_CLIENT) {
         labels[WB_LABEL_OPERATION] = cut(operation_of(s));
         if (s->server_address.ptr) {
-            labels[WB_LABEL_SERVER_ADDRESS] = cut(word(s->server_address));
+            labels[WB_LABEL_SERVER_ADDRESS] = cut(wb_said_word(s->server_address));
             labels[WB_LABEL_SERVER_PORT] = port_text(s, digits);
         }
     }

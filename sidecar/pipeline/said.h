@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "proto/key_set.h"
 #include "proto/otlp_read.h"
+#include "proto/wire.h"
 #include "sidecar/pipeline/operation.h"
 #include "sidecar/pipeline/stage.h"
 #include "sidecar/pipeline/tokens.h"
@@ -112,6 +113,8 @@ static inline uint64_t wb_said_others(const wb_said *said)
 /** The text of an AnyValue; empty if it is no text. */
 static inline wb_slice wb_said_word(wb_slice any_value)
 {
+    if (wb_wire_is_short_text(any_value)) /* nearly always; without a call */
+        return (wb_slice){any_value.ptr + 2, any_value.len - 2};
     wb_value value = wb_otlp_value(any_value);
     return value.type == WB_VALUE_TEXT ? value.text : (wb_slice){0};
 }
